@@ -1,0 +1,163 @@
+//! Files that appear whole or not at all: temporary name, fsync, rename, fsync of the directory.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use thiserror::Error;
+
+use crate::category::Category;
+
+/// A file operation that failed, with its path.
+#[derive(Debug, Error)]
+#[error("cannot {action} {}: {source}", path.display())]
+pub struct FileError {
+    /// What was tried: `create`, `write`, `read`, …
+    pub action: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// The operating system's answer.
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// An error of `action` on `path`.
+    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        FileError { action, path: path.to_owned(), source }
+    }
+
+    /// Shorthand for `map_err`.
+    pub fn of<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FileError + 'a {
+        move |source| FileError::new(action, path, source)
+    }
+
+    /// A missing input is wrong usage; all else is an I/O error.
+    pub fn category(&self) -> Category {
+        match (self.action, self.source.kind()) {
+            ("open" | "read", io::ErrorKind::NotFound) => Category::Usage,
+            _ => Category::Io,
+        }
+    }
+}
+
+/// A file that becomes visible under its own name only at [`AtomicFile::commit`].
+/// Dropped before that, it leaves nothing behind.
+pub struct AtomicFile {
+    path: PathBuf,
+    writer: BufWriter<NamedTempFile>,
+}
+
+impl AtomicFile {
+    /// Opens a temporary file beside `path`, whose directory must exist.
+    ///
+    /// # Errors
+    /// [`FileError`] naming `path`.
+    pub fn create(path: &Path) -> Result<Self, FileError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let temporary = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(".tmp")
+            .tempfile_in(parent(path))
+            .map_err(FileError::of("create", path))?;
+        #[cfg(unix)]
+        open_to_readers(temporary.as_file()).map_err(FileError::of("create", path))?;
+        Ok(AtomicFile { path: path.to_owned(), writer: BufWriter::with_capacity(1 << 18, temporary) })
+    }
+
+    /// Flushes, syncs and renames the file into place, replacing one of that name.
+    ///
+    /// # Errors
+    /// [`FileError`] naming the final path; nothing is visible under it then.
+    pub fn commit(self) -> Result<(), FileError> {
+        let AtomicFile { path, writer } = self;
+        let temporary =
+            writer.into_inner().map_err(|error| FileError::new("write", &path, error.into_error()))?;
+        temporary.as_file().sync_all().map_err(FileError::of("sync", &path))?;
+        temporary.persist(&path).map_err(|error| FileError::new("create", &path, error.error))?;
+        sync_directory(parent(&path))
+    }
+
+    /// The final name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Writes `bytes` to `path`, whole or not at all.
+///
+/// # Errors
+/// [`FileError`] naming `path`.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(FileError::of("write", path))?;
+    file.commit()
+}
+
+/// Renames a finished directory into place and makes the rename durable.
+///
+/// # Errors
+/// [`FileError`] naming `to`.
+#[allow(clippy::disallowed_methods)]
+pub fn rename_directory(from: &Path, to: &Path) -> Result<(), FileError> {
+    std::fs::rename(from, to).map_err(FileError::of("create", to))?;
+    sync_directory(parent(to))
+}
+
+/// Makes renames inside a directory durable.
+///
+/// # Errors
+/// [`FileError`] naming the directory.
+pub fn sync_directory(directory: &Path) -> Result<(), FileError> {
+    File::open(directory).and_then(|handle| handle.sync_all()).map_err(FileError::of("sync", directory))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Temporary files are private by default; results are for everyone the directory is for.
+#[cfg(unix)]
+fn open_to_readers(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_visible_before_commit_and_nothing_is_left_after_a_drop() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.json");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        assert!(!path.exists());
+        drop(file);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        write(&path, b"whole").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_error_names_the_file() {
+        let error = write(Path::new("/nonexistent/folder/out.json"), b"").unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/folder/out.json"), "{error}");
+        assert_eq!(error.category(), Category::Io);
+    }
+}

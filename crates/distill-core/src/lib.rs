@@ -1,0 +1,20 @@
+//! What every part of distill shares, without libtorch and without a file format's library.
+//!
+//! Read in this order: [`category`] (what kind of failure, and the exit code it becomes),
+//! [`labels`] (the label map), [`hash`], [`atomic`] (files that appear whole or not at all),
+//! [`lock`] (one writer a directory), [`record`] (`run.json`), [`stop`] and [`progress`]
+//! (how a long loop talks to whoever started it).
+
+pub mod atomic;
+pub mod category;
+pub mod hash;
+pub mod labels;
+pub mod lock;
+pub mod progress;
+pub mod record;
+pub mod stop;
+
+pub use category::Category;
+pub use labels::{LabelError, LabelMap};
+pub use progress::{Progress, Silent};
+pub use stop::{StopReason, StopSignal};
