@@ -1,1 +1,19 @@
-//! placeholder
+//! The only home of libtorch's sharp edges, and of `unsafe`.
+//!
+//! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
+//! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
+//! [`packed`] (rows side by side without padding) and [`attention`] on them, [`adamw`].
+
+pub mod adamw;
+pub mod attention;
+pub mod device;
+pub mod error;
+mod ffi;
+pub mod info;
+pub mod packed;
+pub mod rng;
+
+pub use adamw::{AdamW, AdamWConfig};
+pub use device::{DeviceChoice, DeviceError};
+pub use error::{TorchError, guard};
+pub use packed::Packing;

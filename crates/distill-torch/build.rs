@@ -1,0 +1,73 @@
+//! Checks the libtorch that is being linked, compiles `native/shim.cpp` against it and tells
+//! dependents where it lies, so that binaries and tests find it at run time.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io, process};
+
+/// tch 0.24 is generated from this release's operators; another one has other signatures.
+const LIBTORCH_VERSION: &str = "2.11";
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-changed=native/shim.cpp");
+    let libtorch = match locate() {
+        Ok(libtorch) => libtorch,
+        Err(why) => {
+            eprintln!(
+                "\nlibtorch {LIBTORCH_VERSION} is needed: {why}.\nRun scripts/setup, or set LIBTORCH to one.\n"
+            );
+            process::exit(1);
+        }
+    };
+    let include = libtorch.join("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .pic(true)
+        .warnings(false)
+        .include(&include)
+        .include(include.join("torch/csrc/api/include"))
+        .file("native/shim.cpp")
+        .compile("distill_shim");
+    let library = libtorch.join("lib");
+    // Read as DEP_DISTILL_TORCH_LIBTORCH_LIB by link_libtorch.rs, the build script of every crate above.
+    println!("cargo:libtorch_lib={}", library.display());
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", library.display());
+}
+
+/// The directory of libtorch with links resolved: a binary keeps working when the clone moves.
+fn locate() -> Result<PathBuf, String> {
+    let named = env::var("LIBTORCH").map_err(|_| "LIBTORCH is not set".to_owned())?;
+    let libtorch = fs::canonicalize(&named).map_err(|error| format!("LIBTORCH={named}: {error}"))?;
+    let version =
+        version(&libtorch).map_err(|error| format!("{} holds no libtorch: {error}", libtorch.display()))?;
+    if version.starts_with(&format!("{LIBTORCH_VERSION}.")) {
+        Ok(libtorch)
+    } else {
+        Err(format!("{} holds libtorch {version}", libtorch.display()))
+    }
+}
+
+/// The version that the headers state.
+fn version(libtorch: &Path) -> io::Result<String> {
+    let headers = ["include/torch/headeronly/version.h", "include/torch/csrc/api/include/torch/version.h"];
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for header in headers {
+        match fs::read_to_string(libtorch.join(header)) {
+            Ok(text) => {
+                let part = |name: &str| {
+                    text.lines().find_map(|line| {
+                        let value = line.trim().strip_prefix("#define ")?.strip_prefix(name)?;
+                        value.trim().parse::<u32>().ok()
+                    })
+                };
+                let parts = ["TORCH_VERSION_MAJOR ", "TORCH_VERSION_MINOR ", "TORCH_VERSION_PATCH "].map(part);
+                if let [Some(major), Some(minor), Some(patch)] = parts {
+                    return Ok(format!("{major}.{minor}.{patch}"));
+                }
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

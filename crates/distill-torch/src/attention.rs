@@ -1,0 +1,135 @@
+//! Scaled dot-product attention inside each row of a packed batch.
+//!
+//! `softmax(q·kᵀ/√d)·v`, Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1.
+//!
+//! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
+
+use tch::Tensor;
+
+use crate::packed::{Group, Packing};
+
+/// Attention of every token over its own row.
+///
+/// # Shapes
+/// - `query`, `key`, `value`: `[T, h, d]`
+/// - returns `[T, h·d]`
+///
+/// `dropout` is the probability that an attention weight is dropped; 0 outside training.
+pub fn attend(query: &Tensor, key: &Tensor, value: &Tensor, packing: &Packing, dropout: f64) -> Tensor {
+    let outputs: Vec<Tensor> = packing
+        .groups()
+        .iter()
+        .map(|group| {
+            let [q, k, v] = [query, key, value].map(|tokens| padded(tokens, group)); // [R, h, S, d]
+            let context = scaled_dot_product(&q, &k, &v, group, dropout); // [R, h, S, d]
+            let flat = context.transpose(1, 2).reshape([group.rows * group.longest, -1]); // [R·S, h·d]
+            match &group.padding {
+                Some(padding) => flat.index_select(0, &padding.scatter),
+                None => flat,
+            }
+        })
+        .collect();
+    joined(outputs)
+}
+
+/// Attention of one query a row over its row: all that a `[CLS]` head needs of the last layer.
+///
+/// # Shapes
+/// - `query`: `[B, h, d]`; `key`, `value`: `[T, h, d]`
+/// - returns `[B, h·d]`
+pub fn attend_from_one(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    packing: &Packing,
+    dropout: f64,
+) -> Tensor {
+    let outputs: Vec<Tensor> = packing
+        .groups()
+        .iter()
+        .map(|group| {
+            let q = query.narrow(0, group.first_row, group.rows).unsqueeze(2); // [R, h, 1, d]
+            let [k, v] = [key, value].map(|tokens| padded(tokens, group)); // [R, h, S, d]
+            scaled_dot_product(&q, &k, &v, group, dropout).reshape([group.rows, -1]) // [R, h·d]
+        })
+        .collect();
+    joined(outputs)
+}
+
+/// A group's tokens as `[R, h, S, d]`.
+fn padded(tokens: &Tensor, group: &Group) -> Tensor {
+    let own = tokens.narrow(0, group.first_token, group.tokens); // [T_g, h, d]
+    let (heads, size) = (tokens.size()[1], tokens.size()[2]);
+    let places = match &group.padding {
+        Some(padding) => own.index_select(0, &padding.gather),
+        None => own,
+    };
+    places.view([group.rows, group.longest, heads, size]).transpose(1, 2)
+}
+
+fn scaled_dot_product(query: &Tensor, key: &Tensor, value: &Tensor, group: &Group, dropout: f64) -> Tensor {
+    let mask = group.padding.as_ref().map(|padding| padding.mask_as(query.kind()));
+    Tensor::scaled_dot_product_attention(query, key, value, mask.as_ref(), dropout, false, None::<f64>, false)
+}
+
+fn joined(mut outputs: Vec<Tensor>) -> Tensor {
+    match outputs.pop() {
+        Some(only) if outputs.is_empty() => only,
+        Some(last) => {
+            outputs.push(last);
+            Tensor::cat(&outputs, 0)
+        }
+        None => Tensor::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    /// The formula itself, one row and one head at a time.
+    fn reference(query: &Tensor, key: &Tensor, value: &Tensor, lengths: &[i64]) -> Tensor {
+        let size = query.size()[2] as f64;
+        let mut start = 0;
+        let mut rows = Vec::new();
+        for &length in lengths {
+            let part = |t: &Tensor| t.narrow(0, start, length).transpose(0, 1); // [h, len, d]
+            let scores = part(query).matmul(&part(key).transpose(1, 2)) / size.sqrt();
+            rows.push(
+                scores.softmax(-1, Kind::Float).matmul(&part(value)).transpose(0, 1).reshape([length, -1]),
+            );
+            start += length;
+        }
+        Tensor::cat(&rows, 0)
+    }
+
+    #[test]
+    fn rows_see_themselves_alone_forward_and_backward() {
+        crate::rng::manual_seed(1);
+        let lengths = [64i64, 63, 31, 17, 16, 9, 2, 1, 1];
+        let mut cu_seqlens = vec![0i32];
+        lengths.iter().for_each(|length| cu_seqlens.push(cu_seqlens.last().unwrap() + *length as i32));
+        let packing = Packing::new(&cu_seqlens, Device::Cpu).unwrap();
+        let make =
+            || Tensor::randn([packing.tokens(), 4, 8], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let (q, k, v) = (make(), make(), make());
+        let weights = Tensor::randn([packing.tokens(), 32], (Kind::Float, Device::Cpu));
+        let mut gradients = Vec::new();
+        let mut outputs = Vec::new();
+        for output in [attend(&q, &k, &v, &packing, 0.0), reference(&q, &k, &v, &lengths)] {
+            let grads =
+                Tensor::run_backward(&[(&output * &weights).sum(Kind::Float)], &[&q, &k, &v], false, false);
+            outputs.push(output);
+            gradients.push(grads);
+        }
+        assert!(f64::try_from((&outputs[0] - &outputs[1]).abs().max()).unwrap() < 1e-5);
+        for (own, expected) in gradients[0].iter().zip(&gradients[1]) {
+            assert!(f64::try_from((own - expected).abs().max()).unwrap() < 1e-5);
+        }
+        let firsts = q.index_select(0, packing.first_tokens());
+        let from_one = attend_from_one(&firsts, &k, &v, &packing, 0.0);
+        let expected = outputs[1].index_select(0, packing.first_tokens());
+        assert!(f64::try_from((from_one - expected).abs().max()).unwrap() < 1e-5);
+    }
+}

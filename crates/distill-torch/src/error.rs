@@ -1,0 +1,97 @@
+//! How a failure inside libtorch becomes an error instead of a panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use thiserror::Error;
+
+use crate::ffi;
+
+/// libtorch refused an operation or ran out of memory.
+#[derive(Debug, Error)]
+pub enum TorchError {
+    /// The device has no memory left for it.
+    #[error("{operation}: out of memory on the device: {message}")]
+    OutOfMemory {
+        /// What was being computed.
+        operation: &'static str,
+        /// libtorch's own first line.
+        message: String,
+    },
+    /// Any other failure.
+    #[error("{operation}: {message}")]
+    Operator {
+        /// What was being computed.
+        operation: &'static str,
+        /// libtorch's own first line.
+        message: String,
+    },
+}
+
+impl TorchError {
+    /// Sorts a message from libtorch.
+    pub(crate) fn new(operation: &'static str, message: &str) -> Self {
+        let text = unwrap_text(message);
+        let message =
+            text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message").trim().to_owned();
+        if text.contains("out of memory") || text.contains("DefaultCPUAllocator: can't allocate") {
+            TorchError::OutOfMemory { operation, message }
+        } else {
+            TorchError::Operator { operation, message }
+        }
+    }
+}
+
+impl From<tch::TchError> for TorchError {
+    fn from(error: tch::TchError) -> Self {
+        TorchError::new("tensor", &error.to_string())
+    }
+}
+
+/// Runs tensor code whose operators panic on failure, and returns what they said as an error.
+///
+/// Forward passes read like the papers with `tch`'s plain operators; this is the one place
+/// where their panics end. Gradients are enabled again whatever happened inside.
+///
+/// # Errors
+/// [`TorchError`] with `operation` in front.
+pub fn guard<T>(operation: &'static str, body: impl FnOnce() -> T) -> Result<T, TorchError> {
+    let gradients = ffi::gradients_enabled();
+    catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
+        // A panic inside `tch::no_grad` leaves gradients off for the thread.
+        ffi::set_gradients_enabled(gradients);
+        let message = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("panic without a message");
+        TorchError::new(operation, message)
+    })
+}
+
+/// `Result::unwrap` on a `TchError` prints the error's debug form; this takes it off again.
+fn unwrap_text(message: &str) -> String {
+    let Some(start) = message.find("Torch(\"") else { return message.to_owned() };
+    let inner = &message[start + "Torch(\"".len()..];
+    inner.trim_end_matches("\")").replace("\\n", "\n").replace("\\\"", "\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn a_refused_operator_is_an_error_and_gradients_stay_on() {
+        let error = guard("product", || {
+            tch::no_grad(|| {
+                Tensor::zeros([2, 3], (Kind::Float, Device::Cpu))
+                    .matmul(&Tensor::zeros([2, 3], (Kind::Float, Device::Cpu)))
+            })
+        })
+        .unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("product: ") && text.contains("2x3"), "{text}");
+        assert!(!text.contains("frame #"), "{text}");
+        assert!(ffi::gradients_enabled());
+    }
+}

@@ -1,0 +1,186 @@
+//! Rows of a batch side by side without padding, and the views of them that attention needs.
+//!
+//! Legend: `T` tokens in the batch, `B` rows, `S` longest row of a group.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::error::TorchError;
+
+/// Padding that a group may hold: a share of its tokens, or a few tokens that cost less than a call.
+const GROUP_PADDING_SHARE: f64 = 0.15;
+const GROUP_PADDING_TOKENS: i64 = 96;
+
+/// Where each row of a packed batch begins and ends, with rows of like length in groups.
+#[derive(Debug)]
+pub struct Packing {
+    lengths: Vec<i64>,
+    first_tokens: Tensor,
+    groups: Vec<Group>,
+}
+
+/// Consecutive rows that one attention call takes together.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub rows: i64,
+    pub first_row: i64,
+    pub tokens: i64,
+    pub first_token: i64,
+    /// `S`, the group's longest row.
+    pub longest: i64,
+    /// None where all rows are as long: then the packed tokens are the padded view.
+    pub padding: Option<Padding>,
+}
+
+/// How to go from packed tokens to a padded view and back.
+#[derive(Debug)]
+pub(crate) struct Padding {
+    /// int64 `[rows·S]`: the packed token (counted in the group) shown at each padded place.
+    pub gather: Tensor,
+    /// int64 `[tokens]`: the padded place of each packed token.
+    pub scatter: Tensor,
+    /// float `[rows, 1, 1, S]`: 0 where there is a token, −∞ where there is none.
+    pub mask: Tensor,
+}
+
+impl Packing {
+    /// The packing of rows whose borders are `cu_seqlens` (`[B+1]`, from 0 to `T`).
+    /// Rows should be ordered by length, so that neighbours can share a call.
+    ///
+    /// # Errors
+    /// [`TorchError`] where borders do not rise from 0.
+    pub fn new(cu_seqlens: &[i32], device: Device) -> Result<Self, TorchError> {
+        let lengths: Vec<i64> =
+            cu_seqlens.windows(2).map(|pair| i64::from(pair[1]) - i64::from(pair[0])).collect();
+        if cu_seqlens.first() != Some(&0) || lengths.is_empty() || lengths.iter().any(|length| *length <= 0) {
+            return Err(TorchError::new("packing", &format!("cu_seqlens must rise from 0: {cu_seqlens:?}")));
+        }
+        let first_tokens: Vec<i64> =
+            cu_seqlens[..lengths.len()].iter().map(|start| i64::from(*start)).collect();
+        let groups = group_borders(&lengths)
+            .windows(2)
+            .map(|pair| Group::new(&lengths[pair[0]..pair[1]], pair[0], first_tokens[pair[0]], device))
+            .collect();
+        Ok(Packing { first_tokens: Tensor::from_slice(&first_tokens).to_device(device), lengths, groups })
+    }
+
+    /// Number of rows, `B`.
+    pub fn rows(&self) -> i64 {
+        i64::try_from(self.lengths.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Number of tokens, `T`.
+    pub fn tokens(&self) -> i64 {
+        self.lengths.iter().sum()
+    }
+
+    /// int64 `[B]`: each row's first token, where `[CLS]` stands.
+    pub fn first_tokens(&self) -> &Tensor {
+        &self.first_tokens
+    }
+
+    /// Length of each row, in tokens.
+    pub fn lengths(&self) -> &[i64] {
+        &self.lengths
+    }
+
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+}
+
+/// Row numbers at which groups begin, and the number of rows last.
+fn group_borders(lengths: &[i64]) -> Vec<usize> {
+    let mut borders = vec![0];
+    let (mut longest, mut tokens, mut rows) = (0, 0, 0);
+    for (row, &length) in lengths.iter().enumerate() {
+        let padding = longest.max(length) * (rows + 1) - (tokens + length);
+        #[allow(clippy::cast_precision_loss)]
+        let allowed =
+            padding <= GROUP_PADDING_TOKENS || padding as f64 <= GROUP_PADDING_SHARE * (tokens + length) as f64;
+        if rows > 0 && !allowed {
+            borders.push(row);
+            (longest, tokens, rows) = (0, 0, 0);
+        }
+        longest = longest.max(length);
+        tokens += length;
+        rows += 1;
+    }
+    borders.push(lengths.len());
+    borders
+}
+
+impl Group {
+    fn new(lengths: &[i64], first_row: usize, first_token: i64, device: Device) -> Self {
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let uneven = lengths.iter().any(|length| *length != longest);
+        Group {
+            rows: lengths.len() as i64,
+            first_row: first_row as i64,
+            tokens: lengths.iter().sum(),
+            first_token,
+            longest,
+            padding: uneven.then(|| Padding::new(lengths, longest, device)),
+        }
+    }
+}
+
+impl Padding {
+    fn new(lengths: &[i64], longest: i64, device: Device) -> Self {
+        let places = lengths.len() * longest as usize;
+        let (mut gather, mut mask) = (Vec::with_capacity(places), Vec::with_capacity(places));
+        let mut scatter = Vec::new();
+        let mut start = 0;
+        for (row, &length) in lengths.iter().enumerate() {
+            for place in 0..longest {
+                // A padded place shows the row's last token; the mask keeps it from being seen.
+                gather.push(start + place.min(length - 1));
+                mask.push(if place < length { 0f32 } else { f32::NEG_INFINITY });
+                if place < length {
+                    scatter.push(row as i64 * longest + place);
+                }
+            }
+            start += length;
+        }
+        let shape = [lengths.len() as i64, 1, 1, longest];
+        Padding {
+            gather: Tensor::from_slice(&gather).to_device(device),
+            scatter: Tensor::from_slice(&scatter).to_device(device),
+            mask: Tensor::from_slice(&mask).view(shape).to_device(device),
+        }
+    }
+
+    /// The mask in the number format of the scores.
+    pub fn mask_as(&self, kind: Kind) -> Tensor {
+        self.mask.to_kind(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_cover_every_row_once_and_hold_little_padding() {
+        let lengths: Vec<i64> = (1..=300).rev().collect();
+        let mut cu_seqlens = vec![0i32];
+        for length in &lengths {
+            cu_seqlens.push(cu_seqlens.last().unwrap() + i32::try_from(*length).unwrap());
+        }
+        let packing = Packing::new(&cu_seqlens, Device::Cpu).unwrap();
+        let mut next = (0, 0);
+        for group in packing.groups() {
+            assert_eq!((group.first_row, group.first_token), next);
+            next = (group.first_row + group.rows, group.first_token + group.tokens);
+            let padding = group.longest * group.rows - group.tokens;
+            assert!(padding <= GROUP_PADDING_TOKENS.max(group.tokens * 15 / 100 + 1), "{group:?}");
+        }
+        assert_eq!(next, (packing.rows(), packing.tokens()));
+    }
+
+    #[test]
+    fn borders_that_do_not_rise_are_refused() {
+        for bad in [vec![], vec![0], vec![1, 2], vec![0, 3, 3], vec![0, 3, 2]] {
+            assert!(Packing::new(&bad, Device::Cpu).is_err(), "{bad:?}");
+        }
+    }
+}
