@@ -1,5 +1,6 @@
 //! Checks the libtorch that is being linked, compiles `native/shim.cpp` against it and tells
 //! dependents where it lies, so that binaries and tests find it at run time.
+#![allow(clippy::print_stderr, clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io, process};

@@ -1,1 +1,20 @@
-//! placeholder
+//! The trainer. Fine-tuning, distillation and a student without a teacher are one loop with
+//! other settings.
+//!
+//! Read in this order: [`settings`], [`loss`] (the formula), [`schedule`] (the learning rate),
+//! [`data`] (rows, labels and soft targets by row), [`trainer`] (the loop), [`evaluate`] (the
+//! validation part), [`metrics`] (`metrics.jsonl`).
+
+pub mod data;
+pub mod error;
+pub mod evaluate;
+pub mod loss;
+pub mod metrics;
+pub mod schedule;
+pub mod settings;
+pub mod trainer;
+
+pub use data::TrainingData;
+pub use error::TrainError;
+pub use settings::TrainSettings;
+pub use trainer::{Outcome, Trainer};

@@ -129,7 +129,7 @@ pub fn load_cuda() -> Result<(), &'static str> {
             .map(std::mem::forget)
             .map_err(|error| loader_message(&error))
     });
-    result.as_ref().map(|()| ()).map_err(String::as_str)
+    result.as_ref().copied().map_err(String::as_str)
 }
 
 fn loader_message(error: &libloading::Error) -> String {

@@ -1,0 +1,133 @@
+//! A sequence classifier: encoder, pooler, head. `BertForSequenceClassification`'s names.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use distill_torch::{TorchError, guard};
+use tch::{Device, Tensor};
+
+use crate::bert::BertEncoder;
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::inputs::Inputs;
+use crate::parameters::{Builder, Fresh, Parameters, canonical_names};
+use crate::parts::{self, Linear, dropout};
+
+/// Whether a forward pass belongs to training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout is active.
+    Train,
+    /// The same input gives the same logits.
+    Evaluate,
+}
+
+impl Mode {
+    /// The probability in this mode.
+    pub(crate) fn dropout(self, probability: f64) -> f64 {
+        match self {
+            Mode::Train => probability,
+            Mode::Evaluate => 0.0,
+        }
+    }
+}
+
+/// Text classifier over packed batches.
+#[derive(Debug)]
+pub struct SequenceClassifier {
+    config: ModelConfig,
+    encoder: BertEncoder,
+    pooler: Linear,
+    classifier: Linear,
+    parameters: Parameters,
+}
+
+impl SequenceClassifier {
+    /// Puts a model together from weights by name; `origin` is named in errors.
+    ///
+    /// # Errors
+    /// [`ModelError::Weights`] listing every tensor that is missing, extra or misshapen.
+    pub fn build(
+        config: ModelConfig,
+        weights: BTreeMap<String, Tensor>,
+        fresh: Fresh,
+        device: Device,
+        origin: &Path,
+    ) -> Result<Self, ModelError> {
+        let builder = Builder::new(canonical_names(weights, "bert"), fresh, device, config.initializer_range);
+        let (encoder, pooler, classifier) = guard("building the model", || {
+            let bert = builder.root().sub("bert");
+            let hidden = config.hidden_size;
+            (
+                BertEncoder::new(&bert, &config),
+                Linear::new(&bert.sub("pooler").sub("dense"), hidden, hidden),
+                Linear::new(&builder.root().sub("classifier"), hidden, config.num_labels()),
+            )
+        })?;
+        let parameters =
+            builder.finish().map_err(|problems| ModelError::Weights { path: origin.to_owned(), problems })?;
+        Ok(SequenceClassifier { config, encoder, pooler, classifier, parameters })
+    }
+
+    /// Logits of each row, `[B, C]`, in the batch's order; untempered, no softmax.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch, such as no memory left.
+    pub fn forward(&self, inputs: &Inputs, mode: Mode) -> Result<Tensor, TorchError> {
+        guard("forward pass", || {
+            let first = self.encoder.first_token_states(inputs, mode); // [B, H]
+            let pooled = self.pooler.forward(&first).tanh(); // [B, H]
+            self.classifier.forward(&dropout(pooled, mode.dropout(self.config.classifier_dropout))) // [B, C]
+        })
+    }
+
+    /// What the model was built from.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Every parameter by its Hugging Face name, in the order of the architecture.
+    pub fn parameters(&self) -> &[(String, Tensor)] {
+        &self.parameters.named
+    }
+
+    /// Names of the parameters that no file gave.
+    pub fn made_fresh(&self) -> &[String] {
+        &self.parameters.made_fresh
+    }
+
+    /// Number of parameters.
+    pub fn num_parameters(&self) -> u64 {
+        parts::elements(&self.parameters.named)
+    }
+
+    /// Bytes of the parameters as they are stored.
+    pub fn num_bytes(&self) -> u64 {
+        parts::bytes(&self.parameters.named)
+    }
+
+    /// Device that the parameters are on.
+    pub fn device(&self) -> Device {
+        self.parameters.named.first().map_or(Device::Cpu, |(_, tensor)| tensor.device())
+    }
+
+    /// A copy of all parameters, for keeping the best checkpoint.
+    pub fn snapshot(&self) -> Vec<(String, Tensor)> {
+        self.parameters.named.iter().map(|(name, tensor)| (name.clone(), tensor.detach().copy())).collect()
+    }
+
+    /// Puts parameters from [`SequenceClassifier::snapshot`] back.
+    ///
+    /// # Errors
+    /// [`TorchError`] naming a tensor that is missing or misshapen.
+    pub fn restore(&self, snapshot: &[(String, Tensor)]) -> Result<(), TorchError> {
+        for (name, own) in &self.parameters.named {
+            let found = snapshot.iter().find(|(known, tensor)| known == name && tensor.size() == own.size());
+            let Some((_, tensor)) = found else {
+                return Err(tch::TchError::Shape(format!("{name} is missing or misshapen")).into());
+            };
+            tch::no_grad(|| own.shallow_clone().f_copy_(tensor))?;
+        }
+        Ok(())
+    }
+}

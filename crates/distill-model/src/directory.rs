@@ -1,0 +1,121 @@
+//! A model directory as `transformers` reads and writes it.
+
+use std::path::{Path, PathBuf};
+
+use distill_core::atomic::{self, FileError};
+use distill_core::{LabelMap, hash};
+use tch::Device;
+
+use crate::classifier::SequenceClassifier;
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::parameters::Fresh;
+use crate::weights::{self, WEIGHTS_FILE};
+
+/// The config's file name.
+pub const CONFIG_FILE: &str = "config.json";
+
+/// A directory with `config.json` and, usually, weights and a tokenizer.
+#[derive(Clone, Debug)]
+pub struct ModelDirectory {
+    path: PathBuf,
+    config: ModelConfig,
+}
+
+impl ModelDirectory {
+    /// Reads the config of a directory, or of a `config.json` given by name.
+    ///
+    /// # Errors
+    /// [`ModelError`] where there is none, or it is not one that can be built.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let directory = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
+        let config_path = if path.is_file() { path.to_owned() } else { path.join(CONFIG_FILE) };
+        if !config_path.exists() {
+            let hint = if path.exists() { String::new() } else { "; the directory does not exist".to_owned() };
+            return Err(ModelError::NotAModel { directory: path.to_owned(), file: CONFIG_FILE, hint });
+        }
+        Ok(ModelDirectory { path: directory.to_owned(), config: ModelConfig::read(&config_path)? })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its config.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Whether there are weights beside the config.
+    pub fn has_weights(&self) -> bool {
+        weights::weight_files(&self.path).is_ok()
+    }
+
+    /// Hash of the weights.
+    ///
+    /// # Errors
+    /// [`ModelError`] where there are none or they cannot be read.
+    pub fn weights_hash(&self) -> Result<String, ModelError> {
+        weights::weights_hash(&self.path)
+    }
+
+    /// Loads a classifier whose weights are all there.
+    ///
+    /// # Errors
+    /// [`ModelError::Weights`] for any tensor missing, extra or misshapen, the head's too.
+    pub fn load_classifier(&self, device: Device) -> Result<SequenceClassifier, ModelError> {
+        self.build(self.config.clone(), Fresh::Nothing, device)
+    }
+
+    /// Loads an encoder and puts a fresh head for `labels` on it, unless the directory has a head
+    /// for exactly these labels.
+    ///
+    /// # Errors
+    /// [`ModelError::Weights`] for any encoder tensor missing, extra or misshapen.
+    pub fn load_for_training(
+        &self,
+        labels: &LabelMap,
+        device: Device,
+    ) -> Result<SequenceClassifier, ModelError> {
+        if self.config.has_classifier() && self.config.labels == *labels {
+            return self.load_classifier(device);
+        }
+        let mut given = weights::read(&weights::weight_files(&self.path)?)?;
+        given.retain(|name, _| !name.starts_with("classifier."));
+        SequenceClassifier::build(
+            self.config.with_labels(labels.clone()),
+            given,
+            Fresh::Head,
+            device,
+            &self.path,
+        )
+    }
+
+    /// Builds the architecture of `config` with this directory's weights.
+    pub(crate) fn build(
+        &self,
+        config: ModelConfig,
+        fresh: Fresh,
+        device: Device,
+    ) -> Result<SequenceClassifier, ModelError> {
+        let given = weights::read(&weights::weight_files(&self.path)?)?;
+        SequenceClassifier::build(config, given, fresh, device, &self.path)
+    }
+}
+
+/// Writes config and weights into `directory`, which must exist. Returns the weights' hash.
+/// The tokenizer's files are the tokenizer's to write.
+///
+/// # Errors
+/// [`ModelError`] naming the file.
+pub fn save(model: &SequenceClassifier, directory: &Path) -> Result<String, ModelError> {
+    let config_path = directory.join(CONFIG_FILE);
+    let mut json = serde_json::to_vec_pretty(&model.config().to_json())
+        .map_err(|error| ModelError::Malformed { path: config_path.clone(), message: error.to_string() })?;
+    json.push(b'\n');
+    atomic::write(&config_path, &json)?;
+    let weights_path = directory.join(WEIGHTS_FILE);
+    weights::write(&weights_path, model.parameters())?;
+    hash::file_hash(&weights_path).map_err(|error| FileError::new("read", &weights_path, error).into())
+}

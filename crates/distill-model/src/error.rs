@@ -1,0 +1,95 @@
+//! What can be wrong with a model directory.
+
+use std::path::PathBuf;
+
+use distill_core::atomic::FileError;
+use distill_core::{Category, LabelError};
+use distill_torch::TorchError;
+use thiserror::Error;
+
+/// A model that cannot be read, built or run.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The directory lacks a file that every model has.
+    #[error("{} is not a model directory: it has no {file}{hint}", directory.display())]
+    NotAModel {
+        /// The directory.
+        directory: PathBuf,
+        /// The missing file.
+        file: &'static str,
+        /// What to do about it, or nothing.
+        hint: String,
+    },
+    /// A file is not what its name says.
+    #[error("{}: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// `model_type` is one that distill does not build.
+    #[error("{}: model_type {found:?} is not built in; known: {known}", path.display())]
+    UnknownArchitecture {
+        /// The `config.json`.
+        path: PathBuf,
+        /// Its `model_type`.
+        found: String,
+        /// Those that are known.
+        known: String,
+    },
+    /// The config asks for something that is not built; it is refused, never approximated.
+    #[error("{}: {field} = {value} is not supported; supported: {supported}", path.display())]
+    Unsupported {
+        /// The `config.json`.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be accepted.
+        supported: String,
+    },
+    /// Weights and architecture do not fit.
+    #[error("{}: weights do not fit the architecture: {problems}", path.display())]
+    Weights {
+        /// The weights' file or directory.
+        path: PathBuf,
+        /// Missing, extra and misshapen tensors.
+        problems: String,
+    },
+    /// The label map is not usable.
+    #[error("{}: {source}", path.display())]
+    Labels {
+        /// The `config.json`.
+        path: PathBuf,
+        /// Why not.
+        source: LabelError,
+    },
+    /// Layers were chosen that the model does not have.
+    #[error("layers {chosen:?} cannot be taken from a model of {available} layers (0 to {last}, each at most once)", last = available.saturating_sub(1))]
+    Layers {
+        /// The layers asked for.
+        chosen: Vec<usize>,
+        /// How many there are.
+        available: usize,
+    },
+    /// libtorch refused.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+}
+
+impl ModelError {
+    /// A malformed input is bad data; a choice of layers is usage; a failure of libtorch is internal.
+    pub fn category(&self) -> Category {
+        match self {
+            ModelError::File(error) => error.category(),
+            ModelError::Layers { .. } | ModelError::NotAModel { .. } => Category::Usage,
+            ModelError::Torch(_) => Category::Internal,
+            _ => Category::Data,
+        }
+    }
+}

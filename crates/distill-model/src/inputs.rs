@@ -1,0 +1,43 @@
+//! A packed batch on a device.
+
+use distill_torch::{Packing, TorchError};
+use tch::{Device, Tensor};
+
+/// Tokens of a batch, row after row without padding.
+#[derive(Debug)]
+pub struct Inputs {
+    /// int64 `[T]`.
+    pub input_ids: Tensor,
+    /// int64 `[T]`.
+    pub token_type_ids: Tensor,
+    /// int64 `[T]`, counted from 0 in each row.
+    pub position_ids: Tensor,
+    /// Where rows begin and end.
+    pub packing: Packing,
+}
+
+impl Inputs {
+    /// Copies a batch to `device`. `cu_seqlens` is `[B+1]`; the other three have `T` elements.
+    ///
+    /// # Errors
+    /// [`TorchError`] where the lengths do not agree.
+    pub fn new(
+        input_ids: &[i64],
+        token_type_ids: &[i64],
+        position_ids: &[i64],
+        cu_seqlens: &[i32],
+        device: Device,
+    ) -> Result<Self, TorchError> {
+        let packing = Packing::new(cu_seqlens, device)?;
+        let tokens = usize::try_from(packing.tokens()).unwrap_or(usize::MAX);
+        for ids in [input_ids, token_type_ids, position_ids] {
+            if ids.len() != tokens {
+                let message = format!("{} ids for {tokens} tokens", ids.len());
+                return Err(tch::TchError::Shape(message).into());
+            }
+        }
+        let [input_ids, token_type_ids, position_ids] =
+            [input_ids, token_type_ids, position_ids].map(|ids| Tensor::from_slice(ids).to_device(device));
+        Ok(Inputs { input_ids, token_type_ids, position_ids, packing })
+    }
+}

@@ -1,0 +1,158 @@
+//! Tensors in safetensors files: one file, or several with an index. Nothing is ever unpickled.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use distill_core::atomic::{self, FileError};
+use distill_core::hash;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::ModelError;
+
+/// The usual file name.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+const INDEX_FILE: &str = "model.safetensors.index.json";
+const PICKLED_FILE: &str = "pytorch_model.bin";
+
+/// The files that hold the weights of a model directory, in the order of their names.
+///
+/// # Errors
+/// [`ModelError::NotAModel`] where there are none, with the line that converts a pickled file.
+pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let single = directory.join(WEIGHTS_FILE);
+    if single.exists() {
+        return Ok(vec![single]);
+    }
+    let index = directory.join(INDEX_FILE);
+    if index.exists() {
+        return indexed_files(directory, &index);
+    }
+    let hint = if directory.join(PICKLED_FILE).exists() {
+        format!(
+            "; {PICKLED_FILE} is never unpickled, convert it once: python3 -c \"from transformers import \
+             AutoModelForSequenceClassification as M; M.from_pretrained('{0}').save_pretrained('{0}')\"",
+            directory.display()
+        )
+    } else {
+        String::new()
+    };
+    Err(ModelError::NotAModel { directory: directory.to_owned(), file: WEIGHTS_FILE, hint })
+}
+
+fn indexed_files(directory: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let malformed =
+        |message: &str| ModelError::Malformed { path: index.to_owned(), message: message.to_owned() };
+    let bytes = std::fs::read(index).map_err(FileError::of("read", index))?;
+    let json: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| malformed(&error.to_string()))?;
+    let map =
+        json.get("weight_map").and_then(|map| map.as_object()).ok_or_else(|| malformed("no weight_map"))?;
+    let mut names: Vec<&str> = map.values().filter_map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.iter().any(|name| name.contains(['/', '\\'])) {
+        return Err(malformed("weight_map names a file outside the directory"));
+    }
+    Ok(names.into_iter().map(|name| directory.join(name)).collect())
+}
+
+/// Reads every tensor of safetensors files onto the CPU, floating-point ones as f32.
+///
+/// # Errors
+/// [`ModelError::Malformed`] for a damaged file, a tensor named twice, or a number format that no
+/// weight has.
+pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
+    let mut tensors = BTreeMap::new();
+    for path in files {
+        let malformed = |message: String| ModelError::Malformed { path: path.clone(), message };
+        let bytes = std::fs::read(path).map_err(FileError::of("read", path))?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|error| malformed(format!("not a whole safetensors file: {error}")))?;
+        for (name, view) in file.tensors() {
+            let tensor = from_view(&view).map_err(|why| malformed(format!("{name}: {why}")))?;
+            if tensors.insert(name.clone(), tensor).is_some() {
+                return Err(malformed(format!("{name} is there twice")));
+            }
+        }
+    }
+    Ok(tensors)
+}
+
+fn from_view(view: &TensorView<'_>) -> Result<Tensor, String> {
+    let kind = kind_of(view.dtype())
+        .ok_or_else(|| format!("number format {:?} is not one of weights", view.dtype()))?;
+    let shape: Vec<i64> = view.shape().iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect();
+    let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
+    Ok(if matches!(kind, Kind::Half | Kind::BFloat16 | Kind::Double) {
+        tensor.to_kind(Kind::Float)
+    } else {
+        tensor
+    })
+}
+
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    Some(match dtype {
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::I64 => Kind::Int64,
+        Dtype::I32 => Kind::Int,
+        Dtype::U8 => Kind::Uint8,
+        _ => return None,
+    })
+}
+
+/// Writes tensors as one safetensors file with the metadata that `transformers` asks for.
+/// The same tensors give the same bytes.
+///
+/// # Errors
+/// [`ModelError`] naming the file.
+pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), ModelError> {
+    let malformed = |message: String| ModelError::Malformed { path: path.to_owned(), message };
+    let mut parts = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let dense = tensor.detach().to_device(Device::Cpu).contiguous();
+        let dtype = match dense.kind() {
+            Kind::Float => Dtype::F32,
+            Kind::Half => Dtype::F16,
+            Kind::BFloat16 => Dtype::BF16,
+            Kind::Int64 => Dtype::I64,
+            Kind::Uint8 => Dtype::U8,
+            other => return Err(malformed(format!("{name}: {other:?} cannot be written"))),
+        };
+        let mut bytes = vec![0u8; dense.numel() * dense.kind().elt_size_in_bytes()];
+        dense
+            .f_copy_data_u8(&mut bytes, dense.numel())
+            .map_err(|error| malformed(format!("{name}: {error}")))?;
+        let shape: Vec<usize> = dense.size().iter().map(|size| usize::try_from(*size).unwrap_or(0)).collect();
+        parts.push((name.clone(), dtype, shape, bytes));
+    }
+    let views: Result<Vec<(String, TensorView<'_>)>, _> = parts
+        .iter()
+        .map(|(name, dtype, shape, bytes)| {
+            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.clone(), view))
+        })
+        .collect();
+    let views = views.map_err(|error| malformed(error.to_string()))?;
+    let metadata = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| malformed(error.to_string()))?;
+    atomic::write(path, &bytes)?;
+    Ok(())
+}
+
+/// One hash for all weights of a directory: over the names and hashes of its files.
+///
+/// # Errors
+/// [`ModelError`] naming the file that cannot be read.
+pub fn weights_hash(directory: &Path) -> Result<String, ModelError> {
+    let mut hashes = Vec::new();
+    for path in weight_files(directory)? {
+        hashes.push(hash::file_hash(&path).map_err(FileError::of("read", &path))?);
+    }
+    match hashes.as_slice() {
+        [only] => Ok(only.clone()),
+        several => Ok(hash::parts_hash(several.iter().map(|one| ("file", one.as_str())))),
+    }
+}

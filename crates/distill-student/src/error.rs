@@ -1,0 +1,93 @@
+//! What can stop a training run.
+
+use distill_core::atomic::FileError;
+use distill_core::{Category, LabelError, StopReason};
+use distill_data::{CacheError, DataError, TokenError};
+use distill_model::ModelError;
+use distill_teacher::RunnerError;
+use distill_torch::TorchError;
+use thiserror::Error;
+
+/// A training run that did not reach its end.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// A setting that makes no sense.
+    #[error("{field} is {value}, expected {expected}")]
+    Setting {
+        /// The setting's name.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+    /// The loss is infinite or not a number.
+    #[error("the loss is {loss} at step {global_step} (learning rate {learning_rate:.3e}, gradient norm {grad_norm}); a lower learning rate may help")]
+    NotFinite {
+        /// The loss.
+        loss: f64,
+        /// The step, from 1.
+        global_step: u64,
+        /// The learning rate of the step.
+        learning_rate: f64,
+        /// Norm of the step's gradients.
+        grad_norm: f64,
+    },
+    /// Nothing can be learned from these rows.
+    #[error("{0}")]
+    Rows(String),
+    /// The row's input is longer than the model has positions for.
+    #[error("max_length {max_length} is more than the model's {positions} positions")]
+    TooLong {
+        /// The setting.
+        max_length: usize,
+        /// `max_position_embeddings`.
+        positions: i64,
+    },
+    /// Asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] StopReason),
+    /// Rows that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Texts that cannot be tokenized.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// The token cache failed.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A label map does not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+    /// A model that cannot be built or saved.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Evaluation failed.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+    /// libtorch refused.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl TrainError {
+    /// What kind of failure it is.
+    pub fn category(&self) -> Category {
+        match self {
+            TrainError::Setting { .. } | TrainError::TooLong { .. } => Category::Usage,
+            TrainError::NotFinite { .. } | TrainError::Torch(_) => Category::Internal,
+            TrainError::Rows(_) => Category::Data,
+            TrainError::Stopped(_) => Category::Stopped,
+            TrainError::Data(error) => error.category(),
+            TrainError::Tokens(error) => error.category(),
+            TrainError::Cache(error) => error.category(),
+            TrainError::Labels(error) => error.category(),
+            TrainError::Model(error) => error.category(),
+            TrainError::Runner(error) => error.category(),
+            TrainError::File(error) => error.category(),
+        }
+    }
+}
