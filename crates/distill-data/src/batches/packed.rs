@@ -1,0 +1,169 @@
+//! Rows behind one another, with the border of each: what an encoder computes on without padding.
+//!
+//! Legend: `T` tokens in the batch, `B` rows.
+
+use distill_core::Category;
+use thiserror::Error;
+
+use crate::cache::Example;
+
+/// A batch in packed form, on the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackedBatch {
+    /// Ids in the vocabulary, `[T]`.
+    pub input_ids: Vec<i64>,
+    /// 0 or the segment of each token, `[T]`.
+    pub token_type_ids: Vec<i64>,
+    /// 0 to length − 1 in each row, `[T]`; a model adds its own offset.
+    pub position_ids: Vec<i64>,
+    /// Where each row begins, and `T` at the end, `[B + 1]`.
+    pub cu_seqlens: Vec<i32>,
+    /// For each row of the batch, its place among the examples the batch was made from, `[B]`.
+    pub rows: Vec<u32>,
+    /// Tokens of the longest row.
+    pub max_length: usize,
+}
+
+/// Examples that cannot be packed.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum BatchError {
+    /// A token that the model has no embedding for.
+    #[error(
+        "row {row} (position in the source, from 0) has the token id {id}, but the model's vocabulary has \
+         {vocab_size} entries; tokenizer and model do not belong together"
+    )]
+    TokenId {
+        /// Position in the source, from 0.
+        row: u64,
+        /// The id.
+        id: u32,
+        /// Embeddings the model has.
+        vocab_size: u32,
+    },
+    /// Type ids of another length than the tokens.
+    #[error("row {row} (position in the source, from 0) has {tokens} input_ids and {types} token_type_ids")]
+    TypeIds {
+        /// Position in the source, from 0.
+        row: u64,
+        /// Length of `input_ids`.
+        tokens: usize,
+        /// Length of `token_type_ids`.
+        types: usize,
+    },
+    /// More tokens than `cu_seqlens` can count.
+    #[error("a batch of {tokens} tokens is too large: at most 2147483647 can be packed")]
+    TooLarge {
+        /// Tokens of all rows together.
+        tokens: usize,
+    },
+}
+
+impl BatchError {
+    /// A token out of range is bad data; the others are defects of the caller.
+    pub fn category(&self) -> Category {
+        match self {
+            BatchError::TokenId { .. } => Category::Data,
+            BatchError::TypeIds { .. } | BatchError::TooLarge { .. } => Category::Internal,
+        }
+    }
+}
+
+impl PackedBatch {
+    /// Packs `examples`, longest first; rows of one length keep their order.
+    ///
+    /// # Errors
+    /// [`BatchError::TokenId`] unless every id is below `vocab_size`.
+    pub fn new(examples: &[Example<'_>], vocab_size: u32) -> Result<Self, BatchError> {
+        let tokens: usize = examples.iter().map(|example| example.input_ids.len()).sum();
+        if i32::try_from(tokens).is_err() {
+            return Err(BatchError::TooLarge { tokens });
+        }
+        let mut rows: Vec<u32> = (0..examples.len() as u32).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(examples[*row as usize].input_ids.len()));
+        let mut batch = PackedBatch {
+            input_ids: Vec::with_capacity(tokens),
+            token_type_ids: Vec::with_capacity(tokens),
+            position_ids: Vec::with_capacity(tokens),
+            cu_seqlens: vec![0],
+            max_length: rows.first().map_or(0, |row| examples[*row as usize].input_ids.len()),
+            rows: Vec::new(),
+        };
+        for row in &rows {
+            batch.push(&examples[*row as usize], vocab_size)?;
+        }
+        batch.rows = rows;
+        Ok(batch)
+    }
+
+    fn push(&mut self, example: &Example<'_>, vocab_size: u32) -> Result<(), BatchError> {
+        let ids = example.input_ids;
+        if let Some(id) = ids.iter().find(|id| **id >= vocab_size) {
+            return Err(BatchError::TokenId { row: example.row, id: *id, vocab_size });
+        }
+        self.input_ids.extend(ids.iter().map(|id| i64::from(*id)));
+        self.position_ids.extend(0..ids.len() as i64);
+        match example.token_type_ids {
+            None => self.token_type_ids.resize(self.input_ids.len(), 0),
+            Some(types) if types.len() == ids.len() => {
+                self.token_type_ids.extend(types.iter().map(|id| i64::from(*id)));
+            }
+            Some(types) => {
+                let (tokens, types) = (ids.len(), types.len());
+                return Err(BatchError::TypeIds { row: example.row, tokens, types });
+            }
+        }
+        self.cu_seqlens.push(self.input_ids.len() as i32);
+        Ok(())
+    }
+
+    /// Rows in the batch, `B`.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Tokens in the batch, `T`.
+    pub fn tokens(&self) -> usize {
+        self.input_ids.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example<'a>(row: u64, input_ids: &'a [u32], token_type_ids: Option<&'a [u8]>) -> Example<'a> {
+        Example { input_ids, token_type_ids, label: None, logits: &[], id_hash: 0, row }
+    }
+
+    #[test]
+    fn rows_stand_behind_one_another_longest_first_with_their_borders() {
+        let rows =
+            [example(0, &[1, 2], None), example(1, &[3, 4, 5], Some(&[0, 1, 1])), example(2, &[6, 7], None)];
+        let batch = PackedBatch::new(&rows, 8).unwrap();
+        assert_eq!(batch.input_ids, [3, 4, 5, 1, 2, 6, 7]);
+        assert_eq!(batch.token_type_ids, [0, 1, 1, 0, 0, 0, 0]);
+        assert_eq!(batch.position_ids, [0, 1, 2, 0, 1, 0, 1]);
+        assert_eq!(batch.cu_seqlens, [0, 3, 5, 7]);
+        assert_eq!(batch.rows, [1, 0, 2]);
+        assert_eq!((batch.max_length, batch.len(), batch.tokens()), (3, 3, 7));
+        let empty = PackedBatch::new(&[], 8).unwrap();
+        assert!(empty.is_empty());
+        assert_eq!(empty.cu_seqlens, [0]);
+    }
+
+    /// An id beyond the embeddings would end in libtorch, without a row to look for.
+    #[test]
+    fn an_id_beyond_the_vocabulary_is_named_with_its_row() {
+        let error = PackedBatch::new(&[example(17, &[1, 8], None)], 8).unwrap_err();
+        assert_eq!(error, BatchError::TokenId { row: 17, id: 8, vocab_size: 8 });
+        assert!(error.to_string().contains("row 17") && error.to_string().contains("8 entries"), "{error}");
+        assert_eq!(error.category(), Category::Data);
+        let error = PackedBatch::new(&[example(3, &[1, 2], Some(&[0]))], 8).unwrap_err();
+        assert_eq!(error, BatchError::TypeIds { row: 3, tokens: 2, types: 1 });
+    }
+}

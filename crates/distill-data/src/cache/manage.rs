@@ -1,0 +1,149 @@
+//! Where caches lie, what is there, and its removal.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::TryLockError;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use distill_core::atomic::FileError;
+
+use super::CacheError;
+use super::open::lock_file;
+use super::sidecar::{Paths, Sidecar};
+
+/// One complete cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// What it was built for.
+    pub key: String,
+    /// Rows it holds.
+    pub rows: u64,
+    /// Tokens of all rows.
+    pub tokens: u64,
+    /// Length of its Arrow file.
+    pub bytes: u64,
+    /// When it was built, where the file system says so.
+    pub modified: Option<SystemTime>,
+}
+
+/// What [`clean`] did.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Caches removed, whole or not.
+    pub removed: usize,
+    /// Bytes freed.
+    pub bytes: u64,
+    /// Caches left because a run is building or opening them.
+    pub busy: usize,
+}
+
+/// The default directory: `$DISTILL_CACHE`, else `$XDG_CACHE_HOME/distill/tokens`, else
+/// `~/.cache/distill/tokens`.
+///
+/// # Errors
+/// [`CacheError::NoPlace`] where none of the variables is set.
+pub fn cache_dir() -> Result<PathBuf, CacheError> {
+    choose(|name| std::env::var_os(name)).ok_or(CacheError::NoPlace)
+}
+
+fn choose(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    path("DISTILL_CACHE").or_else(|| {
+        // The XDG specification has relative paths ignored.
+        let base = path("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+        base.or_else(|| path("HOME").map(|home| home.join(".cache"))).map(|base| base.join("distill/tokens"))
+    })
+}
+
+/// The complete caches of a directory, by key. A directory that does not exist has none.
+///
+/// # Errors
+/// [`CacheError::File`] where the directory cannot be read.
+pub fn info(directory: &Path) -> Result<Vec<CacheEntry>, CacheError> {
+    let mut entries = Vec::new();
+    for key in files_by_key(directory)?.into_keys() {
+        let paths = Paths::of(directory, &key)?;
+        let (Ok(sidecar), Ok(data)) = (Sidecar::read(&paths.sidecar), paths.arrow.metadata()) else { continue };
+        if sidecar.key == key {
+            entries.push(CacheEntry {
+                key,
+                rows: sidecar.rows,
+                tokens: sidecar.tokens,
+                bytes: data.len(),
+                modified: data.modified().ok(),
+            });
+        }
+    }
+    Ok(entries)
+}
+
+/// Removes the caches of a directory, with what killed runs left of them, and nothing else.
+/// Runs that have one open keep reading it.
+///
+/// # Errors
+/// [`CacheError::File`] naming the file that cannot be removed.
+pub fn clean(directory: &Path) -> Result<Cleaned, CacheError> {
+    let mut cleaned = Cleaned::default();
+    for (key, files) in files_by_key(directory)? {
+        let paths = Paths::of(directory, &key)?;
+        let lock = lock_file(&paths.lock)?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                cleaned.busy += 1;
+                continue;
+            }
+            // Without locks there is nothing to wait for.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
+        let lock_only = files.iter().all(|file| *file == paths.lock);
+        for file in files.iter().chain([&paths.lock]).filter(|file| file.exists()) {
+            let bytes = file.metadata().map_or(0, |data| data.len());
+            std::fs::remove_file(file).map_err(FileError::of("remove", file))?;
+            cleaned.bytes += bytes;
+        }
+        cleaned.removed += usize::from(!lock_only);
+    }
+    Ok(cleaned)
+}
+
+/// The directory's cache files by key: `KEY.tokens.arrow`, `.json`, `.lock` and their temporary names.
+fn files_by_key(directory: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, CacheError> {
+    let mut keys = BTreeMap::<String, Vec<PathBuf>>::new();
+    let listing = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(keys),
+        listing => listing.map_err(FileError::of("read", directory))?,
+    };
+    for entry in listing {
+        let path = entry.map_err(FileError::of("read", directory))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let parts: Vec<&str> = name.split('.').collect();
+        let key = match parts.as_slice() {
+            [key, "tokens", "arrow" | "json" | "lock"] => *key,
+            ["", key, "tokens", "arrow" | "json", _, "tmp"] => *key,
+            _ => continue,
+        };
+        if Paths::of(directory, key).is_ok() {
+            keys.entry(key.to_owned()).or_default().push(path);
+        }
+    }
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_is_the_named_one_else_the_users_cache() {
+        let with = |set: &[(&str, &str)]| {
+            let set: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            choose(move |name| set.iter().find(|(key, _)| key == name).map(|(_, value)| value.into()))
+        };
+        assert_eq!(with(&[("DISTILL_CACHE", "here"), ("HOME", "/h")]), Some("here".into()));
+        assert_eq!(with(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]), Some("/x/distill/tokens".into()));
+        assert_eq!(with(&[("XDG_CACHE_HOME", "x"), ("HOME", "/h")]), Some("/h/.cache/distill/tokens".into()));
+        assert_eq!(with(&[("HOME", "/h"), ("DISTILL_CACHE", "")]), Some("/h/.cache/distill/tokens".into()));
+        assert_eq!(with(&[]), None);
+    }
+}

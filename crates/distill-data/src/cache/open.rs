@@ -1,0 +1,119 @@
+//! Opening a cache, or building it once however many processes ask for it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use distill_core::atomic::FileError;
+
+use super::map::MappedRows;
+use super::sidecar::{Paths, Sidecar};
+use super::{CACHE_FORMAT, CacheError, CacheWriter, Store, TokenCache};
+
+impl TokenCache {
+    /// Opens the cache of `key` in `directory`, or runs `build` and keeps what it pushes.
+    ///
+    /// The file's length and blake3 are compared on every opening, before it is mapped. A cache that is
+    /// damaged, of another version or another key is built again, with a warning that says why. Processes
+    /// that ask for the same key at once wait for the one that builds; if its `build` fails, the next builds.
+    ///
+    /// `key` names everything the rows depend on (data, tokenizer, maximum length, label map, …), as
+    /// `distill_core::hash::parts_hash` gives it: 1 to 128 letters, digits, `-` or `_`.
+    ///
+    /// # Errors
+    /// [`CacheError`] where the directory cannot be used; those of `build`.
+    pub fn open_or_build<E: From<CacheError>>(
+        directory: &Path,
+        key: &str,
+        build: impl FnOnce(&mut CacheWriter) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let paths = Paths::of(directory, key)?;
+        std::fs::create_dir_all(directory)
+            .map_err(FileError::of("create", directory))
+            .map_err(CacheError::from)?;
+        let lock = lock_file(&paths.lock)?;
+        held(lock.lock_shared(), &paths.lock)?;
+        if let Ok(cache) = open(&paths, key) {
+            return Ok(cache);
+        }
+        // Not an upgrade, which two holders of a shared lock would wait for for ever.
+        lock.unlock().map_err(FileError::of("unlock", &paths.lock)).map_err(CacheError::from)?;
+        held(lock.lock(), &paths.lock)?;
+        match open(&paths, key) {
+            Ok(cache) => return Ok(cache),
+            Err(Refusal::Absent) => {}
+            Err(Refusal::Bad(why)) => {
+                tracing::warn!(cache = %paths.arrow.display(), "the token cache is built again: {why}");
+            }
+        }
+        let mut writer = CacheWriter::create(&paths.arrow)?;
+        build(&mut writer)?;
+        writer.finish(key)?.write(&paths.sidecar)?;
+        open(&paths, key).map_err(|refusal| match refusal {
+            Refusal::Absent => CacheError::Arrow("it vanished while it was built".to_owned()).into(),
+            Refusal::Bad(why) => CacheError::Arrow(format!("what was just written is refused: {why}")).into(),
+        })
+    }
+}
+
+enum Refusal {
+    Absent,
+    Bad(String),
+}
+
+fn open(paths: &Paths, key: &str) -> Result<TokenCache, Refusal> {
+    if !paths.sidecar.exists() {
+        return Err(Refusal::Absent);
+    }
+    let rows = open_checked(paths, key).map_err(Refusal::Bad)?;
+    Ok(TokenCache { store: Store::Mapped(rows) })
+}
+
+fn open_checked(paths: &Paths, key: &str) -> Result<MappedRows, String> {
+    let sidecar = Sidecar::read(&paths.sidecar)?;
+    if sidecar.format != CACHE_FORMAT {
+        return Err(format!("it has format {}, this version writes {CACHE_FORMAT}", sidecar.format));
+    }
+    if sidecar.key != key {
+        return Err(format!("its sidecar is of the key {}", sidecar.key));
+    }
+    let mut file = File::open(&paths.arrow).map_err(|error| format!("it cannot be opened: {error}"))?;
+    check(&mut file, &sidecar)?;
+    MappedRows::map(&file, &sidecar)
+}
+
+/// Compares length and hash. The same open file is mapped afterwards, so what was checked is what is read.
+fn check(file: &mut File, sidecar: &Sidecar) -> Result<(), String> {
+    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length != sidecar.bytes {
+        return Err(format!("it has {length} bytes, the sidecar says {}", sidecar.bytes));
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(unreadable)? {
+            0 => break,
+            read => hasher.update(&buffer[..read]),
+        };
+    }
+    let found = hasher.finalize().to_hex();
+    if found.as_str() == sidecar.blake3 {
+        Ok(())
+    } else {
+        Err(format!("its blake3 is {found}, the sidecar says {}", sidecar.blake3))
+    }
+}
+
+pub(super) fn lock_file(path: &Path) -> Result<File, CacheError> {
+    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+    Ok(file.map_err(FileError::of("create", path))?)
+}
+
+/// A file system without locks costs two runs the same work twice, no more: files appear by rename.
+fn held(locked: std::io::Result<()>, path: &Path) -> Result<(), CacheError> {
+    match locked {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+        other => Ok(other.map_err(FileError::of("lock", path))?),
+    }
+}

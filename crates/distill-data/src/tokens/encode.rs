@@ -1,0 +1,197 @@
+//! One row's ids. A long text is tokenized only as far as `max_length` can reach, and the ids are still those
+//! of the whole text.
+//!
+//! Why that is exact: in the tokenizers of [`Splitting`], no word of the pre-tokenizer crosses the places
+//! where [`Splitting::cut`] cuts, and their normalizers look at no character beyond a base and its marks. The
+//! tokens of the cut text are then the first tokens of the whole text, except near the cut, where an added
+//! token such as `[MASK]` may have been split or may look at its neighbour; the last `margin` tokens are
+//! therefore never used. Where the cut text gives too few tokens (a word of more than 100 characters is one
+//! `[UNK]`, white space is nothing) more of the text is taken. Other tokenizers get the whole text.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokenizers::normalizers::NormalizerWrapper;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::{Encoding, Tokenizer, TruncationDirection};
+
+use super::{TextTokenizer, TokenError, Tokens};
+
+/// Bytes of text first tried for each token that is needed; English has between four and five.
+const BYTES_PER_TOKEN: usize = 8;
+
+/// Where a text may be cut without changing the tokens before the cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Splitting {
+    /// Nowhere that is known.
+    Unknown,
+    /// Before white space that follows something else.
+    Spaces,
+    /// There, and before ASCII punctuation (`BertPreTokenizer`).
+    Punctuation,
+    /// There, and before the ideographs that `BertNormalizer` surrounds by spaces.
+    Ideographs,
+}
+
+/// A text's tokens without special tokens; `whole` is false where there are more than these.
+struct Part {
+    encoding: Encoding,
+    whole: bool,
+}
+
+type Plain<T> = Result<T, String>;
+
+impl TextTokenizer {
+    pub(super) fn encode(&self, index: usize, text: &str, pair: Option<&str>) -> Result<Tokens, TokenError> {
+        let special = self.special_tokens(pair.is_some());
+        let Some(room) = self.max_length.checked_sub(special) else {
+            return Err(TokenError::MaxLength { max_length: self.max_length, special, pair: pair.is_some() });
+        };
+        // A tokenizer file from outside can ask for what the crate asserts against.
+        catch_unwind(AssertUnwindSafe(|| self.encode_row(text, pair, room)))
+            .unwrap_or_else(|_| Err("the tokenizer's parts contradict each other".to_owned()))
+            .map_err(|reason| TokenError::Encode { index, reason })
+    }
+
+    fn encode_row(&self, text: &str, pair: Option<&str>, room: usize) -> Plain<Tokens> {
+        let mut first = self.part(text, room)?;
+        let Some(pair) = pair else {
+            let truncated = self.truncate(&mut first, room);
+            return tokens(self.tokenizer.post_process(first.encoding, None, true), truncated);
+        };
+        let mut second = self.part(pair, room)?;
+        if room % 2 == 1 && first.encoding.len() > room && second.encoding.len() > room {
+            // The longer text gets the odd token: only here do the whole lengths matter.
+            first = self.whole(first, text)?;
+            second = self.whole(second, pair)?;
+        }
+        let (kept, kept_pair) = longest_first(first.encoding.len(), second.encoding.len(), room);
+        let truncated = self.truncate(&mut first, kept) | self.truncate(&mut second, kept_pair);
+        if self.tokenizer.get_post_processor().is_none() {
+            second.encoding.set_type_ids(vec![1; kept_pair.min(second.encoding.len())]);
+        }
+        tokens(self.tokenizer.post_process(first.encoding, Some(second.encoding), true), truncated)
+    }
+
+    /// The tokens of `text`, of which at most `needed` from its start will be used.
+    fn part(&self, text: &str, needed: usize) -> Plain<Part> {
+        let enough = needed.saturating_add(self.margin);
+        let mut size = enough.saturating_mul(BYTES_PER_TOKEN);
+        while self.direction == TruncationDirection::Right
+            && let Some(cut) = self.splitting.cut(text, size)
+        {
+            let encoding = self.raw(&text[..cut])?;
+            if encoding.len() >= enough {
+                return Ok(Part { encoding, whole: false });
+            }
+            size = cut.saturating_mul(4);
+        }
+        Ok(Part { encoding: self.raw(text)?, whole: true })
+    }
+
+    fn whole(&self, part: Part, text: &str) -> Plain<Part> {
+        if part.whole { Ok(part) } else { Ok(Part { encoding: self.raw(text)?, whole: true }) }
+    }
+
+    fn raw(&self, text: &str) -> Plain<Encoding> {
+        self.tokenizer.encode_fast(text, false).map_err(|error| error.to_string())
+    }
+
+    /// Keeps `kept` tokens and says whether there were more.
+    fn truncate(&self, part: &mut Part, kept: usize) -> bool {
+        let truncated = !part.whole || part.encoding.len() > kept;
+        part.encoding.truncate(kept, 0, self.direction);
+        // The parts cut off would be post-processed too, in all combinations.
+        part.encoding.take_overflowing();
+        truncated
+    }
+}
+
+fn tokens(encoding: tokenizers::Result<Encoding>, truncated: bool) -> Plain<Tokens> {
+    let encoding = encoding.map_err(|error| error.to_string())?;
+    let token_type_ids = encoding.get_type_ids().iter().map(|id| u8::try_from(*id));
+    Ok(Tokens {
+        input_ids: encoding.get_ids().to_vec(),
+        token_type_ids: token_type_ids.collect::<Result<_, _>>().map_err(|_| "a token type id exceeds 255")?,
+        truncated,
+    })
+}
+
+/// How many tokens of two texts stay within `room`: the longer loses first, then both alike.
+///
+/// Source: `truncate_encodings` of the `tokenizers` crate, which `transformers` calls.
+fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize) {
+    if first + second <= room {
+        return (first, second);
+    }
+    let short = first.min(second);
+    let mut kept = (short, short.max(room.saturating_sub(short)));
+    if kept.0 + kept.1 > room {
+        kept = (room / 2, room / 2 + room % 2);
+    }
+    if first > second { (kept.1, kept.0) } else { kept }
+}
+
+impl Splitting {
+    pub(super) fn of(tokenizer: &Tokenizer) -> Self {
+        let Some(ideographs) = normalizer_is_local(tokenizer.get_normalizer()) else {
+            return Splitting::Unknown;
+        };
+        match tokenizer.get_pre_tokenizer() {
+            Some(PreTokenizerWrapper::BertPreTokenizer(_)) if ideographs => Splitting::Ideographs,
+            Some(PreTokenizerWrapper::BertPreTokenizer(_)) => Splitting::Punctuation,
+            Some(PreTokenizerWrapper::Whitespace(_) | PreTokenizerWrapper::WhitespaceSplit(_)) => {
+                Splitting::Spaces
+            }
+            Some(PreTokenizerWrapper::ByteLevel(level)) if level.use_regex => Splitting::Spaces,
+            _ => Splitting::Unknown,
+        }
+    }
+
+    /// The first place at or after byte `from` where `text` may be cut, short of its end.
+    fn cut(self, text: &str, from: usize) -> Option<usize> {
+        if self == Splitting::Unknown || from >= text.len() {
+            return None;
+        }
+        let start = (from..text.len()).find(|&index| text.is_char_boundary(index))?;
+        let mut after_space = text[..start].chars().next_back().is_none_or(char::is_whitespace);
+        for (offset, character) in text[start..].char_indices() {
+            let here = match self {
+                _ if matches!(character, ' ' | '\t' | '\n' | '\r') => !after_space,
+                Splitting::Unknown | Splitting::Spaces => false,
+                Splitting::Punctuation => character.is_ascii_punctuation(),
+                // A part of the ranges of `BertNormalizer`, those every text has.
+                Splitting::Ideographs => {
+                    character.is_ascii_punctuation() || matches!(character, '\u{4E00}'..='\u{9FFF}')
+                }
+            };
+            if here && start + offset > 0 {
+                return Some(start + offset);
+            }
+            after_space = character.is_whitespace();
+        }
+        None
+    }
+}
+
+/// `None` where a normalizer may look across white space; else whether it surrounds ideographs by spaces.
+fn normalizer_is_local(normalizer: Option<&NormalizerWrapper>) -> Option<bool> {
+    match normalizer {
+        Some(NormalizerWrapper::BertNormalizer(bert)) => Some(bert.handle_chinese_chars),
+        None
+        | Some(
+            NormalizerWrapper::Lowercase(_)
+            | NormalizerWrapper::StripAccents(_)
+            | NormalizerWrapper::NFC(_)
+            | NormalizerWrapper::NFD(_)
+            | NormalizerWrapper::NFKC(_)
+            | NormalizerWrapper::NFKD(_),
+        ) => Some(false),
+        Some(_) => None,
+    }
+}
+
+/// More tokens than the longest added token could turn into if a cut went through it.
+pub(super) fn margin(tokenizer: &Tokenizer) -> usize {
+    let longest = tokenizer.get_added_tokens_decoder().values().map(|token| token.content.len()).max();
+    longest.unwrap_or(0) + 8
+}

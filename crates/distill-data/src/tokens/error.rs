@@ -1,0 +1,58 @@
+//! What can go wrong between a tokenizer's files and ids.
+
+use std::path::PathBuf;
+
+use distill_core::Category;
+use distill_core::atomic::FileError;
+use thiserror::Error;
+
+/// A tokenizer that cannot be read or used.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// A file that cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A directory without a tokenizer.
+    #[error("{} has no tokenizer: neither tokenizer.json nor vocab.txt is there", directory.display())]
+    Missing {
+        /// The directory that was searched.
+        directory: PathBuf,
+    },
+    /// A file that is not what its name says.
+    #[error("{} is not a usable tokenizer file: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No room for a text beside the special tokens.
+    #[error("max_length is {max_length}, but the special tokens of {} need {special}", if *pair { "a text pair" } else { "a text" })]
+    MaxLength {
+        /// The length that was asked for.
+        max_length: usize,
+        /// Special tokens a row has.
+        special: usize,
+        /// Whether the row is a pair.
+        pair: bool,
+    },
+    /// A row that the tokenizer refuses.
+    #[error("row {index} of the batch (counted from 0) cannot be tokenized: {reason}")]
+    Encode {
+        /// Position in the batch given to `encode_batch`, from 0.
+        index: usize,
+        /// The tokenizer's words.
+        reason: String,
+    },
+}
+
+impl TokenError {
+    /// Missing files and settings are wrong usage, damaged ones bad data.
+    pub fn category(&self) -> Category {
+        match self {
+            TokenError::File(error) => error.category(),
+            TokenError::Missing { .. } | TokenError::MaxLength { .. } => Category::Usage,
+            TokenError::Invalid { .. } | TokenError::Encode { .. } => Category::Data,
+        }
+    }
+}
