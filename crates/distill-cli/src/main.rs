@@ -1,1 +1,21 @@
-fn main() {}
+//! `distill`: arguments → settings → one call.
+//!
+//! Read in this order: [`args`] (what the user typed), [`settings`] (what the program needs),
+//! [`commands`] (one file a subcommand), [`session`] (device, threads, stop signals), [`output`]
+//! (stdout is data, stderr is talk), [`exit`] (errors to exit codes).
+
+mod args;
+mod commands;
+mod exit;
+mod output;
+mod session;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    exit::run(|| commands::dispatch(args))
+}

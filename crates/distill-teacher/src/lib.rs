@@ -1,1 +1,12 @@
-//! placeholder
+//! The runner: a model over rows, logits out, in the order of the rows.
+//!
+//! `distill teacher`, `distill predict` and the evaluation half of `distill report` are this one
+//! path. Read in this order: [`forward`] (examples to logits), [`runner`] (a source to a sink).
+
+pub mod error;
+pub mod forward;
+pub mod runner;
+
+pub use error::RunnerError;
+pub use forward::ForwardPass;
+pub use runner::{RunStats, Runner};

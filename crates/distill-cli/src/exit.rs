@@ -1,0 +1,135 @@
+//! Errors to exit codes. The only place that knows both.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use distill_core::{Category, LabelError, StopReason, atomic::FileError, lock::LockError};
+use distill_data::{CacheError, DataError, TokenError, batches::BatchError};
+use distill_model::ModelError;
+use distill_report::ReportError;
+use distill_student::TrainError;
+use distill_teacher::RunnerError;
+use distill_torch::{DeviceError, TorchError};
+
+use crate::output::printer::talk;
+
+/// How a command that did its work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All is well.
+    Done,
+    /// A quality gate failed.
+    GateFailed,
+}
+
+/// An error that the binary itself found, with the kind of failure it is.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    category: Category,
+    message: String,
+}
+
+impl Failure {
+    /// Wrong usage or settings.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Failure { category: Category::Usage, message: message.into() }
+    }
+
+    /// Input that cannot be used.
+    pub fn data(message: impl Into<String>) -> Self {
+        Failure { category: Category::Data, message: message.into() }
+    }
+
+    /// Output that cannot be made.
+    pub fn cannot_create(message: impl Into<String>) -> Self {
+        Failure { category: Category::CannotCreate, message: message.into() }
+    }
+}
+
+/// Runs a command, prints what went wrong, and says the exit code.
+pub fn run(command: impl FnOnce() -> anyhow::Result<Status>) -> ExitCode {
+    // A panic is caught below and told in one line; where it was is for RUST_BACKTRACE users.
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| ()));
+    }
+    match catch_unwind(AssertUnwindSafe(command)) {
+        Ok(Ok(Status::Done)) => ExitCode::SUCCESS,
+        Ok(Ok(Status::GateFailed)) => ExitCode::from(1),
+        Ok(Err(error)) => {
+            talk(&format!("error: {}", chain(&error)));
+            ExitCode::from(category(&error).exit_code())
+        }
+        Err(panic) => {
+            talk(&format!(
+                "internal error: {}\nThis is a defect of distill; RUST_BACKTRACE=1 shows where.",
+                panic_text(panic.as_ref())
+            ));
+            ExitCode::from(Category::Internal.exit_code())
+        }
+    }
+}
+
+/// The error with its causes, each said once.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+/// The kind of the first error in the chain that has one.
+fn category(error: &anyhow::Error) -> Category {
+    macro_rules! known {
+        ($cause:expr; $($kind:ty),+) => {
+            $(if let Some(error) = $cause.downcast_ref::<$kind>() { return error.category(); })+
+        };
+    }
+    for cause in error.chain() {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return failure.category;
+        }
+        if cause.is::<DeviceError>() {
+            return Category::Usage;
+        }
+        if cause.is::<TorchError>() {
+            return Category::Internal;
+        }
+        known!(cause; StopReason, DataError, TokenError, CacheError, BatchError, LabelError, ModelError, RunnerError,
+            TrainError, ReportError, LockError, FileError);
+    }
+    Category::Internal
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn context_does_not_hide_the_kind_of_an_error() {
+        let error = anyhow::Error::from(Failure::data("bad row")).context("stage student");
+        assert_eq!(category(&error), Category::Data);
+        assert_eq!(chain(&error), "stage student: bad row");
+        let stopped = Err::<(), _>(StopReason::Terminate).context("training").unwrap_err();
+        assert_eq!(category(&stopped).exit_code(), 75);
+        assert_eq!(category(&anyhow::anyhow!("unknown")).exit_code(), 70);
+    }
+}

@@ -1,0 +1,5 @@
+//! Results go to stdout, all else to stderr.
+
+pub mod logging;
+pub mod printer;
+pub mod progress;

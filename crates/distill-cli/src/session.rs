@@ -1,0 +1,140 @@
+//! What a command runs in: device, threads, seed, stop signals, progress.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use distill_core::lock::host_name;
+use distill_core::{StopReason, StopSignal};
+use distill_torch::DeviceChoice;
+use distill_torch::device::device_name;
+use distill_torch::info::{LibtorchInfo, instruction_sets, set_threads};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+use tch::{Device, Kind};
+
+use crate::args::Common;
+use crate::exit::Failure;
+use crate::output::progress::Display;
+use crate::output::{logging, printer::talk};
+use crate::settings::RuntimeSettings;
+
+/// Set once a command; its stages share it.
+pub struct Session {
+    /// Where to compute.
+    pub device: Device,
+    /// Number format of passes without training.
+    pub kind: Kind,
+    /// The run's seed.
+    pub seed: u64,
+    /// Threads of one operator and of tokenization.
+    pub threads: usize,
+    /// Raised by signals.
+    pub stop: StopSignal,
+    /// Bars or lines.
+    pub progress: Display,
+    libtorch: LibtorchInfo,
+}
+
+impl Session {
+    /// Starts logging, watches signals, checks libtorch and takes the device.
+    ///
+    /// # Errors
+    /// For a device or dtype that cannot be had, and for a libtorch of another release.
+    pub fn start(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
+        logging::start(common);
+        let stop = StopSignal::default();
+        watch_signals(&stop)?;
+        let choice: DeviceChoice = settings.device.parse()?;
+        let device = choice.resolve()?;
+        let kind = match settings.dtype.as_str() {
+            "f32" => Kind::Float,
+            "bf16" => Kind::BFloat16,
+            other => bail!(Failure::usage(format!("dtype {other:?} is not known; known: f32, bf16"))),
+        };
+        let threads = match settings.threads {
+            Some(0) => bail!(Failure::usage("threads is 0, expected at least 1")),
+            Some(threads) => threads,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        set_threads(threads);
+        if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+            tracing::debug!("the thread pool was started before: {error}");
+        }
+        let libtorch = LibtorchInfo::read()?;
+        if !libtorch.is_expected() {
+            bail!(Failure::usage(format!(
+                "libtorch {} was loaded, but this program was built for {}; check LD_LIBRARY_PATH",
+                libtorch.version,
+                distill_torch::info::EXPECTED_LIBTORCH
+            )));
+        }
+        Ok(Session { device, kind, seed: settings.seed, threads, stop, progress: Display::new(common), libtorch })
+    }
+
+    /// Versions that can change a result.
+    pub fn versions(&self) -> BTreeMap<String, String> {
+        [("distill", env!("CARGO_PKG_VERSION")), ("libtorch", &self.libtorch.version)]
+            .map(|(name, version)| (name.to_owned(), version.to_owned()))
+            .into()
+    }
+
+    /// Where this runs.
+    pub fn device_record(&self) -> BTreeMap<String, String> {
+        [
+            ("device", device_name(self.device)),
+            ("dtype", dtype_name(self.kind).to_owned()),
+            ("threads", self.threads.to_string()),
+            ("cpu_capability", self.libtorch.cpu_capability.clone()),
+            ("instruction_sets", instruction_sets().join(" ")),
+            ("host", host_name()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// Refuses to train in another format than f32.
+    ///
+    /// # Errors
+    /// Wrong usage for bf16.
+    pub fn must_train_in_f32(&self) -> anyhow::Result<()> {
+        if self.kind == Kind::Float {
+            return Ok(());
+        }
+        bail!(Failure::usage("dtype bf16 is for passes without training (teacher, predict, report); train with f32"))
+    }
+}
+
+/// `f32` or `bf16`.
+pub fn dtype_name(kind: Kind) -> &'static str {
+    if kind == Kind::BFloat16 { "bf16" } else { "f32" }
+}
+
+/// The first signal asks to stop; a second one ends the process at once.
+fn watch_signals(stop: &StopSignal) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).context("signals cannot be watched")?;
+    let stop = stop.clone();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in &mut signals {
+                let reason = match signal {
+                    SIGINT => StopReason::Interrupt,
+                    SIGTERM => StopReason::Terminate,
+                    _ => StopReason::User1,
+                };
+                if stop.reason().is_some() {
+                    end_now();
+                }
+                stop.raise(reason);
+                talk(&format!("{reason}; ending in order, a second signal ends at once"));
+            }
+        })
+        .context("the signal thread cannot be started")?;
+    Ok(())
+}
+
+/// Leaves without destructors: what is half done has no completion mark and is ignored later.
+#[allow(clippy::disallowed_methods)]
+fn end_now() -> ! {
+    std::process::exit(i32::from(distill_core::Category::Stopped.exit_code()))
+}

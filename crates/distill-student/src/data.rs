@@ -1,0 +1,241 @@
+//! What a run trains on: rows as tokens, labels and soft targets, cut into a training and a
+//! validation part.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use distill_core::hash::{parts_hash, text_hash};
+use distill_core::{LabelMap, StopSignal};
+use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
+use distill_data::logits::{LogitsRow, Store};
+use distill_data::source::{Row, Source, resolve_label};
+use distill_data::{DataError, TextTokenizer, choose_validation};
+
+use crate::error::TrainError;
+
+/// Rows that are tokenized at a time.
+const CHUNK_ROWS: usize = 2048;
+
+/// Some rows of a token cache.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The cache.
+    pub cache: Arc<TokenCache>,
+    /// Numbers of this part's rows in the cache.
+    pub rows: Vec<u32>,
+}
+
+impl Part {
+    /// All rows of a cache.
+    pub fn whole(cache: TokenCache) -> Self {
+        let rows = (0..cache.len() as u32).collect();
+        Part { cache: Arc::new(cache), rows }
+    }
+
+    /// The examples in the order of `rows`.
+    pub fn examples(&self) -> Vec<Example<'_>> {
+        self.rows.iter().map(|row| self.cache.get(*row as usize)).collect()
+    }
+
+    /// How many rows carry a label.
+    pub fn labelled(&self) -> usize {
+        self.examples().iter().filter(|example| example.label.is_some()).count()
+    }
+
+    /// Cuts off a validation part, chosen by `seed` and the rows' ids alone.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] where the share leaves one of the parts empty.
+    pub fn split(self, fraction: f64, seed: u64) -> Result<TrainingData, TrainError> {
+        let ids: Vec<u64> = self.examples().iter().map(|example| example.id_hash).collect();
+        let chosen = choose_validation(&ids, fraction, seed)?;
+        let pick = |wanted: bool| -> Vec<u32> {
+            self.rows.iter().zip(&chosen).filter(|(_, chosen)| **chosen == wanted).map(|(row, _)| *row).collect()
+        };
+        let part = |rows| Part { cache: Arc::clone(&self.cache), rows };
+        Ok(TrainingData { train: part(pick(false)), validation: part(pick(true)) })
+    }
+}
+
+/// The two parts of a run.
+#[derive(Clone, Debug)]
+pub struct TrainingData {
+    /// Rows that are trained on.
+    pub train: Part,
+    /// Rows that choose the best checkpoint.
+    pub validation: Part,
+}
+
+/// How rows become a token cache.
+pub struct CacheBuilder<'a> {
+    /// The student's tokenizer.
+    pub tokenizer: &'a TextTokenizer,
+    /// The label map that labels are resolved by.
+    pub labels: &'a LabelMap,
+    /// Where caches lie; none: in memory.
+    pub directory: Option<&'a Path>,
+    /// Asked between chunks.
+    pub stop: &'a StopSignal,
+}
+
+impl CacheBuilder<'_> {
+    /// Labelled rows without soft targets. `data_hash` is the source's.
+    ///
+    /// # Errors
+    /// [`TrainError`] for a row that cannot be read or a label that is not known.
+    pub fn from_source(&self, source: &Source, data_hash: &str) -> Result<Part, TrainError> {
+        self.open(&[("source", data_hash)], |writer| {
+            in_chunks(source.rows()?, |rows| {
+                self.stop.check()?;
+                self.push_rows(rows, |_| Ok(Vec::new()), writer)
+            })
+        })
+    }
+
+    /// The rows of a soft-target store that carries its texts.
+    ///
+    /// # Errors
+    /// [`TrainError`] where the store is damaged or has no texts.
+    pub fn from_store(&self, store: &Store, store_hash: &str) -> Result<Part, TrainError> {
+        self.open(&[("targets", store_hash)], |writer| {
+            in_chunks(store.rows()?, |rows: &[LogitsRow]| {
+                self.stop.check()?;
+                self.push_targets(rows, writer)
+            })
+        })
+    }
+
+    /// Rows of a source with the soft targets of a store, joined by id and text hash.
+    ///
+    /// # Errors
+    /// [`TrainError::Rows`] naming the first row without a soft target.
+    pub fn from_join(&self, source: &Source, data_hash: &str, store: &Store, store_hash: &str) -> Result<Part, TrainError> {
+        self.open(&[("source", data_hash), ("targets", store_hash)], |writer| {
+            let targets = self.index(store)?;
+            in_chunks(source.rows()?, |rows| {
+                self.stop.check()?;
+                self.push_rows(rows, |row| targets.of(row), writer)
+            })
+        })
+    }
+
+    fn open(
+        &self,
+        inputs: &[(&str, &str)],
+        build: impl FnOnce(&mut CacheWriter) -> Result<(), TrainError>,
+    ) -> Result<Part, TrainError> {
+        let max_length = self.tokenizer.max_length().to_string();
+        let labels = self.labels.names().join("\u{1f}");
+        let own = [("tokenizer", self.tokenizer.hash()), ("max_length", &max_length), ("labels", &labels)];
+        let key = parts_hash(inputs.iter().copied().chain(own));
+        let cache = match self.directory {
+            Some(directory) => TokenCache::open_or_build(directory, &key, build)?,
+            None => TokenCache::in_memory(build)?,
+        };
+        if u32::try_from(cache.len()).is_err() {
+            return Err(TrainError::Rows(format!("{} rows are more than one run takes", cache.len())));
+        }
+        Ok(Part::whole(cache))
+    }
+
+    fn push_rows(
+        &self,
+        rows: &[Row],
+        target: impl Fn(&Row) -> Result<Vec<f32>, TrainError>,
+        writer: &mut CacheWriter,
+    ) -> Result<(), TrainError> {
+        let texts: Vec<(&str, Option<&str>)> =
+            rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
+        for (row, tokens) in rows.iter().zip(self.tokenizer.encode_batch(&texts)?) {
+            let label = row.label.as_ref().map(|label| resolve_label(label, self.labels, &row.place, "label")).transpose()?;
+            writer.push(Example {
+                input_ids: &tokens.input_ids,
+                token_type_ids: Some(&tokens.token_type_ids),
+                label,
+                logits: &target(row)?,
+                id_hash: id_hash(&row.id),
+                row: row.row,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn push_targets(&self, rows: &[LogitsRow], writer: &mut CacheWriter) -> Result<(), TrainError> {
+        let texts = rows.iter().map(|row| {
+            let text = row.text.as_deref().ok_or_else(|| {
+                TrainError::Rows("the soft-target store was written without texts; give the rows with --data".to_owned())
+            })?;
+            Ok((text, row.text_pair.as_deref()))
+        });
+        let texts = texts.collect::<Result<Vec<_>, TrainError>>()?;
+        for (row, tokens) in rows.iter().zip(self.tokenizer.encode_batch(&texts)?) {
+            writer.push(Example {
+                input_ids: &tokens.input_ids,
+                token_type_ids: Some(&tokens.token_type_ids),
+                label: row.label,
+                logits: &row.logits,
+                id_hash: id_hash(&row.id),
+                row: row.row.cast_unsigned(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn index(&self, store: &Store) -> Result<TargetIndex, TrainError> {
+        let num_labels = self.labels.num_labels();
+        let mut index = TargetIndex { num_labels, rows: HashMap::new(), logits: Vec::new() };
+        in_chunks(store.rows()?, |rows: &[LogitsRow]| {
+            self.stop.check()?;
+            for row in rows {
+                index.rows.insert(join_key(&row.id, &row.text_hash), index.logits.len() / num_labels);
+                index.logits.extend_from_slice(&row.logits);
+            }
+            Ok(())
+        })?;
+        Ok(index)
+    }
+}
+
+/// Soft targets by id and text hash. Memory: the logits and 24 bytes a row.
+struct TargetIndex {
+    num_labels: usize,
+    rows: HashMap<[u8; 16], usize>,
+    logits: Vec<f32>,
+}
+
+impl TargetIndex {
+    fn of(&self, row: &Row) -> Result<Vec<f32>, TrainError> {
+        let key = join_key(&row.id, &text_hash(&row.text, row.text_pair.as_deref()));
+        let at = self.rows.get(&key).ok_or_else(|| {
+            TrainError::Rows(format!(
+                "row {} (id {:?}): the soft-target store has no row with this id and text",
+                row.row, row.id
+            ))
+        })?;
+        Ok(self.logits[at * self.num_labels..(at + 1) * self.num_labels].to_vec())
+    }
+}
+
+fn join_key(id: &str, text_hash: &[u8; 16]) -> [u8; 16] {
+    let mut hasher_input = Vec::with_capacity(id.len() + text_hash.len());
+    hasher_input.extend_from_slice(text_hash);
+    hasher_input.extend_from_slice(id.as_bytes());
+    let mut key = [0; 16];
+    key.copy_from_slice(&distill_core::hash::digest(&hasher_input)[..16]);
+    key
+}
+
+/// Hands a stream on in chunks, so that each can be tokenized on all cores.
+fn in_chunks<T>(
+    mut rows: impl Iterator<Item = Result<T, DataError>>,
+    mut each: impl FnMut(&[T]) -> Result<(), TrainError>,
+) -> Result<(), TrainError> {
+    loop {
+        let chunk = rows.by_ref().take(CHUNK_ROWS).collect::<Result<Vec<T>, DataError>>()?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        each(&chunk)?;
+    }
+}

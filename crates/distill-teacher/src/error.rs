@@ -1,0 +1,58 @@
+//! What can stop a pass over rows.
+
+use distill_core::atomic::FileError;
+use distill_core::{Category, StopReason};
+use distill_data::batches::BatchError;
+use distill_data::{DataError, TokenError};
+use distill_torch::TorchError;
+use thiserror::Error;
+
+/// A pass that did not reach the last row.
+#[derive(Debug, Error)]
+pub enum RunnerError {
+    /// Asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] StopReason),
+    /// A row that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A text that cannot be tokenized.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// Tokens that do not fit the model.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The model gave logits that are infinite or not numbers.
+    #[error("row {row} (id {id:?}): the model's logits are not finite: {logits:?}")]
+    NotFinite {
+        /// Position in the source.
+        row: u64,
+        /// The row's id.
+        id: String,
+        /// The logits.
+        logits: Vec<f32>,
+    },
+    /// libtorch refused.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    /// Output could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A thread of the pass ended early.
+    #[error("the {0} thread ended early")]
+    Thread(&'static str),
+}
+
+impl RunnerError {
+    /// What kind of failure it is.
+    pub fn category(&self) -> Category {
+        match self {
+            RunnerError::Stopped(_) => Category::Stopped,
+            RunnerError::Data(error) => error.category(),
+            RunnerError::Tokens(error) => error.category(),
+            RunnerError::Batch(error) => error.category(),
+            RunnerError::NotFinite { .. } | RunnerError::Torch(_) | RunnerError::Thread(_) => Category::Internal,
+            RunnerError::File(error) => error.category(),
+        }
+    }
+}
