@@ -1,1 +1,13 @@
-//! placeholder
+//! Everything between files and the model's input, without libtorch.
+//!
+//! Read in this order: [`error`] (what can be wrong with data, and where), [`parquet`] (columns of
+//! Parquet files, safe against damaged ones), [`source`] (labelled or unlabelled rows from Parquet,
+//! JSONL, CSV, TSV), [`split`] (the validation part), [`logits`] (the soft-target store and tables of
+//! logits).
+
+pub mod error;
+pub mod parquet;
+pub mod source;
+pub mod split;
+
+pub use error::{At, DataError, Place};
