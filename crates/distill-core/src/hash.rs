@@ -44,6 +44,11 @@ pub fn bytes_hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
+/// blake3 of bytes in memory.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    *blake3::hash(bytes).as_bytes()
+}
+
 /// One hash for an ordered list of named parts, each length-prefixed so that no two lists collide.
 pub fn parts_hash<'a>(parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut hasher = blake3::Hasher::new();

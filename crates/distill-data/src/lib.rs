@@ -1,8 +1,20 @@
-//! Data on its way to a model: tokens, the token cache and batches.
+//! Everything between files and the model's input, without libtorch.
 //!
-//! Read in this order: [`tokens`] (texts to ids), [`cache`] (ids that are computed once),
-//! [`batches`] (which rows are computed together, and how they are packed).
+//! Read in this order: [`error`] (what can be wrong with data, and where), [`parquet`] (columns of
+//! Parquet files, safe against damaged ones), [`source`] (labelled or unlabelled rows from Parquet,
+//! JSONL, CSV, TSV), [`split`] (the validation part), [`logits`] (the soft-target store and tables of
+//! logits), [`tokens`] (texts to ids), [`cache`] (ids that are computed once), [`batches`] (which rows
+//! are computed together, and how they are packed).
 
 pub mod batches;
 pub mod cache;
+pub mod error;
+pub mod parquet;
+pub mod source;
+pub mod split;
 pub mod tokens;
+
+pub use cache::{CacheError, TokenCache};
+pub use error::{At, DataError, Place};
+pub use split::choose_validation;
+pub use tokens::{TextTokenizer, TokenError, Tokens};

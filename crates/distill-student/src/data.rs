@@ -34,13 +34,13 @@ impl Part {
     }
 
     /// The examples in the order of `rows`.
-    pub fn examples(&self) -> Vec<Example<'_>> {
-        self.rows.iter().map(|row| self.cache.get(*row as usize)).collect()
+    pub fn iter(&self) -> impl Iterator<Item = Example<'_>> {
+        self.rows.iter().map(|row| self.cache.get(*row as usize))
     }
 
     /// How many rows carry a label.
     pub fn labelled(&self) -> usize {
-        self.examples().iter().filter(|example| example.label.is_some()).count()
+        self.iter().filter(|example| example.label.is_some()).count()
     }
 
     /// Cuts off a validation part, chosen by `seed` and the rows' ids alone.
@@ -48,8 +48,8 @@ impl Part {
     /// # Errors
     /// [`TrainError::Data`] where the share leaves one of the parts empty.
     pub fn split(self, fraction: f64, seed: u64) -> Result<TrainingData, TrainError> {
-        let ids: Vec<u64> = self.examples().iter().map(|example| example.id_hash).collect();
-        let chosen = choose_validation(&ids, fraction, seed)?;
+        let ids = self.iter().map(|example| example.id_hash.to_le_bytes());
+        let chosen = choose_validation(ids, fraction, seed)?;
         let pick = |wanted: bool| -> Vec<u32> {
             self.rows.iter().zip(&chosen).filter(|(_, chosen)| **chosen == wanted).map(|(row, _)| *row).collect()
         };

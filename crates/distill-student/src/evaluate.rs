@@ -43,7 +43,7 @@ pub fn evaluate(
     batch_tokens: u64,
     stop: &StopSignal,
 ) -> Result<Evaluation, TrainError> {
-    let examples = part.examples();
+    let examples: Vec<_> = part.iter().collect();
     let logits = ForwardPass { model, batch_tokens, stop }.logits(&examples, |_| ())?;
     let num_labels = model.config().labels.num_labels();
     let predicted: Vec<usize> = logits.chunks_exact(num_labels).map(argmax).collect();

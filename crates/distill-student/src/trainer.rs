@@ -253,7 +253,7 @@ fn soft_targets(examples: &[&Example<'_>], device: Device) -> Tensor {
 /// # Errors
 /// [`TrainError::Rows`] naming the first row that has not.
 pub fn check_soft_targets(part: &Part, num_labels: usize) -> Result<(), TrainError> {
-    match part.examples().iter().find(|example| example.logits.len() != num_labels) {
+    match part.iter().find(|example| example.logits.len() != num_labels) {
         None => Ok(()),
         Some(example) => {
             let found = example.logits.len();

@@ -19,6 +19,9 @@ use crate::forward::{ForwardPass, first_not_finite};
 /// border, so a row's logits depend on its block alone, not on where a run was stopped or split.
 pub const BLOCK_ROWS: usize = 4096;
 
+/// What messages call the column, whatever its name is in the source.
+const LABEL: &str = "label";
+
 /// A model over rows.
 pub struct Runner<'a> {
     /// The model.
@@ -142,7 +145,7 @@ fn example<'a>(row: &Row, tokens: &'a Tokens) -> Example<'a> {
 }
 
 fn logits_row(row: Row, logits: &[f32], labels: &LabelMap) -> Result<LogitsRow, RunnerError> {
-    let label = row.label.as_ref().map(|label| resolve_label(label, labels, row.row)).transpose()?;
+    let label = row.label.as_ref().map(|label| resolve_label(label, labels, &row.place, LABEL)).transpose()?;
     Ok(LogitsRow {
         row: row.row.cast_signed(),
         text_hash: text_hash(&row.text, row.text_pair.as_deref()),

@@ -1,0 +1,198 @@
+//! Rows of JSON lines: one object a line.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::columns::{Columns, Role};
+use super::labels::RawLabel;
+use super::lines::Lines;
+use super::row::RawRow;
+use crate::error::{DataError, Place};
+
+/// Streams the objects of a JSONL file.
+pub(super) struct JsonRows {
+    lines: Lines,
+    columns: Columns,
+    file: Arc<Path>,
+    /// Which columns any row had: one that the user named must turn up at least once.
+    seen: [bool; 4],
+    /// Whether rows have ids, as the first one decides.
+    has_id: Option<bool>,
+    any: bool,
+}
+
+impl JsonRows {
+    pub(super) fn open(path: &Arc<Path>, columns: &Columns) -> Result<Self, DataError> {
+        Ok(JsonRows {
+            lines: Lines::open(path)?,
+            columns: columns.clone(),
+            file: Arc::clone(path),
+            seen: [false; 4],
+            has_id: None,
+            any: false,
+        })
+    }
+
+    pub(super) fn next_row(&mut self) -> Result<Option<RawRow>, DataError> {
+        let Some(line) = self.lines.next_line()? else {
+            return self.check_seen().map(|()| None);
+        };
+        let names = Role::ALL.map(|role| self.columns.name(role));
+        let picked = pick(line, &names);
+        let known = picked.as_ref().is_ok_and(|fields| fields[1].is_none()).then(|| keys(line));
+        let place = self.lines.place();
+        let fields = picked.map_err(|what| DataError::record(&place, what))?;
+        for (seen, field) in self.seen.iter_mut().zip(&fields) {
+            *seen |= field.is_some();
+        }
+        if let Some(known) = known {
+            return Err(self.no_text(&place, &known));
+        }
+        self.any = true;
+        self.row(fields, place).map(Some)
+    }
+
+    fn row(&mut self, fields: Vec<Option<Value>>, place: Place) -> Result<RawRow, DataError> {
+        let at = |role: Role| (&place, self.columns.name(role));
+        let [id, text, text_pair, label] = <[Option<Value>; 4]>::try_from(fields).unwrap_or_default();
+        let id = id.map(|id| id_of(&id).map_err(|what| value_error(at(Role::Id), what))).transpose()?;
+        if *self.has_id.get_or_insert(id.is_some()) != id.is_some() {
+            let what = if id.is_some() { "an id, but rows before it have none" } else { "missing here" };
+            return Err(value_error(at(Role::Id), what));
+        }
+        let text = text_of(text.unwrap_or(Value::Null)).and_then(|text| text.ok_or("null".to_owned()));
+        let text = text.map_err(|what| value_error(at(Role::Text), what))?;
+        let text_pair = text_of(text_pair.unwrap_or(Value::Null));
+        let text_pair = text_pair.map_err(|what| value_error(at(Role::TextPair), what))?;
+        let label = label_of(&label.unwrap_or(Value::Null));
+        let label = label.map_err(|what| value_error(at(Role::Label), what))?;
+        Ok(RawRow { id, text, text_pair, label, place })
+    }
+
+    fn no_text(&self, place: &Place, known: &[String]) -> DataError {
+        match self.any {
+            true => DataError::value(place, self.columns.text_name(), "missing here"),
+            false => DataError::missing_column(&self.file, self.columns.text_name(), "text", known),
+        }
+    }
+
+    /// At the end of the file: every column that the user named has turned up.
+    fn check_seen(&self) -> Result<(), DataError> {
+        for (seen, role) in self.seen.iter().zip(Role::ALL) {
+            if self.any && !seen && self.columns.required(role) {
+                let known = first_keys(&self.file)?;
+                return Err(DataError::missing_column(
+                    &self.file,
+                    self.columns.name(role),
+                    role.word(),
+                    &known,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn value_error((place, column): (&Place, &str), what: impl Into<String>) -> DataError {
+    DataError::value(place, column, what)
+}
+
+fn first_keys(file: &Arc<Path>) -> Result<Vec<String>, DataError> {
+    Ok(Lines::open(file)?.next_line()?.map(keys).unwrap_or_default())
+}
+
+/// The keys of the object on a line, for messages.
+pub(crate) fn keys(line: &str) -> Vec<String> {
+    match serde_json::from_str::<Value>(line) {
+        Ok(Value::Object(object)) => object.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The values of `names` in the object on a line; others are passed over without being kept.
+pub(crate) fn pick(line: &str, names: &[&str]) -> Result<Vec<Option<Value>>, String> {
+    let mut reader = serde_json::Deserializer::from_str(line);
+    let picked = Pick { names }.deserialize(&mut reader);
+    picked.and_then(|fields| reader.end().map(|()| fields)).map_err(|error| {
+        let text = error.to_string();
+        let suffix = format!(" at line {} column {}", error.line(), error.column());
+        format!("column {}: not a JSON object: {}", error.column(), text.trim_end_matches(&suffix))
+    })
+}
+
+struct Pick<'a> {
+    names: &'a [&'a str],
+}
+
+impl<'de> DeserializeSeed<'de> for Pick<'_> {
+    type Value = Vec<Option<Value>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pick<'_> {
+    type Value = Vec<Option<Value>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one JSON object a line")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = vec![None; self.names.len()];
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match self.names.iter().position(|name| *name == key) {
+                Some(position) => fields[position] = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// An id as text: a string or a whole number.
+pub(crate) fn id_of(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+        other => Err(format!("{} is neither a string nor a whole number", shown(other))),
+    }
+}
+
+/// A text, or none for null.
+pub(crate) fn text_of(value: Value) -> Result<Option<String>, String> {
+    match value {
+        Value::String(text) => Ok(Some(text)),
+        Value::Null => Ok(None),
+        other => Err(format!("{} is not a string", shown(&other))),
+    }
+}
+
+/// A label, or none for null and the empty string.
+pub(crate) fn label_of(value: &Value) -> Result<Option<RawLabel>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(name) if name.is_empty() => Ok(None),
+        Value::String(name) => Ok(Some(RawLabel::Name(name.clone()))),
+        Value::Bool(flag) => Ok(Some(RawLabel::Id(i64::from(*flag)))),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(id), _) => Ok(Some(RawLabel::Id(id))),
+            (None, Some(float)) => RawLabel::from_float(float).map(Some),
+            (None, None) => Err(format!("{number} is no label")),
+        },
+        other => Err(format!("{} is neither a name nor an id", shown(other))),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,158 @@
+//! Rows of text from Parquet, JSONL, CSV or TSV, streamed.
+//!
+//! Read in this order: [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
+//! reader a format (`parquet_rows`, `json_rows`, `csv_rows`), [`summary`] (one pass that checks all
+//! rows and counts labels) and [`labels`] (from raw labels to ids).
+
+pub mod columns;
+mod csv_rows;
+pub(crate) mod json_rows;
+pub mod labels;
+pub(crate) mod lines;
+mod parquet_rows;
+pub mod row;
+pub mod rows;
+pub mod summary;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use distill_core::atomic::FileError;
+use distill_core::hash::{file_hash, parts_hash};
+
+use crate::error::DataError;
+
+pub use columns::Columns;
+pub use labels::{RawLabel, resolve_label};
+pub use row::Row;
+pub use rows::Rows;
+pub use summary::Summary;
+
+/// The formats that rows are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Parquet,
+    Json,
+    /// Separated values with their separator.
+    Separated(u8),
+}
+
+/// A file, or a directory of Parquet shards, that rows are read from as often as needed.
+#[derive(Clone, Debug)]
+pub struct Source {
+    path: PathBuf,
+    files: Vec<Arc<Path>>,
+    format: Format,
+    columns: Columns,
+}
+
+impl Source {
+    /// Chooses the reader by the name's ending: `.parquet`, `.jsonl` or `.ndjson`, `.csv`, `.tsv`; a
+    /// directory is read as Parquet shards, all `*.parquet` in the order of their names.
+    ///
+    /// # Errors
+    /// [`DataError::File`] where nothing is there, [`DataError::Format`] for another ending or a
+    /// directory without shards. The content is looked at by [`Source::rows`].
+    pub fn open(path: &Path, columns: &Columns) -> Result<Self, DataError> {
+        let metadata = std::fs::metadata(path).map_err(FileError::of("open", path))?;
+        let (files, format) = if metadata.is_dir() {
+            (shards(path)?, Format::Parquet)
+        } else {
+            (vec![Arc::from(path)], format_of(path)?)
+        };
+        Ok(Source { path: path.to_owned(), files, format, columns: columns.clone() })
+    }
+
+    /// The path as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The column names that rows are read by.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// A stream over all rows. Memory does not grow with their number.
+    ///
+    /// # Errors
+    /// Those of opening the first file: [`DataError::File`], [`DataError::MissingColumn`],
+    /// [`DataError::ColumnType`], [`DataError::Damaged`]. All others come out of the stream.
+    pub fn rows(&self) -> Result<Rows, DataError> {
+        Rows::open(self)
+    }
+
+    /// blake3 of the file, as 64 hexadecimal digits; of a directory, one hash over the names and hashes
+    /// of its shards.
+    ///
+    /// # Errors
+    /// [`DataError::File`].
+    pub fn hash(&self) -> Result<String, DataError> {
+        let hash = |file: &Path| file_hash(file).map_err(FileError::of("read", file));
+        if self.files.len() == 1 && *self.files[0] == *self.path {
+            return Ok(hash(&self.path)?);
+        }
+        let mut parts = Vec::with_capacity(self.files.len());
+        for file in &self.files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            parts.push((name, hash(file)?));
+        }
+        Ok(parts_hash(parts.iter().map(|(name, hash)| (name.as_str(), hash.as_str()))))
+    }
+
+    /// Label names in the order of their ids, where a Parquet file carries them as a `ClassLabel` in the
+    /// metadata that `datasets` writes.
+    ///
+    /// # Errors
+    /// Those of opening the first Parquet file.
+    pub fn class_names(&self) -> Result<Option<Vec<String>>, DataError> {
+        match (self.format, self.files.first()) {
+            (Format::Parquet, Some(file)) => parquet_rows::class_names(file, self.columns.label_name()),
+            _ => Ok(None),
+        }
+    }
+
+    pub(crate) fn files(&self) -> &[Arc<Path>] {
+        &self.files
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+}
+
+fn format_of(path: &Path) -> Result<Format, DataError> {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match ending.as_str() {
+        "parquet" => Ok(Format::Parquet),
+        "jsonl" | "ndjson" => Ok(Format::Json),
+        "csv" => Ok(Format::Separated(b',')),
+        "tsv" => Ok(Format::Separated(b'\t')),
+        _ => Err(DataError::Format {
+            file: path.to_owned(),
+            what: "its name must end in .parquet, .jsonl, .ndjson, .csv or .tsv".to_owned(),
+        }),
+    }
+}
+
+/// `*.parquet` of a directory by name; hidden files are somebody's unfinished business.
+fn shards(directory: &Path) -> Result<Vec<Arc<Path>>, DataError> {
+    let entries = std::fs::read_dir(directory).map_err(FileError::of("read", directory))?;
+    let mut files: Vec<Arc<Path>> = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(FileError::of("read", directory))?.path();
+        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && path.extension().is_some_and(|ending| ending == "parquet") && path.is_file() {
+            files.push(path.into());
+        }
+    }
+    if files.is_empty() {
+        let what = "a directory is read as Parquet shards, and there is no *.parquet in it".to_owned();
+        return Err(DataError::Format { file: directory.to_owned(), what });
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests;

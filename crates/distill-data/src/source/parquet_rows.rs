@@ -1,0 +1,116 @@
+//! Rows of one Parquet file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::vec::IntoIter;
+
+use serde_json::Value as Json;
+
+use super::columns::{Columns, Role};
+use super::labels::RawLabel;
+use super::row::RawRow;
+use crate::error::{At, DataError, Place};
+use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
+
+/// Streams the rows of a Parquet file.
+pub(super) struct ParquetRows {
+    file: Arc<Path>,
+    batches: ColumnBatches,
+    /// Which of the columns that are read serves which role.
+    slots: [Option<usize>; 4],
+    current: Vec<IntoIter<Option<Value>>>,
+    columns: Columns,
+    row: u64,
+}
+
+impl ParquetRows {
+    pub(super) fn open(path: &Path, columns: &Columns) -> Result<Self, DataError> {
+        let file = ParquetFile::open(path)?;
+        let positions = columns.positions(path, &file.column_names())?;
+        let mut names = Vec::new();
+        let slots = std::array::from_fn(|role| {
+            positions[role]?;
+            names.push(columns.name(Role::ALL[role]));
+            Some(names.len() - 1)
+        });
+        let batches = ColumnBatches::new(&file, &names)?;
+        let columns = columns.clone();
+        Ok(ParquetRows { file: Arc::clone(file.path()), batches, slots, current: Vec::new(), columns, row: 0 })
+    }
+
+    pub(super) fn next_row(&mut self) -> Result<Option<RawRow>, DataError> {
+        if self.current.first().is_none_or(|column| column.as_slice().is_empty()) {
+            let Some(batch) = self.batches.next_batch()? else { return Ok(None) };
+            self.current = batch.into_iter().map(|column| self.flat(column)).collect::<Result<_, _>>()?;
+        }
+        self.row += 1;
+        let place = Place { file: Arc::clone(&self.file), at: At::Row(self.row) };
+        let mut values = self.slots.map(|slot| slot.map(|slot| self.current[slot].next().flatten()));
+        let error = |role: Role, what: String| DataError::value(&place, self.columns.name(role), what);
+        let mut take = |role: Role| values[role as usize].take();
+        let id = match take(Role::Id) {
+            None => None,
+            Some(value) => Some(id_of(value).map_err(|what| error(Role::Id, what))?),
+        };
+        let text = text_of(take(Role::Text).flatten()).and_then(|text| text.ok_or("null".to_owned()));
+        let text = text.map_err(|what| error(Role::Text, what))?;
+        let text_pair = text_of(take(Role::TextPair).flatten());
+        let text_pair = text_pair.map_err(|what| error(Role::TextPair, what))?;
+        let label = label_of(take(Role::Label).flatten()).map_err(|what| error(Role::Label, what))?;
+        Ok(Some(RawRow { id, text, text_pair, label, place }))
+    }
+
+    fn flat(&self, column: Column) -> Result<IntoIter<Option<Value>>, DataError> {
+        match column {
+            Column::Flat(values) => Ok(values.into_iter()),
+            Column::List(_) => Err(DataError::ColumnType {
+                file: self.file.to_path_buf(),
+                column: Role::ALL.map(|role| self.columns.name(role)).join(" or "),
+                expected: "one value a row",
+                found: "lists".to_owned(),
+            }),
+        }
+    }
+}
+
+/// An id as text: a string or a whole number.
+pub(crate) fn id_of(value: Option<Value>) -> Result<String, String> {
+    match value {
+        Some(Value::Integer(number)) => Ok(number.to_string()),
+        Some(bytes @ Value::Bytes(_)) => Ok(text_of(Some(bytes))?.unwrap_or_default()),
+        Some(other) => Err(format!("{other:?} is neither a string nor a whole number")),
+        None => Err("null is no id".to_owned()),
+    }
+}
+
+/// A text, or none for null.
+pub(crate) fn text_of(value: Option<Value>) -> Result<Option<String>, String> {
+    match value {
+        None => Ok(None),
+        Some(Value::Bytes(bytes)) => match std::str::from_utf8(bytes.data()) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to() + 1)),
+        },
+        Some(_) => Err("not a string".to_owned()),
+    }
+}
+
+/// A label, or none for null and the empty string.
+pub(crate) fn label_of(value: Option<Value>) -> Result<Option<RawLabel>, String> {
+    match value {
+        Some(Value::Integer(id)) => Ok(Some(RawLabel::Id(id))),
+        Some(Value::Bool(flag)) => Ok(Some(RawLabel::Id(i64::from(flag)))),
+        Some(Value::Float(value)) => RawLabel::from_float(value).map(Some),
+        other => Ok(text_of(other)?.filter(|name| !name.is_empty()).map(RawLabel::Name)),
+    }
+}
+
+/// The label names that `datasets` keeps under the key `huggingface` of the footer.
+pub(super) fn class_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
+    let file = ParquetFile::open(path)?;
+    let Some(Ok(metadata)) = file.key_value("huggingface").map(serde_json::from_str::<Json>) else {
+        return Ok(None);
+    };
+    let names = metadata["info"]["features"][label]["names"].as_array();
+    Ok(names.and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect()))
+}

@@ -1,0 +1,95 @@
+//! The stream of rows over a source's files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::columns::Columns;
+use super::csv_rows::CsvRows;
+use super::json_rows::JsonRows;
+use super::parquet_rows::ParquetRows;
+use super::row::{RawRow, Row};
+use super::{Format, Source};
+use crate::error::DataError;
+
+/// A stream of rows in the order of the source. It ends after the first error.
+pub struct Rows {
+    path: PathBuf,
+    files: std::vec::IntoIter<Arc<std::path::Path>>,
+    format: Format,
+    columns: Columns,
+    current: Option<Reader>,
+    next_row: u64,
+}
+
+enum Reader {
+    Parquet(Box<ParquetRows>),
+    Json(Box<JsonRows>),
+    Separated(Box<CsvRows>),
+}
+
+impl Rows {
+    pub(super) fn open(source: &Source) -> Result<Self, DataError> {
+        let mut rows = Rows {
+            path: source.path().to_owned(),
+            files: source.files().to_vec().into_iter(),
+            format: source.format(),
+            columns: source.columns().clone(),
+            current: None,
+            next_row: 0,
+        };
+        rows.open_next()?;
+        Ok(rows)
+    }
+
+    /// Opens the next file; false where there is none.
+    fn open_next(&mut self) -> Result<bool, DataError> {
+        let Some(file) = self.files.next() else {
+            self.current = None;
+            return Ok(false);
+        };
+        self.current = Some(match self.format {
+            Format::Parquet => Reader::Parquet(Box::new(ParquetRows::open(&file, &self.columns)?)),
+            Format::Json => Reader::Json(Box::new(JsonRows::open(&file, &self.columns)?)),
+            Format::Separated(separator) => {
+                Reader::Separated(Box::new(CsvRows::open(&file, separator, &self.columns)?))
+            }
+        });
+        Ok(true)
+    }
+
+    fn next_raw(&mut self) -> Result<Option<RawRow>, DataError> {
+        loop {
+            let row = match &mut self.current {
+                None => return Ok(None),
+                Some(Reader::Parquet(rows)) => rows.next_row()?,
+                Some(Reader::Json(rows)) => rows.next_row()?,
+                Some(Reader::Separated(rows)) => rows.next_row()?,
+            };
+            if row.is_some() {
+                return Ok(row);
+            }
+            if !self.open_next()? && self.next_row == 0 {
+                return Err(DataError::NoRows { file: self.path.clone() });
+            }
+        }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let raw = match self.next_raw() {
+            Ok(raw) => raw?,
+            Err(error) => {
+                self.current = None;
+                return Some(Err(error));
+            }
+        };
+        let row = self.next_row;
+        self.next_row += 1;
+        let RawRow { id, text, text_pair, label, place } = raw;
+        let id = id.unwrap_or_else(|| row.to_string());
+        Some(Ok(Row { row, id, text, text_pair, label, place }))
+    }
+}

@@ -1,0 +1,185 @@
+//! Every format gives the same rows; every defect names its file, row and field.
+
+use std::io::Write;
+
+use distill_core::{StopReason, StopSignal};
+use tempfile::TempDir;
+
+use super::*;
+use crate::error::At;
+
+fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    std::fs::File::create(&path).unwrap().write_all(bytes).unwrap();
+    (directory, path)
+}
+
+fn read(name: &str, bytes: &[u8], columns: &Columns) -> Result<Vec<Row>, DataError> {
+    let (_directory, path) = file(name, bytes);
+    Source::open(&path, columns)?.rows()?.collect()
+}
+
+fn message(name: &str, bytes: &[u8]) -> String {
+    let error = read(name, bytes, &Columns::default()).unwrap_err().to_string();
+    assert!(!error.contains('\n'), "{error}");
+    error[error.find(name).unwrap_or(0)..].to_owned()
+}
+
+#[test]
+fn csv_follows_rfc_4180_with_bom_crlf_and_quotes() {
+    let bytes = "\u{feff}id,text,label\r\na,\"one, \"\"two\"\"\r\nthree\",x\r\nb,,\r\n";
+    let rows = read("a.csv", bytes.as_bytes(), &Columns::default()).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[0].id.as_str(), rows[0].text.as_str()), ("a", "one, \"two\"\r\nthree"));
+    assert_eq!(rows[0].label, Some(RawLabel::Name("x".into())));
+    assert_eq!((rows[1].text.as_str(), rows[1].label.clone()), ("", None));
+    assert_eq!(rows[1].place.at, At::Line(4));
+}
+
+#[test]
+fn tsv_and_jsonl_give_what_csv_gives() {
+    let tsv = "text\ttext_pair\tlabel\nünï 😀\t\"a\tb\"\t3\n";
+    let json = "\u{feff}{\"label\": 3, \"x\": {\"text\": 1}, \"text\": \"ünï \\ud83d\\ude00\", \"text_pair\": \"a\\tb\"}\r\n\r\n";
+    let tsv = read("a.tsv", tsv.as_bytes(), &Columns::default()).unwrap();
+    let json = read("a.jsonl", json.as_bytes(), &Columns::default()).unwrap();
+    for rows in [&tsv, &json] {
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].id.as_str(), rows[0].text.as_str()), ("0", "ünï 😀"));
+        assert_eq!(rows[0].text_pair.as_deref(), Some("a\tb"));
+        assert_eq!(rows[0].label, Some(RawLabel::Id(3)));
+    }
+}
+
+#[test]
+fn json_labels_and_ids_of_every_kind() {
+    let lines = r#"{"id": 1, "text": "", "label": null}
+{"id": "b", "text": "t", "label": 1.0}
+{"id": 18446744073709551615, "text": "t", "label": "n"}
+{"id": "d", "text": "t", "label": true}"#;
+    let rows = read("a.ndjson", lines.as_bytes(), &Columns::default()).unwrap();
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(ids, ["1", "b", "18446744073709551615", "d"]);
+    let labels: Vec<_> = rows.iter().map(|row| row.label.clone()).collect();
+    let name = Some(RawLabel::Name("n".into()));
+    assert_eq!(labels, [None, Some(RawLabel::Id(1)), name, Some(RawLabel::Id(1))]);
+}
+
+#[test]
+fn a_defect_names_file_line_and_field() {
+    let cases: [(&str, &[u8], &str); 12] = [
+        ("a.jsonl", b"{\"text\": \"x\"}\n{\"text\": \"y", "a.jsonl: line 2: column 11: not a JSON object: EOF"),
+        ("a.jsonl", b"[1]", "a.jsonl: line 1: column 0: not a JSON object: invalid type: sequence"),
+        ("a.jsonl", b"{\"text\": 3}", "a.jsonl: line 1: column \"text\": 3 is not a string"),
+        ("a.jsonl", b"{\"text\": null}", "a.jsonl: line 1: column \"text\": null"),
+        ("a.jsonl", b"{\"text\": \"\", \"label\": 1.5}", "a.jsonl: line 1: column \"label\": 1.5 is neither"),
+        ("a.jsonl", b"{\"text\": \"\"}\n\xff\n", "a.jsonl: line 2: not UTF-8 at byte 1"),
+        (
+            "a.jsonl",
+            b"{\"txt\": \"\"}",
+            "a.jsonl: no column \"text\" (for text); there are \"txt\"; did you mean",
+        ),
+        (
+            "a.jsonl",
+            b"{\"id\": 1, \"text\": \"\"}\n{\"text\": \"\"}",
+            "a.jsonl: line 2: column \"id\": missing",
+        ),
+        ("a.csv", b"text,label\na,1\nb\n", "a.csv: line 3: 1 fields, the header has 2"),
+        ("a.csv", b"text,label\na,1\n\xffb,2\n", "a.csv: line 3: column \"text\": not UTF-8 at byte 1"),
+        ("a.csv", b"label,text\n1,a\n2,\"b\n3,c\n", "a.csv: line 3: a quoted field is never closed"),
+        ("a.csv", b"Text,label\na,1\n", "a.csv: no column \"text\" (for text); there are \"Text\", \"label\""),
+    ];
+    for (name, bytes, expected) in cases {
+        let found = message(name, bytes);
+        assert!(found.starts_with(expected), "expected {expected:?}, found {found:?}");
+    }
+}
+
+#[test]
+fn empty_files_say_so() {
+    for (name, bytes) in [("a.csv", &b""[..]), ("a.csv", b"text\n"), ("a.jsonl", b""), ("a.tsv", b"\n\n")] {
+        assert_eq!(message(name, bytes), format!("{name} has no rows"), "{bytes:?}");
+    }
+    assert!(message("a.parquet", b"").contains("too short"));
+    assert!(message("a.txt", b"x").contains("must end in .parquet"));
+    let missing = Source::open(Path::new("/nowhere/a.csv"), &Columns::default()).unwrap_err();
+    assert_eq!(missing.category(), distill_core::Category::Usage);
+}
+
+#[test]
+fn a_column_that_was_named_must_be_there() {
+    let named: Columns = serde_json::from_str(r#"{"label": "klass", "text": "q"}"#).unwrap();
+    let error = read("a.csv", b"q,class\na,1\n", &named).unwrap_err().to_string();
+    assert!(error.contains("no column \"klass\" (for label)") && error.contains("mean \"class\""), "{error}");
+    let error = read("a.jsonl", b"{\"q\": \"\", \"class\": 1}", &named).unwrap_err().to_string();
+    assert!(error.contains("no column \"klass\" (for label)"), "{error}");
+    assert!(serde_json::from_str::<Columns>(r#"{"txt": "q"}"#).is_err());
+}
+
+#[test]
+fn a_line_or_record_without_end_is_refused_in_bounded_memory() {
+    let mut endless = b"text\n\"".to_vec();
+    endless.resize(65 << 20, b'x');
+    assert!(message("a.csv", &endless).contains("longer than 64 MiB"));
+    endless.clear();
+    endless.resize(65 << 20, b'x');
+    assert!(message("a.jsonl", &endless).contains("line 1: the line is longer than 64 MiB"));
+}
+
+#[test]
+fn a_long_text_is_read_whole() {
+    let text = "é".repeat(500_000);
+    let rows = read("a.csv", format!("text\n{text}\n").as_bytes(), &Columns::default()).unwrap();
+    assert_eq!(rows[0].text, text);
+}
+
+fn scan(name: &str, bytes: &[u8]) -> Result<Summary, DataError> {
+    let (_directory, path) = file(name, bytes);
+    Summary::scan(&Source::open(&path, &Columns::default())?, &StopSignal::default())
+}
+
+#[test]
+fn a_summary_counts_and_makes_the_label_map() {
+    let summary = scan("a.csv", b"text,text_pair,label\nab,c,2\n,,\nx,y,0\nx,y,0\n").unwrap();
+    assert_eq!((summary.rows, summary.unlabelled, summary.empty_texts), (4, 1, 1));
+    assert_eq!((summary.has_pair, summary.longest_text_bytes), (true, 3));
+    assert_eq!(summary.label_counts[&RawLabel::Id(0)], 2);
+    assert!(summary.label_map(None).unwrap().is_numbered());
+    assert_eq!(summary.label_map(None).unwrap().num_labels(), 3);
+    let names = ["a", "b"].map(str::to_owned);
+    let error = summary.label_map(Some(&names)).unwrap_err().to_string();
+    assert!(error.ends_with("label 2 is outside 0..2"), "{error}");
+
+    let summary =
+        scan("a.jsonl", b"{\"text\":\"\",\"label\":\"no\"}\n{\"text\":\"\",\"label\":\"a\"}").unwrap();
+    assert_eq!(summary.label_map(None).unwrap().names(), ["a", "no"]);
+    assert!(scan("a.csv", b"text\nx\n").unwrap().label_map(None).is_err());
+    assert!(scan("a.csv", b"text,label\nx,-1\n").unwrap().label_map(None).is_err());
+    assert!(scan("a.csv", b"text,label\nx,999999999999\n").unwrap().label_map(None).is_err());
+}
+
+#[test]
+fn duplicate_ids_and_mixed_labels_name_both_sides() {
+    let error = scan("a.csv", b"id,text\na,1\nb,2\na,3\n").unwrap_err().to_string();
+    assert!(error.contains("id \"a\"") && error.contains("line 2") && error.contains("line 4"), "{error}");
+    let error = scan("a.csv", b"text,label\na,1\nb,yes\n").unwrap_err().to_string();
+    assert!(error.contains("line 3") && error.contains("cannot be mixed"), "{error}");
+}
+
+#[test]
+fn a_scan_stops_when_asked() {
+    let (_directory, path) = file("a.csv", b"text\na\n");
+    let stop = StopSignal::default();
+    stop.raise(StopReason::Terminate);
+    let source = Source::open(&path, &Columns::default()).unwrap();
+    let error = Summary::scan(&source, &stop).unwrap_err();
+    assert_eq!(error.category(), distill_core::Category::Stopped);
+}
+
+#[test]
+fn the_hash_of_a_file_is_blake3_of_its_bytes() {
+    let (_directory, path) = file("a.csv", b"text\na\n");
+    let source = Source::open(&path, &Columns::default()).unwrap();
+    assert_eq!(source.hash().unwrap(), blake3::hash(b"text\na\n").to_hex().to_string());
+    assert_eq!(source.class_names().unwrap(), None);
+}
