@@ -1,0 +1,162 @@
+//! Which flag is which setting.
+
+use std::path::Path;
+
+use toml::Value;
+
+use crate::args::{Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training};
+use crate::settings::{Layers, Settings};
+
+/// A subcommand whose flags are settings.
+pub trait Flags {
+    /// The flags that every subcommand takes.
+    fn common(&self) -> &Common;
+    /// Lays the flags over file and environment.
+    fn lay(&self, layers: &mut Layers);
+    /// The file that settings come from.
+    fn file(&self) -> Option<&Path> {
+        self.common().config.as_deref()
+    }
+
+    /// Defaults, file, environment, command line.
+    ///
+    /// # Errors
+    /// For a file that cannot be read and for settings that are unknown or mistyped.
+    fn resolve(&self) -> anyhow::Result<Settings> {
+        let mut layers = Layers::new(self.file())?;
+        for assignment in &self.common().set {
+            layers.set(assignment)?;
+        }
+        lay_common(self.common(), &mut layers);
+        self.lay(&mut layers);
+        layers.resolve()
+    }
+}
+
+fn lay_common(common: &Common, layers: &mut Layers) {
+    layers.flag("runtime.device", common.device.clone());
+    layers.flag("runtime.dtype", common.dtype.clone());
+    layers.flag("runtime.seed", common.seed.map(integer));
+    layers.flag("runtime.threads", common.threads.map(integer));
+}
+
+fn lay_rows(rows: &Rows, layers: &mut Layers) {
+    layers.flag("data.columns.id", rows.id_column.clone());
+    layers.flag("data.columns.text", rows.text_column.clone());
+    layers.flag("data.columns.text_pair", rows.text_pair_column.clone());
+    layers.flag("data.columns.label", rows.label_column.clone());
+    layers.flag("data.max_length", rows.max_length.map(integer));
+}
+
+fn lay_training(table: &str, training: &Training, layers: &mut Layers) {
+    let key = |name: &str| format!("{table}.{name}");
+    layers.flag(&key("epochs"), training.epochs.map(integer));
+    layers.flag(&key("batch_size"), training.batch_size.map(integer));
+    layers.flag(&key("learning_rate"), training.learning_rate);
+    layers.flag(&key("warmup_ratio"), training.warmup_ratio);
+    layers.flag(&key("weight_decay"), training.weight_decay);
+    layers.flag(&key("early_stopping_patience"), training.early_stopping_patience.map(integer));
+    let validation = training.validation.as_ref().map(|text| match text.parse::<f64>() {
+        Ok(share) => Value::Float(share),
+        Err(_) => Value::String(text.clone()),
+    });
+    layers.flag("data.validation", validation);
+    layers.flag("data.cache", training.no_cache.then_some(false));
+}
+
+impl Flags for Finetune {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("finetune.model", self.model.as_deref().map(path));
+        layers.flag("data.train", self.data.as_deref().map(path));
+        lay_rows(&self.rows, layers);
+        lay_training("finetune", &self.training, layers);
+    }
+}
+
+impl Flags for Teacher {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("teacher.model", self.model.as_deref().map(path));
+        layers.flag("data.train", self.data.as_deref().map(path));
+        layers.flag("teacher.text", self.no_text.then_some(false));
+        layers.flag("teacher.float16", self.float16.then_some(true));
+        layers.flag("teacher.shard_rows", self.shard_rows.map(integer));
+        layers.flag("teacher.batch_tokens", self.batch_tokens.map(integer));
+        lay_rows(&self.rows, layers);
+    }
+}
+
+impl Flags for Student {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("student.targets", self.targets.as_deref().map(path));
+        layers.flag("student.init", self.init.as_deref().map(path));
+        layers.flag("student.tokenizer", self.tokenizer.as_deref().map(path));
+        let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
+        layers.flag("student.layers", chosen);
+        layers.flag("student.temperature", self.temperature);
+        layers.flag("student.hard_weight", self.hard_weight);
+        layers.flag("student.soft_weight", self.soft_weight);
+        layers.flag("data.train", self.data.as_deref().map(path));
+        lay_rows(&self.rows, layers);
+        lay_training("student", &self.training, layers);
+    }
+}
+
+impl Flags for Report {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("data.test", self.data.as_deref().map(path));
+        let gates: Vec<Value> = self.gate.iter().cloned().map(Value::String).collect();
+        layers.flag("report.gates", (!gates.is_empty()).then_some(gates));
+        lay_rows(&self.rows, layers);
+    }
+}
+
+impl Flags for Predict {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("teacher.model", self.model.as_deref().map(path));
+        layers.flag("data.train", self.data.as_deref().map(path));
+        layers.flag("teacher.batch_tokens", self.batch_tokens.map(integer));
+        lay_rows(&self.rows, layers);
+    }
+}
+
+impl Flags for Run {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("out", self.out.as_deref().map(path));
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.pipeline)
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn integer(value: impl TryInto<i64>) -> Value {
+    Value::Integer(value.try_into().unwrap_or(i64::MAX))
+}

@@ -1,0 +1,263 @@
+//! Every setting with its default. `docs/settings.md` lists the same for people.
+
+use std::path::PathBuf;
+
+use distill_data::source::Columns;
+use distill_report::ReportSettings;
+use distill_student::TrainSettings;
+use serde::{Deserialize, Serialize};
+
+/// A whole settings file. Each stage reads its own table and the shared ones.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Directory of all stages of `distill run`; by default `runs/` and the pipeline file's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out: Option<PathBuf>,
+    /// Where and how to compute.
+    pub runtime: RuntimeSettings,
+    /// Rows.
+    pub data: DataSettings,
+    /// `distill finetune`.
+    pub finetune: FinetuneSettings,
+    /// `distill teacher`, and the batches of `predict` and `report`.
+    pub teacher: TeacherSettings,
+    /// `distill student`.
+    pub student: StudentSettings,
+    /// `distill report`.
+    pub report: ReportSettings,
+}
+
+/// Where and how to compute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuntimeSettings {
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// `f32`, or `bf16` for passes without training.
+    pub dtype: String,
+    /// Threads of one operator and of tokenization; by default the cores this process may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// Decides shuffling, dropout, fresh weights and the validation part.
+    pub seed: u64,
+}
+
+impl Default for RuntimeSettings {
+    fn default() -> Self {
+        RuntimeSettings { device: "auto".to_owned(), dtype: "f32".to_owned(), threads: None, seed: 42 }
+    }
+}
+
+/// Rows, and how they are read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataSettings {
+    /// Training rows; `--data` of `finetune`, `teacher`, `student` and `predict`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<PathBuf>,
+    /// Validation rows: a share of the training rows, or a file.
+    pub validation: Validation,
+    /// Held-out rows; `--data` of `report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// Tokens of a row at most, special ones included.
+    pub max_length: usize,
+    /// Names of the columns.
+    pub columns: Columns,
+    /// Keep tokenized rows in the user's cache for the next run.
+    pub cache: bool,
+}
+
+impl Default for DataSettings {
+    fn default() -> Self {
+        DataSettings {
+            train: None,
+            validation: Validation::Share(0.1),
+            test: None,
+            max_length: 128,
+            columns: Columns::default(),
+            cache: true,
+        }
+    }
+}
+
+/// Where validation rows come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Validation {
+    /// A seeded part of the training rows.
+    Share(f64),
+    /// A file of its own.
+    File(PathBuf),
+}
+
+/// `distill finetune`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Table")]
+pub struct FinetuneSettings {
+    /// Hugging Face directory to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+    /// How to train.
+    #[serde(flatten)]
+    pub train: TrainSettings,
+}
+
+impl Default for FinetuneSettings {
+    fn default() -> Self {
+        FinetuneSettings { model: None, train: TrainSettings::default().without_teacher() }
+    }
+}
+
+/// `distill teacher`, and the batches of `predict` and `report`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TeacherSettings {
+    /// The classifier; in a pipeline the result of `[finetune]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+    /// Keep the texts in the store.
+    pub text: bool,
+    /// Store logits as float16.
+    pub float16: bool,
+    /// Rows of a Parquet file of the store.
+    pub shard_rows: u64,
+    /// Tokens of a batch at most; by default what suits the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<u64>,
+}
+
+impl Default for TeacherSettings {
+    fn default() -> Self {
+        TeacherSettings { model: None, text: true, float16: false, shard_rows: 1_000_000, batch_tokens: None }
+    }
+}
+
+/// `distill student`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Table")]
+pub struct StudentSettings {
+    /// The student's own keys.
+    #[serde(flatten)]
+    pub start: StudentStart,
+    /// How to train.
+    #[serde(flatten)]
+    pub train: TrainSettings,
+}
+
+/// What the student starts as and learns from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StudentStart {
+    /// Soft-target store; in a pipeline the result of `[teacher]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<PathBuf>,
+    /// Hugging Face directory, or a `config.json`; in a pipeline the teacher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    /// Layers of `init` to keep, in the student's order; by default all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<usize>>,
+    /// Directory of the student's tokenizer; by default that of `init`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
+    /// In a pipeline: also train the same student with `soft_weight = 0`, `hard_weight = 1`.
+    pub no_teacher_baseline: bool,
+    /// In a pipeline: what the student without a teacher starts as; by default what the student does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_init: Option<PathBuf>,
+}
+
+/// `deny_unknown_fields` and `flatten` exclude each other in serde, so a table is cut in two by
+/// hand: keys of the training settings, and the stage's own.
+fn cut(table: toml::Table) -> Result<(toml::Table, toml::Table), toml::ser::Error> {
+    let known = toml::Table::try_from(TrainSettings::default())?;
+    Ok(table.into_iter().partition(|(key, _)| known.contains_key(key)))
+}
+
+/// Both halves' keys stand in the error, so that the nearest of all can be named.
+fn unknown(own: &str, all: &[&str]) -> toml::de::Error {
+    serde::de::Error::custom(format!(
+        "unknown field `{own}`, expected one of {}",
+        all.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    ))
+}
+
+fn train_over(base: TrainSettings, changes: toml::Table) -> Result<TrainSettings, String> {
+    let mut table = toml::Table::try_from(base).map_err(|error| error.to_string())?;
+    table.extend(changes);
+    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+fn check_keys(own: &toml::Table, names: &[&str]) -> Result<(), String> {
+    let train = toml::Table::try_from(TrainSettings::default()).map_err(|error| error.to_string())?;
+    let all: Vec<&str> = names.iter().copied().chain(train.keys().map(String::as_str)).collect();
+    match own.keys().find(|key| !names.contains(&key.as_str())) {
+        Some(key) => Err(unknown(key, &all).message().to_owned()),
+        None => Ok(()),
+    }
+}
+
+impl TryFrom<toml::Table> for FinetuneSettings {
+    type Error = String;
+
+    fn try_from(table: toml::Table) -> Result<Self, String> {
+        let (train, own) = cut(table).map_err(|error| error.to_string())?;
+        check_keys(&own, &["model"])?;
+        let mut settings = FinetuneSettings { train: train_over(FinetuneSettings::default().train, train)?, model: None };
+        if settings.train.soft_weight != 0.0 {
+            return Err("soft_weight belongs to [student]: fine-tuning has no teacher".to_owned());
+        }
+        if let Some(model) = own.get("model") {
+            let path = model.as_str().ok_or_else(|| format!("model is {model}, expected a path"))?;
+            settings.model = Some(PathBuf::from(path));
+        }
+        Ok(settings)
+    }
+}
+
+impl TryFrom<toml::Table> for StudentSettings {
+    type Error = String;
+
+    fn try_from(table: toml::Table) -> Result<Self, String> {
+        const OWN: &[&str] =
+            &["targets", "init", "layers", "tokenizer", "no_teacher_baseline", "baseline_init"];
+        let (train, own) = cut(table).map_err(|error| error.to_string())?;
+        check_keys(&own, OWN)?;
+        let start = own.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        Ok(StudentSettings { start, train: train_over(TrainSettings::default(), train)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_stands_in_the_documentation() {
+        let documented = include_str!("../../../../docs/settings.md");
+        let mut all = toml::Table::try_from(Settings::default()).unwrap();
+        let own = ["targets", "init", "layers", "tokenizer", "no_teacher_baseline", "baseline_init"];
+        for key in own {
+            all["student"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
+        }
+        for (table, settings) in &all {
+            assert!(documented.contains(&format!("## `[{table}]`")), "{table}");
+            for key in settings.as_table().unwrap().keys() {
+                assert!(documented.contains(&format!("| `{key}` |")), "{table}.{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stage_table_takes_its_own_keys_and_those_of_training() {
+        let settings: Settings =
+            toml::from_str("[student]\nlayers = [0, 2]\nepochs = 6\n[finetune]\nmodel = \"m\"\nepochs = 4\n").unwrap();
+        assert_eq!(settings.student.start.layers, Some(vec![0, 2]));
+        assert_eq!((settings.student.train.epochs, settings.finetune.train.epochs), (6, 4));
+        assert_eq!(settings.finetune.train.soft_weight, 0.0);
+        let error = toml::from_str::<Settings>("[finetune]\nsoft_weight = 0.5\n").unwrap_err();
+        assert!(error.to_string().contains("no teacher"), "{error}");
+    }
+}
