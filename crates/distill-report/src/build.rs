@@ -7,7 +7,7 @@ use distill_core::hash::parts_hash;
 use crate::align::align;
 use crate::error::ReportError;
 use crate::gates::{self, Gate};
-use crate::metrics::{Confusion, Metric, against, class_figures, classification};
+use crate::metrics::{self, Metric, Scored, against, class_figures};
 use crate::predictions::{Predictions, Role};
 use crate::report::{AgainstTeacher, DataReport, Figure, ModelReport, Outcome, Report, SCHEMA_VERSION};
 use crate::settings::ReportSettings;
@@ -76,14 +76,12 @@ fn measure_set(set: DataSet) -> Result<DataReport, ReportError> {
 }
 
 fn measure(model: &Predictions, teacher: Option<&Predictions>) -> ModelReport {
-    let predicted = model.predicted();
-    let confusion = Confusion::count(&model.targets(), &predicted, model.num_labels());
-    let mut metrics: BTreeMap<Metric, Figure> = classification::from_confusion(&confusion)
-        .into_iter()
-        .map(|(metric, value)| (metric, Figure { value }))
-        .collect();
+    let scored = Scored::new(model);
+    let confusion = scored.confusion();
+    let mut metrics: BTreeMap<Metric, Figure> =
+        metrics::all(&scored).into_iter().map(|(metric, value)| (metric, Figure { value })).collect();
     if let Some(teacher) = teacher.filter(|teacher| teacher.name != model.name) {
-        let agreement = against::agreement(&teacher.predicted(), &predicted);
+        let agreement = against::agreement(&teacher.predicted(), &model.predicted());
         metrics.insert(Metric::Agreement, Figure { value: agreement });
         metrics.insert(Metric::Kl, Figure { value: against::kl(teacher, model) });
     }

@@ -20,10 +20,9 @@ pub enum Quantity {
 impl Quantity {
     /// Every quantity there is, metrics first.
     pub fn all() -> impl Iterator<Item = Quantity> {
-        let own = || Metric::ALL.into_iter().filter(|metric| !metric.needs_teacher());
+        let own = || Metric::all().filter(|metric| !metric.needs_teacher());
         let shares = move || own().filter(|metric| metric.higher_is_better());
-        Metric::ALL
-            .into_iter()
+        Metric::all()
             .map(Quantity::Metric)
             .chain(shares().map(Quantity::Kept))
             .chain(own().map(Quantity::Drop))

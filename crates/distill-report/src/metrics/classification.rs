@@ -61,8 +61,9 @@ pub fn from_confusion(confusion: &Confusion) -> Vec<(Metric, f64)> {
         let sum: f64 = present.iter().map(|class| class.support as f64 * of(class)).sum();
         if confusion.total() == 0 { 0.0 } else { sum / confusion.total() as f64 }
     };
-    vec![
+    let mut metrics = vec![
         (Metric::Accuracy, accuracy),
+        (Metric::BalancedAccuracy, balanced_accuracy(&classes)),
         (Metric::MacroPrecision, mean(|class| class.precision)),
         (Metric::MacroRecall, mean(|class| class.recall)),
         (Metric::MacroF1, mean(|class| class.f1)),
@@ -72,7 +73,42 @@ pub fn from_confusion(confusion: &Confusion) -> Vec<(Metric, f64)> {
         (Metric::WeightedPrecision, weighted(|class| class.precision)),
         (Metric::WeightedRecall, weighted(|class| class.recall)),
         (Metric::WeightedF1, weighted(|class| class.f1)),
-    ]
+        (Metric::Mcc, mcc(confusion, &classes)),
+    ];
+    metrics.extend(cohen_kappa(confusion, &classes).map(|kappa| (Metric::CohenKappa, kappa)));
+    metrics
+}
+
+/// Source: `sklearn.metrics.balanced_accuracy_score`, which leaves classes without rows out.
+fn balanced_accuracy(classes: &[ClassFigures]) -> f64 {
+    let recalls: Vec<f64> =
+        classes.iter().filter(|class| class.support > 0).map(|class| class.recall).collect();
+    if recalls.is_empty() { 0.0 } else { recalls.iter().sum::<f64>() / recalls.len() as f64 }
+}
+
+/// 0 where either side knows one class only. Source: `sklearn.metrics.matthews_corrcoef`; Gorodkin 2004.
+fn mcc(confusion: &Confusion, classes: &[ClassFigures]) -> f64 {
+    let total = confusion.total() as f64;
+    let (both, supports, predictions) = sums_of_products(classes);
+    let covariance = confusion.correct() as f64 * total - both;
+    let variances = (total * total - predictions) * (total * total - supports);
+    if variances == 0.0 { 0.0 } else { covariance / variances.sqrt() }
+}
+
+/// None where both sides know the same single class. Source: `sklearn.metrics.cohen_kappa_score`.
+fn cohen_kappa(confusion: &Confusion, classes: &[ClassFigures]) -> Option<f64> {
+    let total = confusion.total() as f64;
+    let (both, ..) = sums_of_products(classes);
+    let (expected_wrong, wrong) = (total - both / total, total - confusion.correct() as f64);
+    (expected_wrong > 0.0).then(|| 1.0 - wrong / expected_wrong)
+}
+
+/// Over the classes: Σ support · predicted, Σ support², Σ predicted².
+fn sums_of_products(classes: &[ClassFigures]) -> (f64, f64, f64) {
+    classes.iter().fold((0.0, 0.0, 0.0), |(both, supports, predictions), class| {
+        let (support, predicted) = (class.support as f64, class.predicted as f64);
+        (both + support * predicted, supports + support * support, predictions + predicted * predicted)
+    })
 }
 
 /// A share, 0 where the whole is empty.

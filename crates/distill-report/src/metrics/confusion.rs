@@ -8,17 +8,10 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts pairs of label and prediction; rows without a label are passed over.
-    ///
-    /// # Shapes
-    /// - `targets`, `predicted`: `[N]`, each below `num_labels`
-    pub fn count(targets: &[Option<usize>], predicted: &[usize], num_labels: usize) -> Self {
+    /// Counts pairs of label and prediction, each below `num_labels`.
+    pub fn of_pairs(pairs: impl IntoIterator<Item = (usize, usize)>, num_labels: usize) -> Self {
         let mut counts = vec![0; num_labels * num_labels];
-        for (target, predicted) in targets.iter().zip(predicted) {
-            if let Some(target) = target {
-                counts[target * num_labels + predicted] += 1;
-            }
-        }
+        pairs.into_iter().for_each(|(target, predicted)| counts[target * num_labels + predicted] += 1);
         Confusion { num_labels, counts }
     }
 
