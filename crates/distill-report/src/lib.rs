@@ -1,1 +1,24 @@
-//! placeholder
+//! From logits and labels to evidence: metrics, comparisons, quality gates and documents.
+//!
+//! Nothing here runs a model or opens a Parquet file: the caller hands over rows as
+//! [`Predictions`], whoever computed them. Read in this order: [`predictions`] (what comes in,
+//! checked), [`align`] (the same rows in the same order), [`metrics`], [`gates`], [`settings`],
+//! [`report`] (what comes out), [`build`] (how), [`documents`] (JSON, Markdown, terminal).
+
+pub mod align;
+pub mod build;
+pub mod documents;
+pub mod error;
+pub mod gates;
+pub mod metrics;
+pub mod predictions;
+pub mod report;
+pub mod settings;
+mod verdict;
+
+pub use align::align;
+pub use build::{DataSet, build};
+pub use error::ReportError;
+pub use predictions::{Cost, Latency, Predictions, Role};
+pub use report::Report;
+pub use settings::ReportSettings;

@@ -1,0 +1,75 @@
+//! The report on a terminal: verdict, models, gates, files.
+
+use std::path::PathBuf;
+
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
+
+use super::table::{self, Table};
+use super::text::visible;
+use crate::gates::GateState;
+use crate::report::{Outcome, Report};
+
+/// What the terminal can show. The default is a log file: ASCII, no colour, any width.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TerminalStyle {
+    /// Box-drawing characters for the rules.
+    pub unicode: bool,
+    /// ANSI colours for the words that matter.
+    pub color: bool,
+    /// Columns; tables wrap their cells within it.
+    pub width: Option<u16>,
+}
+
+/// The text to print, ending in a line break; `files` are where the documents are.
+pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> String {
+    let mut out = String::new();
+    let verdict = visible(&report.verdict.text);
+    out.push_str(&match report.verdict.outcome {
+        Outcome::Passed => format!("{}  {verdict}\n", paint("PASSED", GREEN, style)),
+        Outcome::Failed => format!("{}  {verdict}\n", paint("FAILED", RED, style)),
+        Outcome::NoGates => format!("{verdict}\n"),
+    });
+    for set in &report.data {
+        out.push_str(&format!("\n{} ({} rows)\n", visible(&set.name), set.labelled));
+        out.push_str(&draw(&table::models(set), style));
+    }
+    if !report.gates.is_empty() {
+        out.push_str("\ngates\n");
+    }
+    for gate in &report.gates {
+        let state = match gate.state {
+            GateState::Passed => paint("pass", GREEN, style),
+            GateState::Failed => paint("FAIL", RED, style),
+        };
+        let data = if report.data.len() > 1 { format!(" [{}]", visible(&gate.data)) } else { String::new() };
+        out.push_str(&format!("  {state}  {}{data}\n        {}\n", visible(&gate.gate), visible(&gate.text)));
+    }
+    if !files.is_empty() {
+        out.push_str("\nfiles\n");
+    }
+    files.iter().for_each(|file| out.push_str(&format!("  {}\n", visible(&file.display().to_string()))));
+    out
+}
+
+/// A table with a rule under its titles, numbers to the right, ending in a line break.
+pub fn draw(table: &Table, style: TerminalStyle) -> String {
+    let mut drawn = comfy_table::Table::new();
+    let rule = if style.unicode { '─' } else { '-' };
+    drawn.load_style(TableStyle::new().header_separator(LineStyle::none().fill(rule).junction(rule)));
+    if let Some(width) = style.width {
+        drawn.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    drawn.set_header(table.header.iter().map(|cell| visible(cell)));
+    for row in &table.rows {
+        drawn.add_row(row.iter().map(|cell| visible(cell)));
+    }
+    drawn.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    format!("{}\n", drawn.trim_fmt())
+}
+
+const GREEN: &str = "32";
+const RED: &str = "31";
+
+fn paint(word: &str, color: &str, style: TerminalStyle) -> String {
+    if style.color { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() }
+}

@@ -1,0 +1,144 @@
+//! The names of all metrics, as gates, JSON and tables write them.
+
+use serde::{Deserialize, Serialize};
+
+/// A metric. Its order here is the order in every table and file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Share of rows with the right label.
+    Accuracy,
+    /// Mean recall over the classes that have rows.
+    BalancedAccuracy,
+    /// Mean precision over the classes.
+    MacroPrecision,
+    /// Mean recall over the classes.
+    MacroRecall,
+    /// Mean F1 over the classes.
+    MacroF1,
+    /// Precision over all rows; with one label a row it is the accuracy.
+    MicroPrecision,
+    /// Recall over all rows; with one label a row it is the accuracy.
+    MicroRecall,
+    /// F1 over all rows; with one label a row it is the accuracy.
+    MicroF1,
+    /// Precision averaged with the classes' support as weight.
+    WeightedPrecision,
+    /// Recall averaged with the classes' support as weight.
+    WeightedRecall,
+    /// F1 averaged with the classes' support as weight.
+    WeightedF1,
+    /// Matthews correlation coefficient.
+    Mcc,
+    /// Cohen's kappa.
+    CohenKappa,
+    /// Area under the ROC curve; the mean over one-vs-rest curves with more than two classes.
+    RocAuc,
+    /// The same weighted by the classes' support; with more than two classes only.
+    RocAucWeighted,
+    /// Average precision; the mean over one-vs-rest curves with more than two classes.
+    AveragePrecision,
+    /// Share of rows whose label is among the three largest logits; with more than three classes only.
+    #[serde(rename = "top_3")]
+    Top3,
+    /// Share of rows whose label is among the five largest logits; with more than five classes only.
+    #[serde(rename = "top_5")]
+    Top5,
+    /// Mean negative log of the probability given to the label, in nats.
+    LogLoss,
+    /// Mean squared distance of the probabilities from the label.
+    Brier,
+    /// Expected calibration error, 15 bins of equal width.
+    Ece,
+    /// Largest calibration error of a bin.
+    Mce,
+    /// ECE after the logits are divided by the temperature that fits these rows best.
+    EceScaled,
+    /// Share of rows where model and teacher predict the same label.
+    Agreement,
+    /// KL(teacher ‖ model) at temperature 1, mean over rows, in nats.
+    Kl,
+}
+
+/// Metric, name, title, whether more is better.
+type Entry = (Metric, &'static str, &'static str, bool);
+
+#[rustfmt::skip]
+const ENTRIES: [Entry; 25] = [
+    (Metric::Accuracy, "accuracy", "accuracy", true),
+    (Metric::BalancedAccuracy, "balanced_accuracy", "balanced accuracy", true),
+    (Metric::MacroPrecision, "macro_precision", "macro precision", true),
+    (Metric::MacroRecall, "macro_recall", "macro recall", true),
+    (Metric::MacroF1, "macro_f1", "macro F1", true),
+    (Metric::MicroPrecision, "micro_precision", "micro precision", true),
+    (Metric::MicroRecall, "micro_recall", "micro recall", true),
+    (Metric::MicroF1, "micro_f1", "micro F1", true),
+    (Metric::WeightedPrecision, "weighted_precision", "weighted precision", true),
+    (Metric::WeightedRecall, "weighted_recall", "weighted recall", true),
+    (Metric::WeightedF1, "weighted_f1", "weighted F1", true),
+    (Metric::Mcc, "mcc", "MCC", true),
+    (Metric::CohenKappa, "cohen_kappa", "Cohen's kappa", true),
+    (Metric::RocAuc, "roc_auc", "ROC AUC", true),
+    (Metric::RocAucWeighted, "roc_auc_weighted", "ROC AUC, weighted", true),
+    (Metric::AveragePrecision, "average_precision", "average precision", true),
+    (Metric::Top3, "top_3", "top 3", true),
+    (Metric::Top5, "top_5", "top 5", true),
+    (Metric::LogLoss, "log_loss", "log-loss", false),
+    (Metric::Brier, "brier", "Brier", false),
+    (Metric::Ece, "ece", "ECE", false),
+    (Metric::Mce, "mce", "MCE", false),
+    (Metric::EceScaled, "ece_scaled", "ECE, scaled", false),
+    (Metric::Agreement, "agreement", "agreement", true),
+    (Metric::Kl, "kl", "KL", false),
+];
+
+impl Metric {
+    /// Every metric, in order.
+    pub fn all() -> impl Iterator<Item = Metric> {
+        ENTRIES.iter().map(|entry| entry.0)
+    }
+
+    fn entry(self) -> &'static Entry {
+        // The table is in the enum's order, which a test holds it to.
+        &ENTRIES[self as usize]
+    }
+
+    /// The name in gates and JSON.
+    pub fn name(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// The name in tables.
+    pub fn title(self) -> &'static str {
+        self.entry().2
+    }
+
+    /// True where more is better.
+    pub fn higher_is_better(self) -> bool {
+        self.entry().3
+    }
+
+    /// True where the metric compares a model with its teacher, so that the teacher itself has none.
+    pub fn needs_teacher(self) -> bool {
+        matches!(self, Metric::Agreement | Metric::Kl)
+    }
+
+    /// The metric of a name.
+    pub fn parse(name: &str) -> Option<Metric> {
+        Self::all().find(|metric| metric.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_gates_use_the_same_names_and_the_table_is_in_order() {
+        for (at, metric) in Metric::all().enumerate() {
+            assert_eq!(serde_json::to_string(&metric).unwrap(), format!("{:?}", metric.name()));
+            assert_eq!(Metric::parse(metric.name()), Some(metric));
+            assert_eq!(metric as usize, at);
+        }
+    }
+}

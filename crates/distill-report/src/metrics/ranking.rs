@@ -1,0 +1,180 @@
+//! Metrics of the order in which a class's probability puts the rows: ROC AUC, average precision,
+//! and the curves behind them.
+//!
+//! With two classes the positive one is the second. With more, every class is ranked against the
+//! rest; the averages run over the classes that have rows. scikit-learn's own multi-class averages
+//! ask that every class has.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::name::Metric;
+use super::scored::Scored;
+
+/// ROC AUC and average precision, as far as they are defined.
+pub fn metrics(scored: &Scored) -> Vec<(Metric, f64)> {
+    let ranked: Vec<RankedClass> = positive_classes(scored)
+        .into_par_iter()
+        .filter_map(|label| {
+            let ranking = Ranking::new(class_pairs(scored, label));
+            Some(RankedClass {
+                support: ranking.positives as f64,
+                roc_auc: ranking.roc_auc()?,
+                average_precision: ranking.average_precision(),
+            })
+        })
+        .collect();
+    if ranked.is_empty() {
+        return Vec::new();
+    }
+    let count = ranked.len() as f64;
+    let mut metrics = vec![(Metric::RocAuc, ranked.iter().map(|class| class.roc_auc).sum::<f64>() / count)];
+    if scored.num_labels() > 2 {
+        let supports: f64 = ranked.iter().map(|class| class.support).sum();
+        let weighted: f64 = ranked.iter().map(|class| class.support * class.roc_auc).sum();
+        metrics.push((Metric::RocAucWeighted, weighted / supports));
+    }
+    let precision = ranked.iter().map(|class| class.average_precision).sum::<f64>() / count;
+    metrics.push((Metric::AveragePrecision, precision));
+    metrics
+}
+
+struct RankedClass {
+    support: f64,
+    roc_auc: f64,
+    average_precision: f64,
+}
+
+/// ROC and precision-recall curve, thinned out to what a chart can show.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Curves {
+    /// Points `[false positive rate, true positive rate]`, from `[0, 0]` to `[1, 1]`.
+    pub roc: Vec<[f64; 2]>,
+    /// Points `[recall, precision]`, recall rising.
+    pub precision_recall: Vec<[f64; 2]>,
+}
+
+/// The curves of the second class with two classes, else of all pairs of row and class together
+/// (micro-averaged); none where there is only one kind of pair.
+pub fn curves(scored: &Scored) -> Option<Curves> {
+    let pairs: Vec<(f64, bool)> = if scored.num_labels() == 2 {
+        class_pairs(scored, 1)
+    } else {
+        (0..scored.num_labels()).flat_map(|label| class_pairs(scored, label)).collect()
+    };
+    Ranking::new(pairs).curves()
+}
+
+fn positive_classes(scored: &Scored) -> Vec<usize> {
+    if scored.num_labels() == 2 { vec![1] } else { (0..scored.num_labels()).collect() }
+}
+
+fn class_pairs(scored: &Scored, label: usize) -> Vec<(f64, bool)> {
+    (0..scored.len()).map(|at| (scored.probability(at, label), scored.targets()[at] == label)).collect()
+}
+
+/// Rows by falling score; rows of equal score stand or fall together.
+struct Ranking {
+    /// Positives and negatives at each distinct score, the highest first.
+    groups: Vec<(u64, u64)>,
+    positives: u64,
+    negatives: u64,
+}
+
+impl Ranking {
+    fn new(mut pairs: Vec<(f64, bool)>) -> Self {
+        pairs.par_sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+        let mut groups: Vec<(u64, u64)> = Vec::new();
+        let mut last = None;
+        for (score, is_positive) in pairs {
+            if last != Some(score) {
+                groups.push((0, 0));
+                last = Some(score);
+            }
+            if let Some(group) = groups.last_mut() {
+                group.0 += u64::from(is_positive);
+                group.1 += u64::from(!is_positive);
+            }
+        }
+        let positives = groups.iter().map(|group| group.0).sum();
+        let negatives = groups.iter().map(|group| group.1).sum();
+        Ranking { groups, positives, negatives }
+    }
+
+    /// Probability that a positive row scores above a negative one, ties counting half.
+    fn roc_auc(&self) -> Option<f64> {
+        if self.positives == 0 || self.negatives == 0 {
+            return None;
+        }
+        let mut above = 0;
+        let mut area = 0.0;
+        for (positives, negatives) in &self.groups {
+            area += *negatives as f64 * (above as f64 + *positives as f64 / 2.0);
+            above += positives;
+        }
+        Some(area / (self.positives as f64 * self.negatives as f64))
+    }
+
+    /// `Σ (R_k − R_{k−1}) P_k`, without interpolation.
+    fn average_precision(&self) -> f64 {
+        let (mut found, mut seen, mut sum) = (0, 0, 0.0);
+        for (positives, negatives) in &self.groups {
+            found += positives;
+            seen += positives + negatives;
+            sum += *positives as f64 / self.positives as f64 * (found as f64 / seen as f64);
+        }
+        sum
+    }
+
+    fn curves(&self) -> Option<Curves> {
+        if self.positives == 0 || self.negatives == 0 {
+            return None;
+        }
+        let (mut roc, mut precision_recall) = (vec![[0.0, 0.0]], Vec::new());
+        let (mut hits, mut false_alarms) = (0, 0);
+        for (positives, negatives) in &self.groups {
+            hits += positives;
+            false_alarms += negatives;
+            let recall = hits as f64 / self.positives as f64;
+            roc.push([false_alarms as f64 / self.negatives as f64, recall]);
+            precision_recall.push([recall, hits as f64 / (hits + false_alarms) as f64]);
+        }
+        Some(Curves { roc: thin(&roc), precision_recall: thin(&precision_recall) })
+    }
+}
+
+/// Points at least a step apart along the curve, with both ends.
+fn thin(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    const STEP: f64 = 0.01;
+    let mut kept: Vec<[f64; 2]> = Vec::new();
+    for (at, point) in points.iter().enumerate() {
+        let is_far =
+            kept.last().is_none_or(|last| (point[0] - last[0]).abs() + (point[1] - last[1]).abs() >= STEP);
+        if is_far || at + 1 == points.len() {
+            kept.push(point.map(|value| (value * 1e4).round() / 1e4));
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_count_half() {
+        let ranking = Ranking::new(vec![(0.9, true), (0.5, true), (0.5, false), (0.1, false)]);
+        assert_eq!(ranking.roc_auc(), Some(0.875));
+        assert!((ranking.average_precision() - (0.5 + 0.5 * 2.0 / 3.0)).abs() < 1e-15);
+        assert_eq!(Ranking::new(vec![(0.9, true)]).roc_auc(), None);
+    }
+
+    #[test]
+    fn a_curve_keeps_its_ends() {
+        let pairs = (0..5000).map(|at| (f64::from(at), at % 3 == 0)).collect();
+        let curves = Ranking::new(pairs).curves().unwrap();
+        assert_eq!((curves.roc[0], curves.roc[curves.roc.len() - 1]), ([0.0, 0.0], [1.0, 1.0]));
+        assert!(curves.roc.len() <= 202, "{}", curves.roc.len());
+    }
+}

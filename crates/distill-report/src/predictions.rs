@@ -1,0 +1,308 @@
+//! What comes in: one model's logits and the labels of the same rows, checked once.
+//!
+//! `N` rows, `C` labels.
+
+use std::collections::HashMap;
+
+use distill_core::LabelMap;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ReportError;
+
+/// The part a model plays in a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The model that was distilled. At most one in a report.
+    Teacher,
+    /// The model under test: gates are about it unless they name another.
+    Student,
+    /// The student trained without a teacher: where the gap that distillation may close begins.
+    Baseline,
+    /// Any other model.
+    Other,
+}
+
+impl Role {
+    /// The word that tables use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Teacher => "teacher",
+            Role::Student => "student",
+            Role::Baseline => "baseline",
+            Role::Other => "other",
+        }
+    }
+}
+
+/// Time from one text to its logits at batch size 1, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    /// Median.
+    pub p50_ms: f64,
+    /// 95th percentile.
+    pub p95_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+}
+
+/// What a model costs, measured where the report was made.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Weights in the model.
+    pub parameters: u64,
+    /// Bytes of its weight files.
+    pub bytes: u64,
+    /// Rows a second over the whole data set.
+    pub rows_per_second: f64,
+    /// Latency at batch size 1, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+}
+
+/// One model's logits over one data set, with the labels of its rows.
+///
+/// A value of this type has been checked: lengths agree, ids are unique, logits are finite,
+/// labels are within the label map, and at least two classes occur.
+#[derive(Clone, Debug)]
+pub struct Predictions {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) ids: Vec<String>,
+    pub(crate) label_map: LabelMap,
+    pub(crate) labels: Vec<Option<i32>>,
+    pub(crate) logits: Vec<f32>,
+    pub(crate) texts: Option<Vec<String>>,
+    pub(crate) cost: Option<Cost>,
+}
+
+impl Predictions {
+    /// Checks and takes over a model's rows.
+    ///
+    /// # Shapes
+    /// - `ids`, `labels`: `[N]`, a label of none where a row has none
+    /// - `logits`: `[N, C]` row-major, untempered, columns in the order of `label_map`
+    ///
+    /// # Errors
+    /// [`ReportError::NoRows`], [`ReportError::Length`], [`ReportError::DuplicateId`],
+    /// [`ReportError::NotFinite`], [`ReportError::LabelRange`], [`ReportError::Unlabelled`] and
+    /// [`ReportError::OneClass`], each with the model's name and, where there is one, the row.
+    pub fn new(
+        name: impl Into<String>,
+        role: Role,
+        ids: Vec<String>,
+        label_map: LabelMap,
+        labels: Vec<Option<i32>>,
+        logits: Vec<f32>,
+    ) -> Result<Self, ReportError> {
+        let new =
+            Predictions { name: name.into(), role, ids, label_map, labels, logits, texts: None, cost: None };
+        new.check_lengths()?;
+        new.check_ids()?;
+        new.check_logits()?;
+        new.check_labels()?;
+        Ok(new)
+    }
+
+    /// Adds the rows' texts, `[N]`, which lists of errors then show.
+    ///
+    /// # Errors
+    /// [`ReportError::Length`] unless there is one a row.
+    pub fn with_texts(mut self, texts: Vec<String>) -> Result<Self, ReportError> {
+        self.check_length("the texts", texts.len(), self.ids.len())?;
+        self.texts = Some(texts);
+        Ok(self)
+    }
+
+    /// Adds what the model costs.
+    ///
+    /// # Errors
+    /// [`ReportError::Cost`] where a rate or a time is not a finite number above 0.
+    pub fn with_cost(mut self, cost: Cost) -> Result<Self, ReportError> {
+        let latency = cost.latency.map(|l| [("p50_ms", l.p50_ms), ("p95_ms", l.p95_ms), ("p99_ms", l.p99_ms)]);
+        let figures =
+            [("rows_per_second", cost.rows_per_second)].into_iter().chain(latency.into_iter().flatten());
+        for (what, value) in figures {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(ReportError::Cost { model: self.name, what, value });
+            }
+        }
+        self.cost = Some(cost);
+        Ok(self)
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The part the model plays.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Number of rows, `N`.
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Number of labels, `C`.
+    pub fn num_labels(&self) -> usize {
+        self.label_map.num_labels()
+    }
+
+    /// The logits of one row, `[C]`.
+    pub fn row(&self, row: usize) -> &[f32] {
+        let width = self.num_labels();
+        &self.logits[row * width..(row + 1) * width]
+    }
+
+    /// The predicted label of every row, `[N]`: the largest logit, the lowest id among equals, as in numpy.
+    pub fn predicted(&self) -> Vec<usize> {
+        self.logits.chunks_exact(self.num_labels()).map(argmax).collect()
+    }
+
+    /// The label of every row, `[N]`, none where a row has none.
+    pub fn targets(&self) -> Vec<Option<usize>> {
+        self.labels.iter().map(|label| label.and_then(|label| usize::try_from(label).ok())).collect()
+    }
+
+    fn check_lengths(&self) -> Result<(), ReportError> {
+        if self.ids.is_empty() {
+            return Err(ReportError::NoRows { model: self.name.clone() });
+        }
+        self.check_length("the labels", self.labels.len(), self.ids.len())?;
+        self.check_length("the logits", self.logits.len(), self.ids.len().saturating_mul(self.num_labels()))
+    }
+
+    fn check_length(&self, what: &'static str, found: usize, expected: usize) -> Result<(), ReportError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(ReportError::Length { model: self.name.clone(), what, found, expected })
+    }
+
+    fn check_ids(&self) -> Result<(), ReportError> {
+        let mut seen = HashMap::with_capacity(self.ids.len());
+        for (row, id) in self.ids.iter().enumerate() {
+            if let Some(first) = seen.insert(id.as_str(), row) {
+                let (model, id) = (self.name.clone(), id.clone());
+                return Err(ReportError::DuplicateId { model, id, first: first + 1, second: row + 1 });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_logits(&self) -> Result<(), ReportError> {
+        let Some(at) = self.logits.iter().position(|logit| !logit.is_finite()) else {
+            return Ok(());
+        };
+        let (row, column) = (at / self.num_labels(), at % self.num_labels());
+        Err(ReportError::NotFinite {
+            model: self.name.clone(),
+            row: row + 1,
+            id: self.ids[row].clone(),
+            label: self.label_map.name(column).unwrap_or_default().to_owned(),
+            value: self.logits[at],
+        })
+    }
+
+    fn check_labels(&self) -> Result<(), ReportError> {
+        let one_class = |what| ReportError::OneClass { model: self.name.clone(), what };
+        if self.num_labels() < 2 {
+            return Err(one_class(format!("the label map has only {}", self.label_map)));
+        }
+        let mut seen = vec![false; self.num_labels()];
+        for (row, label) in self.labels.iter().enumerate() {
+            let Some(label) = *label else { continue };
+            match usize::try_from(label).ok().and_then(|label| seen.get_mut(label)) {
+                Some(seen) => *seen = true,
+                None => {
+                    return Err(ReportError::LabelRange {
+                        model: self.name.clone(),
+                        row: row + 1,
+                        id: self.ids[row].clone(),
+                        label,
+                        last: self.num_labels() - 1,
+                    });
+                }
+            }
+        }
+        let mut present = self.label_map.names().iter().zip(&seen).filter(|(_, seen)| **seen);
+        match (present.next(), present.next()) {
+            (None, _) => Err(ReportError::Unlabelled { model: self.name.clone(), rows: self.rows() }),
+            (Some((name, _)), None) => Err(one_class(format!("every labelled row has the label {name:?}"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The position of the largest value, the first among equals.
+pub(crate) fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (at, value) in values.iter().enumerate().skip(1) {
+        if *value > values[best] {
+            best = at;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use distill_core::Category;
+
+    use super::*;
+
+    /// Three classes, ids `r0`, `r1`, …
+    pub(crate) fn make(
+        name: &str,
+        role: Role,
+        labels: &[i32],
+        logits: &[[f32; 3]],
+    ) -> Result<Predictions, ReportError> {
+        let ids = (0..labels.len()).map(|row| format!("r{row}")).collect();
+        let map = LabelMap::new(["a", "b", "c"]).unwrap();
+        let labels = labels.iter().map(|label| Some(*label)).collect();
+        Predictions::new(name, role, ids, map, labels, logits.concat())
+    }
+
+    #[test]
+    fn an_error_names_model_row_id_and_field() {
+        let nan = make("student", Role::Student, &[0, 1], &[[0.0; 3], [0.0, f32::NAN, 0.0]]).unwrap_err();
+        assert_eq!(nan.to_string(), r#"student: row 2 (id "r1"): the logit of "b" is NaN"#);
+        assert_eq!(nan.category(), Category::Data);
+        let range = make("student", Role::Student, &[0, 3], &[[0.0; 3], [0.0; 3]]).unwrap_err();
+        assert_eq!(range.to_string(), r#"student: row 2 (id "r1"): label 3 is not one of 0 to 2"#);
+        let negative = make("student", Role::Student, &[-1, 2], &[[0.0; 3], [0.0; 3]]).unwrap_err();
+        assert!(negative.to_string().contains("row 1"), "{negative}");
+    }
+
+    #[test]
+    fn rows_that_measure_nothing_are_refused() {
+        assert!(matches!(make("m", Role::Other, &[], &[]), Err(ReportError::NoRows { .. })));
+        assert!(matches!(make("m", Role::Other, &[1, 1], &[[0.0; 3]; 2]), Err(ReportError::OneClass { .. })));
+        assert!(matches!(make("m", Role::Other, &[1, 0], &[[0.0; 3]; 3]), Err(ReportError::Length { .. })));
+        let map = LabelMap::new(["a", "b"]).unwrap();
+        let unlabelled =
+            Predictions::new("m", Role::Other, vec!["1".into()], map.clone(), vec![None], vec![0.0; 2]);
+        assert!(matches!(unlabelled, Err(ReportError::Unlabelled { rows: 1, .. })));
+        let twice = Predictions::new("m", Role::Other, vec!["1".into(); 2], map, vec![None; 2], vec![0.0; 4]);
+        assert!(matches!(twice, Err(ReportError::DuplicateId { first: 1, second: 2, .. })));
+    }
+
+    #[test]
+    fn a_tie_goes_to_the_lowest_id_as_in_numpy() {
+        let tied = make("m", Role::Other, &[0, 1], &[[0.5, 0.5, 0.5], [-1.0, 2.0, 2.0]]).unwrap();
+        assert_eq!(tied.predicted(), [0, 1]);
+    }
+
+    #[test]
+    fn a_rate_of_zero_is_not_a_cost() {
+        let cost = Cost { parameters: 1, bytes: 4, rows_per_second: 0.0, latency: None };
+        let error = make("m", Role::Other, &[0, 1], &[[0.0; 3]; 2]).unwrap().with_cost(cost).unwrap_err();
+        assert!(error.to_string().contains("rows_per_second is 0"), "{error}");
+    }
+}

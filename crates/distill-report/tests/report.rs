@@ -1,0 +1,134 @@
+//! A whole report over hand-made predictions: figures, gates, documents.
+#![allow(clippy::unwrap_used)]
+
+use distill_core::{Category, LabelMap};
+use distill_report::documents::terminal::{self, TerminalStyle};
+use distill_report::documents::{self, markdown};
+use distill_report::metrics::Metric;
+use distill_report::report::{Outcome, Report};
+use distill_report::{Cost, DataSet, Predictions, ReportSettings, Role, build};
+
+/// Predictions that are right except on the rows in `wrong`, where the next label is predicted.
+fn model(name: &str, role: Role, wrong: &[usize], parameters: u64, rows_per_second: f64) -> Predictions {
+    const ROWS: usize = 12;
+    let map = LabelMap::new(["ABBR", "<b>|bold|", "esc\u{1b}[31m"]).unwrap();
+    let ids = (0..ROWS).map(|row| format!("q{row}")).collect();
+    let labels = (0..ROWS).map(|row| Some((row % 3) as i32)).collect();
+    let logits = (0..ROWS).flat_map(|row| {
+        let hot = (row + usize::from(wrong.contains(&row))) % 3;
+        (0..3).map(move |at| if at == hot { 2.0 } else { 0.0 })
+    });
+    Predictions::new(name, role, ids, map, labels, logits.collect())
+        .unwrap()
+        .with_cost(Cost { parameters, bytes: 4 * parameters, rows_per_second, latency: None })
+        .unwrap()
+}
+
+fn trio() -> Vec<DataSet> {
+    let predictions = vec![
+        model("teacher", Role::Teacher, &[0, 1], 22_713_216, 50.0),
+        model("student", Role::Student, &[0, 1, 2], 17_000_000, 100.0),
+        model("no teacher", Role::Baseline, &[0, 1, 2, 3], 17_000_000, 100.0),
+    ];
+    vec![DataSet { name: "test".to_owned(), predictions }]
+}
+
+fn report(gates: &[&str]) -> Report {
+    let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
+    build(trio(), &ReportSettings { gates }).unwrap()
+}
+
+#[test]
+fn figures_gates_and_the_teacher_stand_together() {
+    let report = report(&[
+        "accuracy >= 0.75",
+        "kept.accuracy >= 95%",
+        "drop.accuracy <= 0.1 vs teacher",
+        "no teacher: drop.accuracy < 0.1 vs student",
+        "gap_closed.accuracy >= 0.5 on test",
+        "agreement > 0.9",
+    ]);
+    let student = &report.data[0].models[1];
+    assert_eq!(student.value(Metric::Accuracy), Some(0.75));
+    let against = student.against_teacher.as_ref().unwrap();
+    assert!((against.kept[&Metric::Accuracy] - 0.9).abs() < 1e-12);
+    assert!((against.gap_closed[&Metric::Accuracy] - 0.5).abs() < 1e-12);
+    assert_eq!(against.speed_up, Some(2.0));
+    let passed: Vec<bool> = report.gates.iter().map(|gate| gate.passed).collect();
+    assert_eq!(passed, [true, false, true, true, true, true], "{:#?}", report.gates);
+    assert_eq!(report.gates[1].text, "student: kept.accuracy is 0.9000, at least 0.9500 was asked for");
+    assert_eq!(report.verdict.outcome, Outcome::Failed);
+    assert!(!report.gates_passed());
+    let sentence = "student keeps 90.0 % of the accuracy of teacher (0.7500 of 0.8333) at 2.0x its speed with 74.8 % of its parameters";
+    assert_eq!(report.verdict.text, sentence);
+}
+
+#[test]
+fn gates_that_do_not_fit_the_models_are_wrong_usage() {
+    for (gate, part) in [
+        ("tutor: accuracy >= 0.5", "there is no model \"tutor\"; there is teacher, student, no teacher"),
+        ("accuracy >= 0.5 on train", "there is no data set \"train\"; there is test"),
+        ("macro_f2 >= 0.5", "did you mean macro_f1"),
+    ] {
+        let settings = ReportSettings { gates: vec![gate.to_owned()] };
+        let error = build(trio(), &settings).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(error.category(), Category::Usage);
+    }
+    let alone = |gates: &[&str]| {
+        let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
+        let predictions = vec![model("m", Role::Other, &[0], 1, 1.0)];
+        let settings = ReportSettings { gates };
+        build(vec![DataSet { name: "test".to_owned(), predictions }], &settings)
+    };
+    assert!(alone(&["accuracy >= 0.5"]).unwrap().gates_passed());
+    assert!(alone(&["agreement >= 0.5"]).unwrap_err().to_string().contains("no teacher to compare with"));
+    assert!(alone(&["gap_closed.accuracy >= 0.5"]).unwrap_err().to_string().contains("needs a teacher"));
+}
+
+#[test]
+fn two_teachers_and_two_sets_of_one_name_are_refused() {
+    let mut data = trio();
+    data[0].predictions.push(model("second", Role::Teacher, &[], 1, 1.0));
+    assert!(build(data, &ReportSettings::default()).unwrap_err().to_string().contains("at most one"));
+    let data = [trio(), trio()].concat();
+    assert!(build(data, &ReportSettings::default()).unwrap_err().to_string().contains("two data sets"));
+}
+
+#[test]
+fn the_json_reads_back_and_documents_are_whole_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = report(&["accuracy >= 0.5"]);
+    let files = documents::write(&report, directory.path()).unwrap();
+    assert!(files.iter().all(|file| file.exists()));
+    let json = std::fs::read_to_string(directory.path().join("report.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    let missing = documents::write(&report, &directory.path().join("nowhere")).unwrap_err();
+    assert!(missing.to_string().contains("nowhere"), "{missing}");
+}
+
+#[test]
+fn names_from_outside_are_shown_and_never_obeyed() {
+    let report = report(&["accuracy >= 0.9"]);
+    let text = markdown::render(&report);
+    assert!(text.contains(r"&lt;b&gt;\|bold\|") && !text.contains("<b>"), "{text}");
+    for style in [TerminalStyle::default(), TerminalStyle { unicode: true, color: false, width: Some(60) }] {
+        assert!(!terminal::render(&report, &[], style).contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn the_terminal_says_the_verdict_first() {
+    let report = report(&["kept.accuracy >= 0.95", "accuracy >= 0.5"]);
+    let text = terminal::render(&report, &["out/report.md".into()], TerminalStyle::default());
+    let expected = "\
+FAILED  student keeps 90.0 % of the accuracy of teacher (0.7500 of 0.8333) at 2.0x its speed with 74.8 % of its parameters
+
+test (12 rows)
+";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.ends_with("\nfiles\n  out/report.md\n"), "{text}");
+    assert!(text.contains("  FAIL  kept.accuracy >= 0.95\n        student: kept.accuracy is 0.9000"), "{text}");
+    let color = terminal::render(&report, &[], TerminalStyle { color: true, ..TerminalStyle::default() });
+    assert!(color.starts_with("\u{1b}[1;31mFAILED\u{1b}[0m"));
+}
