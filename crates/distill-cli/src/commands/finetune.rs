@@ -1,0 +1,127 @@
+//! `distill finetune`: labelled rows → a teacher.
+
+use std::collections::BTreeMap;
+
+use distill_core::LabelMap;
+use distill_core::record::RunRecord;
+use distill_data::source::{RawLabel, Source, Summary};
+use distill_model::ModelDirectory;
+use distill_torch::rng;
+use serde_json::{Value, json};
+
+use crate::args::Finetune;
+use crate::commands::outdir::OutDir;
+use crate::commands::stage::{self, Finished, Stage};
+use crate::commands::{inputs, training};
+use crate::exit::Status;
+use crate::session::Session;
+use crate::settings::flags::Flags;
+use crate::settings::{Settings, Validation};
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever stopped it.
+pub fn command(args: &Finetune) -> anyhow::Result<Status> {
+    let settings = args.resolve()?;
+    let session = Session::start(&args.common, &settings.runtime)?;
+    stage::run_alone(&FinetuneStage { settings: &settings }, &session, &args.common, &args.out, args.overwrite)
+}
+
+/// The stage with its settings.
+pub struct FinetuneStage<'a> {
+    /// All settings; `[data]` and `[finetune]` are read.
+    pub settings: &'a Settings,
+}
+
+impl FinetuneStage<'_> {
+    fn model(&self) -> anyhow::Result<ModelDirectory> {
+        inputs::model(inputs::required(self.settings.finetune.model.as_ref(), "--model", "finetune.model")?)
+    }
+
+    fn source(&self) -> anyhow::Result<Source> {
+        let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
+        inputs::source(path, &self.settings.data)
+    }
+}
+
+impl Stage for FinetuneStage<'_> {
+    fn command(&self) -> &'static str {
+        "finetune"
+    }
+
+    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
+        session.must_train_in_f32()?;
+        self.settings.finetune.train.check()?;
+        Ok(json!({
+            "data": data_settings(self.settings)?,
+            "finetune": self.settings.finetune,
+            "seed": session.seed,
+        }))
+    }
+
+    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+        let model = self.model()?;
+        let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
+        let mut hashes = BTreeMap::from([
+            ("model".to_owned(), model.weights_hash()?),
+            ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
+            ("data".to_owned(), self.source()?.hash()?),
+        ]);
+        add_validation(&mut hashes, self.settings)?;
+        Ok(hashes)
+    }
+
+    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
+        let data = &self.settings.data;
+        let directory = self.model()?;
+        let tokenizer = inputs::tokenizer(directory.path(), data.max_length, directory.config())?;
+        let source = self.source()?;
+        let labels = label_map(&inputs::scan(&source, session)?, &source, &directory)?;
+        let caches = training::caches(data);
+        let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);
+        let data_hash = record.inputs.get("data").cloned().unwrap_or_default();
+        let parts = training::with_validation(builder.from_source(&source, &data_hash)?, data, &builder, session)?;
+        rng::manual_seed(session.seed);
+        let model = directory.load_for_training(&labels, session.device)?;
+        let settings = &self.settings.finetune.train;
+        training::Job { session, settings, data: &parts, model: &model, tokenizer: &tokenizer, out }.run()
+    }
+}
+
+/// The model's own label map where the data's labels all stand in it, else one made from the data.
+fn label_map(summary: &Summary, source: &Source, directory: &ModelDirectory) -> anyhow::Result<LabelMap> {
+    let own = &directory.config().labels;
+    let known = |label: &RawLabel| match label {
+        RawLabel::Name(name) => own.id(name).is_some(),
+        RawLabel::Id(id) => usize::try_from(*id).is_ok_and(|id| id < own.num_labels()),
+    };
+    if directory.config().has_classifier() && summary.label_counts.keys().all(known) {
+        return Ok(own.clone());
+    }
+    Ok(summary.label_map(source.class_names()?.as_deref())?)
+}
+
+/// `[data]` as far as training depends on it.
+///
+/// # Errors
+/// Where it cannot be written as JSON, which would be a defect.
+pub fn data_settings(settings: &Settings) -> anyhow::Result<Value> {
+    let mut data = serde_json::to_value(&settings.data)?;
+    if let Some(data) = data.as_object_mut() {
+        // Held-out rows and the cache change no result of training.
+        data.retain(|key, _| !["test", "cache"].contains(&key.as_str()));
+    }
+    Ok(data)
+}
+
+/// Adds the hash of a validation file.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn add_validation(hashes: &mut BTreeMap<String, String>, settings: &Settings) -> anyhow::Result<()> {
+    if let Validation::File(path) = &settings.data.validation {
+        hashes.insert("validation".to_owned(), inputs::source(path, &settings.data)?.hash()?);
+    }
+    Ok(())
+}

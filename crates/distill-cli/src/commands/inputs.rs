@@ -1,0 +1,84 @@
+//! Opening what the user named, with the checks that every stage makes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use distill_data::source::{Source, Summary};
+use distill_data::TextTokenizer;
+use distill_model::{ModelConfig, ModelDirectory};
+
+use crate::exit::Failure;
+use crate::session::Session;
+use crate::settings::DataSettings;
+
+/// A setting that a command cannot do without.
+///
+/// # Errors
+/// Wrong usage, naming the flag and the setting.
+pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> anyhow::Result<&'a Path> {
+    match value {
+        Some(path) => Ok(path),
+        None => bail!(Failure::usage(format!("{flag} is missing (or set {key} in a --config file)"))),
+    }
+}
+
+/// Opens rows with the configured columns.
+///
+/// # Errors
+/// [`distill_data::DataError`] for a missing file or an unknown format.
+pub fn source(path: &Path, data: &DataSettings) -> anyhow::Result<Source> {
+    Ok(Source::open(path, &data.columns)?)
+}
+
+/// Reads every row once: checks them all and counts, before any work is done on them.
+///
+/// # Errors
+/// [`distill_data::DataError`] with file, row and field.
+pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
+    let summary = Summary::scan(source, &session.stop)?;
+    let (rows, unlabelled, empty_texts) = (summary.rows, summary.unlabelled, summary.empty_texts);
+    tracing::info!(rows, unlabelled, empty_texts, "read {}", source.path().display());
+    if empty_texts > 0 {
+        tracing::warn!("{empty_texts} of {rows} rows have an empty text");
+    }
+    Ok(summary)
+}
+
+/// Loads the tokenizer of a model directory and checks that it fits the model.
+///
+/// # Errors
+/// [`Failure`] where texts may be longer than the model has positions, or where the tokenizer has
+/// ids that the model does not.
+pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> anyhow::Result<TextTokenizer> {
+    if i64::try_from(max_length).unwrap_or(i64::MAX) > config.max_position_embeddings {
+        bail!(Failure::usage(format!(
+            "max_length {max_length} is more than the model's {} positions",
+            config.max_position_embeddings
+        )));
+    }
+    let tokenizer = TextTokenizer::load(directory, max_length)?;
+    if i64::from(tokenizer.max_token_id()) >= config.vocab_size {
+        bail!(Failure::data(format!(
+            "{}: the tokenizer has token ids to {}, the model's vocabulary ends at {}; they do not belong together",
+            directory.display(),
+            tokenizer.max_token_id(),
+            config.vocab_size - 1
+        )));
+    }
+    Ok(tokenizer)
+}
+
+/// Warns about rows that were cut.
+pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
+    if truncated > 0 {
+        tracing::warn!("{truncated} of {rows} rows are longer than {max_length} tokens and were cut");
+    }
+}
+
+/// Opens a model directory.
+///
+/// # Errors
+/// [`distill_model::ModelError`] where it is none.
+pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
+    Ok(ModelDirectory::open(path)?)
+}

@@ -1,0 +1,36 @@
+//! One file a subcommand.
+//!
+//! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
+//! that was done already, where the result goes. [`run`] strings them together.
+
+mod doctor;
+mod finetune;
+mod inputs;
+mod outdir;
+mod predict;
+mod predict_files;
+mod report;
+mod run;
+mod stage;
+mod student;
+mod teacher;
+mod training;
+
+use crate::args::{Args, Command};
+use crate::exit::Status;
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever stopped it; [`crate::exit`] makes the exit code of it.
+pub fn dispatch(args: Args) -> anyhow::Result<Status> {
+    match args.command {
+        Command::Finetune(args) => finetune::command(&args),
+        Command::Teacher(args) => teacher::command(&args),
+        Command::Student(args) => student::command(&args),
+        Command::Report(args) => report::command(&args),
+        Command::Predict(args) => predict::command(&args),
+        Command::Run(args) => run::command(&args),
+        Command::Doctor(args) => doctor::command(&args),
+    }
+}

@@ -1,0 +1,152 @@
+//! What finetune and student share: data parts, the loop, the saved model.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use distill_core::LabelMap;
+use distill_data::TextTokenizer;
+use distill_data::cache::cache_dir;
+use distill_model::{SequenceClassifier, directory};
+use distill_student::data::{CacheBuilder, Part};
+use distill_student::{Outcome, TrainSettings, Trainer, TrainingData};
+use serde_json::{Value, json};
+
+use crate::commands::inputs;
+use crate::commands::outdir::OutDir;
+use crate::commands::stage::Finished;
+use crate::exit::Status;
+use crate::output::printer::bytes;
+use crate::output::progress::seconds;
+use crate::session::Session;
+use crate::settings::{DataSettings, Validation};
+
+/// Where token caches lie, or none where they are switched off.
+pub fn caches(data: &DataSettings) -> Option<PathBuf> {
+    if data.cache { cache_dir() } else { None }
+}
+
+/// Cuts off the validation part, or reads it from its own file.
+///
+/// # Errors
+/// Where the part would be empty, or its file cannot be read.
+pub fn with_validation(
+    part: Part,
+    data: &DataSettings,
+    builder: &CacheBuilder<'_>,
+    session: &Session,
+) -> anyhow::Result<TrainingData> {
+    match &data.validation {
+        Validation::Share(share) => Ok(part.split(*share, session.seed)?),
+        Validation::File(path) => {
+            let source = inputs::source(path, data)?;
+            inputs::scan(&source, session)?;
+            let validation = builder.from_source(&source, &source.hash()?)?;
+            Ok(TrainingData { train: part, validation })
+        }
+    }
+}
+
+/// Trains and saves: the end of both stages.
+pub struct Job<'a> {
+    /// What runs it.
+    pub session: &'a Session,
+    /// How to train.
+    pub settings: &'a TrainSettings,
+    /// What to train on.
+    pub data: &'a TrainingData,
+    /// What to train.
+    pub model: &'a SequenceClassifier,
+    /// Saved beside the weights.
+    pub tokenizer: &'a TextTokenizer,
+    /// Where to.
+    pub out: &'a OutDir,
+}
+
+impl Job<'_> {
+    /// Says once what is being done, trains, and writes `OUT/model`.
+    ///
+    /// # Errors
+    /// Whatever stopped it.
+    pub fn run(&self) -> anyhow::Result<Finished> {
+        self.announce();
+        let trainer = Trainer {
+            model: self.model,
+            settings: self.settings,
+            data: self.data,
+            seed: self.session.seed,
+            stop: &self.session.stop,
+            progress: &self.session.progress,
+        };
+        let outcome = trainer.run(self.out.path())?;
+        let mut weights_hash = String::new();
+        let directory = self.out.fill_directory("model", |path| {
+            weights_hash = directory::save(self.model, path)?;
+            Ok(self.tokenizer.save_to(path)?)
+        })?;
+        Ok(Finished {
+            status: Status::Done,
+            text: self.text(&outcome, &directory),
+            results: self.results(&outcome, weights_hash),
+        })
+    }
+
+    fn announce(&self) {
+        tracing::info!("{}", self.settings.formula());
+        let settings = serde_json::to_string(self.settings).unwrap_or_default();
+        tracing::info!("settings {settings}");
+        tracing::info!(
+            parameters = self.model.num_parameters(),
+            layers = self.model.config().num_hidden_layers,
+            labels = %self.model.config().labels,
+            "model"
+        );
+        let fresh = self.model.made_fresh();
+        if !fresh.is_empty() {
+            tracing::info!("fresh weights: {}", fresh.join(", "));
+        }
+        tracing::info!(train = self.data.train.rows.len(), validation = self.data.validation.rows.len(), "rows");
+    }
+
+    fn text(&self, outcome: &Outcome, directory: &std::path::Path) -> String {
+        let accuracy = outcome.best.accuracy.map_or(String::new(), |value| format!("validation accuracy {value:.4}, "));
+        let early = if outcome.stopped_early { " (stopped early)" } else { "" };
+        format!(
+            "{accuracy}loss {:.4} at epoch {} of {}{early}; {} steps in {}\nmodel: {} ({} parameters, {})",
+            outcome.best.loss,
+            outcome.best_epoch,
+            outcome.epochs,
+            outcome.global_step,
+            seconds(std::time::Duration::from_secs_f64(outcome.seconds)),
+            directory.display(),
+            self.model.num_parameters(),
+            bytes(self.model.num_bytes()),
+        )
+    }
+
+    fn results(&self, outcome: &Outcome, weights_hash: String) -> BTreeMap<String, Value> {
+        [
+            ("train_rows", json!(self.data.train.rows.len())),
+            ("validation_rows", json!(self.data.validation.rows.len())),
+            ("global_step", json!(outcome.global_step)),
+            ("epochs", json!(outcome.epochs)),
+            ("stopped_early", json!(outcome.stopped_early)),
+            ("best_epoch", json!(outcome.best_epoch)),
+            ("validation", json!(outcome.best)),
+            ("seconds", json!(outcome.seconds)),
+            ("parameters", json!(self.model.num_parameters())),
+            ("weights", json!(weights_hash)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}
+
+/// The cache builder of a stage.
+pub fn builder<'a>(
+    tokenizer: &'a TextTokenizer,
+    labels: &'a LabelMap,
+    directory: Option<&'a std::path::Path>,
+    session: &'a Session,
+) -> CacheBuilder<'a> {
+    CacheBuilder { tokenizer, labels, directory, stop: &session.stop }
+}
