@@ -90,3 +90,6 @@ pub fn id_hash(id: &str) -> u64 {
     let hash = blake3::hash(id.as_bytes());
     hash.as_bytes()[..8].iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,9 +32,11 @@ pub(super) enum Splitting {
     Ideographs,
 }
 
-/// A text's tokens without special tokens; `whole` is false where there are more than these.
+/// The tokens of the first `bytes` bytes of a text, without special tokens.
 struct Part {
     encoding: Encoding,
+    bytes: usize,
+    /// Whether that is all of the text.
     whole: bool,
 }
 
@@ -60,9 +62,8 @@ impl TextTokenizer {
         };
         let mut second = self.part(pair, room)?;
         if room % 2 == 1 && first.encoding.len() > room && second.encoding.len() > room {
-            // The longer text gets the odd token: only here do the whole lengths matter.
-            first = self.whole(first, text)?;
-            second = self.whole(second, pair)?;
+            // The longer text gets the odd token: only here does more than the start of a text matter.
+            self.find_the_longer((&mut first, text), (&mut second, pair))?;
         }
         let (kept, kept_pair) = longest_first(first.encoding.len(), second.encoding.len(), room);
         let truncated = self.truncate(&mut first, kept) | self.truncate(&mut second, kept_pair);
@@ -75,21 +76,38 @@ impl TextTokenizer {
     /// The tokens of `text`, of which at most `needed` from its start will be used.
     fn part(&self, text: &str, needed: usize) -> Plain<Part> {
         let enough = needed.saturating_add(self.margin);
-        let mut size = enough.saturating_mul(BYTES_PER_TOKEN);
-        while self.direction == TruncationDirection::Right
-            && let Some(cut) = self.splitting.cut(text, size)
-        {
-            let encoding = self.raw(&text[..cut])?;
-            if encoding.len() >= enough {
-                return Ok(Part { encoding, whole: false });
-            }
-            size = cut.saturating_mul(4);
+        let mut part = self.start(text, enough.saturating_mul(BYTES_PER_TOKEN))?;
+        while !part.whole && part.encoding.len() < enough {
+            part = self.start(text, part.bytes.saturating_mul(4))?;
         }
-        Ok(Part { encoding: self.raw(text)?, whole: true })
+        Ok(part)
     }
 
-    fn whole(&self, part: Part, text: &str) -> Plain<Part> {
-        if part.whole { Ok(part) } else { Ok(Part { encoding: self.raw(text)?, whole: true }) }
+    /// The tokens of the start of `text`, of at least `bytes` bytes.
+    fn start(&self, text: &str, bytes: usize) -> Plain<Part> {
+        let right = self.direction == TruncationDirection::Right;
+        match self.splitting.cut(text, bytes).filter(|_| right) {
+            Some(cut) => Ok(Part { encoding: self.raw(&text[..cut])?, bytes: cut, whole: false }),
+            None => Ok(Part { encoding: self.raw(text)?, bytes: text.len(), whole: true }),
+        }
+    }
+
+    /// Takes in more of the texts until it is certain whether the first has more tokens than the second.
+    fn find_the_longer(&self, first: (&mut Part, &str), second: (&mut Part, &str)) -> Plain<()> {
+        let ((first, text), (second, pair)) = (first, second);
+        let least = |part: &Part| part.encoding.len() - if part.whole { 0 } else { self.margin };
+        loop {
+            let more = first.whole && least(second) >= first.encoding.len();
+            let fewer = second.whole && least(first) > second.encoding.len();
+            if more || fewer || (first.whole && second.whole) {
+                return Ok(());
+            }
+            if second.whole || (!first.whole && first.bytes <= second.bytes) {
+                *first = self.start(text, first.bytes.saturating_mul(4))?;
+            } else {
+                *second = self.start(pair, second.bytes.saturating_mul(4))?;
+            }
+        }
     }
 
     fn raw(&self, text: &str) -> Plain<Encoding> {
@@ -148,7 +166,7 @@ impl Splitting {
     }
 
     /// The first place at or after byte `from` where `text` may be cut, short of its end.
-    fn cut(self, text: &str, from: usize) -> Option<usize> {
+    pub(super) fn cut(self, text: &str, from: usize) -> Option<usize> {
         if self == Splitting::Unknown || from >= text.len() {
             return None;
         }

@@ -59,6 +59,7 @@ impl TextTokenizer {
     }
 
     /// Encodes rows of one text or a pair, across the threads of the current rayon pool, in order.
+    /// An empty second text is a text, as it is in a batch of `transformers`.
     ///
     /// # Errors
     /// [`TokenError::Encode`] with the row's index in `rows`.
@@ -109,3 +110,6 @@ impl TextTokenizer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

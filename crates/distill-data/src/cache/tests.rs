@@ -1,0 +1,291 @@
+//! What goes in comes out; damage is found; whoever comes second waits.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::writer::CHUNK_ROWS;
+use super::{CacheError, CacheWriter, Cleaned, Example, TokenCache, clean, id_hash, info};
+
+const KEY: &str = "0123abcd";
+
+/// A row as `rows` makes it, owned.
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    input_ids: Vec<u32>,
+    token_type_ids: Option<Vec<u8>>,
+    label: Option<i32>,
+    logits: Vec<f32>,
+}
+
+fn rows(count: usize) -> Vec<Row> {
+    (0..count)
+        .map(|row| {
+            let length = 1 + row * 7 % 23;
+            let input_ids: Vec<u32> = (0..length).map(|at| (row * 31 + at * at) as u32).collect();
+            let typed = row % 3 == 1 && length > 1;
+            Row {
+                token_type_ids: typed
+                    .then(|| (0..length).map(|at| u8::from(at > length / 2 || at == 1)).collect()),
+                input_ids,
+                label: (row % 4 != 2).then_some(row as i32 % 6 - 1),
+                logits: (0..row % 2 * 6).map(|class| row as f32 * 0.1 - class as f32).collect(),
+            }
+        })
+        .collect()
+}
+
+fn push_all(rows: &[Row]) -> impl FnOnce(&mut CacheWriter) -> Result<(), CacheError> {
+    move |writer| {
+        for (index, row) in rows.iter().enumerate() {
+            writer.push(Example {
+                input_ids: &row.input_ids,
+                token_type_ids: row.token_type_ids.as_deref(),
+                label: row.label,
+                logits: &row.logits,
+                id_hash: id_hash(&index.to_string()),
+                row: index as u64,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn read_all(cache: &TokenCache) -> Vec<Row> {
+    (0..cache.len())
+        .map(|index| {
+            let example = cache.get(index);
+            assert_eq!((example.row, example.id_hash), (index as u64, id_hash(&index.to_string())));
+            Row {
+                input_ids: example.input_ids.to_vec(),
+                token_type_ids: example.token_type_ids.map(<[u8]>::to_vec),
+                label: example.label,
+                logits: example.logits.to_vec(),
+            }
+        })
+        .collect()
+}
+
+/// Opens the cache; `true` where it had to be built.
+fn open(directory: &Path, key: &str, rows: &[Row]) -> (TokenCache, bool) {
+    let mut built = false;
+    let cache = TokenCache::open_or_build(directory, key, |writer| {
+        built = true;
+        push_all(rows)(writer)
+    });
+    (cache.unwrap(), built)
+}
+
+fn arrow(directory: &Path) -> PathBuf {
+    directory.join(format!("{KEY}.tokens.arrow"))
+}
+
+#[test]
+fn rows_come_back_as_they_were_pushed_from_disk_and_from_memory() {
+    for count in [0, 1, 100, CHUNK_ROWS, 2 * CHUNK_ROWS + 17] {
+        let rows = rows(count);
+        let directory = tempfile::tempdir().unwrap();
+        let (first, built) = open(directory.path(), KEY, &rows);
+        assert!(built);
+        let (second, built) = open(directory.path(), KEY, &[]);
+        assert!(!built);
+        let memory = TokenCache::in_memory(push_all(&rows)).unwrap();
+        for cache in [&first, &second, &memory] {
+            assert_eq!((cache.len(), cache.is_empty()), (count, count == 0));
+            assert!(read_all(cache) == rows);
+            let lengths: Vec<u32> = rows.iter().map(|row| row.input_ids.len() as u32).collect();
+            assert_eq!(cache.lengths(), lengths);
+            assert_eq!(cache.total_tokens(), lengths.iter().map(|length| u64::from(*length)).sum::<u64>());
+        }
+    }
+}
+
+#[test]
+fn type_ids_that_are_all_zero_are_not_stored() {
+    let zeros = [Row { input_ids: vec![1, 2], token_type_ids: Some(vec![0, 0]), label: None, logits: vec![] }];
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(open(directory.path(), KEY, &zeros).0.get(0).token_type_ids, None);
+    assert_eq!(TokenCache::in_memory(push_all(&zeros)).unwrap().get(0).token_type_ids, None);
+}
+
+#[test]
+fn a_row_whose_columns_do_not_fit_is_refused_by_its_number() {
+    let push = |input_ids: &[u32], types: Option<&[u8]>| {
+        TokenCache::in_memory(|writer| {
+            let (label, logits, id_hash) = (None, &[][..], 0);
+            writer.push(Example { input_ids, token_type_ids: types, label, logits, id_hash, row: 41 })
+        })
+        .unwrap_err()
+        .to_string()
+    };
+    assert!(push(&[], None).contains("row 41"));
+    assert!(push(&[1, 2], Some(&[1])).contains("2 input_ids and 1 token_type_ids"));
+}
+
+/// Nothing reaches arrow2 that distill has not written: any other byte means a new cache.
+#[test]
+fn every_flipped_bit_and_every_truncation_is_found_and_built_again() {
+    let rows = rows(5);
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path(), KEY, &rows);
+    let path = arrow(directory.path());
+    let whole = std::fs::read(&path).unwrap();
+    let mut damaged: Vec<Vec<u8>> = (0..whole.len() * 8)
+        .step_by(251)
+        .map(|bit| {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes
+        })
+        .collect();
+    damaged.extend((0..whole.len()).step_by(293).map(|length| whole[..length].to_vec()));
+    damaged.push([&whole[..], b"\0"].concat());
+    for bytes in damaged {
+        distill_core::atomic::write(&path, &bytes).unwrap();
+        let (cache, built) = open(directory.path(), KEY, &rows);
+        assert!(built);
+        assert!(read_all(&cache) == rows);
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "the same rows give the same bytes");
+    }
+}
+
+#[test]
+fn a_missing_damaged_or_foreign_sidecar_means_a_new_cache() {
+    let rows = rows(50);
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path(), KEY, &rows);
+    let sidecar = directory.path().join(format!("{KEY}.tokens.json"));
+    let text = std::fs::read_to_string(&sidecar).unwrap();
+    for changed in [
+        String::new(),
+        "{".to_owned(),
+        text.replace(KEY, "another"),
+        text.replace("\"format\": 1", "\"format\": 999"),
+        text.replace("\"rows\": 50", "\"rows\": 51"),
+    ] {
+        assert_ne!(changed, text);
+        distill_core::atomic::write(&sidecar, changed.as_bytes()).unwrap();
+        assert!(open(directory.path(), KEY, &rows).1, "{changed}");
+    }
+    std::fs::remove_file(&sidecar).unwrap();
+    assert!(open(directory.path(), KEY, &rows).1);
+    std::fs::remove_file(arrow(directory.path())).unwrap();
+    assert!(open(directory.path(), KEY, &rows).1);
+    assert!(!open(directory.path(), KEY, &rows).1);
+    assert!(open(directory.path(), "another-key", &rows).1);
+}
+
+#[test]
+fn a_failed_build_leaves_nothing_that_opens_and_the_next_one_builds() {
+    let directory = tempfile::tempdir().unwrap();
+    let failed = TokenCache::open_or_build(directory.path(), KEY, |writer| {
+        push_all(&rows(CHUNK_ROWS + 1))(writer)?;
+        Err(CacheError::NoPlace)
+    });
+    assert!(matches!(failed, Err(CacheError::NoPlace)));
+    let names: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [format!("{KEY}.tokens.lock").as_str()]);
+    assert!(open(directory.path(), KEY, &rows(3)).1);
+}
+
+#[test]
+fn of_many_that_ask_at_once_one_builds_and_all_read_the_same() {
+    let rows = rows(3000);
+    let directory = tempfile::tempdir().unwrap();
+    let builds = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let cache = TokenCache::open_or_build(directory.path(), KEY, |writer| {
+                    builds.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(30));
+                    push_all(&rows)(writer)
+                });
+                assert!(read_all(&cache.unwrap()) == rows);
+            });
+        }
+    });
+    assert_eq!(builds.load(Ordering::SeqCst), 1);
+}
+
+/// The body of another process in the next test; by itself it has nothing to do.
+#[test]
+fn another_process() {
+    let Some(directory) = std::env::var_os("DISTILL_TEST_CACHE_DIRECTORY").map(PathBuf::from) else { return };
+    let rows = rows(3000);
+    let (cache, built) = open(&directory, KEY, &rows);
+    assert!(read_all(&cache) == rows);
+    if built {
+        let mark = directory.join(format!("built-by-{}", std::process::id()));
+        distill_core::atomic::write(&mark, b"").unwrap();
+    }
+}
+
+#[test]
+fn of_many_processes_one_builds() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cache::tests::another_process"])
+            .env("DISTILL_TEST_CACHE_DIRECTORY", directory.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let processes: Vec<_> = (0..4).map(|_| start()).collect();
+    for mut process in processes {
+        assert!(process.wait().unwrap().success());
+    }
+    let names = std::fs::read_dir(directory.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    assert_eq!(names.filter(|name| name.starts_with("built-by-")).count(), 1);
+}
+
+#[test]
+fn info_lists_whole_caches_and_clean_removes_caches_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(info(&directory.path().join("absent")).unwrap(), []);
+    let rows = rows(20);
+    let (cache, _) = open(directory.path(), "one", &rows);
+    open(directory.path(), "two", &rows[..2]);
+    let file = |name: &str| directory.path().join(name);
+    for (name, text) in [("notes.json", "mine"), ("x.arrow", "mine"), (".two.tokens.arrow.a1b2.tmp", "killed")]
+    {
+        distill_core::atomic::write(&file(name), text.as_bytes()).unwrap();
+    }
+    let entries = info(directory.path()).unwrap();
+    let found: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.rows, entry.tokens)).collect();
+    let two: u64 = rows[..2].iter().map(|row| row.input_ids.len() as u64).sum();
+    assert_eq!(found, [("one", 20, cache.total_tokens()), ("two", 2, two)]);
+    assert!(entries.iter().all(|entry| entry.bytes > 0 && entry.modified.is_some()));
+
+    let lock = std::fs::File::open(file("two.tokens.lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let Cleaned { removed, bytes, busy } = clean(directory.path()).unwrap();
+    assert_eq!((removed, busy), (1, 1));
+    assert!(bytes >= entries[0].bytes);
+    lock.unlock().unwrap();
+    assert_eq!(clean(directory.path()).unwrap().removed, 1);
+    let mut left: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["notes.json", "x.arrow"]);
+    assert!(read_all(&cache) == rows, "a run that has the cache open goes on reading it");
+}
+
+#[test]
+fn a_key_that_is_no_file_name_is_refused() {
+    for key in ["", "../x", "a/b", "a.b", &"a".repeat(129)] {
+        let refused = TokenCache::open_or_build(Path::new("/nonexistent"), key, |_| Ok::<_, CacheError>(()));
+        assert!(matches!(refused, Err(CacheError::Key(_))), "{key}");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let directory = file.path().join("cache");
+    let error = TokenCache::open_or_build(&directory, KEY, push_all(&[])).unwrap_err();
+    assert!(error.to_string().contains(directory.to_str().unwrap()), "{error}");
+    assert_eq!(error.category(), distill_core::Category::Io);
+}
