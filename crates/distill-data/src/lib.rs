@@ -6,6 +6,7 @@
 //! logits).
 
 pub mod error;
+pub mod logits;
 pub mod parquet;
 pub mod source;
 pub mod split;
