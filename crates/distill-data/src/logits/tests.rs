@@ -200,7 +200,7 @@ fn a_damaged_manifest_or_a_missing_shard_is_named() {
         ),
         ("\"first_row\": 5", "\"first_row\": 4", "overlap"),
         ("\"max_length\": 32", "\"max_length\": 64", "max_length is 64 there and 32 here"),
-        ("{", "", "line 1"),
+        ("{", "[", "manifest.json is damaged: "),
     ] {
         assert!(json.contains(from), "{from}");
         overwrite(&directory.path().join(MANIFEST_FILE), json.replacen(from, to, 1).as_bytes());
