@@ -174,6 +174,12 @@ pub enum DataError {
         /// The label, and what was expected.
         what: String,
     },
+    /// An output directory that holds something already.
+    #[error("{} is not empty", directory.display())]
+    NotEmpty {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A validation part that cannot be cut.
     #[error("cannot choose a validation part: {what}")]
     Split {
@@ -189,6 +195,7 @@ impl DataError {
             DataError::File(error) => error.category(),
             DataError::Stopped(reason) => reason.category(),
             DataError::Format { .. } => Category::Usage,
+            DataError::NotEmpty { .. } => Category::CannotCreate,
             _ => Category::Data,
         }
     }

@@ -9,6 +9,7 @@
 pub mod batches;
 pub mod cache;
 pub mod error;
+pub mod logits;
 pub mod parquet;
 pub mod source;
 pub mod split;

@@ -15,3 +15,6 @@ mod thrift;
 
 pub use columns::{Column, ColumnBatches, Value};
 pub use file::ParquetFile;
+
+#[cfg(test)]
+mod tests;

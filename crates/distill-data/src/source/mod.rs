@@ -9,7 +9,7 @@ mod csv_rows;
 pub(crate) mod json_rows;
 pub mod labels;
 pub(crate) mod lines;
-mod parquet_rows;
+pub(crate) mod parquet_rows;
 pub mod row;
 pub mod rows;
 pub mod summary;

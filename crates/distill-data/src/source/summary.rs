@@ -54,7 +54,7 @@ impl Summary {
         let mut ids: HashSet<[u8; 16]> = HashSet::new();
         for row in source.rows()? {
             let row = row?;
-            if row.row % STOP_EVERY == 0 {
+            if row.row.is_multiple_of(STOP_EVERY) {
                 stop.check()?;
             }
             if !ids.insert(text_hash(&row.id, None)) {

@@ -1,0 +1,46 @@
+//! One row of logits.
+
+use distill_core::hash::TEXT_HASH_LEN;
+
+use crate::error::Place;
+use crate::source::RawLabel;
+
+/// One row of a soft-target store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogitsRow {
+    /// Position in the source, from 0.
+    pub row: i64,
+    /// The row's id.
+    pub id: String,
+    /// [`distill_core::hash::text_hash`] of the text fields.
+    pub text_hash: [u8; TEXT_HASH_LEN],
+    /// The text, where the store keeps texts.
+    pub text: Option<String>,
+    /// The second text, where there is one and the store keeps texts.
+    pub text_pair: Option<String>,
+    /// The class id, or none for an unlabelled row.
+    pub label: Option<i32>,
+    /// Untempered logits in the order of the label map. `[C]`
+    pub logits: Vec<f32>,
+}
+
+/// One row of a table of logits, whoever wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableRow {
+    /// The table's `row` where it has one, else the position in the table, from 0.
+    pub row: i64,
+    /// The table's `id` where it has one, else `row` as text.
+    pub id: String,
+    /// `text_hash`, where the table has it.
+    pub text_hash: Option<[u8; TEXT_HASH_LEN]>,
+    /// The text, where the table has it.
+    pub text: Option<String>,
+    /// The second text, where the table has it.
+    pub text_pair: Option<String>,
+    /// The label as it stands in the table.
+    pub label: Option<RawLabel>,
+    /// Logits, all finite, as many as in every other row of the table. `[C]`
+    pub logits: Vec<f32>,
+    /// Where it was read, for messages.
+    pub place: Place,
+}

@@ -1,0 +1,184 @@
+//! A soft-target store: shards of logits in the order of the source, and a manifest.
+
+use std::path::{Path, PathBuf};
+
+use distill_core::atomic::FileError;
+
+use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
+use super::manifest::{Manifest, Shard};
+use super::row::{LogitsRow, TableRow};
+use super::table::{LogitsTable, TableRows};
+use crate::error::DataError;
+use crate::parquet::ParquetFile;
+use crate::source::RawLabel;
+
+/// An open store whose files are there, of the stated size, and of one fingerprint.
+#[derive(Clone, Debug)]
+pub struct Store {
+    directory: PathBuf,
+    manifest: Manifest,
+}
+
+impl Store {
+    /// Opens a store: reads the manifest and each shard's footer, no rows.
+    ///
+    /// # Errors
+    /// [`DataError::File`] without a manifest; [`DataError::Damaged`] for a file that is missing, of
+    /// another size, or of another number of rows; [`DataError::Fingerprint`].
+    pub fn open(directory: &Path) -> Result<Self, DataError> {
+        let store = Self::open_unchecked(directory)?;
+        for shard in &store.manifest.shards {
+            store.check_shard(shard)?;
+        }
+        Ok(store)
+    }
+
+    /// Opens a store by its manifest alone, for [`Store::verify`] to say what is wrong with its files.
+    ///
+    /// # Errors
+    /// [`DataError::File`] without a manifest; [`DataError::Damaged`] where the manifest cannot be read.
+    pub fn open_unchecked(directory: &Path) -> Result<Self, DataError> {
+        Ok(Store { directory: directory.to_owned(), manifest: Manifest::read(directory)? })
+    }
+
+    /// The store's directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What the logits belong to.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.manifest.fingerprint
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Rows of all shards.
+    pub fn num_rows(&self) -> u64 {
+        self.manifest.rows
+    }
+
+    /// A stream over all rows in the order of the source; memory does not grow with their number. It
+    /// ends after the first error.
+    pub fn rows(&self) -> StoreRows {
+        StoreRows {
+            directory: self.directory.clone(),
+            shards: self.manifest.shards.clone().into_iter(),
+            num_labels: self.fingerprint().label_map.num_labels(),
+            current: None,
+            failed: false,
+        }
+    }
+
+    pub(super) fn path(&self, shard: &Shard) -> PathBuf {
+        self.directory.join(&shard.file.name)
+    }
+
+    /// Size, footer, fingerprint and number of rows of a shard.
+    pub(super) fn check_shard(&self, shard: &Shard) -> Result<(), DataError> {
+        let path = self.path(shard);
+        let metadata = std::fs::metadata(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => {
+                DataError::damaged(&path, "the manifest names it, but it is missing")
+            }
+            _ => FileError::new("read", &path, source).into(),
+        })?;
+        if metadata.len() != shard.file.bytes {
+            let what = format!("{} bytes, the manifest says {}", metadata.len(), shard.file.bytes);
+            return Err(DataError::damaged(&path, what));
+        }
+        let file = ParquetFile::open(&path)?;
+        let json = file.key_value(FINGERPRINT_KEY);
+        let json = json.ok_or_else(|| DataError::damaged(&path, "it carries no fingerprint"))?;
+        let fingerprint = Fingerprint::from_json(json, &path)?;
+        let manifest = format!("the manifest of {}", self.directory.display());
+        self.fingerprint().must_equal(&manifest, &fingerprint, &shard.file.name)?;
+        if file.num_rows() != shard.file.rows {
+            let what = format!("{} rows, the manifest says {}", file.num_rows(), shard.file.rows);
+            return Err(DataError::damaged(&path, what));
+        }
+        Ok(())
+    }
+}
+
+/// The stream of a store's rows.
+pub struct StoreRows {
+    directory: PathBuf,
+    shards: std::vec::IntoIter<Shard>,
+    num_labels: usize,
+    current: Option<Current>,
+    failed: bool,
+}
+
+struct Current {
+    shard: Shard,
+    rows: TableRows,
+    read: u64,
+}
+
+impl Iterator for StoreRows {
+    type Item = Result<LogitsRow, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let row = self.next_row().transpose();
+        self.failed = matches!(row, Some(Err(_)) | None);
+        row
+    }
+}
+
+impl StoreRows {
+    fn next_row(&mut self) -> Result<Option<LogitsRow>, DataError> {
+        loop {
+            if let Some(current) = &mut self.current
+                && current.read < current.shard.file.rows
+            {
+                let row = current.rows.next().transpose()?;
+                let row = row.ok_or_else(|| current.damaged(&self.directory, "it ends early"))?;
+                let expected = current.shard.first_row + current.read;
+                current.read += 1;
+                return strict(row, expected, self.num_labels).map(Some);
+            }
+            let Some(shard) = self.shards.next() else { return Ok(None) };
+            let rows = LogitsTable::open(&self.directory.join(&shard.file.name))?.rows()?;
+            self.current = Some(Current { shard, rows, read: 0 });
+        }
+    }
+}
+
+impl Current {
+    fn damaged(&self, directory: &Path, what: &str) -> DataError {
+        DataError::damaged(&directory.join(&self.shard.file.name), what)
+    }
+}
+
+/// A row of a store has everything, and stands where the manifest says.
+fn strict(row: TableRow, expected: u64, num_labels: usize) -> Result<LogitsRow, DataError> {
+    let error = |column: &str, what: String| Err(DataError::value(&row.place, column, what));
+    if row.row.unsigned_abs() != expected {
+        return error("row", format!("{} where {expected} should stand", row.row));
+    }
+    if row.logits.len() != num_labels {
+        return error("logits", format!("{} logits for {num_labels} labels", row.logits.len()));
+    }
+    let Some(text_hash) = row.text_hash else { return error("text_hash", "missing".to_owned()) };
+    let label = match row.label {
+        None => None,
+        Some(RawLabel::Id(id)) if (0..num_labels as i64).contains(&id) => i32::try_from(id).ok(),
+        Some(other) => return error("label", format!("{other} is outside 0..{num_labels}")),
+    };
+    Ok(LogitsRow {
+        row: row.row,
+        id: row.id,
+        text_hash,
+        text: row.text,
+        text_pair: row.text_pair,
+        label,
+        logits: row.logits,
+    })
+}

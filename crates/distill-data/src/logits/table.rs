@@ -1,0 +1,263 @@
+//! Reading a table of logits, as distill or any other program wrote it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use distill_core::hash::TEXT_HASH_LEN;
+use serde_json::Value as Json;
+
+use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
+use super::row::TableRow;
+use super::schema::COLUMNS;
+use crate::error::{At, DataError, Place};
+use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
+use crate::source::json_rows;
+use crate::source::lines::Lines;
+use crate::source::parquet_rows;
+
+/// A table of logits: a Parquet file, or JSON lines with an array `logits`. Besides `logits` it may have
+/// `row`, `id`, `text_hash`, `text`, `text_pair` and `label`; other columns are ignored.
+pub struct LogitsTable {
+    path: Arc<Path>,
+    parquet: Option<ParquetFile>,
+    fingerprint: Option<Fingerprint>,
+}
+
+impl LogitsTable {
+    /// Opens a `.parquet`, `.jsonl` or `.ndjson` file.
+    ///
+    /// # Errors
+    /// [`DataError::File`], [`DataError::Format`] for another ending, [`DataError::Damaged`],
+    /// [`DataError::MissingColumn`] without `logits`.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let parquet = match ending.as_str() {
+            "parquet" => Some(ParquetFile::open(path)?),
+            "jsonl" | "ndjson" => Lines::open(&Arc::from(path)).map(|_| None)?,
+            _ => {
+                let what = "a table of logits must end in .parquet, .jsonl or .ndjson".to_owned();
+                return Err(DataError::Format { file: path.to_owned(), what });
+            }
+        };
+        let mut fingerprint = None;
+        if let Some(file) = &parquet {
+            let names = file.column_names();
+            if !names.contains(&"logits") {
+                return Err(DataError::missing_column(path, "logits", "logits", &names));
+            }
+            let json = file.key_value(FINGERPRINT_KEY);
+            fingerprint = json.map(|json| Fingerprint::from_json(json, path)).transpose()?;
+        }
+        Ok(LogitsTable { path: path.into(), parquet, fingerprint })
+    }
+
+    /// The fingerprint, where distill wrote the file.
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.fingerprint.as_ref()
+    }
+
+    /// Number of rows, where the format says it without reading them.
+    pub fn num_rows(&self) -> Option<u64> {
+        self.parquet.as_ref().map(ParquetFile::num_rows)
+    }
+
+    /// A stream over the rows; memory does not grow with their number. It ends after the first error.
+    ///
+    /// # Errors
+    /// [`DataError::File`], [`DataError::ColumnType`]. All others come out of the stream.
+    pub fn rows(&self) -> Result<TableRows, DataError> {
+        let reader = match &self.parquet {
+            None => Reader::Json(Lines::open(&self.path)?),
+            Some(file) => {
+                let names = file.column_names();
+                let mut found: Vec<&str> = COLUMNS.into_iter().filter(|name| names.contains(name)).collect();
+                found.dedup();
+                let slots = COLUMNS.map(|name| found.iter().position(|found| *found == name));
+                let batches = ColumnBatches::new(file, &found)?;
+                Reader::Parquet { batches: Box::new(batches), slots, current: Vec::new().into_iter() }
+            }
+        };
+        Ok(TableRows { path: Arc::clone(&self.path), reader, read: 0, num_labels: None, failed: false })
+    }
+}
+
+/// The stream of a table's rows.
+pub struct TableRows {
+    path: Arc<Path>,
+    reader: Reader,
+    read: u64,
+    num_labels: Option<usize>,
+    failed: bool,
+}
+
+enum Reader {
+    Json(Lines),
+    Parquet { batches: Box<ColumnBatches>, slots: [Option<usize>; 7], current: std::vec::IntoIter<Fields> },
+}
+
+/// What a format's reader found: the fields in the order of [`COLUMNS`], not yet interpreted.
+struct Fields {
+    flat: [Option<Cell>; 6],
+    logits: Option<Vec<f32>>,
+}
+
+enum Cell {
+    Parquet(Option<Value>),
+    Json(Json),
+}
+
+impl Iterator for TableRows {
+    type Item = Result<TableRow, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let row = self.next_row().transpose();
+        self.failed = matches!(row, Some(Err(_)) | None);
+        row
+    }
+}
+
+impl TableRows {
+    fn next_row(&mut self) -> Result<Option<TableRow>, DataError> {
+        let (fields, place) = match &mut self.reader {
+            Reader::Json(lines) => {
+                let Some(line) = lines.next_line()? else { return self.end() };
+                let fields = json_fields(line);
+                let place = lines.place();
+                (fields.map_err(|what| DataError::record(&place, what))?, place)
+            }
+            Reader::Parquet { batches, slots, current } => {
+                if current.as_slice().is_empty() {
+                    let Some(batch) = batches.next_batch()? else { return self.end() };
+                    *current = parquet_fields(&self.path, batch, slots)?.into_iter();
+                }
+                let Some(fields) = current.next() else { return self.end() };
+                (fields, Place { file: Arc::clone(&self.path), at: At::Row(self.read + 1) })
+            }
+        };
+        let row = interpret(fields, self.read, place)?;
+        self.read += 1;
+        let expected = *self.num_labels.get_or_insert(row.logits.len());
+        if row.logits.len() != expected || expected == 0 {
+            let what =
+                format!("{} logits, rows before it have {expected} (row id {:?})", row.logits.len(), row.id);
+            return Err(DataError::value(&row.place, "logits", what));
+        }
+        Ok(Some(row))
+    }
+
+    fn end(&self) -> Result<Option<TableRow>, DataError> {
+        match self.read {
+            0 => Err(DataError::NoRows { file: self.path.to_path_buf() }),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn json_fields(line: &str) -> Result<Fields, String> {
+    let mut values = json_rows::pick(line, &COLUMNS)?;
+    let logits = match values.pop().flatten() {
+        None | Some(Json::Null) => None,
+        Some(logits) => Some(serde_json::from_value(logits).map_err(|error| format!("logits: {error}"))?),
+    };
+    let mut values = values.into_iter();
+    Ok(Fields { flat: std::array::from_fn(|_| values.next().flatten().map(Cell::Json)), logits })
+}
+
+/// Turns a batch of columns into rows.
+fn parquet_fields(
+    path: &Path,
+    batch: Vec<Column>,
+    slots: &[Option<usize>; 7],
+) -> Result<Vec<Fields>, DataError> {
+    let wrong = |role: usize, expected, found: &str| DataError::ColumnType {
+        file: path.to_owned(),
+        column: COLUMNS[role].to_owned(),
+        expected,
+        found: found.to_owned(),
+    };
+    let mut columns: Vec<Option<Column>> = batch.into_iter().map(Some).collect();
+    let mut take = |role: usize| slots[role].and_then(|slot| columns.get_mut(slot)?.take());
+    let Some(Column::List(lists)) = take(6) else {
+        return Err(wrong(6, "lists of float", "plain values"));
+    };
+    let mut rows: Vec<Fields> =
+        lists.into_iter().map(|logits| Fields { flat: Default::default(), logits }).collect();
+    for role in 0..6 {
+        match take(role) {
+            None => {}
+            Some(Column::List(_)) => return Err(wrong(role, "one value a row", "lists")),
+            Some(Column::Flat(values)) => {
+                for (row, value) in rows.iter_mut().zip(values) {
+                    row.flat[role] = Some(Cell::Parquet(value));
+                }
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn interpret(fields: Fields, position: u64, place: Place) -> Result<TableRow, DataError> {
+    let Fields { flat, logits } = fields;
+    let [row, id, hash, text, text_pair, label] = flat;
+    let error = |column: usize| {
+        let place = place.clone();
+        move |what: String| DataError::value(&place, COLUMNS[column], what)
+    };
+    let row = row.map_or(Ok(position as i64), row_of).map_err(error(0))?;
+    let id = id.map_or(Ok(row.to_string()), id_of).map_err(error(1))?;
+    let text_hash = hash.map_or(Ok(None), hash_of).map_err(error(2))?;
+    let text = text.map_or(Ok(None), text_of).map_err(error(3))?;
+    let text_pair = text_pair.map_or(Ok(None), text_of).map_err(error(4))?;
+    let label = match label {
+        None => Ok(None),
+        Some(Cell::Json(value)) => json_rows::label_of(&value),
+        Some(Cell::Parquet(value)) => parquet_rows::label_of(value),
+    };
+    let label = label.map_err(error(5))?;
+    let logits = logits.ok_or_else(|| error(6)(format!("missing (row id {id:?})")))?;
+    if let Some((class, value)) = logits.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+        return Err(error(6)(format!("logit {class} is {value} (row id {id:?})")));
+    }
+    Ok(TableRow { row, id, text_hash, text, text_pair, label, logits, place })
+}
+
+fn row_of(cell: Cell) -> Result<i64, String> {
+    let row = match cell {
+        Cell::Json(value) => value.as_i64(),
+        Cell::Parquet(Some(Value::Integer(row))) => Some(row),
+        Cell::Parquet(_) => None,
+    };
+    row.filter(|row| *row >= 0).ok_or_else(|| "not a row number".to_owned())
+}
+
+fn id_of(cell: Cell) -> Result<String, String> {
+    match cell {
+        Cell::Json(value) => json_rows::id_of(&value),
+        Cell::Parquet(value) => parquet_rows::id_of(value),
+    }
+}
+
+fn text_of(cell: Cell) -> Result<Option<String>, String> {
+    match cell {
+        Cell::Json(value) => json_rows::text_of(value),
+        Cell::Parquet(value) => parquet_rows::text_of(value),
+    }
+}
+
+/// 16 bytes in Parquet, 32 hexadecimal digits in JSON.
+fn hash_of(cell: Cell) -> Result<Option<[u8; TEXT_HASH_LEN]>, String> {
+    let hash = match &cell {
+        Cell::Json(Json::Null) | Cell::Parquet(None) => return Ok(None),
+        Cell::Json(Json::String(digits)) => from_hex(digits),
+        Cell::Parquet(Some(Value::Bytes(bytes))) => bytes.data().try_into().ok(),
+        _ => None,
+    };
+    hash.map(Some).ok_or_else(|| format!("not a hash of {TEXT_HASH_LEN} bytes"))
+}
+
+fn from_hex(digits: &str) -> Option<[u8; TEXT_HASH_LEN]> {
+    u128::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 2 * TEXT_HASH_LEN).map(u128::to_be_bytes)
+}

@@ -1,0 +1,244 @@
+//! Writing one Parquet file of logits, whole or not at all.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use distill_core::atomic::{AtomicFile, FileError};
+use half::f16;
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type,
+    Int64Type,
+};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+
+use super::fingerprint::Fingerprint;
+use super::manifest::FileEntry;
+use super::row::LogitsRow;
+use super::schema;
+use crate::error::DataError;
+
+/// How a file of logits is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriterOptions {
+    /// Keep the texts, not only their hashes.
+    pub with_text: bool,
+    /// Halve the logits' size, at three digits of precision.
+    pub float16: bool,
+    /// Rows of one row group; this many rows are held in memory.
+    pub row_group_rows: usize,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        WriterOptions { with_text: true, float16: false, row_group_rows: 8192 }
+    }
+}
+
+/// Writes rows of logits; the file appears at [`LogitsWriter::finish`]. Same rows, same bytes, however
+/// they were handed over.
+pub struct LogitsWriter {
+    path: PathBuf,
+    options: WriterOptions,
+    num_labels: usize,
+    pending: Vec<LogitsRow>,
+    rows: u64,
+    file: SerializedFileWriter<Hashing>,
+}
+
+impl LogitsWriter {
+    /// Starts a file at `path`, whose directory must exist.
+    ///
+    /// # Errors
+    /// [`DataError::File`].
+    pub fn create(path: &Path, fingerprint: &Fingerprint, options: WriterOptions) -> Result<Self, DataError> {
+        let sink = Hashing { file: AtomicFile::create(path)?, hasher: blake3::Hasher::new(), bytes: 0 };
+        let json = fingerprint.to_json().map_err(|error| io_error(path, io::Error::other(error)))?;
+        let file = schema::schema(options.with_text, options.float16)
+            .and_then(|schema| Ok((schema, schema::properties(json, options.float16)?)))
+            .and_then(|(schema, properties)| SerializedFileWriter::new(sink, schema, Arc::new(properties)))
+            .map_err(|error| parquet_error(path, error))?;
+        Ok(LogitsWriter {
+            path: path.to_owned(),
+            options,
+            num_labels: fingerprint.label_map.num_labels(),
+            pending: Vec::new(),
+            rows: 0,
+            file,
+        })
+    }
+
+    /// Adds rows. Texts are dropped where the options say so.
+    ///
+    /// # Errors
+    /// [`DataError::Logits`] with the row's id for logits that are not finite, or of another number than
+    /// there are labels, or for a label outside the map; [`DataError::File`].
+    pub fn write(&mut self, rows: &[LogitsRow]) -> Result<(), DataError> {
+        for row in rows {
+            self.check(row)?;
+            let mut row = row.clone();
+            if !self.options.with_text {
+                (row.text, row.text_pair) = (None, None);
+            }
+            self.pending.push(row);
+            if self.pending.len() >= self.options.row_group_rows.max(1) {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes the file under its own name.
+    ///
+    /// # Errors
+    /// [`DataError::File`]; nothing is visible then.
+    pub fn finish(mut self) -> Result<FileEntry, DataError> {
+        if !self.pending.is_empty() {
+            self.flush()?;
+        }
+        let sink = self.file.into_inner().map_err(|error| parquet_error(&self.path, error))?;
+        sink.file.commit()?;
+        Ok(FileEntry {
+            name: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            rows: self.rows,
+            bytes: sink.bytes,
+            blake3: sink.hasher.finalize().to_hex().to_string(),
+        })
+    }
+
+    fn check(&self, row: &LogitsRow) -> Result<(), DataError> {
+        let refuse =
+            |what: String| Err(DataError::Logits { file: self.path.clone(), id: row.id.clone(), what });
+        if row.logits.len() != self.num_labels {
+            return refuse(format!("{} logits for {} labels", row.logits.len(), self.num_labels));
+        }
+        if let Some((class, value)) = row.logits.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+            return refuse(format!("logit {class} is {value}"));
+        }
+        let overflow = |value: &&f32| self.options.float16 && !f16::from_f32(**value).is_finite();
+        if let Some(value) = row.logits.iter().find(overflow) {
+            return refuse(format!("logit {value} does not fit float16"));
+        }
+        match row.label {
+            Some(label) if usize::try_from(label).map_or(true, |label| label >= self.num_labels) => {
+                refuse(format!("label {label} is outside 0..{}", self.num_labels))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), DataError> {
+        let rows = std::mem::take(&mut self.pending);
+        self.rows += rows.len() as u64;
+        let written = write_group(&mut self.file, &rows, self.options);
+        written.map_err(|error| parquet_error(&self.path, error))
+    }
+}
+
+/// Writes one row group, column by column in the order of the schema.
+fn write_group(
+    file: &mut SerializedFileWriter<Hashing>,
+    rows: &[LogitsRow],
+    options: WriterOptions,
+) -> ParquetResult<()> {
+    let mut group = file.next_row_group()?;
+    column::<Int64Type>(&mut group, &rows.iter().map(|row| row.row).collect::<Vec<_>>(), None, None)?;
+    column::<ByteArrayType>(
+        &mut group,
+        &rows.iter().map(|row| bytes(&row.id)).collect::<Vec<_>>(),
+        None,
+        None,
+    )?;
+    let hashes: Vec<FixedLenByteArray> =
+        rows.iter().map(|row| ByteArray::from(row.text_hash.to_vec()).into()).collect();
+    column::<FixedLenByteArrayType>(&mut group, &hashes, None, None)?;
+    if options.with_text {
+        optional::<ByteArrayType>(&mut group, rows.iter().map(|row| row.text.as_deref().map(bytes)))?;
+        optional::<ByteArrayType>(&mut group, rows.iter().map(|row| row.text_pair.as_deref().map(bytes)))?;
+    }
+    optional::<Int32Type>(&mut group, rows.iter().map(|row| row.label))?;
+    write_logits(&mut group, rows, options.float16)?;
+    group.close().map(drop)
+}
+
+fn bytes(text: &str) -> ByteArray {
+    ByteArray::from(text.as_bytes().to_vec())
+}
+
+fn optional<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, Hashing>,
+    values: impl Iterator<Item = Option<T::T>>,
+) -> ParquetResult<()> {
+    let values: Vec<Option<T::T>> = values.collect();
+    let levels: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let present: Vec<T::T> = values.into_iter().flatten().collect();
+    column::<T>(group, &present, Some(&levels), None)
+}
+
+fn write_logits(
+    group: &mut SerializedRowGroupWriter<'_, Hashing>,
+    rows: &[LogitsRow],
+    float16: bool,
+) -> ParquetResult<()> {
+    let repetition: Vec<i16> =
+        rows.iter().flat_map(|row| (0..row.logits.len()).map(|class| i16::from(class > 0))).collect();
+    let definition = vec![1; repetition.len()];
+    let values = rows.iter().flat_map(|row| row.logits.iter().copied());
+    if float16 {
+        let halves = values.map(|value| ByteArray::from(f16::from_f32(value).to_le_bytes().to_vec()).into());
+        let halves: Vec<FixedLenByteArray> = halves.collect();
+        column::<FixedLenByteArrayType>(group, &halves, Some(&definition), Some(&repetition))
+    } else {
+        let values: Vec<f32> = values.collect();
+        column::<FloatType>(group, &values, Some(&definition), Some(&repetition))
+    }
+}
+
+fn column<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, Hashing>,
+    values: &[T::T],
+    definition: Option<&[i16]>,
+    repetition: Option<&[i16]>,
+) -> ParquetResult<()> {
+    let missing = || ParquetError::General("the schema has fewer columns than are written".to_owned());
+    let mut column = group.next_column()?.ok_or_else(missing)?;
+    column.typed::<T>().write_batch(values, definition, repetition)?;
+    column.close()
+}
+
+fn io_error(path: &Path, source: io::Error) -> DataError {
+    FileError::new("write", path, source).into()
+}
+
+/// What the sink's file system said comes back wrapped; a full disk must still be known as one.
+fn parquet_error(path: &Path, error: ParquetError) -> DataError {
+    let source = match error {
+        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+            Ok(source) => *source,
+            Err(other) => io::Error::other(other),
+        },
+        other => io::Error::other(other),
+    };
+    io_error(path, source)
+}
+
+/// An atomic file that hashes and counts what passes through.
+struct Hashing {
+    file: AtomicFile,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
