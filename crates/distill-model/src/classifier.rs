@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use distill_torch::{TorchError, guard};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::bert::BertEncoder;
 use crate::config::ModelConfig;
@@ -79,6 +79,21 @@ impl SequenceClassifier {
             let pooled = self.pooler.forward(&first).tanh(); // [B, H]
             self.classifier.forward(&dropout(pooled, mode.dropout(self.config.classifier_dropout))) // [B, C]
         })
+    }
+
+    /// Converts every parameter in place; it can no longer be trained then.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn convert(&self, kind: Kind) -> Result<(), TorchError> {
+        for (_, parameter) in &self.parameters.named {
+            if parameter.kind() != kind {
+                let mut parameter = parameter.set_requires_grad(false);
+                let converted = parameter.f_to_kind(kind)?;
+                parameter.set_data(&converted);
+            }
+        }
+        Ok(())
     }
 
     /// What the model was built from.

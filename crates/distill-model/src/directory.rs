@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
 use distill_core::{LabelMap, hash};
-use tch::Device;
+use tch::{Device, Kind};
 
 use crate::classifier::SequenceClassifier;
 use crate::config::ModelConfig;
@@ -66,6 +66,16 @@ impl ModelDirectory {
     /// [`ModelError::Weights`] for any tensor missing, extra or misshapen, the head's too.
     pub fn load_classifier(&self, device: Device) -> Result<SequenceClassifier, ModelError> {
         self.build(self.config.clone(), Fresh::Nothing, device)
+    }
+
+    /// Loads a classifier with its weights in another number format, for passes without training.
+    ///
+    /// # Errors
+    /// As [`ModelDirectory::load_classifier`].
+    pub fn load_classifier_as(&self, device: Device, kind: Kind) -> Result<SequenceClassifier, ModelError> {
+        let model = self.load_classifier(device)?;
+        model.convert(kind)?;
+        Ok(model)
     }
 
     /// Loads an encoder and puts a fresh head for `labels` on it, unless the directory has a head

@@ -88,6 +88,18 @@ impl Runner<'_> {
         result
     }
 
+    /// Computes the first few rows and forgets them, so that a timed pass does not pay for what
+    /// libtorch prepares once.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub fn warm_up(&self, rows: impl Iterator<Item = Result<Row, DataError>>) -> Result<(), RunnerError> {
+        const WARM_UP_ROWS: usize = 128;
+        let rows = rows.take(WARM_UP_ROWS).collect::<Result<Vec<Row>, DataError>>()?;
+        let silent = Runner { progress: &distill_core::Silent, ..*self };
+        silent.block(rows, &mut RunStats::default()).map(drop)
+    }
+
     fn blocks(
         &self,
         mut rows: impl Iterator<Item = Result<Row, DataError>>,

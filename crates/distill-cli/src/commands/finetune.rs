@@ -78,7 +78,7 @@ impl Stage for FinetuneStage<'_> {
         let tokenizer = inputs::tokenizer(directory.path(), data.max_length, directory.config())?;
         let source = self.source()?;
         let labels = label_map(&inputs::scan(&source, session)?, &source, &directory)?;
-        let caches = training::caches(data);
+        let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);
         let data_hash = record.inputs.get("data").cloned().unwrap_or_default();
         let parts = training::with_validation(builder.from_source(&source, &data_hash)?, data, &builder, session)?;

@@ -115,7 +115,7 @@ impl Stage for StudentStage<'_> {
         let layers = self.settings.student.start.layers.as_deref();
         let model = distill_model::student::initialize(&init, layers, &labels, session.device)?;
 
-        let caches = training::caches(data);
+        let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);
         let targets_hash = record.inputs.get("targets").cloned().unwrap_or_default();
         let part = match &self.rows {

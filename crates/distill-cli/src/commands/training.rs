@@ -21,8 +21,11 @@ use crate::session::Session;
 use crate::settings::{DataSettings, Validation};
 
 /// Where token caches lie, or none where they are switched off.
-pub fn caches(data: &DataSettings) -> Option<PathBuf> {
-    if data.cache { cache_dir() } else { None }
+///
+/// # Errors
+/// Where the user has no cache directory.
+pub fn caches(data: &DataSettings) -> anyhow::Result<Option<PathBuf>> {
+    Ok(if data.cache { Some(cache_dir()?) } else { None })
 }
 
 /// Cuts off the validation part, or reads it from its own file.
