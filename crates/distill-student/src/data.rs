@@ -99,7 +99,7 @@ impl CacheBuilder<'_> {
     /// [`TrainError`] where the store is damaged or has no texts.
     pub fn from_store(&self, store: &Store, store_hash: &str) -> Result<Part, TrainError> {
         self.open(&[("targets", store_hash)], |writer| {
-            in_chunks(store.rows()?, |rows: &[LogitsRow]| {
+            in_chunks(store.rows(), |rows: &[LogitsRow]| {
                 self.stop.check()?;
                 self.push_targets(rows, writer)
             })
@@ -185,7 +185,7 @@ impl CacheBuilder<'_> {
     fn index(&self, store: &Store) -> Result<TargetIndex, TrainError> {
         let num_labels = self.labels.num_labels();
         let mut index = TargetIndex { num_labels, rows: HashMap::new(), logits: Vec::new() };
-        in_chunks(store.rows()?, |rows: &[LogitsRow]| {
+        in_chunks(store.rows(), |rows: &[LogitsRow]| {
             self.stop.check()?;
             for row in rows {
                 index.rows.insert(join_key(&row.id, &row.text_hash), index.logits.len() / num_labels);

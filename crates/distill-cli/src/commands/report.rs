@@ -14,7 +14,8 @@ use distill_data::logits::LogitsTable;
 use distill_data::source::{Source, resolve_label};
 use distill_model::{ModelDirectory, weights};
 use distill_report::documents::{self, terminal};
-use distill_report::{Cost, DataSet, Predictions, Role};
+use distill_report::gates::Gate;
+use distill_report::{Cost, DataSet, Predictions, ReportError, Role};
 use serde_json::{Value, json};
 
 use crate::args;
@@ -108,7 +109,10 @@ impl ReportStage<'_> {
         if self.models.is_empty() == self.predictions.is_empty() {
             bail!(Failure::usage("give either --model or --predictions, each as often as needed"));
         }
-        distill_report::gates::check(&self.settings.report.gates)?;
+        // A misspelt gate is found before any model runs.
+        for gate in &self.settings.report.gates {
+            Gate::parse(gate).map_err(ReportError::from)?;
+        }
         Ok(())
     }
 
