@@ -68,7 +68,15 @@ impl Session {
                 distill_torch::info::EXPECTED_LIBTORCH
             )));
         }
-        Ok(Session { device, kind, seed: settings.seed, threads, stop, progress: Display::new(common), libtorch })
+        Ok(Session {
+            device,
+            kind,
+            seed: settings.seed,
+            threads,
+            stop,
+            progress: Display::new(common),
+            libtorch,
+        })
     }
 
     /// Versions that can change a result.
@@ -100,7 +108,9 @@ impl Session {
         if self.kind == Kind::Float {
             return Ok(());
         }
-        bail!(Failure::usage("dtype bf16 is for passes without training (teacher, predict, report); train with f32"))
+        bail!(Failure::usage(
+            "dtype bf16 is for passes without training (teacher, predict, report); train with f32"
+        ))
     }
 }
 

@@ -20,7 +20,8 @@ pub fn choose_validation(
             what: format!("the fraction must lie between 0 and 1, not {fraction}"),
         });
     }
-    let mut ranks: Vec<(u64, usize)> = ids.enumerate().map(|(row, id)| (rank(seed, id.as_ref()), row)).collect();
+    let mut ranks: Vec<(u64, usize)> =
+        ids.enumerate().map(|(row, id)| (rank(seed, id.as_ref()), row)).collect();
     let rows = ranks.len();
     let wanted = ((rows as f64 * fraction).floor() as usize).max(1);
     if wanted >= rows {

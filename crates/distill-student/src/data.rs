@@ -51,7 +51,12 @@ impl Part {
         let ids = self.iter().map(|example| example.id_hash.to_le_bytes());
         let chosen = choose_validation(ids, fraction, seed)?;
         let pick = |wanted: bool| -> Vec<u32> {
-            self.rows.iter().zip(&chosen).filter(|(_, chosen)| **chosen == wanted).map(|(row, _)| *row).collect()
+            self.rows
+                .iter()
+                .zip(&chosen)
+                .filter(|(_, chosen)| **chosen == wanted)
+                .map(|(row, _)| *row)
+                .collect()
         };
         let part = |rows| Part { cache: Arc::clone(&self.cache), rows };
         Ok(TrainingData { train: part(pick(false)), validation: part(pick(true)) })
@@ -110,7 +115,13 @@ impl CacheBuilder<'_> {
     ///
     /// # Errors
     /// [`TrainError::Rows`] naming the first row without a soft target.
-    pub fn from_join(&self, source: &Source, data_hash: &str, store: &Store, store_hash: &str) -> Result<Part, TrainError> {
+    pub fn from_join(
+        &self,
+        source: &Source,
+        data_hash: &str,
+        store: &Store,
+        store_hash: &str,
+    ) -> Result<Part, TrainError> {
         self.open(&[("source", data_hash), ("targets", store_hash)], |writer| {
             let targets = self.index(store)?;
             in_chunks(source.rows()?, |rows| {
@@ -148,7 +159,11 @@ impl CacheBuilder<'_> {
         let texts: Vec<(&str, Option<&str>)> =
             rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
         for (row, tokens) in rows.iter().zip(self.tokenizer.encode_batch(&texts)?) {
-            let label = row.label.as_ref().map(|label| resolve_label(label, self.labels, &row.place, "label")).transpose()?;
+            let label = row
+                .label
+                .as_ref()
+                .map(|label| resolve_label(label, self.labels, &row.place, "label"))
+                .transpose()?;
             writer.push(Example {
                 input_ids: &tokens.input_ids,
                 token_type_ids: Some(&tokens.token_type_ids),
@@ -164,7 +179,9 @@ impl CacheBuilder<'_> {
     fn push_targets(&self, rows: &[LogitsRow], writer: &mut CacheWriter) -> Result<(), TrainError> {
         let texts = rows.iter().map(|row| {
             let text = row.text.as_deref().ok_or_else(|| {
-                TrainError::Rows("the soft-target store was written without texts; give the rows with --data".to_owned())
+                TrainError::Rows(
+                    "the soft-target store was written without texts; give the rows with --data".to_owned(),
+                )
             })?;
             Ok((text, row.text_pair.as_deref()))
         });

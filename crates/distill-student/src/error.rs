@@ -22,7 +22,9 @@ pub enum TrainError {
         expected: &'static str,
     },
     /// The loss is infinite or not a number.
-    #[error("the loss is {loss} at step {global_step} (learning rate {learning_rate:.3e}, gradient norm {grad_norm}); a lower learning rate may help")]
+    #[error(
+        "the loss is {loss} at step {global_step} (learning rate {learning_rate:.3e}, gradient norm {grad_norm}); a lower learning rate may help"
+    )]
     NotFinite {
         /// The loss.
         loss: f64,

@@ -50,8 +50,13 @@ pub fn evaluate(
     let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
 
     let labelled = examples.iter().filter(|example| example.label.is_some()).count();
-    let right = examples.iter().zip(&predicted).filter(|(example, id)| example.label == Some(**id as i32)).count();
-    let agreed = examples.iter().zip(&predicted).filter(|(example, id)| argmax_or_none(example.logits) == Some(**id)).count();
+    let right =
+        examples.iter().zip(&predicted).filter(|(example, id)| example.label == Some(**id as i32)).count();
+    let agreed = examples
+        .iter()
+        .zip(&predicted)
+        .filter(|(example, id)| argmax_or_none(example.logits) == Some(**id))
+        .count();
 
     let shape = [examples.len() as i64, num_labels as i64];
     let student = Tensor::from_slice(&logits).view(shape); // [N, C]

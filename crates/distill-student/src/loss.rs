@@ -20,7 +20,11 @@ pub const UNLABELLED: i64 = -100;
 /// [`TorchError`] where the shapes differ.
 ///
 /// Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
-pub fn soft_target_loss(student_logits: &Tensor, teacher_logits: &Tensor, temperature: f64) -> Result<Tensor, TorchError> {
+pub fn soft_target_loss(
+    student_logits: &Tensor,
+    teacher_logits: &Tensor,
+    temperature: f64,
+) -> Result<Tensor, TorchError> {
     same_shape(student_logits, teacher_logits)?;
     guard("soft-target loss", || {
         let student = (student_logits / temperature).log_softmax(-1, Kind::Float); // [B, C]
@@ -60,8 +64,9 @@ pub fn distillation_loss(
         terms.push(hard_label_loss(student_logits, labels)? * settings.hard_weight);
     }
     if settings.soft_weight > 0.0 {
-        let teacher = teacher_logits
-            .ok_or_else(|| TorchError::from(tch::TchError::Shape("no teacher logits for the soft loss".to_owned())))?;
+        let teacher = teacher_logits.ok_or_else(|| {
+            TorchError::from(tch::TchError::Shape("no teacher logits for the soft loss".to_owned()))
+        })?;
         terms.push(soft_target_loss(student_logits, teacher, settings.temperature)? * settings.soft_weight);
     }
     terms
@@ -110,7 +115,9 @@ mod tests {
         let student = Tensor::from_slice2(&[[0f32, 1., 2.], [3., 1., 0.]]);
         let teacher = Tensor::from_slice2(&[[2f32, 1., 0.], [0., 0., 0.]]);
         let rows: f64 = (0..2)
-            .map(|row| value(&soft_target_loss(&student.narrow(0, row, 1), &teacher.narrow(0, row, 1), 2.0).unwrap()))
+            .map(|row| {
+                value(&soft_target_loss(&student.narrow(0, row, 1), &teacher.narrow(0, row, 1), 2.0).unwrap())
+            })
             .sum();
         assert!((value(&soft_target_loss(&student, &teacher, 2.0).unwrap()) - rows / 2.0).abs() < 1e-6);
         assert!(value(&soft_target_loss(&student, &student, 3.0).unwrap()).abs() < 1e-7);

@@ -108,7 +108,12 @@ impl TrainSettings {
     }
 }
 
-fn refuse(field: &'static str, value: impl ToString, fits: bool, expected: &'static str) -> Result<(), TrainError> {
+fn refuse(
+    field: &'static str,
+    value: impl ToString,
+    fits: bool,
+    expected: &'static str,
+) -> Result<(), TrainError> {
     if fits { Ok(()) } else { Err(TrainError::Setting { field, value: value.to_string(), expected }) }
 }
 
@@ -123,7 +128,10 @@ mod tests {
             (TrainSettings { temperature: 0.0, ..base.clone() }, "temperature"),
             (TrainSettings { temperature: f64::NAN, ..base.clone() }, "temperature"),
             (TrainSettings { hard_weight: -1.0, ..base.clone() }, "hard_weight"),
-            (TrainSettings { hard_weight: 0.0, soft_weight: 0.0, ..base.clone() }, "hard_weight and soft_weight"),
+            (
+                TrainSettings { hard_weight: 0.0, soft_weight: 0.0, ..base.clone() },
+                "hard_weight and soft_weight",
+            ),
             (TrainSettings { epochs: 0, ..base.clone() }, "epochs"),
             (TrainSettings { warmup_ratio: 1.5, ..base.clone() }, "warmup_ratio"),
         ];

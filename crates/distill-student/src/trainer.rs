@@ -68,12 +68,16 @@ impl Trainer<'_> {
         self.settings.check()?;
         self.check_rows()?;
         let (settings, start) = (self.settings, Instant::now());
-        let order =
-            TrainingOrder { rows: self.data.train.rows.clone(), batch_rows: settings.batch_size, seed: self.seed };
+        let order = TrainingOrder {
+            rows: self.data.train.rows.clone(),
+            batch_rows: settings.batch_size,
+            seed: self.seed,
+        };
         let total_steps = order.batches_per_epoch() as u64 * u64::from(settings.epochs);
         let schedule = LinearSchedule::new(settings.learning_rate, settings.warmup_ratio, total_steps);
         let config = AdamWConfig { weight_decay: settings.weight_decay, ..AdamWConfig::default() };
-        let parameters = self.model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        let parameters =
+            self.model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
         let mut state = Loop {
             optimizer: AdamW::new(config, parameters),
             schedule,
@@ -139,7 +143,8 @@ impl Trainer<'_> {
         let inputs = packed_inputs(&packed, device)?;
         let logits = self.model.forward(&inputs, Mode::Train)?; // [B, C]
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
-        let labels: Vec<i64> = ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
+        let labels: Vec<i64> =
+            ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
         let teacher = (self.settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
         let labels = Tensor::from_slice(&labels).to_device(device);
         let loss = distillation_loss(self.settings, &logits, &labels, teacher.as_ref())?;
@@ -165,7 +170,14 @@ impl Trainer<'_> {
             return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm });
         }
         let epoch = global_step as f64 / state.steps_per_epoch as f64;
-        state.metrics.write(&Line::Train { global_step, epoch, loss, grad_norm, learning_rate, rows_per_second })?;
+        state.metrics.write(&Line::Train {
+            global_step,
+            epoch,
+            loss,
+            grad_norm,
+            learning_rate,
+            rows_per_second,
+        })?;
         state.window.note = format!("loss {loss:.4}");
         Ok(())
     }
@@ -176,12 +188,19 @@ impl Trainer<'_> {
         let global_step = state.global_step;
         if !evaluation.loss.is_finite() {
             let learning_rate = state.schedule.learning_rate(global_step);
-            return Err(TrainError::NotFinite { loss: evaluation.loss, global_step, learning_rate, grad_norm: f64::NAN });
+            return Err(TrainError::NotFinite {
+                loss: evaluation.loss,
+                global_step,
+                learning_rate,
+                grad_norm: f64::NAN,
+            });
         }
-        let better =
-            best.as_ref().is_none_or(|best| evaluation.is_better_than(&best.evaluation, self.settings.best_metric));
+        let better = best
+            .as_ref()
+            .is_none_or(|best| evaluation.is_better_than(&best.evaluation, self.settings.best_metric));
         let Evaluation { loss, accuracy, agreement } = evaluation;
-        let line = Line::Validation { global_step, epoch: f64::from(epoch), loss, accuracy, agreement, best: better };
+        let line =
+            Line::Validation { global_step, epoch: f64::from(epoch), loss, accuracy, agreement, best: better };
         state.metrics.write(&line)?;
         tracing::info!(epoch, loss, accuracy, agreement, best = better, "validation");
         state.window.restart();

@@ -51,7 +51,9 @@ impl RunnerError {
             RunnerError::Data(error) => error.category(),
             RunnerError::Tokens(error) => error.category(),
             RunnerError::Batch(error) => error.category(),
-            RunnerError::NotFinite { .. } | RunnerError::Torch(_) | RunnerError::Thread(_) => Category::Internal,
+            RunnerError::NotFinite { .. } | RunnerError::Torch(_) | RunnerError::Thread(_) => {
+                Category::Internal
+            }
             RunnerError::File(error) => error.category(),
         }
     }

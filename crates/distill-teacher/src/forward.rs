@@ -31,7 +31,11 @@ impl ForwardPass<'_> {
     ///
     /// # Errors
     /// [`RunnerError`] for a token the model does not know, a failure of libtorch, or a stop.
-    pub fn logits(&self, examples: &[Example<'_>], mut progress: impl FnMut(u64)) -> Result<Vec<f32>, RunnerError> {
+    pub fn logits(
+        &self,
+        examples: &[Example<'_>],
+        mut progress: impl FnMut(u64),
+    ) -> Result<Vec<f32>, RunnerError> {
         let num_labels = self.model.config().labels.num_labels();
         let vocab_size = u32::try_from(self.model.config().vocab_size).unwrap_or(u32::MAX);
         let lengths: Vec<u32> = examples.iter().map(|example| example.input_ids.len() as u32).collect();
@@ -71,7 +75,13 @@ impl ForwardPass<'_> {
 /// # Errors
 /// [`RunnerError`] where the copy fails.
 pub fn packed_inputs(packed: &PackedBatch, device: Device) -> Result<Inputs, RunnerError> {
-    Ok(Inputs::new(&packed.input_ids, &packed.token_type_ids, &packed.position_ids, &packed.cu_seqlens, device)?)
+    Ok(Inputs::new(
+        &packed.input_ids,
+        &packed.token_type_ids,
+        &packed.position_ids,
+        &packed.cu_seqlens,
+        device,
+    )?)
 }
 
 /// The first row of `[N, C]` logits that is not finite.

@@ -78,7 +78,8 @@ impl Runner<'_> {
         let result = thread::scope(|scope| {
             let (sender, receiver) = sync_channel::<Vec<LogitsRow>>(2);
             let writer = scope.spawn(move || receiver.into_iter().try_for_each(|block| sink(&block)));
-            let computed = self.blocks(rows, |block| sender.send(block).map_err(|_| RunnerError::Thread("writer")));
+            let computed =
+                self.blocks(rows, |block| sender.send(block).map_err(|_| RunnerError::Thread("writer")));
             drop(sender);
             // The writer's own error says more than the closed channel that it leaves behind.
             writer.join().map_err(|_| RunnerError::Thread("writer"))??;
@@ -126,7 +127,8 @@ impl Runner<'_> {
         stats.truncated += tokens.iter().filter(|tokens| tokens.truncated).count() as u64;
         stats.empty += block.iter().filter(|row| row.text.is_empty()).count() as u64;
         stats.tokens += tokens.iter().map(|tokens| tokens.input_ids.len() as u64).sum::<u64>();
-        let examples: Vec<Example<'_>> = block.iter().zip(&tokens).map(|(row, tokens)| example(row, tokens)).collect();
+        let examples: Vec<Example<'_>> =
+            block.iter().zip(&tokens).map(|(row, tokens)| example(row, tokens)).collect();
         let forward = ForwardPass { model: self.model, batch_tokens: self.batch_tokens, stop: self.stop };
         let before = stats.rows;
         let logits = forward.logits(&examples, |done| self.progress.update(before + done, ""))?;

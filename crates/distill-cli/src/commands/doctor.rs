@@ -55,7 +55,9 @@ pub fn command(args: &Doctor) -> anyhow::Result<Status> {
     if args.common.json {
         let entries: serde_json::Map<String, serde_json::Value> = findings
             .iter()
-            .map(|finding| (finding.what.to_owned(), json!({"found": finding.found, "missing": finding.missing})))
+            .map(|finding| {
+                (finding.what.to_owned(), json!({"found": finding.found, "missing": finding.missing}))
+            })
             .collect();
         printer::result(&serde_json::to_string_pretty(&entries)?)?;
     } else {
@@ -85,9 +87,10 @@ fn version(libtorch: &LibtorchInfo) -> Finding {
 /// The file that a loaded library came from.
 fn loaded_from(library: &str) -> String {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let path = maps.lines().filter_map(|line| line.split_whitespace().last()).find(|path| {
-        Path::new(path).file_name().is_some_and(|name| name.to_string_lossy() == library)
-    });
+    let path = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().last())
+        .find(|path| Path::new(path).file_name().is_some_and(|name| name.to_string_lossy() == library));
     path.unwrap_or("unknown").to_owned()
 }
 
@@ -97,9 +100,10 @@ fn memory() -> Finding {
         info.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next()?.parse().ok())
     };
     match (kib("MemTotal:"), kib("MemAvailable:")) {
-        (Some(total), Some(free)) => {
-            Finding::good("memory", format!("{}, {} free", printer::bytes(total * 1024), printer::bytes(free * 1024)))
-        }
+        (Some(total), Some(free)) => Finding::good(
+            "memory",
+            format!("{}, {} free", printer::bytes(total * 1024), printer::bytes(free * 1024)),
+        ),
         _ => Finding::good("memory", "unknown"),
     }
 }
@@ -111,7 +115,11 @@ fn cuda(asked: DeviceChoice) -> Finding {
         return Finding::good("CUDA", "no NVIDIA driver on this machine");
     }
     match load_cuda() {
-        Err(why) => Finding::bad("CUDA", format!("cannot be loaded: {why}"), "run scripts/setup --cuda, or set LIBTORCH"),
+        Err(why) => Finding::bad(
+            "CUDA",
+            format!("cannot be loaded: {why}"),
+            "run scripts/setup --cuda, or set LIBTORCH",
+        ),
         Ok(()) if tch::Cuda::is_available() => {
             Finding::good("CUDA", format!("loaded, {} devices", tch::Cuda::device_count()))
         }

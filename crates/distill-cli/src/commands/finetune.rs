@@ -81,7 +81,8 @@ impl Stage for FinetuneStage<'_> {
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);
         let data_hash = record.inputs.get("data").cloned().unwrap_or_default();
-        let parts = training::with_validation(builder.from_source(&source, &data_hash)?, data, &builder, session)?;
+        let parts =
+            training::with_validation(builder.from_source(&source, &data_hash)?, data, &builder, session)?;
         rng::manual_seed(session.seed);
         let model = directory.load_for_training(&labels, session.device)?;
         let settings = &self.settings.finetune.train;

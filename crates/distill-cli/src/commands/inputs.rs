@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use distill_data::source::{Source, Summary};
 use distill_data::TextTokenizer;
+use distill_data::source::{Source, Summary};
 use distill_model::{ModelConfig, ModelDirectory};
 
 use crate::exit::Failure;

@@ -10,8 +10,16 @@ use distill_core::lock::{DirectoryLock, LOCK_FILE};
 use crate::exit::Failure;
 
 /// Files and directories that stages write: all that `--overwrite` ever removes.
-const OWN_NAMES: &[&str] =
-    &["run.json", "metrics.jsonl", "model", "checkpoints", "manifest.json", "report.json", "report.md", "report.html"];
+const OWN_NAMES: &[&str] = &[
+    "run.json",
+    "metrics.jsonl",
+    "model",
+    "checkpoints",
+    "manifest.json",
+    "report.json",
+    "report.md",
+    "report.html",
+];
 
 /// A locked output directory.
 #[derive(Debug)]
@@ -64,7 +72,11 @@ impl OutDir {
     ///
     /// # Errors
     /// Those of `fill`, and of the file system.
-    pub fn fill_directory(&self, name: &str, fill: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+    pub fn fill_directory(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<PathBuf> {
         let (temporary, result) = (self.path.join(format!(".{name}.tmp")), self.path.join(name));
         if temporary.exists() {
             fs::remove_dir_all(&temporary).map_err(FileError::of("remove", &temporary))?;
@@ -88,7 +100,8 @@ impl Drop for OutDir {
     fn drop(&mut self) {
         if self.made_here
             && matches!(first_entry(&self.path), Ok(None))
-            && let Err(error) = fs::remove_file(self.path.join(LOCK_FILE)).and_then(|()| fs::remove_dir(&self.path))
+            && let Err(error) =
+                fs::remove_file(self.path.join(LOCK_FILE)).and_then(|()| fs::remove_dir(&self.path))
         {
             tracing::debug!("{}: {error}", self.path.display());
         }
@@ -132,7 +145,9 @@ fn remove_results(path: &Path) -> anyhow::Result<()> {
 fn remove(path: &Path) -> anyhow::Result<()> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::new("remove", path, error).into()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(FileError::new("remove", path, error).into())
+        }
         _ => Ok(()),
     }
 }

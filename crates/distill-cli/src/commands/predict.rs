@@ -26,9 +26,15 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     if args.out.exists() && !args.overwrite {
         bail!(Failure::cannot_create(format!("{} exists; give --overwrite to replace it", args.out.display())));
     }
-    let directory =
-        teacher::classifier(inputs::model(inputs::required(settings.teacher.model.as_ref(), "--model", "teacher.model")?)?)?;
-    let source = inputs::source(inputs::required(settings.data.train.as_ref(), "--data", "data.train")?, &settings.data)?;
+    let directory = teacher::classifier(inputs::model(inputs::required(
+        settings.teacher.model.as_ref(),
+        "--model",
+        "teacher.model",
+    )?)?)?;
+    let source = inputs::source(
+        inputs::required(settings.data.train.as_ref(), "--data", "data.train")?,
+        &settings.data,
+    )?;
     let max_length = settings.data.max_length;
     let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
     let record = RunRecord {
@@ -73,7 +79,11 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     } else {
         let time = seconds(std::time::Duration::from_secs_f64(stats.seconds));
         let rate = stats.rows_per_second();
-        printer::result(&format!("{} rows in {time} ({rate:.0} rows/s)\npredictions: {}", stats.rows, args.out.display()))?;
+        printer::result(&format!(
+            "{} rows in {time} ({rate:.0} rows/s)\npredictions: {}",
+            stats.rows,
+            args.out.display()
+        ))?;
     }
     Ok(Status::Done)
 }

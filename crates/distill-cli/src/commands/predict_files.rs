@@ -33,7 +33,10 @@ impl Format {
             "parquet" => Ok(Format::Parquet),
             "jsonl" | "ndjson" => Ok(Format::Jsonl),
             "csv" => Ok(Format::Csv),
-            _ => bail!(Failure::usage(format!("{}: expected a name ending in .parquet, .jsonl or .csv", path.display()))),
+            _ => bail!(Failure::usage(format!(
+                "{}: expected a name ending in .parquet, .jsonl or .csv",
+                path.display()
+            ))),
         }
     }
 }
@@ -111,7 +114,11 @@ fn probability(logits: &[f32], class: usize) -> f64 {
 
 /// A CSV field, quoted where it has to be (RFC 4180).
 fn field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::bail;
-use distill_core::hash::file_hash;
-use distill_core::atomic::FileError;
 use distill_core::LabelMap;
+use distill_core::atomic::FileError;
+use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
 use distill_data::logits::LogitsTable;
 use distill_data::source::{Source, resolve_label};
@@ -202,7 +202,8 @@ impl ReportStage<'_> {
         let collected = Mutex::new(Columns::default());
         let stats = runner.run(&named.name, source.rows()?, rows, |rows| {
             if let Ok(mut columns) = collected.lock() {
-                rows.iter().for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label, &row.logits));
+                rows.iter()
+                    .for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label, &row.logits));
             }
             Ok(())
         })?;
@@ -254,7 +255,8 @@ fn read_predictions(named: &Named, role: Role) -> anyhow::Result<Predictions> {
             Some(map) => map,
             None => map.insert(LabelMap::numbered(row.logits.len())?),
         };
-        let label = row.label.as_ref().map(|label| resolve_label(label, map, &row.place, "label")).transpose()?;
+        let label =
+            row.label.as_ref().map(|label| resolve_label(label, map, &row.place, "label")).transpose()?;
         columns.push(row.id, row.text, label, &row.logits);
     }
     match map {

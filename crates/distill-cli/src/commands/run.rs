@@ -64,7 +64,10 @@ enum Went {
 impl Pipeline<'_> {
     fn run(&self, settings: &Settings) -> anyhow::Result<Status> {
         let student = &settings.student.start;
-        let mut models = vec![Named { name: "teacher".to_owned(), path: settings.teacher.model.clone().unwrap_or_default() }];
+        let mut models = vec![Named {
+            name: "teacher".to_owned(),
+            path: settings.teacher.model.clone().unwrap_or_default(),
+        }];
         models.push(Named { name: "student".to_owned(), path: self.out.join("student/model") });
         if student.no_teacher_baseline {
             models.push(Named { name: "baseline".to_owned(), path: self.out.join("baseline/model") });

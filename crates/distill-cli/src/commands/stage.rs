@@ -107,7 +107,10 @@ pub fn run_into(
 
 /// Why a finished stage has to be run again, or none.
 pub fn stale(done: &RunRecord, planned: &RunRecord) -> Option<String> {
-    if done.results.is_empty() || done.command != planned.command || done.format_version != planned.format_version {
+    if done.results.is_empty()
+        || done.command != planned.command
+        || done.format_version != planned.format_version
+    {
         return Some("it was not finished".to_owned());
     }
     if let Some(what) = first_change(&done.versions, &planned.versions) {
@@ -135,7 +138,8 @@ fn first_change(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) 
 
 /// Where a file lies is no reason to run again: what is in it stands among the inputs.
 fn without_paths(settings: &Value) -> Value {
-    const PATHS: &[&str] = &["train", "test", "model", "init", "targets", "tokenizer", "baseline_init", "models", "predictions"];
+    const PATHS: &[&str] =
+        &["train", "test", "model", "init", "targets", "tokenizer", "baseline_init", "models", "predictions"];
     match settings {
         Value::Object(map) => map
             .iter()

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use distill_core::hash::file_hash;
 use distill_core::atomic::FileError;
+use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
 use distill_data::logits::{MANIFEST_FILE, Store};
 use distill_model::ModelDirectory;
@@ -57,7 +57,11 @@ impl<'a> StudentStage<'a> {
     }
 
     fn store(&self) -> anyhow::Result<Store> {
-        Ok(Store::open(inputs::required(self.settings.student.start.targets.as_ref(), "--targets", "student.targets")?)?)
+        Ok(Store::open(inputs::required(
+            self.settings.student.start.targets.as_ref(),
+            "--targets",
+            "student.targets",
+        )?)?)
     }
 
     fn init(&self) -> anyhow::Result<ModelDirectory> {
@@ -78,7 +82,9 @@ impl Stage for StudentStage<'_> {
         session.must_train_in_f32()?;
         self.train.check()?;
         let mut student = serde_json::to_value(&self.train)?;
-        if let (Some(student), Value::Object(start)) = (student.as_object_mut(), serde_json::to_value(&self.settings.student.start)?) {
+        if let (Some(student), Value::Object(start)) =
+            (student.as_object_mut(), serde_json::to_value(&self.settings.student.start)?)
+        {
             student.extend(start.into_iter().filter(|(key, _)| key != "no_teacher_baseline"));
         }
         Ok(json!({"data": finetune::data_settings(self.settings)?, "student": student, "seed": session.seed}))
@@ -88,11 +94,15 @@ impl Stage for StudentStage<'_> {
         let store = self.store()?;
         let manifest = store.directory().join(MANIFEST_FILE);
         let init = self.init()?;
-        let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), self.settings.data.max_length, init.config())?;
+        let tokenizer =
+            inputs::tokenizer(self.tokenizer_directory(&init), self.settings.data.max_length, init.config())?;
         let init_hash = if init.has_weights() { init.weights_hash()? } else { "config.json alone".to_owned() };
         let mut hashes = BTreeMap::from([
             ("init".to_owned(), init_hash),
-            ("init_config".to_owned(), distill_core::hash::bytes_hash(init.config().to_json().to_string().as_bytes())),
+            (
+                "init_config".to_owned(),
+                distill_core::hash::bytes_hash(init.config().to_json().to_string().as_bytes()),
+            ),
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
             // The manifest holds the hash of every shard.
             ("targets".to_owned(), file_hash(&manifest).map_err(FileError::of("read", &manifest))?),
@@ -128,7 +138,15 @@ impl Stage for StudentStage<'_> {
         };
         check_soft_targets(&part, labels.num_labels())?;
         let parts = training::with_validation(part, data, &builder, session)?;
-        training::Job { session, settings: &self.train, data: &parts, model: &model, tokenizer: &tokenizer, out }.run()
+        training::Job {
+            session,
+            settings: &self.train,
+            data: &parts,
+            model: &model,
+            tokenizer: &tokenizer,
+            out,
+        }
+        .run()
     }
 }
 

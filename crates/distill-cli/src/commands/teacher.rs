@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::logits::{
-    Fingerprint, LogitsRow, LogitsWriter, Manifest, Shard, WriterOptions, shard_name,
-};
+use distill_data::logits::{Fingerprint, LogitsRow, LogitsWriter, Manifest, Shard, WriterOptions, shard_name};
 use distill_data::source::Source;
 use distill_model::{ModelConfig, ModelDirectory};
 use distill_teacher::forward::default_batch_tokens;
@@ -123,7 +121,12 @@ pub fn classifier(directory: ModelDirectory) -> anyhow::Result<ModelDirectory> {
 }
 
 /// The fingerprint of logits that this run computes.
-pub fn fingerprint(record: &RunRecord, config: &ModelConfig, max_length: usize, session: &Session) -> Fingerprint {
+pub fn fingerprint(
+    record: &RunRecord,
+    config: &ModelConfig,
+    max_length: usize,
+    session: &Session,
+) -> Fingerprint {
     let input = |name: &str| record.inputs.get(name).cloned().unwrap_or_default();
     Fingerprint {
         format_version: Fingerprint::FORMAT_VERSION,
@@ -157,17 +160,29 @@ struct Shards<'a> {
 impl<'a> Shards<'a> {
     fn new(settings: &Settings, out: &'a OutDir, fingerprint: &'a Fingerprint, rows: u64) -> Self {
         let teacher = &settings.teacher;
-        let options = WriterOptions { with_text: teacher.text, float16: teacher.float16, ..WriterOptions::default() };
+        let options =
+            WriterOptions { with_text: teacher.text, float16: teacher.float16, ..WriterOptions::default() };
         let count = usize::try_from(rows.div_ceil(teacher.shard_rows)).unwrap_or(usize::MAX).max(1);
         let shard_rows = teacher.shard_rows;
-        Shards { out, fingerprint, options, shard_rows, count, current: None, rows_in_current: 0, next_row: 0, done: Vec::new() }
+        Shards {
+            out,
+            fingerprint,
+            options,
+            shard_rows,
+            count,
+            current: None,
+            rows_in_current: 0,
+            next_row: 0,
+            done: Vec::new(),
+        }
     }
 
     fn write(&mut self, mut rows: &[LogitsRow]) -> Result<(), RunnerError> {
         while !rows.is_empty() {
             if self.current.is_none() {
                 let path = self.out.path().join(shard_name(self.done.len(), self.count));
-                self.current = Some((self.next_row, LogitsWriter::create(&path, self.fingerprint, self.options)?));
+                self.current =
+                    Some((self.next_row, LogitsWriter::create(&path, self.fingerprint, self.options)?));
             }
             let room = usize::try_from(self.shard_rows - self.rows_in_current).unwrap_or(usize::MAX);
             let (now, later) = rows.split_at(room.min(rows.len()));

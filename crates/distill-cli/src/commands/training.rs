@@ -107,11 +107,16 @@ impl Job<'_> {
         if !fresh.is_empty() {
             tracing::info!("fresh weights: {}", fresh.join(", "));
         }
-        tracing::info!(train = self.data.train.rows.len(), validation = self.data.validation.rows.len(), "rows");
+        tracing::info!(
+            train = self.data.train.rows.len(),
+            validation = self.data.validation.rows.len(),
+            "rows"
+        );
     }
 
     fn text(&self, outcome: &Outcome, directory: &std::path::Path) -> String {
-        let accuracy = outcome.best.accuracy.map_or(String::new(), |value| format!("validation accuracy {value:.4}, "));
+        let accuracy =
+            outcome.best.accuracy.map_or(String::new(), |value| format!("validation accuracy {value:.4}, "));
         let early = if outcome.stopped_early { " (stopped early)" } else { "" };
         format!(
             "{accuracy}loss {:.4} at epoch {} of {}{early}; {} steps in {}\nmodel: {} ({} parameters, {})",

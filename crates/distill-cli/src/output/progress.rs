@@ -63,7 +63,16 @@ impl Display {
     fn line(&self, pass: &Pass, ended: bool) {
         let rate = pass.rate();
         if let Kind::Json = self.kind {
-            tracing::info!(pass = pass.what, done = pass.done, total = pass.total, unit = pass.unit, rate, ended, note = pass.note, "progress");
+            tracing::info!(
+                pass = pass.what,
+                done = pass.done,
+                total = pass.total,
+                unit = pass.unit,
+                rate,
+                ended,
+                note = pass.note,
+                "progress"
+            );
             return;
         }
         let note = if pass.note.is_empty() { String::new() } else { format!(", {}", pass.note) };
@@ -72,7 +81,10 @@ impl Display {
         } else {
             format!("{} left", seconds(pass.left()))
         };
-        talk(&format!("{}: {}/{} {}, {rate:.0} {}/s, {time}{note}", pass.what, pass.done, pass.total, pass.unit, pass.unit));
+        talk(&format!(
+            "{}: {}/{} {}, {rate:.0} {}/s, {time}{note}",
+            pass.what, pass.done, pass.total, pass.unit, pass.unit
+        ));
     }
 }
 
@@ -93,7 +105,9 @@ impl Progress for Display {
     fn begin(&self, what: &str, total: u64, unit: &'static str) {
         let bar = matches!(self.kind, Kind::Bar).then(|| {
             let bar = BARS.add(ProgressBar::new(total));
-            let template = format!("{{prefix}} [{{bar:32}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left {{msg}}");
+            let template = format!(
+                "{{prefix}} [{{bar:32}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left {{msg}}"
+            );
             if let Ok(style) = ProgressStyle::with_template(&template) {
                 bar.set_style(style.progress_chars("=> "));
             }
@@ -101,7 +115,16 @@ impl Progress for Display {
             bar
         });
         let now = Instant::now();
-        let pass = Pass { what: what.to_owned(), unit, total, done: 0, note: String::new(), start: now, shown: now, bar };
+        let pass = Pass {
+            what: what.to_owned(),
+            unit,
+            total,
+            done: 0,
+            note: String::new(),
+            start: now,
+            shown: now,
+            bar,
+        };
         if let Ok(mut current) = self.pass.lock() {
             *current = Some(pass);
         }

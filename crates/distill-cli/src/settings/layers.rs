@@ -24,11 +24,12 @@ impl Layers {
         let mut layers = Layers::default();
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(FileError::of("read", path))?;
-            layers.table = text
-                .parse()
-                .map_err(|error| Failure::usage(format!("{}: {error}", path.display()).trim_end().to_owned()))?;
+            layers.table = text.parse().map_err(|error| {
+                Failure::usage(format!("{}: {error}", path.display()).trim_end().to_owned())
+            })?;
             // Mistakes in the file are told with its name, before other layers are laid over it.
-            resolve(&layers.table).map_err(|problem| Failure::usage(format!("{}: {problem}", path.display())))?;
+            resolve(&layers.table)
+                .map_err(|problem| Failure::usage(format!("{}: {problem}", path.display())))?;
         }
         layers.environment(std::env::vars())?;
         Ok(layers)
@@ -38,7 +39,8 @@ impl Layers {
     /// `[runtime]` need no table.
     fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) -> anyhow::Result<()> {
         let tables = Table::try_from(Settings::default())?;
-        let mut variables: Vec<(String, String)> = variables.filter(|(name, _)| name.starts_with("DISTILL_")).collect();
+        let mut variables: Vec<(String, String)> =
+            variables.filter(|(name, _)| name.starts_with("DISTILL_")).collect();
         variables.sort();
         for (name, value) in variables {
             let rest = name["DISTILL_".len()..].to_lowercase();
@@ -133,9 +135,10 @@ fn problem(error: &toml::de::Error, text: &str) -> String {
 /// The table and, where the error points at one, the key.
 fn place(text: &str, offset: usize) -> String {
     let before = &text[..offset.min(text.len())];
-    let table = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']')).or_else(|| {
-        text[offset.min(text.len())..].lines().next()?.trim().strip_prefix('[')?.strip_suffix(']')
-    });
+    let table =
+        before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']')).or_else(|| {
+            text[offset.min(text.len())..].lines().next()?.trim().strip_prefix('[')?.strip_suffix(']')
+        });
     let line = text[before.rfind('\n').map_or(0, |end| end + 1)..].lines().next().unwrap_or_default();
     match (table, line.split_once(" = ")) {
         (Some(table), Some((key, _))) => format!("[{table}] {key}: "),

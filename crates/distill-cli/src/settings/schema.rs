@@ -205,7 +205,8 @@ impl TryFrom<toml::Table> for FinetuneSettings {
     fn try_from(table: toml::Table) -> Result<Self, String> {
         let (train, own) = cut(table).map_err(|error| error.to_string())?;
         check_keys(&own, &["model"])?;
-        let mut settings = FinetuneSettings { train: train_over(FinetuneSettings::default().train, train)?, model: None };
+        let mut settings =
+            FinetuneSettings { train: train_over(FinetuneSettings::default().train, train)?, model: None };
         if settings.train.soft_weight != 0.0 {
             return Err("soft_weight belongs to [student]: fine-tuning has no teacher".to_owned());
         }
@@ -253,7 +254,8 @@ mod tests {
     #[test]
     fn a_stage_table_takes_its_own_keys_and_those_of_training() {
         let settings: Settings =
-            toml::from_str("[student]\nlayers = [0, 2]\nepochs = 6\n[finetune]\nmodel = \"m\"\nepochs = 4\n").unwrap();
+            toml::from_str("[student]\nlayers = [0, 2]\nepochs = 6\n[finetune]\nmodel = \"m\"\nepochs = 4\n")
+                .unwrap();
         assert_eq!(settings.student.start.layers, Some(vec![0, 2]));
         assert_eq!((settings.student.train.epochs, settings.finetune.train.epochs), (6, 4));
         assert_eq!(settings.finetune.train.soft_weight, 0.0);
