@@ -1,0 +1,111 @@
+//! Losses and a ten-step AdamW run, equal to PyTorch's (`tests/golden`, made by `scripts/goldens`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use distill_model::{Inputs, Mode, ModelDirectory, weights};
+use distill_student::TrainSettings;
+use distill_student::loss::{UNLABELLED, distillation_loss};
+use distill_student::schedule::LinearSchedule;
+use distill_torch::{AdamW, AdamWConfig};
+use serde_json::Value;
+use tch::{Device, Tensor};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
+}
+
+fn json(name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(golden(name)).unwrap()).unwrap()
+}
+
+fn matrix(value: &Value) -> Tensor {
+    let rows: Vec<Vec<f64>> = serde_json::from_value(value.clone()).unwrap();
+    let width = rows[0].len() as i64;
+    Tensor::from_slice(&rows.concat()).view([-1, width])
+}
+
+fn settings(case: &Value) -> TrainSettings {
+    let number = |name: &str| case[name].as_f64().unwrap();
+    TrainSettings {
+        temperature: number("temperature"),
+        hard_weight: number("hard_weight"),
+        soft_weight: number("soft_weight"),
+        ..TrainSettings::default()
+    }
+}
+
+#[test]
+fn losses_and_their_gradients_equal_pytorch() {
+    for case in json("losses.json")["cases"].as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let student = matrix(&case["student_logits"]).set_requires_grad(true);
+        let teacher = matrix(&case["teacher_logits"]);
+        let labels: Vec<i64> = case["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|label| label.as_i64().unwrap_or(UNLABELLED))
+            .collect();
+        let loss =
+            distillation_loss(&settings(case), &student, &Tensor::from_slice(&labels), Some(&teacher)).unwrap();
+        let expected = case["loss"].as_f64().unwrap();
+        assert!((loss.double_value(&[]) - expected).abs() < 1e-5 * expected.abs().max(1.0), "{name}");
+        loss.backward();
+        let difference = (student.grad() - matrix(&case["grad_student_logits"])).abs().max().double_value(&[]);
+        assert!(difference < 1e-5, "{name}: gradient differs by {difference}");
+    }
+}
+
+/// All rows of the golden batch, in their order, packed.
+fn batch(tensors: &BTreeMap<String, Tensor>) -> Inputs {
+    let rows = |name: &str| Vec::<Vec<i64>>::try_from(&tensors[name]).unwrap();
+    let (ids, types, mask) = (rows("input_ids"), rows("token_type_ids"), rows("attention_mask"));
+    let (mut input_ids, mut token_type_ids, mut position_ids, mut cu_seqlens) =
+        (vec![], vec![], vec![], vec![0i32]);
+    for row in 0..ids.len() {
+        let length = mask[row].iter().sum::<i64>() as usize;
+        input_ids.extend(&ids[row][..length]);
+        token_type_ids.extend(&types[row][..length]);
+        position_ids.extend(0..length as i64);
+        cu_seqlens.push(input_ids.len() as i32);
+    }
+    Inputs::new(&input_ids, &token_type_ids, &position_ids, &cu_seqlens, Device::Cpu).unwrap()
+}
+
+#[test]
+fn ten_adamw_steps_follow_pytorchs_curve() {
+    let expected = json("bert-tiny/golden.json");
+    let tensors = weights::read(&[golden("bert-tiny/golden.safetensors")]).unwrap();
+    let model = ModelDirectory::open(&golden("bert-tiny")).unwrap().load_classifier(Device::Cpu).unwrap();
+    let mut optimizer = AdamW::new(
+        AdamWConfig::default(),
+        model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())),
+    );
+    let schedule = LinearSchedule::new(1e-3, 0.2, 10);
+    let inputs = batch(&tensors);
+    for (step, point) in expected["curve"].as_array().unwrap().iter().enumerate() {
+        let logits = model.forward(&inputs, Mode::Train).unwrap();
+        let loss = distillation_loss(
+            &settings(&expected),
+            &logits,
+            &tensors["labels"],
+            Some(&tensors["teacher_logits"]),
+        )
+        .unwrap();
+        let learning_rate = schedule.learning_rate(step as u64);
+        assert!((learning_rate - point["learning_rate"].as_f64().unwrap()).abs() < 1e-12);
+        let difference = (loss.double_value(&[]) - point["loss"].as_f64().unwrap()).abs();
+        assert!(difference < 1e-5, "step {step}: the loss differs by {difference}");
+        loss.backward();
+        let norm = optimizer.step(learning_rate, 1.0).unwrap().double_value(&[]);
+        let golden_norm = point["grad_norm"].as_f64().unwrap();
+        assert!((norm - golden_norm).abs() < 1e-5 * golden_norm.max(1.0), "step {step}: norm {norm}");
+    }
+    for (name, sums) in expected["final_weights"].as_object().unwrap() {
+        let (_, tensor) = model.parameters().iter().find(|(known, _)| known == name).unwrap();
+        let sum = tensor.abs().sum(tch::Kind::Double).double_value(&[]);
+        let golden_sum = sums["abs_sum"].as_f64().unwrap();
+        assert!((sum - golden_sum).abs() < 1e-5 * golden_sum.max(1.0), "{name}: {sum} and {golden_sum}");
+    }
+}
