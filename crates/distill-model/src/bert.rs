@@ -13,7 +13,7 @@ use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::{Embedding, LayerNorm, Linear, activate, dropout};
+use crate::parts::{Embedding, LayerNorm, Linear, activate};
 
 /// The encoder, `bert.*` without the pooler.
 #[derive(Debug)]
@@ -32,11 +32,16 @@ impl BertEncoder {
         }
     }
 
+    /// The table of word vectors, `[V, H]`.
+    pub fn word_embeddings(&self) -> &Tensor {
+        self.embeddings.word_embeddings.weight()
+    }
+
     /// Hidden states of each row's first token after the last layer, `[B, H]`.
     ///
     /// The last layer computes queries, output projection and feed-forward for those tokens
     /// alone: nothing else of it is ever read.
-    pub fn first_token_states(&self, inputs: &Inputs, mode: Mode) -> Tensor {
+    pub fn first_token_states(&self, inputs: &Inputs, mode: Mode<'_>) -> Tensor {
         let Some((last, before)) = self.layers.split_last() else {
             return self.embeddings.forward(inputs, mode).index_select(0, inputs.packing.first_tokens());
         };
@@ -46,7 +51,7 @@ impl BertEncoder {
     }
 
     /// Hidden states of every token after the last layer, `[T, H]`.
-    pub fn hidden_states(&self, inputs: &Inputs, mode: Mode) -> Tensor {
+    pub fn hidden_states(&self, inputs: &Inputs, mode: Mode<'_>) -> Tensor {
         let embedded = self.embeddings.forward(inputs, mode); // [T, H]
         self.layers.iter().fold(embedded, |x, layer| layer.forward(&x, &inputs.packing, mode)) // [T, H]
     }
@@ -74,11 +79,11 @@ impl Embeddings {
         }
     }
 
-    fn forward(&self, inputs: &Inputs, mode: Mode) -> Tensor {
+    fn forward(&self, inputs: &Inputs, mode: Mode<'_>) -> Tensor {
         let sum = self.word_embeddings.forward(&inputs.input_ids)
             + self.token_type_embeddings.forward(&inputs.token_type_ids)
             + self.position_embeddings.forward(&inputs.position_ids); // [T, H]
-        dropout(self.norm.forward(&sum), mode.dropout(self.dropout))
+        mode.dropout(self.norm.forward(&sum), self.dropout)
     }
 }
 
@@ -122,27 +127,26 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: &Tensor, packing: &Packing, mode: Mode) -> Tensor {
+    fn forward(&self, x: &Tensor, packing: &Packing, mode: Mode<'_>) -> Tensor {
         let [q, k, v] = [&self.query, &self.key, &self.value].map(|part| self.by_head(&part.forward(x))); // [T, h, d]
-        let context = attend(&q, &k, &v, packing, mode.dropout(self.attention_dropout)); // [T, H]
+        let context = attend(&q, &k, &v, packing, mode.dropped(self.attention_dropout)); // [T, H]
         self.after_attention(x, &context, mode)
     }
 
-    fn forward_first_tokens(&self, x: &Tensor, packing: &Packing, mode: Mode) -> Tensor {
+    fn forward_first_tokens(&self, x: &Tensor, packing: &Packing, mode: Mode<'_>) -> Tensor {
         let first = x.index_select(0, packing.first_tokens()); // [B, H]
         let q = self.by_head(&self.query.forward(&first)); // [B, h, d]
         let [k, v] = [&self.key, &self.value].map(|part| self.by_head(&part.forward(x))); // [T, h, d]
-        let context = attend_from_one(&q, &k, &v, packing, mode.dropout(self.attention_dropout)); // [B, H]
+        let context = attend_from_one(&q, &k, &v, packing, mode.dropped(self.attention_dropout)); // [B, H]
         self.after_attention(&first, &context, mode)
     }
 
     /// Output projection and feed-forward; `x` and `context`: `[N, H]` for any number of tokens.
-    fn after_attention(&self, x: &Tensor, context: &Tensor, mode: Mode) -> Tensor {
-        let hidden_dropout = mode.dropout(self.hidden_dropout);
-        let projected = dropout(self.attention_output.forward(context), hidden_dropout); // [N, H]
+    fn after_attention(&self, x: &Tensor, context: &Tensor, mode: Mode<'_>) -> Tensor {
+        let projected = mode.dropout(self.attention_output.forward(context), self.hidden_dropout); // [N, H]
         let attended = self.attention_norm.forward(&(projected + x)); // [N, H]
         let inner = activate(&self.intermediate.forward(&attended), self.activation); // [N, I]
-        let outer = dropout(self.output.forward(&inner), hidden_dropout); // [N, H]
+        let outer = mode.dropout(self.output.forward(&inner), self.hidden_dropout); // [N, H]
         self.output_norm.forward(&(outer + attended)) // [N, H]
     }
 

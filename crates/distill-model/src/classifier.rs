@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use distill_torch::{TorchError, guard};
+use distill_torch::attention::Dropped;
+use distill_torch::{Dropout, TorchError, guard};
 use tch::{Device, Kind, Tensor};
 
 use crate::bert::BertEncoder;
@@ -11,23 +12,31 @@ use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::inputs::Inputs;
 use crate::parameters::{Builder, Fresh, Parameters, canonical_names};
-use crate::parts::{self, Linear, dropout};
+use crate::parts::{self, Linear};
 
 /// Whether a forward pass belongs to training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Dropout is active.
-    Train,
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'a> {
+    /// Dropout is active, with masks from here.
+    Train(&'a Dropout),
     /// The same input gives the same logits.
     Evaluate,
 }
 
-impl Mode {
-    /// The probability in this mode.
-    pub(crate) fn dropout(self, probability: f64) -> f64 {
+impl<'a> Mode<'a> {
+    /// `x`, in training with dropout at `probability`.
+    pub(crate) fn dropout(self, x: Tensor, probability: f64) -> Tensor {
         match self {
-            Mode::Train => probability,
-            Mode::Evaluate => 0.0,
+            Mode::Train(dropout) if probability > 0.0 => dropout.apply(&x, probability),
+            _ => x,
+        }
+    }
+
+    /// The dropout of attention weights at `probability`.
+    pub(crate) fn dropped(self, probability: f64) -> Dropped<'a> {
+        match self {
+            Mode::Train(dropout) if probability > 0.0 => Some((dropout, probability)),
+            _ => None,
         }
     }
 }
@@ -73,11 +82,11 @@ impl SequenceClassifier {
     ///
     /// # Errors
     /// [`TorchError`] from libtorch, such as no memory left.
-    pub fn forward(&self, inputs: &Inputs, mode: Mode) -> Result<Tensor, TorchError> {
+    pub fn forward(&self, inputs: &Inputs, mode: Mode<'_>) -> Result<Tensor, TorchError> {
         guard("forward pass", || {
             let first = self.encoder.first_token_states(inputs, mode); // [B, H]
             let pooled = self.pooler.forward(&first).tanh(); // [B, H]
-            self.classifier.forward(&dropout(pooled, mode.dropout(self.config.classifier_dropout))) // [B, C]
+            self.classifier.forward(&mode.dropout(pooled, self.config.classifier_dropout)) // [B, C]
         })
     }
 
@@ -109,6 +118,11 @@ impl SequenceClassifier {
     /// Names of the parameters that no file gave.
     pub fn made_fresh(&self) -> &[String] {
         &self.parameters.made_fresh
+    }
+
+    /// The table of word vectors, `[V, H]`.
+    pub fn word_embeddings(&self) -> &Tensor {
+        self.encoder.word_embeddings()
     }
 
     /// Number of parameters.

@@ -62,14 +62,13 @@ impl Embedding {
         Embedding { weight: scope.parameter("weight", &[rows, width], Init::Normal) }
     }
 
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     pub fn forward(&self, ids: &Tensor) -> Tensor {
         Tensor::embedding(&self.weight, ids, -1, false, false) // [T, H]
     }
-}
-
-/// Dropout that is not there at all outside training or at probability 0.
-pub(crate) fn dropout(x: Tensor, probability: f64) -> Tensor {
-    if probability > 0.0 { x.dropout(probability, true) } else { x }
 }
 
 pub(crate) fn activate(x: &Tensor, activation: Activation) -> Tensor {

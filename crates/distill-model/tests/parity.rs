@@ -8,6 +8,7 @@ use distill_core::LabelMap;
 use distill_model::parameters::Fresh;
 use distill_model::weights;
 use distill_model::{Inputs, Mode, ModelDirectory, SequenceClassifier, directory};
+use distill_torch::Dropout;
 use tch::{Device, Kind, Reduction, Tensor};
 
 fn repository() -> PathBuf {
@@ -77,7 +78,7 @@ fn tiny_bert_has_transformers_logits_and_gradients() {
     ];
     for (prefix, loss) in losses {
         let model = tiny();
-        let logits = model.forward(&inputs, Mode::Train).unwrap();
+        let logits = model.forward(&inputs, Mode::Train(&Dropout::new(0))).unwrap();
         assert!(largest_difference(&logits, &expected) < 1e-5);
         loss(&logits).backward();
         for (name, parameter) in model.parameters() {

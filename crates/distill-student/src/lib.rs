@@ -3,7 +3,8 @@
 //!
 //! Read in this order: [`settings`], [`loss`] (the formula), [`schedule`] (the learning rate),
 //! [`data`] (rows, labels and soft targets by row), [`trainer`] (the loop), [`evaluate`] (the
-//! validation part), [`metrics`] (`metrics.jsonl`).
+//! validation part), [`vocabulary`] (training the word embeddings that occur), [`metrics`]
+//! (`metrics.jsonl`).
 
 pub mod data;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod metrics;
 pub mod schedule;
 pub mod settings;
 pub mod trainer;
+pub mod vocabulary;
 
 pub use data::TrainingData;
 pub use error::TrainError;

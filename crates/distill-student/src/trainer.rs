@@ -8,7 +8,7 @@ use distill_data::batches::{PackedBatch, TrainingOrder};
 use distill_data::cache::Example;
 use distill_model::{Mode, SequenceClassifier};
 use distill_teacher::forward::{default_batch_tokens, packed_inputs};
-use distill_torch::{AdamW, AdamWConfig, guard, rng};
+use distill_torch::{AdamW, AdamWConfig, Dropout, guard};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::{Part, TrainingData};
@@ -18,6 +18,7 @@ use crate::loss::{UNLABELLED, distillation_loss};
 use crate::metrics::{Line, MetricsFile};
 use crate::schedule::LinearSchedule;
 use crate::settings::TrainSettings;
+use crate::vocabulary::Vocabulary;
 
 /// One training run.
 pub struct Trainer<'a> {
@@ -75,18 +76,23 @@ impl Trainer<'_> {
         };
         let total_steps = order.batches_per_epoch() as u64 * u64::from(settings.epochs);
         let schedule = LinearSchedule::new(settings.learning_rate, settings.warmup_ratio, total_steps);
+        let mut vocabulary = Vocabulary::of(&self.data.train, self.model.word_embeddings());
+        if let Some(vocabulary) = &mut vocabulary {
+            vocabulary.narrow()?;
+        }
         let config = AdamWConfig { weight_decay: settings.weight_decay, ..AdamWConfig::default() };
         let parameters =
             self.model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
         let mut state = Loop {
             optimizer: AdamW::new(config, parameters),
             schedule,
+            dropout: Dropout::new(self.seed),
+            vocabulary,
             metrics: MetricsFile::create(directory)?,
             window: Window::new(),
             global_step: 0,
             steps_per_epoch: order.batches_per_epoch() as u64,
         };
-        rng::manual_seed(self.seed);
         let mut best: Option<Best> = None;
         let mut epoch = 0;
         self.progress.begin("train", total_steps, "steps");
@@ -101,6 +107,9 @@ impl Trainer<'_> {
         self.progress.end();
         state.metrics.sync()?;
         let best = best.ok_or_else(|| TrainError::Rows("no epoch was trained".to_owned()))?;
+        if let Some(vocabulary) = &mut state.vocabulary {
+            vocabulary.widen()?;
+        }
         self.model.restore(&best.weights)?;
         Ok(Outcome {
             global_step: state.global_step,
@@ -138,10 +147,13 @@ impl Trainer<'_> {
         let examples: Vec<Example<'_>> =
             rows.iter().map(|row| self.data.train.cache.get(*row as usize)).collect();
         let vocab_size = u32::try_from(self.model.config().vocab_size).unwrap_or(u32::MAX);
-        let packed = PackedBatch::new(&examples, vocab_size).map_err(distill_teacher::RunnerError::from)?;
+        let mut packed = PackedBatch::new(&examples, vocab_size).map_err(distill_teacher::RunnerError::from)?;
+        if let Some(vocabulary) = &state.vocabulary {
+            vocabulary.renumber(&mut packed.input_ids);
+        }
         let device = self.model.device();
         let inputs = packed_inputs(&packed, device)?;
-        let logits = self.model.forward(&inputs, Mode::Train)?; // [B, C]
+        let logits = self.model.forward(&inputs, Mode::Train(&state.dropout))?; // [B, C]
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
         let labels: Vec<i64> =
             ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
@@ -151,9 +163,12 @@ impl Trainer<'_> {
         guard("backward pass", || loss.backward())?;
         let learning_rate = state.schedule.learning_rate(state.global_step);
         let grad_norm = state.optimizer.step(learning_rate, self.settings.max_grad_norm)?;
+        if let Some(vocabulary) = &mut state.vocabulary {
+            vocabulary.note_step(learning_rate, self.settings.weight_decay);
+        }
         state.global_step += 1;
         state.window.add(&loss, rows.len());
-        if state.global_step % self.settings.log_every == 0 {
+        if state.global_step.is_multiple_of(self.settings.log_every) {
             self.log(learning_rate, &grad_norm, state)?;
         }
         self.progress.update(state.global_step, &state.window.note);
@@ -183,6 +198,9 @@ impl Trainer<'_> {
     }
 
     fn validate(&self, epoch: u32, best: Option<Best>, state: &mut Loop) -> Result<Best, TrainError> {
+        if let Some(vocabulary) = &mut state.vocabulary {
+            vocabulary.widen()?;
+        }
         let batch_tokens = default_batch_tokens(self.model.device());
         let evaluation = evaluate(self.model, &self.data.validation, self.settings, batch_tokens, self.stop)?;
         let global_step = state.global_step;
@@ -203,11 +221,15 @@ impl Trainer<'_> {
             Line::Validation { global_step, epoch: f64::from(epoch), loss, accuracy, agreement, best: better };
         state.metrics.write(&line)?;
         tracing::info!(epoch, loss, accuracy, agreement, best = better, "validation");
-        state.window.restart();
-        match best {
-            Some(best) if !better => Ok(best),
-            _ => Ok(Best { epoch, evaluation, weights: self.model.snapshot() }),
+        let best = match best {
+            Some(best) if !better => best,
+            _ => Best { epoch, evaluation, weights: self.model.snapshot() },
+        };
+        if let Some(vocabulary) = &mut state.vocabulary {
+            vocabulary.narrow()?;
         }
+        state.window.restart();
+        Ok(best)
     }
 }
 
@@ -215,6 +237,8 @@ impl Trainer<'_> {
 struct Loop {
     optimizer: AdamW,
     schedule: LinearSchedule,
+    dropout: Dropout,
+    vocabulary: Option<Vocabulary>,
     metrics: MetricsFile,
     window: Window,
     global_step: u64,

@@ -7,7 +7,7 @@ use distill_model::{Inputs, Mode, ModelDirectory, weights};
 use distill_student::TrainSettings;
 use distill_student::loss::{UNLABELLED, distillation_loss};
 use distill_student::schedule::LinearSchedule;
-use distill_torch::{AdamW, AdamWConfig};
+use distill_torch::{AdamW, AdamWConfig, Dropout};
 use serde_json::Value;
 use tch::{Device, Tensor};
 
@@ -85,7 +85,7 @@ fn ten_adamw_steps_follow_pytorchs_curve() {
     let schedule = LinearSchedule::new(1e-3, 0.2, 10);
     let inputs = batch(&tensors);
     for (step, point) in expected["curve"].as_array().unwrap().iter().enumerate() {
-        let logits = model.forward(&inputs, Mode::Train).unwrap();
+        let logits = model.forward(&inputs, Mode::Train(&Dropout::new(0))).unwrap();
         let loss = distillation_loss(
             &settings(&expected),
             &logits,

@@ -4,9 +4,13 @@
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use crate::dropout::Dropout;
 use crate::packed::{Group, Packing};
+
+/// The masks of a training pass with their probability; none outside training.
+pub type Dropped<'a> = Option<(&'a Dropout, f64)>;
 
 /// Attention of every token over its own row.
 ///
@@ -14,8 +18,8 @@ use crate::packed::{Group, Packing};
 /// - `query`, `key`, `value`: `[T, h, d]`
 /// - returns `[T, h·d]`
 ///
-/// `dropout` is the probability that an attention weight is dropped; 0 outside training.
-pub fn attend(query: &Tensor, key: &Tensor, value: &Tensor, packing: &Packing, dropout: f64) -> Tensor {
+/// `dropout` drops attention weights at the given probability in training.
+pub fn attend(query: &Tensor, key: &Tensor, value: &Tensor, packing: &Packing, dropout: Dropped<'_>) -> Tensor {
     let outputs: Vec<Tensor> = packing
         .groups()
         .iter()
@@ -42,7 +46,7 @@ pub fn attend_from_one(
     key: &Tensor,
     value: &Tensor,
     packing: &Packing,
-    dropout: f64,
+    dropout: Dropped<'_>,
 ) -> Tensor {
     let outputs: Vec<Tensor> = packing
         .groups()
@@ -67,9 +71,37 @@ fn padded(tokens: &Tensor, group: &Group) -> Tensor {
     places.view([group.rows, group.longest, heads, size]).transpose(1, 2)
 }
 
-fn scaled_dot_product(query: &Tensor, key: &Tensor, value: &Tensor, group: &Group, dropout: f64) -> Tensor {
+fn scaled_dot_product(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    group: &Group,
+    dropout: Dropped<'_>,
+) -> Tensor {
     let mask = group.padding.as_ref().map(|padding| padding.mask_as(query.kind()));
-    Tensor::scaled_dot_product_attention(query, key, value, mask.as_ref(), dropout, false, None::<f64>, false)
+    match dropout {
+        Some((dropout, probability)) if probability > 0.0 => {
+            // The fused kernels of the CPU have no dropout; this is what libtorch falls back to.
+            let scale = (query.size()[3] as f64).sqrt().recip();
+            let scores = (query * scale).matmul(&key.transpose(-2, -1)); // [R, h, S, S]
+            let scores = match mask {
+                Some(mask) => scores + mask,
+                None => scores,
+            };
+            let weights = scores.softmax(-1, Kind::Float).to_kind(query.kind());
+            dropout.apply(&weights, probability).matmul(value) // [R, h, S, d]
+        }
+        _ => Tensor::scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            mask.as_ref(),
+            0.0,
+            false,
+            None::<f64>,
+            false,
+        ),
+    }
 }
 
 fn joined(mut outputs: Vec<Tensor>) -> Tensor {
@@ -117,7 +149,7 @@ mod tests {
         let weights = Tensor::randn([packing.tokens(), 32], (Kind::Float, Device::Cpu));
         let mut gradients = Vec::new();
         let mut outputs = Vec::new();
-        for output in [attend(&q, &k, &v, &packing, 0.0), reference(&q, &k, &v, &lengths)] {
+        for output in [attend(&q, &k, &v, &packing, None), reference(&q, &k, &v, &lengths)] {
             let grads =
                 Tensor::run_backward(&[(&output * &weights).sum(Kind::Float)], &[&q, &k, &v], false, false);
             outputs.push(output);
@@ -128,7 +160,7 @@ mod tests {
             assert!(f64::try_from((own - expected).abs().max()).unwrap() < 1e-5);
         }
         let firsts = q.index_select(0, packing.first_tokens());
-        let from_one = attend_from_one(&firsts, &k, &v, &packing, 0.0);
+        let from_one = attend_from_one(&firsts, &k, &v, &packing, None);
         let expected = outputs[1].index_select(0, packing.first_tokens());
         assert!(f64::try_from((from_one - expected).abs().max()).unwrap() < 1e-5);
     }

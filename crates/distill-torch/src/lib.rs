@@ -2,11 +2,12 @@
 //!
 //! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
 //! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
-//! [`packed`] (rows side by side without padding) and [`attention`] on them, [`adamw`].
+//! [`packed`] (rows side by side without padding) and [`attention`] on them, [`dropout`], [`adamw`].
 
 pub mod adamw;
 pub mod attention;
 pub mod device;
+pub mod dropout;
 pub mod error;
 mod ffi;
 pub mod info;
@@ -15,5 +16,6 @@ pub mod rng;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use device::{DeviceChoice, DeviceError};
+pub use dropout::Dropout;
 pub use error::{TorchError, guard};
 pub use packed::Packing;

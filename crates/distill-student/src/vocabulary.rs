@@ -1,0 +1,177 @@
+//! Training on the part of the vocabulary that occurs.
+//!
+//! A row of the word embeddings whose token never occurs has no gradient, so its moments stay 0 and
+//! AdamW does one thing to it: `w ← w · (1 − learning_rate · weight_decay)`. Those factors are multiplied
+//! up and applied when the rows are next read. The rest of a step (gradient, norm, moments, update)
+//! then runs over the rows that occur: the same weights up to rounding, for a fraction of the memory
+//! traffic. In a 3-layer MiniLM, 70% of all parameters are word embeddings.
+
+use distill_torch::{TorchError, guard};
+use tch::{Device, Tensor};
+
+use crate::data::Part;
+
+/// Above this share of occurring tokens the whole table is trained as it is.
+const WORTH_IT_BELOW: f64 = 0.8;
+
+/// The word embeddings of a model, narrowed to the tokens that occur.
+#[derive(Debug)]
+pub struct Vocabulary {
+    /// The parameter `word_embeddings.weight`: `[V, H]` while wide, `[U, H]` while narrow.
+    parameter: Tensor,
+    /// The whole table, `[V, H]`; its occurring rows are out of date while narrow.
+    table: Tensor,
+    /// The occurring tokens in rising order, int64 `[U]`.
+    occurring: Tensor,
+    /// For each token its place among the occurring ones; −1 where it does not occur. `[V]`
+    places: Vec<i64>,
+    /// Product of the decay factors since the table was last brought up to date.
+    decay: f64,
+}
+
+impl Vocabulary {
+    /// The occurring tokens of `part` for a model whose word embeddings are `parameter`, `[V, H]`;
+    /// none where nearly all occur.
+    pub fn of(part: &Part, parameter: &Tensor) -> Option<Self> {
+        let size = usize::try_from(parameter.size()[0]).ok()?;
+        let mut occurs = vec![false; size];
+        for example in part.iter() {
+            for id in example.input_ids {
+                // An id beyond the vocabulary is reported when its batch is packed.
+                if let Some(flag) = occurs.get_mut(*id as usize) {
+                    *flag = true;
+                }
+            }
+        }
+        let ids: Vec<i64> = (0..size as i64).filter(|id| occurs[*id as usize]).collect();
+        #[allow(clippy::cast_precision_loss)]
+        let share = ids.len() as f64 / size as f64;
+        if share >= WORTH_IT_BELOW {
+            return None;
+        }
+        let mut places = vec![-1; size];
+        ids.iter().enumerate().for_each(|(place, id)| places[*id as usize] = place as i64);
+        Some(Vocabulary {
+            parameter: parameter.shallow_clone(),
+            table: parameter.detach().copy(),
+            occurring: Tensor::from_slice(&ids).to_device(parameter.device()),
+            places,
+            decay: 1.0,
+        })
+    }
+
+    /// Leaves the occurring rows in the parameter, `[U, H]`.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn narrow(&mut self) -> Result<(), TorchError> {
+        guard("narrowing the vocabulary", || {
+            let rows = self.table.index_select(0, &self.occurring); // [U, H]
+            self.parameter.set_data(&rows);
+        })
+    }
+
+    /// Puts the whole, up-to-date table into the parameter, `[V, H]`.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn widen(&mut self) -> Result<(), TorchError> {
+        guard("widening the vocabulary", || {
+            let _no_gradients = tch::no_grad_guard();
+            self.table *= self.decay;
+            let rows = self.parameter.detach(); // [U, H]
+            drop(self.table.index_copy_(0, &self.occurring, &rows));
+            self.parameter.set_data(&self.table.copy());
+        })?;
+        self.decay = 1.0;
+        Ok(())
+    }
+
+    /// Turns tokens into their places among the occurring ones.
+    pub fn renumber(&self, input_ids: &mut [i64]) {
+        for id in input_ids {
+            *id = usize::try_from(*id).map_or(-1, |id| self.places[id]);
+        }
+    }
+
+    /// Notes a step: what it does to the rows that do not occur.
+    pub fn note_step(&mut self, learning_rate: f64, weight_decay: f64) {
+        self.decay *= 1.0 - learning_rate * weight_decay;
+    }
+
+    /// Device of the table.
+    pub fn device(&self) -> Device {
+        self.table.device()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use distill_data::CacheError;
+    use distill_data::cache::{Example, TokenCache};
+    use distill_torch::{AdamW, AdamWConfig};
+    use tch::Kind;
+
+    fn part(rows: &[&[u32]]) -> Part {
+        let cache = TokenCache::in_memory::<CacheError>(|writer| {
+            for (row, input_ids) in rows.iter().enumerate() {
+                let row = row as u64;
+                writer.push(Example {
+                    input_ids,
+                    token_type_ids: None,
+                    label: None,
+                    logits: &[],
+                    id_hash: row,
+                    row,
+                })?;
+            }
+            Ok(())
+        });
+        Part::whole(cache.unwrap())
+    }
+
+    /// Three AdamW steps on sums of squared embeddings; the norm is far from being clipped.
+    fn train(narrowed: bool) -> Tensor {
+        distill_torch::rng::manual_seed(1);
+        let table = Tensor::randn([50, 4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let ids = [3u32, 7, 7, 20];
+        let mut vocabulary = narrowed.then(|| Vocabulary::of(&part(&[&ids]), &table).unwrap());
+        if let Some(vocabulary) = &mut vocabulary {
+            vocabulary.narrow().unwrap();
+            assert_eq!(table.size(), [3, 4]);
+        }
+        let config = AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() };
+        let mut optimizer = AdamW::new(config, [("word_embeddings.weight".to_owned(), table.shallow_clone())]);
+        for _ in 0..3 {
+            let mut batch: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
+            if let Some(vocabulary) = &vocabulary {
+                vocabulary.renumber(&mut batch);
+            }
+            let rows = Tensor::embedding(&table, &Tensor::from_slice(&batch), -1, false, false);
+            (&rows * &rows).sum(Kind::Float).backward();
+            drop(optimizer.step(0.05, 1e9).unwrap());
+            if let Some(vocabulary) = &mut vocabulary {
+                vocabulary.note_step(0.05, 0.1);
+            }
+        }
+        if let Some(vocabulary) = &mut vocabulary {
+            vocabulary.widen().unwrap();
+        }
+        table.detach()
+    }
+
+    #[test]
+    fn training_the_occurring_rows_gives_the_weights_of_training_all() {
+        let (all, narrowed) = (train(false), train(true));
+        assert_eq!(all.size(), narrowed.size());
+        assert!((all - narrowed).abs().max().double_value(&[]) < 1e-6);
+    }
+
+    #[test]
+    fn a_vocabulary_that_occurs_nearly_whole_is_left_alone() {
+        let table = Tensor::zeros([4, 2], (Kind::Float, Device::Cpu));
+        assert!(Vocabulary::of(&part(&[&[0, 1, 2, 3]]), &table).is_none());
+        assert!(Vocabulary::of(&part(&[&[0, 1]]), &table).is_some());
+    }
+}

@@ -1,0 +1,115 @@
+//! Dropout whose masks depend on a seed and a counter alone.
+//!
+//! libtorch draws its masks on the CPU one number after another from one generator, which took 6% of
+//! a training step; these are computed from their position. A run goes on from a checkpoint with
+//! two integers instead of a generator's state.
+
+use std::cell::Cell;
+
+use tch::{Device, Kind, Tensor};
+
+/// Source of dropout masks. Every mask moves the counter on.
+#[derive(Debug)]
+pub struct Dropout {
+    seed: u64,
+    counter: Cell<u64>,
+}
+
+impl Dropout {
+    /// Masks for a seed, from the first one on.
+    pub fn new(seed: u64) -> Self {
+        Self::at(seed, 0)
+    }
+
+    /// Masks for a seed from a counter on, as [`Dropout::counter`] gave it.
+    pub fn at(seed: u64, counter: u64) -> Self {
+        Dropout { seed, counter: Cell::new(counter) }
+    }
+
+    /// How far the masks have been drawn.
+    pub fn counter(&self) -> u64 {
+        self.counter.get()
+    }
+
+    /// `x` with elements dropped at `probability` and the others scaled up, so that means stay.
+    ///
+    /// Source: Srivastava et al. 2014, JMLR 15, in the inverted form.
+    pub fn apply(&self, x: &Tensor, probability: f64) -> Tensor {
+        if probability <= 0.0 {
+            return x.shallow_clone();
+        }
+        if x.device() != Device::Cpu {
+            return x.dropout(probability, true);
+        }
+        x * self.mask(&x.size(), probability).to_kind(x.kind())
+    }
+
+    /// float of the given shape: 0 where an element is dropped, else `1 / (1 − p)`.
+    ///
+    /// `p` is `probability` rounded to a 65,536th, and the scale belongs to that.
+    fn mask(&self, shape: &[i64], probability: f64) -> Tensor {
+        const STEPS: f64 = 65_536.0;
+        let dropped = (probability * STEPS).round().min(STEPS - 1.0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let (threshold, scale) = (dropped as u16, (STEPS / (STEPS - dropped)) as f32);
+        let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+        let start = self.counter.get();
+        let mut mask = vec![0f32; count];
+        for (index, four) in mask.chunks_mut(4).enumerate() {
+            let bits = mix(self.seed, start.wrapping_add(index as u64));
+            for (lane, value) in four.iter_mut().enumerate() {
+                let number = (bits >> (16 * lane)) as u16;
+                *value = if number >= threshold { scale } else { 0.0 };
+            }
+        }
+        self.counter.set(start.wrapping_add(count.div_ceil(4) as u64));
+        Tensor::from_slice(&mask).view(shape).to_kind(Kind::Float)
+    }
+}
+
+/// 64 random bits of a position.
+///
+/// Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", `SplitMix64`.
+fn mix(seed: u64, position: u64) -> u64 {
+    const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut z = seed.wrapping_add(position.wrapping_add(1).wrapping_mul(GOLDEN_GAMMA));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share_of_zeros(mask: &Tensor) -> f64 {
+        mask.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
+    }
+
+    #[test]
+    fn elements_are_dropped_as_often_as_asked_and_the_mean_stays() {
+        let dropout = Dropout::new(3);
+        for probability in [0.0, 0.1, 0.5, 0.9] {
+            let x = Tensor::ones([1000, 301], (Kind::Float, Device::Cpu));
+            let y = dropout.apply(&x, probability);
+            assert!((share_of_zeros(&y) - probability).abs() < 0.005, "{probability}");
+            assert!((y.mean(Kind::Double).double_value(&[]) - 1.0).abs() < 0.02, "{probability}");
+        }
+    }
+
+    #[test]
+    fn masks_differ_from_each_other_and_repeat_from_a_counter() {
+        let x = Tensor::ones([64, 64], (Kind::Float, Device::Cpu));
+        let dropout = Dropout::new(7);
+        let first = dropout.apply(&x, 0.5);
+        let counter = dropout.counter();
+        let second = dropout.apply(&x, 0.5);
+        assert_ne!(first, second);
+        assert_eq!(second, Dropout::at(7, counter).apply(&x, 0.5));
+        assert_ne!(first, Dropout::new(8).apply(&x, 0.5));
+        // Neighbouring elements are independent: both dropped a quarter of the time.
+        let zeros = first.eq(0.0).to_kind(Kind::Double).flatten(0, 1);
+        let both = (zeros.narrow(0, 0, 4095) * zeros.narrow(0, 1, 4095)).mean(Kind::Double).double_value(&[]);
+        assert!((both - 0.25).abs() < 0.03, "{both}");
+    }
+}
