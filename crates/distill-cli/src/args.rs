@@ -193,7 +193,7 @@ pub struct Teacher {
     /// Store logits as float16
     #[arg(long)]
     pub float16: bool,
-    /// Rows of a Parquet file of the store [default: 1000000]
+    /// Rows of a Parquet file of the store, a multiple of 4096 [default: 16384]
     #[arg(long, value_name = "ROWS")]
     pub shard_rows: Option<u64>,
     /// Tokens of a batch at most [default: 2048 on a CPU, 32768 on a GPU]

@@ -4,8 +4,9 @@
 //! Read in this order: [`settings`], [`loss`] (the formula), [`schedule`] (the learning rate),
 //! [`data`] (rows, labels and soft targets by row), [`trainer`] (the loop), [`evaluate`] (the
 //! validation part), [`vocabulary`] (training the word embeddings that occur), [`metrics`]
-//! (`metrics.jsonl`).
+//! (`metrics.jsonl`), [`checkpoint`] (stopping and going on).
 
+pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod evaluate;
@@ -15,6 +16,7 @@ pub mod schedule;
 pub mod settings;
 pub mod trainer;
 pub mod vocabulary;
+mod window;
 
 pub use data::TrainingData;
 pub use error::TrainError;

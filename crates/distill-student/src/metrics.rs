@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: one object a logged step, flushed line by line so that a watcher sees it grow.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::FileError;
@@ -50,22 +50,31 @@ pub enum Line {
 pub struct MetricsFile {
     path: PathBuf,
     file: File,
+    bytes: u64,
 }
 
 impl MetricsFile {
-    /// An empty `metrics.jsonl` in `directory`.
+    /// `metrics.jsonl` in `directory`, cut to its first `bytes`: 0 for a new run.
     ///
     /// # Errors
     /// [`FileError`] naming the file.
-    pub fn create(directory: &Path) -> Result<Self, FileError> {
+    pub fn open(directory: &Path, bytes: u64) -> Result<Self, FileError> {
         let path = directory.join(METRICS_FILE);
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .create(true)
+            .truncate(false)
             .write(true)
-            .truncate(true)
             .open(&path)
             .map_err(FileError::of("create", &path))?;
-        Ok(MetricsFile { path, file })
+        file.set_len(bytes)
+            .and_then(|()| file.seek(SeekFrom::Start(bytes)))
+            .map_err(FileError::of("write", &path))?;
+        Ok(MetricsFile { path, file, bytes })
+    }
+
+    /// Length of the file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Adds one line.
@@ -76,7 +85,9 @@ impl MetricsFile {
         let failed = |error: std::io::Error| FileError::new("write", &self.path, error);
         let mut text = serde_json::to_string(line).map_err(|error| failed(std::io::Error::other(error)))?;
         text.push('\n');
-        self.file.write_all(text.as_bytes()).map_err(failed)
+        self.file.write_all(text.as_bytes()).map_err(failed)?;
+        self.bytes += text.len() as u64;
+        Ok(())
     }
 
     /// Makes the lines durable.

@@ -32,6 +32,12 @@ pub struct TrainSettings {
     pub best_metric: BestMetric,
     /// A line in `metrics.jsonl` every so many steps.
     pub log_every: u64,
+    /// A checkpoint every so many steps; 0: none by steps.
+    pub checkpoint_steps: u64,
+    /// A checkpoint every so many minutes; 0: none by time.
+    pub checkpoint_minutes: f64,
+    /// Checkpoints that stay, the newest.
+    pub keep_last: usize,
 }
 
 /// What the best checkpoint is chosen by.
@@ -59,6 +65,9 @@ impl Default for TrainSettings {
             early_stopping_patience: 0,
             best_metric: BestMetric::Accuracy,
             log_every: 10,
+            checkpoint_steps: 0,
+            checkpoint_minutes: 5.0,
+            keep_last: 1,
         }
     }
 }
@@ -85,6 +94,9 @@ impl TrainSettings {
         refuse("warmup_ratio", self.warmup_ratio, (0.0..=1.0).contains(&self.warmup_ratio), "from 0 to 1")?;
         refuse("epochs", self.epochs, self.epochs >= 1, "at least 1")?;
         refuse("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")?;
+        let minutes = self.checkpoint_minutes;
+        refuse("checkpoint_minutes", minutes, (0.0..=1e6).contains(&minutes), "from 0 to 1000000")?;
+        refuse("keep_last", self.keep_last, self.keep_last >= 1, "at least 1")?;
         refuse("log_every", self.log_every, self.log_every >= 1, "at least 1")?;
         let empty = self.hard_weight == 0.0 && self.soft_weight == 0.0;
         refuse("hard_weight and soft_weight", "0", !empty, "above 0, at least one of them")

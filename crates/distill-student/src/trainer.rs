@@ -1,16 +1,17 @@
 //! The loop: batches, loss, step, validation, the best checkpoint.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use distill_core::{Progress, StopSignal};
+use distill_core::{Progress, StopReason, StopSignal};
 use distill_data::batches::{PackedBatch, TrainingOrder};
 use distill_data::cache::Example;
 use distill_model::{Mode, SequenceClassifier};
 use distill_teacher::forward::{default_batch_tokens, packed_inputs};
 use distill_torch::{AdamW, AdamWConfig, Dropout, guard};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
+use crate::checkpoint::{Checkpoint, Checkpoints, State};
 use crate::data::{Part, TrainingData};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
@@ -19,6 +20,7 @@ use crate::metrics::{Line, MetricsFile};
 use crate::schedule::LinearSchedule;
 use crate::settings::TrainSettings;
 use crate::vocabulary::Vocabulary;
+use crate::window::Window;
 
 /// One training run.
 pub struct Trainer<'a> {
@@ -49,74 +51,40 @@ pub struct Outcome {
     pub best_epoch: u32,
     /// The validation part under those weights.
     pub best: Evaluation,
-    /// Seconds of steps and evaluations.
+    /// Seconds of steps and evaluations since the run began or went on.
     pub seconds: f64,
 }
 
-/// The best checkpoint so far.
-struct Best {
-    epoch: u32,
-    evaluation: Evaluation,
-    weights: Vec<(String, Tensor)>,
-}
-
 impl Trainer<'_> {
-    /// Trains, writes `metrics.jsonl` into `directory` and leaves the best weights in the model.
+    /// Trains, writes `metrics.jsonl` and checkpoints into `directory` and leaves the best weights in
+    /// the model. Where the directory has a checkpoint, the run goes on from it and ends as if it had
+    /// never been stopped.
     ///
     /// # Errors
-    /// [`TrainError`] for settings that make no sense, a loss that is not finite, or a stop.
+    /// [`TrainError`] for settings that make no sense, a loss that is not finite, or a stop, after
+    /// which a checkpoint is there.
     pub fn run(&self, directory: &Path) -> Result<Outcome, TrainError> {
         self.settings.check()?;
         self.check_rows()?;
-        let (settings, start) = (self.settings, Instant::now());
-        let order = TrainingOrder {
-            rows: self.data.train.rows.clone(),
-            batch_rows: settings.batch_size,
-            seed: self.seed,
-        };
-        let total_steps = order.batches_per_epoch() as u64 * u64::from(settings.epochs);
-        let schedule = LinearSchedule::new(settings.learning_rate, settings.warmup_ratio, total_steps);
-        let mut vocabulary = Vocabulary::of(&self.data.train, self.model.word_embeddings());
-        if let Some(vocabulary) = &mut vocabulary {
-            vocabulary.narrow()?;
-        }
-        let config = AdamWConfig { weight_decay: settings.weight_decay, ..AdamWConfig::default() };
-        let parameters =
-            self.model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
-        let mut state = Loop {
-            optimizer: AdamW::new(config, parameters),
-            schedule,
-            dropout: Dropout::new(self.seed),
-            vocabulary,
-            metrics: MetricsFile::create(directory)?,
-            window: Window::new(),
-            global_step: 0,
-            steps_per_epoch: order.batches_per_epoch() as u64,
-        };
-        let mut best: Option<Best> = None;
-        let mut epoch = 0;
+        let start = Instant::now();
+        let checkpoints = Checkpoints::new(directory, self.settings.keep_last);
+        let mut run = Run::start(self, checkpoints.newest()?, directory)?;
+        let total_steps = run.steps_per_epoch as u64 * u64::from(self.settings.epochs);
         self.progress.begin("train", total_steps, "steps");
-        while epoch < settings.epochs && !self.is_over(epoch, best.as_ref()) {
-            for batch in order.epoch(u64::from(epoch)) {
-                self.stop.check()?;
-                self.step(&batch, &mut state)?;
-            }
-            epoch += 1;
-            best = Some(self.validate(epoch, best, &mut state)?);
+        let trained = run.epochs(&checkpoints);
+        if let Err(TrainError::Stopped(reason)) = trained {
+            return Err(run.save_and_stop(&checkpoints, reason));
         }
+        trained?;
         self.progress.end();
-        state.metrics.sync()?;
-        let best = best.ok_or_else(|| TrainError::Rows("no epoch was trained".to_owned()))?;
-        if let Some(vocabulary) = &mut state.vocabulary {
-            vocabulary.widen()?;
-        }
-        self.model.restore(&best.weights)?;
+        run.metrics.sync()?;
+        let (best_epoch, best) = run.keep_best()?;
         Ok(Outcome {
-            global_step: state.global_step,
-            epochs: epoch,
-            stopped_early: epoch < settings.epochs,
-            best_epoch: best.epoch,
-            best: best.evaluation,
+            global_step: run.state.global_step,
+            epochs: run.state.epoch,
+            stopped_early: run.state.epoch < self.settings.epochs,
+            best_epoch,
+            best,
             seconds: start.elapsed().as_secs_f64(),
         })
     }
@@ -128,8 +96,8 @@ impl Trainer<'_> {
                 return Err(TrainError::Rows(format!("the {name} part has no rows")));
             }
         }
-        if self.settings.soft_weight == 0.0 && train.labelled() < train.rows.len() {
-            let unlabelled = train.rows.len() - train.labelled();
+        let unlabelled = train.rows.len() - train.labelled();
+        if self.settings.soft_weight == 0.0 && unlabelled > 0 {
             return Err(TrainError::Rows(format!(
                 "{unlabelled} of {} training rows have no label, and without a soft loss nothing can be learned from them",
                 train.rows.len()
@@ -137,55 +105,125 @@ impl Trainer<'_> {
         }
         Ok(())
     }
+}
 
-    fn is_over(&self, epoch: u32, best: Option<&Best>) -> bool {
-        let patience = self.settings.early_stopping_patience;
-        patience > 0 && best.is_some_and(|best| epoch - best.epoch >= patience)
+/// A run between two steps.
+struct Run<'a> {
+    trainer: &'a Trainer<'a>,
+    order: TrainingOrder,
+    steps_per_epoch: usize,
+    schedule: LinearSchedule,
+    optimizer: AdamW,
+    dropout: Dropout,
+    vocabulary: Option<Vocabulary>,
+    metrics: MetricsFile,
+    window: Window,
+    state: State,
+    best_weights: Vec<(String, Tensor)>,
+    saved: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn start(trainer: &'a Trainer<'a>, from: Option<Checkpoint>, directory: &Path) -> Result<Self, TrainError> {
+        let (settings, model) = (trainer.settings, trainer.model);
+        let order = TrainingOrder {
+            rows: trainer.data.train.rows.clone(),
+            batch_rows: settings.batch_size,
+            seed: trainer.seed,
+        };
+        let steps_per_epoch = order.batches_per_epoch();
+        let total_steps = steps_per_epoch as u64 * u64::from(settings.epochs);
+        let vocabulary = Vocabulary::of(&trainer.data.train, model.word_embeddings());
+        if let Some(vocabulary) = &vocabulary {
+            vocabulary.narrow()?;
+        }
+        let config = AdamWConfig { weight_decay: settings.weight_decay, ..AdamWConfig::default() };
+        let parameters = model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        let mut run = Run {
+            trainer,
+            schedule: LinearSchedule::new(settings.learning_rate, settings.warmup_ratio, total_steps),
+            optimizer: AdamW::new(config, parameters),
+            dropout: Dropout::new(trainer.seed),
+            vocabulary,
+            metrics: MetricsFile::open(directory, from.as_ref().map_or(0, |from| from.state.metrics_bytes))?,
+            window: Window::new(),
+            state: State { vocabulary_decay: 1.0, ..State::default() },
+            best_weights: Vec::new(),
+            saved: Instant::now(),
+            order,
+            steps_per_epoch,
+        };
+        if let Some(checkpoint) = from {
+            run.go_on(checkpoint)?;
+        }
+        Ok(run)
     }
 
-    fn step(&self, rows: &[u32], state: &mut Loop) -> Result<(), TrainError> {
-        let examples: Vec<Example<'_>> =
-            rows.iter().map(|row| self.data.train.cache.get(*row as usize)).collect();
-        let vocab_size = u32::try_from(self.model.config().vocab_size).unwrap_or(u32::MAX);
+    fn epochs(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
+        while self.state.epoch < self.trainer.settings.epochs && !self.is_over() {
+            let batches = self.order.epoch(u64::from(self.state.epoch));
+            while self.state.batch < batches.len() {
+                self.trainer.stop.check()?;
+                self.step(&batches[self.state.batch])?;
+                if self.checkpoint_is_due() {
+                    self.save(checkpoints)?;
+                }
+            }
+            self.validate()?;
+            self.state.epoch += 1;
+            self.state.batch = 0;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let patience = self.trainer.settings.early_stopping_patience;
+        patience > 0 && self.state.best.is_some_and(|(epoch, _)| self.state.epoch - epoch >= patience)
+    }
+
+    fn step(&mut self, rows: &[u32]) -> Result<(), TrainError> {
+        let Trainer { model, settings, data, .. } = self.trainer;
+        let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
+        let vocab_size = u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX);
         let mut packed = PackedBatch::new(&examples, vocab_size).map_err(distill_teacher::RunnerError::from)?;
-        if let Some(vocabulary) = &state.vocabulary {
+        if let Some(vocabulary) = &self.vocabulary {
             vocabulary.renumber(&mut packed.input_ids);
         }
-        let device = self.model.device();
-        let inputs = packed_inputs(&packed, device)?;
-        let logits = self.model.forward(&inputs, Mode::Train(&state.dropout))?; // [B, C]
+        let device = model.device();
+        let logits = model.forward(&packed_inputs(&packed, device)?, Mode::Train(&self.dropout))?; // [B, C]
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
         let labels: Vec<i64> =
             ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
-        let teacher = (self.settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
         let labels = Tensor::from_slice(&labels).to_device(device);
-        let loss = distillation_loss(self.settings, &logits, &labels, teacher.as_ref())?;
+        let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
+        let loss = distillation_loss(settings, &logits, &labels, teacher.as_ref())?;
         guard("backward pass", || loss.backward())?;
-        let learning_rate = state.schedule.learning_rate(state.global_step);
-        let grad_norm = state.optimizer.step(learning_rate, self.settings.max_grad_norm)?;
-        if let Some(vocabulary) = &mut state.vocabulary {
-            vocabulary.note_step(learning_rate, self.settings.weight_decay);
+        let learning_rate = self.schedule.learning_rate(self.state.global_step);
+        let grad_norm = self.optimizer.step(learning_rate, settings.max_grad_norm)?;
+        if let Some(vocabulary) = &mut self.vocabulary {
+            vocabulary.note_step(learning_rate, settings.weight_decay);
         }
-        state.global_step += 1;
-        state.window.add(&loss, rows.len());
-        if state.global_step.is_multiple_of(self.settings.log_every) {
-            self.log(learning_rate, &grad_norm, state)?;
+        self.state.global_step += 1;
+        self.state.batch += 1;
+        self.window.add(&loss, rows.len());
+        if self.state.global_step.is_multiple_of(settings.log_every) {
+            self.log(learning_rate, &grad_norm)?;
         }
-        self.progress.update(state.global_step, &state.window.note);
+        self.trainer.progress.update(self.state.global_step, self.window.note());
         Ok(())
     }
 
     /// Writes a line; the only place in the loop where a figure is read back from the device.
     #[allow(clippy::cast_precision_loss)]
-    fn log(&self, learning_rate: f64, grad_norm: &Tensor, state: &mut Loop) -> Result<(), TrainError> {
-        let (loss, rows_per_second) = state.window.read();
+    fn log(&mut self, learning_rate: f64, grad_norm: &Tensor) -> Result<(), TrainError> {
+        let (loss, rows_per_second) = self.window.read();
         let grad_norm = grad_norm.double_value(&[]);
-        let global_step = state.global_step;
+        let global_step = self.state.global_step;
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm });
         }
-        let epoch = global_step as f64 / state.steps_per_epoch as f64;
-        state.metrics.write(&Line::Train {
+        let epoch = global_step as f64 / self.steps_per_epoch as f64;
+        self.metrics.write(&Line::Train {
             global_step,
             epoch,
             loss,
@@ -193,95 +231,119 @@ impl Trainer<'_> {
             learning_rate,
             rows_per_second,
         })?;
-        state.window.note = format!("loss {loss:.4}");
         Ok(())
     }
 
-    fn validate(&self, epoch: u32, best: Option<Best>, state: &mut Loop) -> Result<Best, TrainError> {
-        if let Some(vocabulary) = &mut state.vocabulary {
+    fn validate(&mut self) -> Result<(), TrainError> {
+        let Trainer { model, settings, data, stop, .. } = self.trainer;
+        let batch_tokens = default_batch_tokens(model.device());
+        let best = self.state.best.map(|(_, best)| best);
+        let pass = || -> Result<(Evaluation, Option<Vec<(String, Tensor)>>), TrainError> {
+            let evaluation = evaluate(model, &data.validation, settings, batch_tokens, stop)?;
+            let better = best.is_none_or(|best| evaluation.is_better_than(&best, settings.best_metric));
+            Ok((evaluation, better.then(|| model.snapshot())))
+        };
+        let (evaluation, weights) = match &self.vocabulary {
+            Some(vocabulary) => vocabulary.while_wide(pass)?,
+            None => pass()?,
+        };
+        let (global_step, epoch) = (self.state.global_step, self.state.epoch + 1);
+        let Evaluation { loss, accuracy, agreement } = evaluation;
+        if !loss.is_finite() {
+            let learning_rate = self.schedule.learning_rate(global_step);
+            return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm: f64::NAN });
+        }
+        let best = weights.is_some();
+        self.metrics.write(&Line::Validation {
+            global_step,
+            epoch: f64::from(epoch),
+            loss,
+            accuracy,
+            agreement,
+            best,
+        })?;
+        tracing::info!(epoch, loss, accuracy, agreement, best, "validation");
+        if let Some(weights) = weights {
+            self.state.best = Some((epoch, evaluation));
+            self.best_weights = weights;
+        }
+        self.window.restart_clock();
+        Ok(())
+    }
+
+    /// Leaves the best weights in the model.
+    fn keep_best(&mut self) -> Result<(u32, Evaluation), TrainError> {
+        let best = self.state.best.ok_or_else(|| TrainError::Rows("no epoch was trained".to_owned()))?;
+        if let Some(vocabulary) = &self.vocabulary {
             vocabulary.widen()?;
         }
-        let batch_tokens = default_batch_tokens(self.model.device());
-        let evaluation = evaluate(self.model, &self.data.validation, self.settings, batch_tokens, self.stop)?;
-        let global_step = state.global_step;
-        if !evaluation.loss.is_finite() {
-            let learning_rate = state.schedule.learning_rate(global_step);
-            return Err(TrainError::NotFinite {
-                loss: evaluation.loss,
-                global_step,
-                learning_rate,
-                grad_norm: f64::NAN,
-            });
-        }
-        let better = best
-            .as_ref()
-            .is_none_or(|best| evaluation.is_better_than(&best.evaluation, self.settings.best_metric));
-        let Evaluation { loss, accuracy, agreement } = evaluation;
-        let line =
-            Line::Validation { global_step, epoch: f64::from(epoch), loss, accuracy, agreement, best: better };
-        state.metrics.write(&line)?;
-        tracing::info!(epoch, loss, accuracy, agreement, best = better, "validation");
-        let best = match best {
-            Some(best) if !better => best,
-            _ => Best { epoch, evaluation, weights: self.model.snapshot() },
-        };
-        if let Some(vocabulary) = &mut state.vocabulary {
-            vocabulary.narrow()?;
-        }
-        state.window.restart();
+        self.trainer.model.restore(&self.best_weights)?;
         Ok(best)
     }
 }
 
-/// What changes from step to step.
-struct Loop {
-    optimizer: AdamW,
-    schedule: LinearSchedule,
-    dropout: Dropout,
-    vocabulary: Option<Vocabulary>,
-    metrics: MetricsFile,
-    window: Window,
-    global_step: u64,
-    steps_per_epoch: u64,
-}
-
-/// The rows since the last logged line.
-struct Window {
-    /// Sum over rows of the loss, kept on the device.
-    loss: Option<Tensor>,
-    rows: usize,
-    since: Instant,
-    note: String,
-}
-
-impl Window {
-    fn new() -> Self {
-        Window { loss: None, rows: 0, since: Instant::now(), note: String::new() }
+/// Checkpoints.
+impl Run<'_> {
+    fn checkpoint_is_due(&self) -> bool {
+        let settings = self.trainer.settings;
+        let by_steps =
+            settings.checkpoint_steps > 0 && self.state.global_step.is_multiple_of(settings.checkpoint_steps);
+        let minutes = Duration::from_secs_f64(settings.checkpoint_minutes * 60.0);
+        by_steps || (!minutes.is_zero() && self.saved.elapsed() >= minutes)
     }
 
-    #[allow(clippy::cast_precision_loss)]
-    fn add(&mut self, loss: &Tensor, rows: usize) {
-        let loss = loss.detach().to_kind(Kind::Double) * rows as f64;
-        self.loss = Some(match self.loss.take() {
-            Some(sum) => sum + loss,
-            None => loss,
-        });
-        self.rows += rows;
+    fn save(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
+        self.metrics.sync()?;
+        let (loss_sum, loss_rows) = self.window.sums();
+        let state = State {
+            dropout_counter: self.dropout.counter(),
+            vocabulary_decay: self.vocabulary.as_ref().map_or(1.0, Vocabulary::decay),
+            loss_sum,
+            loss_rows,
+            metrics_bytes: self.metrics.bytes(),
+            ..self.state.clone()
+        };
+        let mut tensors: Vec<(String, Tensor)> = Vec::new();
+        let mut add = |prefix: &str, named: Vec<(String, Tensor)>| {
+            tensors.extend(named.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
+        };
+        add("model", self.trainer.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect());
+        add("optimizer", self.optimizer.state());
+        add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
+        let path = checkpoints.save(state, &tensors)?;
+        tracing::info!("checkpoint {}", path.display());
+        self.saved = Instant::now();
+        Ok(())
     }
 
-    /// Mean loss and rows a second, and starts anew.
-    #[allow(clippy::cast_precision_loss)]
-    fn read(&mut self) -> (f64, f64) {
-        let rows = self.rows.max(1) as f64;
-        let loss = self.loss.take().map_or(f64::NAN, |sum| sum.double_value(&[]) / rows);
-        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
-        self.restart();
-        (loss, rows / seconds)
+    /// The stop itself, or what kept the checkpoint from being written.
+    fn save_and_stop(&mut self, checkpoints: &Checkpoints, reason: StopReason) -> TrainError {
+        match self.save(checkpoints) {
+            Ok(()) => TrainError::Stopped(reason),
+            Err(error) => error,
+        }
     }
 
-    /// Leaves the time of an evaluation out of the next figure.
-    fn restart(&mut self) {
-        (self.loss, self.rows, self.since) = (None, 0, Instant::now());
+    /// Puts a checkpoint back.
+    fn go_on(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
+        let Checkpoint { state, mut tensors } = checkpoint;
+        let mut take = |prefix: &str, names: &mut dyn Iterator<Item = String>| -> Vec<(String, Tensor)> {
+            names
+                .filter_map(|name| Some((name.clone(), tensors.remove(&format!("{prefix}.{name}"))?)))
+                .collect()
+        };
+        let names = || self.trainer.model.parameters().iter().map(|(name, _)| name.clone());
+        self.trainer.model.restore(&take("model", &mut names()))?;
+        self.best_weights = take("best", &mut names());
+        self.optimizer.load_state(|name| tensors.remove(&format!("optimizer.{name}")))?;
+        self.dropout = Dropout::at(self.trainer.seed, state.dropout_counter);
+        if let Some(vocabulary) = &mut self.vocabulary {
+            vocabulary.set_decay(state.vocabulary_decay);
+        }
+        self.window.set_sums(state.loss_sum, state.loss_rows);
+        tracing::info!(global_step = state.global_step, epoch = state.epoch, "going on from a checkpoint");
+        self.state = state;
+        Ok(())
     }
 }
 

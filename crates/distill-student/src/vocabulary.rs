@@ -7,7 +7,7 @@
 //! traffic. In a 3-layer MiniLM, 70% of all parameters are word embeddings.
 
 use distill_torch::{TorchError, guard};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::data::Part;
 
@@ -19,13 +19,13 @@ const WORTH_IT_BELOW: f64 = 0.8;
 pub struct Vocabulary {
     /// The parameter `word_embeddings.weight`: `[V, H]` while wide, `[U, H]` while narrow.
     parameter: Tensor,
-    /// The whole table, `[V, H]`; its occurring rows are out of date while narrow.
+    /// The whole table as it was at first, `[V, H]`.
     table: Tensor,
     /// The occurring tokens in rising order, int64 `[U]`.
     occurring: Tensor,
     /// For each token its place among the occurring ones; −1 where it does not occur. `[V]`
     places: Vec<i64>,
-    /// Product of the decay factors since the table was last brought up to date.
+    /// Product of the decay factors of all steps.
     decay: f64,
 }
 
@@ -64,27 +64,46 @@ impl Vocabulary {
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
-    pub fn narrow(&mut self) -> Result<(), TorchError> {
+    pub fn narrow(&self) -> Result<(), TorchError> {
         guard("narrowing the vocabulary", || {
             let rows = self.table.index_select(0, &self.occurring); // [U, H]
-            self.parameter.set_data(&rows);
+            self.parameter.shallow_clone().set_data(&rows);
         })
     }
 
-    /// Puts the whole, up-to-date table into the parameter, `[V, H]`.
+    /// Puts the whole, up-to-date table into the parameter, `[V, H]`, for good.
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
-    pub fn widen(&mut self) -> Result<(), TorchError> {
+    pub fn widen(&self) -> Result<(), TorchError> {
         guard("widening the vocabulary", || {
-            let _no_gradients = tch::no_grad_guard();
-            self.table *= self.decay;
-            let rows = self.parameter.detach(); // [U, H]
-            drop(self.table.index_copy_(0, &self.occurring, &rows));
-            self.parameter.set_data(&self.table.copy());
-        })?;
-        self.decay = 1.0;
-        Ok(())
+            let mut table = &self.table * self.decay; // [V, H]
+            drop(table.index_copy_(0, &self.occurring, &self.parameter.detach()));
+            self.parameter.shallow_clone().set_data(&table);
+        })
+    }
+
+    /// Runs `body` with the whole table in the parameter, and narrows it again to the same bits: how
+    /// often this happens, or where a run was stopped, leaves no trace in the weights.
+    ///
+    /// # Errors
+    /// Those of `body`, and [`TorchError`] from libtorch.
+    pub fn while_wide<T, E: From<TorchError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let rows = self.parameter.detach(); // [U, H]
+        self.widen()?;
+        let result = body();
+        guard("narrowing the vocabulary", || self.parameter.shallow_clone().set_data(&rows))?;
+        result
+    }
+
+    /// What the rows that do not occur have decayed by.
+    pub fn decay(&self) -> f64 {
+        self.decay
+    }
+
+    /// Puts [`Vocabulary::decay`] back.
+    pub fn set_decay(&mut self, decay: f64) {
+        self.decay = decay;
     }
 
     /// Turns tokens into their places among the occurring ones.
@@ -98,11 +117,6 @@ impl Vocabulary {
     pub fn note_step(&mut self, learning_rate: f64, weight_decay: f64) {
         self.decay *= 1.0 - learning_rate * weight_decay;
     }
-
-    /// Device of the table.
-    pub fn device(&self) -> Device {
-        self.table.device()
-    }
 }
 
 #[cfg(test)]
@@ -111,7 +125,7 @@ mod tests {
     use distill_data::CacheError;
     use distill_data::cache::{Example, TokenCache};
     use distill_torch::{AdamW, AdamWConfig};
-    use tch::Kind;
+    use tch::{Device, Kind};
 
     fn part(rows: &[&[u32]]) -> Part {
         let cache = TokenCache::in_memory::<CacheError>(|writer| {
@@ -137,7 +151,7 @@ mod tests {
         let table = Tensor::randn([50, 4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let ids = [3u32, 7, 7, 20];
         let mut vocabulary = narrowed.then(|| Vocabulary::of(&part(&[&ids]), &table).unwrap());
-        if let Some(vocabulary) = &mut vocabulary {
+        if let Some(vocabulary) = &vocabulary {
             vocabulary.narrow().unwrap();
             assert_eq!(table.size(), [3, 4]);
         }
@@ -155,7 +169,9 @@ mod tests {
                 vocabulary.note_step(0.05, 0.1);
             }
         }
-        if let Some(vocabulary) = &mut vocabulary {
+        if let Some(vocabulary) = &vocabulary {
+            let seen = vocabulary.while_wide::<_, TorchError>(|| Ok(table.size())).unwrap();
+            assert_eq!((seen, table.size()), (vec![50, 4], vec![3, 4]));
             vocabulary.widen().unwrap();
         }
         table.detach()

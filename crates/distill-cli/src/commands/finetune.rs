@@ -86,7 +86,12 @@ impl Stage for FinetuneStage<'_> {
         rng::manual_seed(session.seed);
         let model = directory.load_for_training(&labels, session.device)?;
         let settings = &self.settings.finetune.train;
-        training::Job { session, settings, data: &parts, model: &model, tokenizer: &tokenizer, out }.run()
+        training::Job { session, settings, data: &parts, model: &model, tokenizer: &tokenizer, out, record }
+            .run()
+    }
+
+    fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
+        training::remove_checkpoints(out)
     }
 }
 

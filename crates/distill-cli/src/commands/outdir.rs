@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use distill_core::atomic::{self, FileError};
 use distill_core::lock::{DirectoryLock, LOCK_FILE};
+use distill_core::record::RunRecord;
 
 use crate::exit::Failure;
 
@@ -21,46 +22,89 @@ const OWN_NAMES: &[&str] = &[
     "report.html",
 ];
 
+/// What is in an output directory before a run.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing.
+    Empty,
+    /// A run's record, finished or not.
+    Run(Box<RunRecord>),
+    /// Something else, with one of its names.
+    Foreign(String),
+}
+
 /// A locked output directory.
 #[derive(Debug)]
 pub struct OutDir {
     path: PathBuf,
     made_here: bool,
+    /// Whether it holds the beginning of this very run.
+    resumed: bool,
     // Dropped last: the directory is ours until everything is written.
     _lock: DirectoryLock,
 }
 
 impl OutDir {
-    /// Refuses a directory that is in use or not empty before any work is done for it.
+    /// Looks at a directory without touching it.
     ///
     /// # Errors
-    /// [`Failure`] for a path that is a file, or holds anything while `overwrite` is off.
-    pub fn check(path: &Path, overwrite: bool) -> anyhow::Result<()> {
+    /// [`Failure`] for a path that is a file.
+    pub fn look(path: &Path) -> anyhow::Result<Found> {
         if path.exists() && !path.is_dir() {
             bail!(Failure::cannot_create(format!("{} is a file, expected a directory", path.display())));
         }
-        if !overwrite && let Some(name) = first_entry(path)? {
-            bail!(Failure::cannot_create(format!(
-                "{} is not empty (it has {name}); choose another directory or give --overwrite",
-                path.display()
-            )));
-        }
-        Ok(())
+        let Some(name) = first_entry(path)? else { return Ok(Found::Empty) };
+        Ok(match RunRecord::read(path) {
+            Ok(record) => Found::Run(Box::new(record)),
+            Err(_) => Found::Foreign(name),
+        })
     }
 
-    /// Makes and locks the directory, and with `overwrite` removes the results of earlier runs.
+    /// Refuses a directory that holds anything but a run.
     ///
     /// # Errors
-    /// As [`OutDir::check`]; [`distill_core::lock::LockError`] where another run owns it.
-    pub fn prepare(path: &Path, overwrite: bool) -> anyhow::Result<Self> {
-        Self::check(path, overwrite)?;
+    /// [`Failure`] naming what is there.
+    pub fn refuse_foreign(path: &Path) -> anyhow::Result<()> {
+        match Self::look(path)? {
+            Found::Foreign(name) => bail!(Failure::cannot_create(format!(
+                "{} is not empty (it has {name}); choose another directory or give --overwrite",
+                path.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes and locks the directory and removes the results of earlier runs.
+    ///
+    /// # Errors
+    /// [`Failure`] where it cannot be made; [`distill_core::lock::LockError`] where another run owns it.
+    pub fn prepare(path: &Path) -> anyhow::Result<Self> {
+        let out = Self::lock(path)?;
+        remove_results(path)?;
+        Ok(out)
+    }
+
+    /// Locks a directory that holds the beginning of this very run, and leaves it as it is.
+    ///
+    /// # Errors
+    /// As [`OutDir::prepare`].
+    pub fn go_on(path: &Path) -> anyhow::Result<Self> {
+        let mut out = Self::lock(path)?;
+        out.resumed = true;
+        Ok(out)
+    }
+
+    fn lock(path: &Path) -> anyhow::Result<Self> {
+        Self::look(path)?;
         let made_here = !path.exists();
         fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))?;
         let lock = DirectoryLock::acquire(path)?;
-        if overwrite {
-            remove_results(path)?;
-        }
-        Ok(OutDir { path: path.to_owned(), made_here, _lock: lock })
+        Ok(OutDir { path: path.to_owned(), made_here, resumed: false, _lock: lock })
+    }
+
+    /// Whether the directory holds the beginning of this run.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
     }
 
     /// Where it is.
@@ -99,6 +143,7 @@ impl Drop for OutDir {
     /// A directory that was made for a run which then wrote nothing goes away again.
     fn drop(&mut self) {
         if self.made_here
+            && !self.resumed
             && matches!(first_entry(&self.path), Ok(None))
             && let Err(error) =
                 fs::remove_file(self.path.join(LOCK_FILE)).and_then(|()| fs::remove_dir(&self.path))
@@ -164,18 +209,18 @@ mod tests {
     fn a_directory_with_anything_in_it_needs_overwrite_which_spares_foreign_files() {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("out");
-        drop(OutDir::prepare(&out, false).unwrap());
+        drop(OutDir::prepare(&out).unwrap());
         assert!(!out.exists(), "an unused directory goes away again");
         fs::create_dir(&out).unwrap();
-        for name in ["run.json", "train-00000-of-00001.parquet", "mine.txt"] {
+        for name in ["metrics.jsonl", "train-00000-of-00001.parquet", "mine.txt"] {
             atomic::write(&out.join(name), b"x").unwrap();
         }
-        let text = OutDir::prepare(&out, false).unwrap_err().to_string();
+        let text = OutDir::refuse_foreign(&out).unwrap_err().to_string();
         assert!(text.contains("not empty") && text.contains("--overwrite"), "{text}");
-        let held = OutDir::prepare(&out, true).unwrap();
-        assert!(!out.join("run.json").exists() && !out.join("train-00000-of-00001.parquet").exists());
+        let held = OutDir::prepare(&out).unwrap();
+        assert!(!out.join("metrics.jsonl").exists() && !out.join("train-00000-of-00001.parquet").exists());
         assert!(out.join("mine.txt").exists());
-        assert!(OutDir::prepare(&out, true).unwrap_err().to_string().contains("in use"));
+        assert!(OutDir::prepare(&out).unwrap_err().to_string().contains("in use"));
         drop(held);
         assert!(out.exists());
     }
@@ -183,7 +228,7 @@ mod tests {
     #[test]
     fn a_filled_directory_appears_whole_or_not_at_all() {
         let root = tempfile::tempdir().unwrap();
-        let out = OutDir::prepare(root.path(), false).unwrap();
+        let out = OutDir::prepare(root.path()).unwrap();
         assert!(out.fill_directory("model", |_| bail!("no")).is_err());
         assert!(!root.path().join("model").exists() && !root.path().join(".model.tmp").exists());
         let made = out.fill_directory("model", |path| Ok(atomic::write(&path.join("a"), b"1")?)).unwrap();

@@ -181,7 +181,6 @@ impl Stage for ReportStage<'_> {
         let results = BTreeMap::from([
             ("verdict".to_owned(), json!(report.verdict.text)),
             ("gates_passed".to_owned(), json!(report.gates_passed())),
-            ("text".to_owned(), json!(text)),
         ]);
         Ok(Finished { status, results, text })
     }

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use distill_core::record::RunRecord;
 
 use crate::args::Run;
 use crate::commands::finetune::FinetuneStage;
+use crate::commands::outdir::OutDir;
 use crate::commands::report::{Named, ReportStage};
-use crate::commands::stage::{self, Stage};
+use crate::commands::stage::{self, Finished, Stage, Todo};
 use crate::commands::student::StudentStage;
 use crate::commands::teacher::TeacherStage;
-use crate::exit::{Failure, Status};
+use crate::exit::Status;
 use crate::output::printer::{self, talk};
 use crate::output::progress::seconds;
 use crate::session::Session;
@@ -58,7 +58,7 @@ struct Pipeline<'a> {
 enum Went {
     UpToDate,
     Planned,
-    Ran(Status, String),
+    Ran(Finished),
 }
 
 impl Pipeline<'_> {
@@ -103,11 +103,11 @@ impl Pipeline<'_> {
             match went {
                 Went::UpToDate => {}
                 Went::Planned => rerun = Some(*name),
-                Went::Ran(stage_status, text) => {
-                    if stage_status != Status::Done {
-                        status = stage_status;
+                Went::Ran(finished) => {
+                    if finished.status != Status::Done {
+                        status = finished.status;
                     }
-                    printer::result(&format!("{text}\n"))?;
+                    printer::result(&format!("{}\n", finished.text))?;
                 }
             }
         }
@@ -126,50 +126,33 @@ impl Pipeline<'_> {
             return Ok(Went::Planned);
         }
         let planned = stage::plan(stage, self.session)?;
-        let why = self.why(&directory, &planned);
+        let todo = match stage::todo(&directory, &planned)? {
+            _ if self.args.overwrite => Todo::All("--overwrite".to_owned()),
+            todo => todo,
+        };
         if self.args.common.dry_run {
-            let text = match &why {
-                None => format!("{name}: up to date"),
-                Some(why) => format!("{name}: would run, because {why}"),
+            let text = match &todo {
+                Todo::Nothing(_) => format!("{name}: up to date"),
+                Todo::Rest => format!("{name}: would go on from where it was stopped"),
+                Todo::All(why) => format!("{name}: would run, because {why}"),
             };
             printer::result(&text)?;
-            return Ok(if why.is_some() { Went::Planned } else { Went::UpToDate });
+            return Ok(if let Todo::Nothing(_) = todo { Went::UpToDate } else { Went::Planned });
         }
-        let Some(why) = why else {
-            talk(&format!("── {name}: up to date"));
-            return self.repeat(name, stage, &directory);
+        let (out, why) = match todo {
+            Todo::Nothing(done) => {
+                talk(&format!("── {name}: up to date"));
+                // A report is shown again, and its gates count again.
+                let shown = stage.command() == "report";
+                return Ok(if shown { Went::Ran(Finished::from_record(&done)) } else { Went::UpToDate });
+            }
+            Todo::Rest => (OutDir::go_on(&directory)?, "going on from where it was stopped".to_owned()),
+            Todo::All(why) => (OutDir::prepare(&directory)?, why),
         };
         talk(&format!("── {name}: {} ({why})", stage.command()));
         let start = std::time::Instant::now();
-        let finished = stage::run_into(stage, self.session, &directory, true, planned)?;
+        let finished = stage::run_into(stage, self.session, out, planned)?;
         talk(&format!("── {name}: done in {}", seconds(start.elapsed())));
-        Ok(Went::Ran(finished.status, finished.text))
-    }
-
-    /// Why a stage has to run, or none.
-    fn why(&self, directory: &Path, planned: &RunRecord) -> Option<String> {
-        if self.args.overwrite {
-            return Some("--overwrite".to_owned());
-        }
-        match RunRecord::read(directory) {
-            Ok(done) => stage::stale(&done, planned),
-            Err(_) => Some("no finished result is there".to_owned()),
-        }
-    }
-
-    /// A report that is up to date is shown again, and its gates count again.
-    fn repeat(&self, name: &str, stage: &dyn Stage, directory: &Path) -> anyhow::Result<Went> {
-        if stage.command() != "report" {
-            return Ok(Went::UpToDate);
-        }
-        let done = RunRecord::read(directory)?;
-        let passed = done.results.get("gates_passed").and_then(serde_json::Value::as_bool);
-        let text = done.results.get("text").and_then(serde_json::Value::as_str);
-        match (passed, text) {
-            (Some(passed), Some(text)) => {
-                Ok(Went::Ran(if passed { Status::Done } else { Status::GateFailed }, text.to_owned()))
-            }
-            _ => Err(Failure::data(format!("{name}/run.json has no verdict; give --overwrite")).into()),
-        }
+        Ok(Went::Ran(finished))
     }
 }

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::bail;
 use distill_core::record::RunRecord;
 use serde_json::Value;
 
 use crate::args::Common;
-use crate::commands::outdir::OutDir;
-use crate::exit::Status;
-use crate::output::printer;
+use crate::commands::outdir::{Found, OutDir};
+use crate::exit::{Failure, Status};
+use crate::output::printer::{self, talk};
 use crate::session::Session;
 
 /// A step of the pipeline.
@@ -27,11 +28,20 @@ pub trait Stage {
     /// Where an input is missing or cannot be read.
     fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>>;
 
-    /// Does the work into `out`; the figures go into `run.json`.
+    /// Does the work into `out`; the figures go into `run.json`. Writes `record` as soon as its inputs
+    /// are known to be good: from then on the run can be resumed.
     ///
     /// # Errors
     /// Whatever stopped it.
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished>;
+
+    /// Removes what only an unfinished run needs.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    fn clean_up(&self, _out: &OutDir) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a stage leaves behind besides its files.
@@ -60,10 +70,36 @@ pub fn plan(stage: &dyn Stage, session: &Session) -> anyhow::Result<RunRecord> {
     })
 }
 
-/// Runs one stage for its own subcommand.
+/// What has to be done for a planned stage, given what its directory holds.
+pub enum Todo {
+    /// Nothing: the result is there.
+    Nothing(Box<RunRecord>),
+    /// The rest of a run that was stopped.
+    Rest,
+    /// All of it; why it is not done.
+    All(String),
+}
+
+/// Compares a plan with what is in its directory.
 ///
 /// # Errors
-/// Whatever stopped it.
+/// Where the path is a file.
+pub fn todo(out: &Path, planned: &RunRecord) -> anyhow::Result<Todo> {
+    let Found::Run(done) = OutDir::look(out)? else {
+        return Ok(Todo::All("no result is there".to_owned()));
+    };
+    Ok(match stale(&done, planned) {
+        Some(why) => Todo::All(why),
+        None if done.results.is_empty() => Todo::Rest,
+        None => Todo::Nothing(done),
+    })
+}
+
+/// Runs one stage for its own subcommand. The same command again does nothing where its result is
+/// there, and goes on where it was stopped.
+///
+/// # Errors
+/// Whatever stopped it; [`Failure`] where the directory holds another run.
 pub fn run_alone(
     stage: &dyn Stage,
     session: &Session,
@@ -71,13 +107,31 @@ pub fn run_alone(
     out: &Path,
     overwrite: bool,
 ) -> anyhow::Result<Status> {
-    OutDir::check(out, overwrite)?;
+    if !overwrite {
+        OutDir::refuse_foreign(out)?;
+    }
     let record = plan(stage, session)?;
     if common.dry_run {
         printer::result(&serde_json::to_string_pretty(&record)?)?;
         return Ok(Status::Done);
     }
-    let finished = run_into(stage, session, out, overwrite, record)?;
+    let finished = match todo(out, &record)? {
+        _ if overwrite => run_into(stage, session, OutDir::prepare(out)?, record)?,
+        Todo::Nothing(done) => {
+            talk(&format!("{} is up to date; --overwrite does it again", out.display()));
+            Finished::from_record(&done)
+        }
+        Todo::Rest => run_into(stage, session, OutDir::go_on(out)?, record)?,
+        Todo::All(why) => {
+            if let Found::Run(_) = OutDir::look(out)? {
+                bail!(Failure::cannot_create(format!(
+                    "{} holds another run ({why}); choose another directory or give --overwrite",
+                    out.display()
+                )));
+            }
+            run_into(stage, session, OutDir::prepare(out)?, record)?
+        }
+    };
     if common.json {
         printer::result(&serde_json::to_string_pretty(&finished.results)?)?;
     } else {
@@ -86,26 +140,43 @@ pub fn run_alone(
     Ok(finished.status)
 }
 
-/// Runs a planned stage into `out` and writes its record last: it is the completion mark.
+/// Runs a planned stage and writes its record with results last: that is the completion mark.
 ///
 /// # Errors
 /// Whatever stopped it.
 pub fn run_into(
     stage: &dyn Stage,
     session: &Session,
-    out: &Path,
-    overwrite: bool,
+    out: OutDir,
     mut record: RunRecord,
 ) -> anyhow::Result<Finished> {
-    let out = OutDir::prepare(out, overwrite)?;
-    tracing::debug!(settings = %record.settings, "{}", record.command);
+    if out.is_resumed() {
+        tracing::info!("going on with the run in {}", out.path().display());
+    }
     let finished = stage.execute(session, &out, &record)?;
     record.results.clone_from(&finished.results);
+    record.results.insert(TEXT.to_owned(), finished.text.clone().into());
+    record.results.insert(GATE_FAILED.to_owned(), (finished.status == Status::GateFailed).into());
     record.write(out.path())?;
+    stage.clean_up(&out)?;
     Ok(finished)
 }
 
-/// Why a finished stage has to be run again, or none.
+/// Keys of `results` that every stage has: what it printed, and whether a gate failed.
+const TEXT: &str = "text";
+const GATE_FAILED: &str = "gate_failed";
+
+impl Finished {
+    /// What a stage that is up to date printed when it ran.
+    pub fn from_record(done: &RunRecord) -> Self {
+        let failed = done.results.get(GATE_FAILED).and_then(Value::as_bool) == Some(true);
+        let text = done.results.get(TEXT).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let status = if failed { Status::GateFailed } else { Status::Done };
+        Finished { status, text, results: done.results.clone() }
+    }
+}
+
+/// Why what a stage did, or began, is not what is planned; or none.
 pub fn stale(done: &RunRecord, planned: &RunRecord) -> Option<String> {
     if done.results.is_empty()
         || done.command != planned.command
@@ -136,10 +207,21 @@ fn first_change(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) 
     Some(format!("{name} changed: {} → {}", short(old.get(name)), short(new.get(name))))
 }
 
-/// Where a file lies is no reason to run again: what is in it stands among the inputs.
+/// Where a file lies is no reason to run again: what is in it stands among the inputs. Nor is how
+/// often a run saves itself.
 fn without_paths(settings: &Value) -> Value {
-    const PATHS: &[&str] =
-        &["train", "test", "model", "init", "targets", "tokenizer", "baseline_init", "models", "predictions"];
+    const PATHS: &[&str] = &[
+        "train",
+        "test",
+        "model",
+        "init",
+        "targets",
+        "tokenizer",
+        "baseline_init",
+        "checkpoint_steps",
+        "checkpoint_minutes",
+        "keep_last",
+    ];
     match settings {
         Value::Object(map) => map
             .iter()
@@ -198,7 +280,7 @@ mod tests {
         let mut other = record();
         other.inputs.insert("data".to_owned(), "b".repeat(64));
         assert!(stale(&done, &other).unwrap().starts_with("input data changed: aaaaaaaaaaaa… → bbbbbbbbbbbb…"));
-        let unfinished = RunRecord { results: BTreeMap::new(), ..record() };
-        assert_eq!(stale(&unfinished, &record()).unwrap(), "it was not finished");
+        let other = RunRecord { command: "finetune".to_owned(), ..record() };
+        assert_eq!(stale(&other, &record()).unwrap(), "it is a result of finetune");
     }
 }

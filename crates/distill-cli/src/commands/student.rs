@@ -145,8 +145,13 @@ impl Stage for StudentStage<'_> {
             model: &model,
             tokenizer: &tokenizer,
             out,
+            record,
         }
         .run()
+    }
+
+    fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
+        training::remove_checkpoints(out)
     }
 }
 

@@ -1,13 +1,19 @@
 //! `distill teacher`: rows → soft-target store.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use distill_core::atomic::FileError;
+use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::logits::{Fingerprint, LogitsRow, LogitsWriter, Manifest, Shard, WriterOptions, shard_name};
+use distill_data::logits::{
+    FileEntry, Fingerprint, LogitsRow, LogitsTable, LogitsWriter, Manifest, Shard, WriterOptions, shard_name,
+};
 use distill_data::source::Source;
 use distill_model::{ModelConfig, ModelDirectory};
 use distill_teacher::forward::default_batch_tokens;
+use distill_teacher::runner::BLOCK_ROWS;
 use distill_teacher::{RunStats, Runner, RunnerError};
 use serde_json::{Value, json};
 
@@ -55,8 +61,11 @@ impl Stage for TeacherStage<'_> {
     }
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
-        if self.settings.teacher.shard_rows == 0 {
-            return Err(Failure::usage("shard_rows is 0, expected at least 1").into());
+        let shard_rows = self.settings.teacher.shard_rows;
+        if shard_rows == 0 || !shard_rows.is_multiple_of(BLOCK_ROWS as u64) {
+            // Batches never cross a block's border, and so never a file's: a run can go on at any file.
+            let message = format!("shard_rows is {shard_rows}, expected a multiple of {BLOCK_ROWS}");
+            return Err(Failure::usage(message).into());
         }
         let mut data = finetune::data_settings(self.settings)?;
         if let Some(data) = data.as_object_mut() {
@@ -84,9 +93,15 @@ impl Stage for TeacherStage<'_> {
         let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
         let fingerprint = fingerprint(record, directory.config(), max_length, session);
         let model = directory.load_classifier_as(session.device, session.kind)?;
-        let mut shards = Shards::new(self.settings, out, &fingerprint, summary.rows);
+        record.write(out.path())?;
+        let mut shards = Shards::new(self.settings, out, &fingerprint, summary.rows)?;
+        let done = shards.next_row;
+        if done > 0 {
+            tracing::info!(rows = done, "going on after the rows that are there");
+        }
         let runner = runner(&model, &tokenizer, self.settings, session);
-        let stats = runner.run("teacher", source.rows()?, summary.rows, |rows| shards.write(rows))?;
+        let rest = source.rows()?.skip(usize::try_from(done).unwrap_or(usize::MAX));
+        let stats = runner.run("teacher", rest, summary.rows - done, |rows| shards.write(rows))?;
         let written = shards.finish()?;
         Manifest::new(fingerprint, written, Some(summary.rows)).write(out.path())?;
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
@@ -158,23 +173,56 @@ struct Shards<'a> {
 }
 
 impl<'a> Shards<'a> {
-    fn new(settings: &Settings, out: &'a OutDir, fingerprint: &'a Fingerprint, rows: u64) -> Self {
+    /// The files of `rows` rows, after those that an earlier part of this run finished.
+    fn new(
+        settings: &Settings,
+        out: &'a OutDir,
+        fingerprint: &'a Fingerprint,
+        rows: u64,
+    ) -> anyhow::Result<Self> {
         let teacher = &settings.teacher;
         let options =
             WriterOptions { with_text: teacher.text, float16: teacher.float16, ..WriterOptions::default() };
-        let count = usize::try_from(rows.div_ceil(teacher.shard_rows)).unwrap_or(usize::MAX).max(1);
-        let shard_rows = teacher.shard_rows;
-        Shards {
+        let mut shards = Shards {
             out,
             fingerprint,
             options,
-            shard_rows,
-            count,
+            shard_rows: teacher.shard_rows,
+            count: usize::try_from(rows.div_ceil(teacher.shard_rows)).unwrap_or(usize::MAX).max(1),
             current: None,
             rows_in_current: 0,
             next_row: 0,
             done: Vec::new(),
+        };
+        while shards.done.len() < shards.count && shards.take_finished()? {}
+        Ok(shards)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.out.path().join(shard_name(self.done.len(), self.count))
+    }
+
+    /// Takes over the next file where an earlier part of this run wrote it: files appear whole.
+    fn take_finished(&mut self) -> anyhow::Result<bool> {
+        let path = self.path();
+        if !self.out.is_resumed() || !path.exists() {
+            return Ok(false);
         }
+        let table = LogitsTable::open(&path)?;
+        match table.fingerprint() {
+            Some(found) => self.fingerprint.must_equal("this run", found, &path.display().to_string())?,
+            None => return Ok(false),
+        }
+        let file = FileEntry {
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            rows: table.num_rows().unwrap_or(0),
+            bytes: std::fs::metadata(&path).map_err(FileError::of("read", &path))?.len(),
+            blake3: file_hash(&path).map_err(FileError::of("read", &path))?,
+        };
+        let first_row = self.next_row;
+        self.next_row += file.rows;
+        self.done.push(Shard { file, first_row });
+        Ok(true)
     }
 
     fn write(&mut self, mut rows: &[LogitsRow]) -> Result<(), RunnerError> {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use distill_core::LabelMap;
+use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
 use distill_model::{SequenceClassifier, directory};
+use distill_student::checkpoint::Checkpoints;
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::{Outcome, TrainSettings, Trainer, TrainingData};
 use serde_json::{Value, json};
@@ -63,6 +65,8 @@ pub struct Job<'a> {
     pub tokenizer: &'a TextTokenizer,
     /// Where to.
     pub out: &'a OutDir,
+    /// What is being run.
+    pub record: &'a RunRecord,
 }
 
 impl Job<'_> {
@@ -72,6 +76,7 @@ impl Job<'_> {
     /// Whatever stopped it.
     pub fn run(&self) -> anyhow::Result<Finished> {
         self.announce();
+        self.record.write(self.out.path())?;
         let trainer = Trainer {
             model: self.model,
             settings: self.settings,
@@ -147,6 +152,14 @@ impl Job<'_> {
         .map(|(name, value)| (name.to_owned(), value))
         .into()
     }
+}
+
+/// Removes the checkpoints of a finished run.
+///
+/// # Errors
+/// Where they cannot be removed.
+pub fn remove_checkpoints(out: &OutDir) -> anyhow::Result<()> {
+    Ok(Checkpoints::new(out.path(), 1).clear()?)
 }
 
 /// The cache builder of a stage.

@@ -121,7 +121,7 @@ pub struct TeacherSettings {
     pub text: bool,
     /// Store logits as float16.
     pub float16: bool,
-    /// Rows of a Parquet file of the store.
+    /// Rows of a Parquet file of the store, a multiple of 4096; a stopped run loses the file it is at.
     pub shard_rows: u64,
     /// Tokens of a batch at most; by default what suits the device.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,7 +130,7 @@ pub struct TeacherSettings {
 
 impl Default for TeacherSettings {
     fn default() -> Self {
-        TeacherSettings { model: None, text: true, float16: false, shard_rows: 1_000_000, batch_tokens: None }
+        TeacherSettings { model: None, text: true, float16: false, shard_rows: 16_384, batch_tokens: None }
     }
 }
 
