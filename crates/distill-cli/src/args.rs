@@ -2,6 +2,7 @@
 //! puts flags, environment and file together.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
@@ -65,6 +66,9 @@ pub struct Common {
     /// One setting, such as student.epochs=3; repeatable
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Stop in order after this time, such as 90s, 45m or 2h, with exit code 75
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub max_time: Option<Duration>,
     /// Print what would be done and stop
     #[arg(long, global = true)]
     pub dry_run: bool,
@@ -135,6 +139,12 @@ pub struct Training {
     /// Validation rows: a file, or a share of the training rows [default: 0.1]
     #[arg(long, value_name = "SRC|SHARE")]
     pub validation: Option<String>,
+    /// Save every so many steps (500) or minutes (5m); 0: only when stopped [default: 5m]
+    #[arg(long, value_name = "STEPS|TIME")]
+    pub checkpoint_every: Option<String>,
+    /// Checkpoints that stay, the newest [default: 1]
+    #[arg(long, value_name = "N")]
+    pub keep_last: Option<usize>,
     /// Tokenize into memory and leave no cache behind
     #[arg(long)]
     pub no_cache: bool,
@@ -342,6 +352,21 @@ pub struct Doctor {
     pub common: Common,
 }
 
+/// A time with its unit: `90s`, `45m`, `2h`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let seconds = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("expected a number with s, m or h, such as 45m".to_owned()),
+    };
+    match number.parse::<f64>() {
+        Ok(number) if (0.0..=1e6).contains(&number) => Ok(Duration::from_secs_f64(number * seconds)),
+        _ => Err(format!("{number:?} is not a number of {unit}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,5 +375,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn times_need_a_unit() {
+        assert_eq!(duration("1.5m").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("2h").unwrap(), Duration::from_secs(7200));
+        for bad in ["", "5", "m", "-1s", "5d", "é"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
     }
 }

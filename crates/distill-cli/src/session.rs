@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use distill_core::lock::host_name;
 use distill_core::{StopReason, StopSignal};
 use distill_torch::DeviceChoice;
-use distill_torch::device::device_name;
+use distill_torch::device::{device_name, has_nvidia_driver, load_cuda};
 use distill_torch::info::{LibtorchInfo, instruction_sets, set_threads};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -42,10 +42,16 @@ impl Session {
     /// For a device or dtype that cannot be had, and for a libtorch of another release.
     pub fn start(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
         logging::start(common);
-        let stop = StopSignal::default();
+        let stop = StopSignal::new(common.max_time.map(|limit| std::time::Instant::now() + limit));
         watch_signals(&stop)?;
         let choice: DeviceChoice = settings.device.parse()?;
         let device = choice.resolve()?;
+        if choice == DeviceChoice::Auto && device == Device::Cpu && has_nvidia_driver() {
+            let why = load_cuda().err().unwrap_or("no CUDA device answers");
+            tracing::warn!(
+                "there is an NVIDIA driver, but this run uses the CPU: {why}; `distill doctor` says more"
+            );
+        }
         let kind = match settings.dtype.as_str() {
             "f32" => Kind::Float,
             "bf16" => Kind::BFloat16,

@@ -32,10 +32,11 @@ impl FileError {
         move |source| FileError::new(action, path, source)
     }
 
-    /// A missing input is wrong usage; all else is an I/O error.
+    /// A missing input is wrong usage, an output that cannot be made is that; all else is an I/O error.
     pub fn category(&self) -> Category {
         match (self.action, self.source.kind()) {
             ("open" | "read", io::ErrorKind::NotFound) => Category::Usage,
+            ("create", _) => Category::CannotCreate,
             _ => Category::Io,
         }
     }
@@ -59,7 +60,7 @@ impl AtomicFile {
             .prefix(&format!(".{name}."))
             .suffix(".tmp")
             .tempfile_in(parent(path))
-            .map_err(FileError::of("create", path))?;
+            .map_err(|error| FileError::new("create", path, without_temporary_name(error)))?;
         #[cfg(unix)]
         open_to_readers(temporary.as_file()).map_err(FileError::of("create", path))?;
         Ok(AtomicFile { path: path.to_owned(), writer: BufWriter::with_capacity(1 << 18, temporary) })
@@ -129,6 +130,14 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
+/// `tempfile` names its own file in errors; the user knows only the final name.
+fn without_temporary_name(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.source()) {
+        Some(cause) => io::Error::new(error.kind(), cause.to_string()),
+        None => error,
+    }
+}
+
 /// Temporary files are private by default; results are for everyone the directory is for.
 #[cfg(unix)]
 fn open_to_readers(file: &File) -> io::Result<()> {
@@ -158,6 +167,7 @@ mod tests {
     fn an_error_names_the_file() {
         let error = write(Path::new("/nonexistent/folder/out.json"), b"").unwrap_err();
         assert!(error.to_string().contains("/nonexistent/folder/out.json"), "{error}");
-        assert_eq!(error.category(), Category::Io);
+        assert_eq!(error.category(), Category::CannotCreate);
+        assert!(!error.to_string().contains(".tmp"), "{error}");
     }
 }

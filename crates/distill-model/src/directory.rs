@@ -19,6 +19,7 @@ pub const CONFIG_FILE: &str = "config.json";
 #[derive(Clone, Debug)]
 pub struct ModelDirectory {
     path: PathBuf,
+    config_alone: bool,
     config: ModelConfig,
 }
 
@@ -34,7 +35,8 @@ impl ModelDirectory {
             let hint = if path.exists() { String::new() } else { "; the directory does not exist".to_owned() };
             return Err(ModelError::NotAModel { directory: path.to_owned(), file: CONFIG_FILE, hint });
         }
-        Ok(ModelDirectory { path: directory.to_owned(), config: ModelConfig::read(&config_path)? })
+        let config = ModelConfig::read(&config_path)?;
+        Ok(ModelDirectory { path: directory.to_owned(), config_alone: path.is_file(), config })
     }
 
     /// Where it lies.
@@ -47,9 +49,9 @@ impl ModelDirectory {
         &self.config
     }
 
-    /// Whether there are weights beside the config.
+    /// Whether there are weights. A `config.json` given by name stands for itself alone.
     pub fn has_weights(&self) -> bool {
-        weights::weight_files(&self.path).is_ok()
+        !self.config_alone && weights::weight_files(&self.path).is_ok()
     }
 
     /// Hash of the weights.

@@ -25,6 +25,7 @@ use crate::settings::{Settings, Validation};
 pub fn command(args: &Finetune) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
+    session.must_train_in_f32()?;
     stage::run_alone(&FinetuneStage { settings: &settings }, &session, &args.common, &args.out, args.overwrite)
 }
 
@@ -51,7 +52,6 @@ impl Stage for FinetuneStage<'_> {
     }
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
-        session.must_train_in_f32()?;
         self.settings.finetune.train.check()?;
         Ok(json!({
             "data": data_settings(self.settings)?,
@@ -117,6 +117,10 @@ pub fn data_settings(settings: &Settings) -> anyhow::Result<Value> {
     if let Some(data) = data.as_object_mut() {
         // Held-out rows and the cache change no result of training.
         data.retain(|key, _| !["test", "cache"].contains(&key.as_str()));
+        if let Validation::File(_) = settings.data.validation {
+            // Its hash stands among the inputs.
+            data.insert("validation".to_owned(), "a file".into());
+        }
     }
     Ok(data)
 }

@@ -26,6 +26,10 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     if args.out.exists() && !args.overwrite {
         bail!(Failure::cannot_create(format!("{} exists; give --overwrite to replace it", args.out.display())));
     }
+    let parent = args.out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+        bail!(Failure::cannot_create(format!("{}: the directory does not exist", parent.display())));
+    }
     let directory = teacher::classifier(inputs::model(inputs::required(
         settings.teacher.model.as_ref(),
         "--model",

@@ -81,8 +81,8 @@ impl<'a> TextWriter<'a> {
                 ]
                 .join(","),
                 _ => json!({
-                    "row": row.row, "id": row.id, "label": label, "prediction": prediction,
-                    "probability": probability, "logits": row.logits,
+                    "row": row.row, "id": row.id, "label": row.label, "label_name": label, "prediction": predicted,
+                    "prediction_name": prediction, "probability": probability, "logits": row.logits,
                 })
                 .to_string(),
             };

@@ -165,10 +165,11 @@ impl Stage for ReportStage<'_> {
     fn execute(&self, session: &Session, out: &OutDir, _record: &RunRecord) -> anyhow::Result<Finished> {
         let named = if self.models.is_empty() { &self.predictions } else { &self.models };
         let roles = roles(&named.iter().map(|named| named.name.as_str()).collect::<Vec<_>>());
+        let shared = self.shared_labels()?;
         let mut predictions = Vec::with_capacity(named.len());
         for (named, role) in named.iter().zip(roles) {
             predictions.push(if self.models.is_empty() {
-                read_predictions(named, role)?
+                read_predictions(named, role, shared.clone())?
             } else {
                 self.predict(named, role, session)?
             });
@@ -187,6 +188,16 @@ impl Stage for ReportStage<'_> {
 }
 
 impl ReportStage<'_> {
+    /// The label map of the first logits table that has one: tables that name no labels take it over.
+    fn shared_labels(&self) -> anyhow::Result<Option<LabelMap>> {
+        for named in &self.predictions {
+            if let Some(fingerprint) = LogitsTable::open(&named.path)?.fingerprint() {
+                return Ok(Some(fingerprint.label_map.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Runs one model over the held-out rows.
     fn predict(&self, named: &Named, role: Role, session: &Session) -> anyhow::Result<Predictions> {
         let source = self.source()?;
@@ -243,8 +254,9 @@ impl Columns {
     }
 }
 
-/// Reads a logits table, whoever wrote it. A table without label names has numbered ones.
-fn read_predictions(named: &Named, role: Role) -> anyhow::Result<Predictions> {
+/// Reads a logits table, whoever wrote it. Without label names of its own it has the `shared` ones where
+/// their number fits, else numbered ones.
+fn read_predictions(named: &Named, role: Role, shared: Option<LabelMap>) -> anyhow::Result<Predictions> {
     let table = LogitsTable::open(&named.path)?;
     let mut map = table.fingerprint().map(|fingerprint| fingerprint.label_map.clone());
     let mut columns = Columns::default();
@@ -252,7 +264,10 @@ fn read_predictions(named: &Named, role: Role) -> anyhow::Result<Predictions> {
         let row = row?;
         let map = match &map {
             Some(map) => map,
-            None => map.insert(LabelMap::numbered(row.logits.len())?),
+            None => map.insert(match &shared {
+                Some(shared) if shared.num_labels() == row.logits.len() => shared.clone(),
+                _ => LabelMap::numbered(row.logits.len())?,
+            }),
         };
         let label =
             row.label.as_ref().map(|label| resolve_label(label, map, &row.place, "label")).transpose()?;

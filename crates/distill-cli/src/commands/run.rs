@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::args::Run;
 use crate::commands::finetune::FinetuneStage;
@@ -11,7 +11,7 @@ use crate::commands::report::{Named, ReportStage};
 use crate::commands::stage::{self, Finished, Stage, Todo};
 use crate::commands::student::StudentStage;
 use crate::commands::teacher::TeacherStage;
-use crate::exit::Status;
+use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::output::progress::seconds;
 use crate::session::Session;
@@ -23,6 +23,9 @@ use crate::settings::flags::Flags;
 /// # Errors
 /// Whatever stopped a stage, with the stage's name.
 pub fn command(args: &Run) -> anyhow::Result<Status> {
+    if args.common.config.is_some() {
+        bail!(Failure::usage("--config is for single stages: the pipeline file holds the settings of a run"));
+    }
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
     let out = out_directory(&settings, &args.pipeline);
@@ -98,6 +101,7 @@ impl Pipeline<'_> {
     fn run_stages(&self, stages: &[(&str, &dyn Stage)]) -> anyhow::Result<Status> {
         let mut status = Status::Done;
         let mut rerun = None;
+        let mut results = serde_json::Map::new();
         for (name, stage) in stages {
             let went = self.run_stage(name, *stage, rerun).with_context(|| format!("stage {name}"))?;
             match went {
@@ -107,9 +111,16 @@ impl Pipeline<'_> {
                     if finished.status != Status::Done {
                         status = finished.status;
                     }
-                    printer::result(&format!("{}\n", finished.text))?;
+                    if self.args.common.json {
+                        results.insert((*name).to_owned(), serde_json::to_value(&finished.results)?);
+                    } else {
+                        printer::result(&format!("{}\n", finished.text))?;
+                    }
                 }
             }
+        }
+        if self.args.common.json && !self.args.common.dry_run {
+            printer::result(&serde_json::to_string_pretty(&results)?)?;
         }
         if !self.args.common.dry_run && !stages.iter().any(|(name, _)| *name == "report") {
             talk("no report: data.test is not set");

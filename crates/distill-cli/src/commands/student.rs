@@ -30,6 +30,7 @@ use crate::settings::flags::Flags;
 pub fn command(args: &Student) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
+    session.must_train_in_f32()?;
     let stage = StudentStage::new(&settings, args.data.clone());
     stage::run_alone(&stage, &session, &args.common, &args.out, args.overwrite)
 }
@@ -79,7 +80,6 @@ impl Stage for StudentStage<'_> {
     }
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
-        session.must_train_in_f32()?;
         self.train.check()?;
         let mut student = serde_json::to_value(&self.train)?;
         if let (Some(student), Value::Object(start)) =

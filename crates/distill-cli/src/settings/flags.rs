@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use crate::args::{Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training};
+use crate::args::{Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration};
 use crate::settings::{Layers, Settings};
 
 /// A subcommand whose flags are settings.
@@ -61,6 +61,20 @@ fn lay_training(table: &str, training: &Training, layers: &mut Layers) {
         Err(_) => Value::String(text.clone()),
     });
     layers.flag("data.validation", validation);
+    if let Some(every) = &training.checkpoint_every {
+        match every.parse::<i64>() {
+            Ok(steps) => {
+                layers.flag(&key("checkpoint_steps"), Some(steps));
+                layers.flag(&key("checkpoint_minutes"), Some(0.0));
+            }
+            // What is neither is refused by the setting's type, with the flag's text in the message.
+            Err(_) => match duration(every) {
+                Ok(time) => layers.flag(&key("checkpoint_minutes"), Some(time.as_secs_f64() / 60.0)),
+                Err(_) => layers.flag(&key("checkpoint_minutes"), Some(every.clone())),
+            },
+        }
+    }
+    layers.flag(&key("keep_last"), training.keep_last.map(integer));
     layers.flag("data.cache", training.no_cache.then_some(false));
 }
 

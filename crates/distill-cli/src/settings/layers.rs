@@ -46,8 +46,11 @@ impl Layers {
             let rest = name["DISTILL_".len()..].to_lowercase();
             let key = match rest.as_str() {
                 "device" | "dtype" | "threads" | "seed" => format!("runtime.{rest}"),
+                "out" => rest,
                 _ => match rest.split_once('_') {
-                    Some((table, key)) if tables.contains_key(table) => format!("{table}.{key}"),
+                    Some((table, key)) if tables.contains_key(table) => {
+                        format!("{table}.{}", key.replacen("columns_", "columns.", 1))
+                    }
                     _ => continue,
                 },
             };
@@ -135,10 +138,10 @@ fn problem(error: &toml::de::Error, text: &str) -> String {
 /// The table and, where the error points at one, the key.
 fn place(text: &str, offset: usize) -> String {
     let before = &text[..offset.min(text.len())];
-    let table =
-        before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']')).or_else(|| {
-            text[offset.min(text.len())..].lines().next()?.trim().strip_prefix('[')?.strip_suffix(']')
-        });
+    let header = |line: &str| Some(line.trim().strip_prefix('[')?.strip_suffix(']')?.to_owned());
+    // The error of a whole table points at its header.
+    let own = text[before.len()..].lines().next().and_then(header);
+    let table = own.or_else(|| before.lines().rev().find_map(header));
     let line = text[before.rfind('\n').map_or(0, |end| end + 1)..].lines().next().unwrap_or_default();
     match (table, line.split_once(" = ")) {
         (Some(table), Some((key, _))) => format!("[{table}] {key}: "),
