@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod predictions;
 pub mod report;
 pub mod settings;
+pub mod stats;
 mod verdict;
 
 pub use align::align;

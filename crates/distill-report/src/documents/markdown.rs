@@ -2,7 +2,6 @@
 
 use super::table::{self, Table};
 use super::text;
-use crate::gates::GateState;
 use crate::report::{DataReport, Outcome, Report};
 
 /// Labels up to which the confusion matrix is shown whole.
@@ -33,13 +32,7 @@ fn gates(report: &Report) -> Table {
     table.rows = report
         .gates
         .iter()
-        .map(|gate| {
-            let state = match gate.state {
-                GateState::Passed => "passed",
-                GateState::Failed => "FAILED",
-            };
-            vec![gate.gate.clone(), gate.data.clone(), state.to_owned(), gate.text.clone()]
-        })
+        .map(|gate| vec![gate.gate.clone(), gate.data.clone(), gate.state.word().to_owned(), gate.text.clone()])
         .collect();
     table
 }

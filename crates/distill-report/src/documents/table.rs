@@ -59,8 +59,10 @@ const MODEL_COLUMNS: &[(&str, ModelCell)] = &[
     ("weighted F1", |model| model.value(Metric::WeightedF1).map(metric)),
     ("agreement", |model| model.value(Metric::Agreement).map(metric)),
     ("KL", |model| model.value(Metric::Kl).map(metric)),
-    ("kept", |model| Some(percent(*model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy)?))),
-    ("gap closed", |model| Some(percent(*model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy)?))),
+    ("kept", |model| Some(percent(model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy)?.value))),
+    ("gap closed", |model| {
+        Some(percent(model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy)?.value))
+    }),
     ("parameters", |model| model.cost.map(|cost| count(cost.parameters))),
     ("size", |model| model.cost.map(|cost| bytes(cost.bytes))),
     ("rows/s", |model| model.cost.map(|cost| rate(cost.rows_per_second))),

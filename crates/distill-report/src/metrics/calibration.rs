@@ -41,10 +41,14 @@ pub fn bin_of(confidence: f64) -> usize {
 
 /// Reliability bins after the logits are divided by `temperature`: `[15]`.
 pub fn bins(scored: &Scored, temperature: f64) -> Vec<Bin> {
+    bins_of(scored, &confidences(scored, temperature))
+}
+
+/// Reliability bins of given confidences, `[n]`.
+pub fn bins_of(scored: &Scored, confidences: &[f64]) -> Vec<Bin> {
     let mut bins = vec![Bin::default(); BINS];
-    for at in 0..scored.len() {
-        let confidence = scaled_confidence(scored, at, temperature);
-        let bin = &mut bins[bin_of(confidence)];
+    for (at, confidence) in confidences.iter().enumerate() {
+        let bin = &mut bins[bin_of(*confidence)];
         bin.rows += 1;
         bin.confidence += confidence;
         bin.accuracy += if scored.is_correct(at) { 1.0 } else { 0.0 };
@@ -54,6 +58,11 @@ pub fn bins(scored: &Scored, temperature: f64) -> Vec<Bin> {
         bin.accuracy /= bin.rows as f64;
     }
     bins
+}
+
+/// Probability of the predicted label after the logits are divided by `temperature`: `[n]`.
+pub fn confidences(scored: &Scored, temperature: f64) -> Vec<f64> {
+    (0..scored.len()).into_par_iter().map(|at| scaled_confidence(scored, at, temperature)).collect()
 }
 
 /// `Σ rows · |accuracy − confidence| / n`.

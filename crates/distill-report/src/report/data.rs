@@ -1,53 +1,14 @@
-//! What comes out: every figure of a report, as `report.json` holds it.
+//! One data set: its rows, and each model's figures on them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gates::GateOutcome;
+use super::compared::{AgainstTeacher, Comparison, Errors, SeedSummary, Slice};
+use crate::metrics::calibration::Bin;
+use crate::metrics::ranking::Curves;
 use crate::metrics::{ClassFigures, Metric};
 use crate::predictions::{Cost, Role};
-
-/// Version of `report.json`; a reader refuses any other.
-pub const SCHEMA_VERSION: u32 = 1;
-
-/// A whole report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Report {
-    /// [`SCHEMA_VERSION`] of the program that wrote it.
-    pub schema_version: u32,
-    /// Name and version of that program.
-    pub program: String,
-    /// The answer in one word and one sentence.
-    pub verdict: Verdict,
-    /// What came of the gates, in the order in which they were given.
-    pub gates: Vec<GateOutcome>,
-    /// The figures, a data set each.
-    pub data: Vec<DataReport>,
-}
-
-/// The answer that a report gives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Verdict {
-    /// Whether the gates passed.
-    pub outcome: Outcome,
-    /// A sentence for people.
-    pub text: String,
-}
-
-/// The word in a [`Verdict`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Every gate passed.
-    Passed,
-    /// A gate failed.
-    Failed,
-    /// There was no gate.
-    NoGates,
-}
 
 /// All models on one data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +26,15 @@ pub struct DataReport {
     pub labels: Vec<String>,
     /// The models, in the order in which they were given.
     pub models: Vec<ModelReport>,
+    /// Every model against every later one.
+    pub comparisons: Vec<Comparison>,
+    /// Models that were given with several seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<SeedSummary>,
+    /// Parts of the rows, the ones where the first student is weakest first.
+    pub slices: Vec<Slice>,
+    /// What each student got wrong.
+    pub errors: Vec<Errors>,
 }
 
 /// One model on one data set.
@@ -83,6 +53,11 @@ pub struct ModelReport {
     /// Beside the teacher; none for the teacher and where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against_teacher: Option<AgainstTeacher>,
+    /// Whether it is as sure as it is right.
+    pub calibration: Calibration,
+    /// ROC and precision-recall curve; of all classes together with more than two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curves: Option<Curves>,
     /// Figures of each class, in the order of the label map.
     pub classes: Vec<ClassFigures>,
     /// Counts: a list a label, in it a count a prediction. `[C, C]`
@@ -95,31 +70,27 @@ pub struct ModelReport {
 pub struct Figure {
     /// The value on these rows.
     pub value: f64,
+    /// Its confidence interval, low and high; none where no resamples were drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
 }
 
-/// A model beside the teacher.
+/// Reliability of a model's confidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AgainstTeacher {
-    /// The teacher's name.
-    pub teacher: String,
-    /// The model's figure divided by the teacher's, by metric; left out where the teacher's is 0.
-    pub kept: BTreeMap<Metric, f64>,
-    /// Share of the way from the baseline to the teacher, by metric; empty without a baseline.
-    pub gap_closed: BTreeMap<Metric, f64>,
-    /// The model's rows a second divided by the teacher's, where both were measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speed_up: Option<f64>,
-}
-
-impl Report {
-    /// True unless a gate failed.
-    pub fn gates_passed(&self) -> bool {
-        self.gates.iter().all(|gate| gate.passed)
-    }
+pub struct Calibration {
+    /// The temperature that fits these rows best: above 1 the model is too sure of itself.
+    pub temperature: f64,
+    /// 15 bins of equal width over the confidence.
+    pub bins: Vec<Bin>,
 }
 
 impl DataReport {
+    /// The model of a name.
+    pub fn model(&self, name: &str) -> Option<&ModelReport> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
     /// The first model of a role.
     pub fn with_role(&self, role: Role) -> Option<&ModelReport> {
         self.models.iter().find(|model| model.role == role)
