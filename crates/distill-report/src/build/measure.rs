@@ -107,7 +107,7 @@ fn metrics_of(model: &Predictions, scored: &Scored, teacher: Option<&Predictions
 
 fn describe(model: &Predictions, scored: &Scored, values: BTreeMap<Metric, f64>) -> ModelReport {
     let confusion = scored.confusion();
-    let temperature = calibration::temperature(scored);
+    let temperature = scored.temperature();
     ModelReport {
         name: model.name.clone(),
         role: model.role,

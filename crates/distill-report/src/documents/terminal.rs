@@ -31,7 +31,7 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
     });
     for set in &report.data {
         out.push_str(&format!("\n{} ({} rows)\n", visible(&set.name), set.labelled));
-        out.push_str(&draw(&table::models(set), style));
+        out.push_str(&draw(&table::models(set, true), style));
     }
     if !report.gates.is_empty() {
         out.push_str("\ngates\n");

@@ -23,6 +23,7 @@ pub mod parse;
 pub mod quantity;
 
 use distill_core::Category;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -92,7 +93,7 @@ impl GateError {
 }
 
 /// What came of a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GateState {
     /// The condition holds.
@@ -104,7 +105,7 @@ pub enum GateState {
 }
 
 /// One gate applied to one model on one data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GateOutcome {
     /// The gate as it was given.

@@ -4,6 +4,7 @@
 //! Source: Guo et al. 2017, arXiv:1706.04599; 15 bins of equal width over the confidence.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::Metric;
@@ -13,7 +14,7 @@ use super::scored::Scored;
 pub const BINS: usize = 15;
 
 /// Rows whose confidence lies in one interval `(k / 15, (k + 1) / 15]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bin {
     /// Rows in it.
@@ -30,7 +31,7 @@ pub fn metrics(scored: &Scored) -> Vec<(Metric, f64)> {
         return Vec::new();
     }
     let plain = bins(scored, 1.0);
-    let scaled = bins(scored, temperature(scored));
+    let scaled = bins(scored, scored.temperature());
     vec![(Metric::Ece, ece(&plain)), (Metric::Mce, mce(&plain)), (Metric::EceScaled, ece(&scaled))]
 }
 

@@ -56,7 +56,7 @@ fn row_means(scored: &Scored) -> Vec<(Metric, Vec<f64>)> {
 
 fn calibration_errors(scored: &Scored) -> Vec<(Metric, Vec<f64>)> {
     let plain = calibration::confidences(scored, 1.0);
-    let scaled = calibration::confidences(scored, calibration::temperature(scored));
+    let scaled = calibration::confidences(scored, scored.temperature());
     vec![
         (Metric::Ece, ece_influence(scored, &plain)),
         (Metric::Mce, mce_influence(scored, &plain)),

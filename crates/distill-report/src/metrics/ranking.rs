@@ -6,6 +6,7 @@
 //! ask that every class has.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::Metric;
@@ -77,9 +78,9 @@ struct ClassInfluence {
 
 impl ClassInfluence {
     fn new(pairs: &[(f64, bool)]) -> Option<Self> {
-        let mut order: Vec<usize> = (0..pairs.len()).collect();
-        order.par_sort_unstable_by(|left, right| pairs[*right].0.total_cmp(&pairs[*left].0));
-        let ranking = Ranking::of_sorted(order.iter().map(|at| pairs[*at]));
+        let mut sorted: Vec<(f64, usize)> = pairs.iter().enumerate().map(|(at, pair)| (pair.0, at)).collect();
+        sorted.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+        let ranking = Ranking::of_sorted(sorted.iter().map(|(score, at)| (*score, pairs[*at].1)));
         let (auc, ap) = (ranking.roc_auc()?, ranking.average_precision());
         let rows = pairs.len() as f64;
         let (positives, negatives) = (ranking.positives as f64, ranking.negatives as f64);
@@ -98,7 +99,7 @@ impl ClassInfluence {
             let size = (group_positives + group_negatives) as usize;
             let at_or_above = (above.0 + group.0, above.0 + above.1 + group.0 + group.1);
             let precision = at_or_above.0 / at_or_above.1;
-            for at in &order[seen..seen + size] {
+            for (_, at) in &sorted[seen..seen + size] {
                 let is_positive = if pairs[*at].1 { 1.0 } else { 0.0 };
                 let own = if pairs[*at].1 {
                     ((negatives - above.1 - group.1 / 2.0) / negatives - auc) / share
@@ -121,7 +122,7 @@ impl ClassInfluence {
 }
 
 /// ROC and precision-recall curve, thinned out to what a chart can show.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Curves {
     /// Points `[false positive rate, true positive rate]`, from `[0, 0]` to `[1, 1]`.
@@ -133,12 +134,15 @@ pub struct Curves {
 /// The curves of the second class with two classes, else of all pairs of row and class together
 /// (micro-averaged); none where there is only one kind of pair.
 pub fn curves(scored: &Scored) -> Option<Curves> {
-    let pairs: Vec<(f64, bool)> = if scored.num_labels() == 2 {
-        class_pairs(scored, 1)
-    } else {
-        (0..scored.num_labels()).flat_map(|label| class_pairs(scored, label)).collect()
+    // A chart does not get better beyond some 200,000 pairs: of more rows every k-th is drawn.
+    const PAIRS: usize = 200_000;
+    let classes = positive_classes(scored);
+    let step = (scored.len() * classes.len()).div_ceil(PAIRS).max(1);
+    let of_row = |at: usize| {
+        let pair = move |label: &usize| (scored.probability(at, *label), scored.targets()[at] == *label);
+        classes.iter().map(pair)
     };
-    Ranking::new(pairs).curves()
+    Ranking::new((0..scored.len()).step_by(step).flat_map(of_row).collect()).curves()
 }
 
 fn positive_classes(scored: &Scored) -> Vec<usize> {
@@ -159,7 +163,7 @@ struct Ranking {
 
 impl Ranking {
     fn new(mut pairs: Vec<(f64, bool)>) -> Self {
-        pairs.par_sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+        pairs.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
         Self::of_sorted(pairs.into_iter())
     }
 

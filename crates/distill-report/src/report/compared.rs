@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::data::Figure;
@@ -9,7 +10,7 @@ use crate::metrics::Metric;
 use crate::stats::McNemar;
 
 /// A model beside the teacher.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgainstTeacher {
     /// The teacher's name.
@@ -24,7 +25,7 @@ pub struct AgainstTeacher {
 }
 
 /// Two models on the same rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
     /// The first model.
@@ -38,7 +39,7 @@ pub struct Comparison {
 }
 
 /// A difference between two models.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// First minus second.
@@ -51,7 +52,7 @@ pub struct Difference {
 }
 
 /// Several seeds of one model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeedSummary {
     /// What the seeds are of.
@@ -63,7 +64,7 @@ pub struct SeedSummary {
 }
 
 /// Mean and spread over several seeds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spread {
     /// Mean.
@@ -77,7 +78,7 @@ pub struct Spread {
 }
 
 /// A part of the rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
     /// What the rows were cut by: `label`, `length`, `teacher confidence` or a column.
@@ -91,7 +92,7 @@ pub struct Slice {
 }
 
 /// What a student got wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Errors {
     /// The student.
@@ -109,7 +110,7 @@ pub struct Errors {
 }
 
 /// A row that deserves a look.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRow {
     /// The row's id.
@@ -128,7 +129,7 @@ pub struct ErrorRow {
 }
 
 /// A confusion that the student makes more often than the teacher.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrownConfusion {
     /// The label.

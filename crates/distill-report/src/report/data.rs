@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compared::{AgainstTeacher, Comparison, Errors, SeedSummary, Slice};
@@ -11,7 +12,7 @@ use crate::metrics::{ClassFigures, Metric};
 use crate::predictions::{Cost, Role};
 
 /// All models on one data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataReport {
     /// The data set's name.
@@ -38,7 +39,7 @@ pub struct DataReport {
 }
 
 /// One model on one data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelReport {
     /// The model's name.
@@ -65,7 +66,7 @@ pub struct ModelReport {
 }
 
 /// A measured value.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
     /// The value on these rows.
@@ -76,7 +77,7 @@ pub struct Figure {
 }
 
 /// Reliability of a model's confidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// The temperature that fits these rows best: above 1 the model is too sure of itself.

@@ -6,6 +6,7 @@ pub mod data;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compared::{
@@ -19,7 +20,7 @@ use crate::gates::GateOutcome;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A whole report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the program that wrote it.
@@ -40,7 +41,7 @@ pub struct Report {
 }
 
 /// How the intervals of a report were made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Intervals {
     /// Bootstrap resamples; 0: there are no intervals.
@@ -52,7 +53,7 @@ pub struct Intervals {
 }
 
 /// The logged steps of one training run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingCurves {
     /// The run's name.
@@ -62,7 +63,7 @@ pub struct TrainingCurves {
 }
 
 /// The answer that a report gives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// Whether the gates passed.
@@ -72,7 +73,7 @@ pub struct Verdict {
 }
 
 /// The word in a [`Verdict`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every gate passed, or counts as passed.
@@ -84,6 +85,16 @@ pub enum Outcome {
 }
 
 impl Report {
+    /// The JSON Schema of `report.json`, as it stands in `docs/report.schema.json`.
+    ///
+    /// # Errors
+    /// Those of the JSON writer, which would be a defect.
+    pub fn json_schema() -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string_pretty(&schemars::schema_for!(Report))?;
+        text.push('\n');
+        Ok(text)
+    }
+
     /// True unless a gate failed.
     pub fn gates_passed(&self) -> bool {
         self.gates.iter().all(|gate| gate.passed)

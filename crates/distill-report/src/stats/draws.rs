@@ -64,41 +64,40 @@ fn within_range(metric: Metric, value: f64) -> f64 {
 
 /// The label and the prediction of every model on a row: rows of the same pattern are one cell.
 struct Patterns {
-    /// Patterns, each `label, predictions…`, `[cells, 1 + models]`.
-    patterns: Vec<u32>,
+    /// The label of each cell.
+    labels: Vec<usize>,
+    /// By model: the prediction of each cell.
+    predictions: Vec<Vec<usize>>,
     counts: Vec<u64>,
-    width: usize,
 }
 
 impl Patterns {
     fn new(scored: &[Scored]) -> Self {
-        let width = scored.len() + 1;
-        let Some(first) = scored.first() else {
-            return Patterns { patterns: Vec::new(), counts: Vec::new(), width };
-        };
-        let mut cells: BTreeMap<Vec<u32>, u64> = BTreeMap::new();
-        let mut pattern = vec![0; width];
-        for at in 0..first.len() {
-            pattern[0] = first.targets()[at] as u32;
-            for (slot, model) in pattern[1..].iter_mut().zip(scored) {
-                *slot = model.predicted()[at] as u32;
-            }
+        let mut cells: BTreeMap<Vec<usize>, u64> = BTreeMap::new();
+        let mut pattern = Vec::with_capacity(scored.len() + 1);
+        for at in 0..scored.first().map_or(0, Scored::len) {
+            pattern.clear();
+            pattern.push(scored[0].targets()[at]);
+            pattern.extend(scored.iter().map(|model| model.predicted()[at]));
             match cells.get_mut(&pattern) {
                 Some(count) => *count += 1,
                 None => drop(cells.insert(pattern.clone(), 1)),
             }
         }
+        let column = |at: usize| cells.keys().map(|pattern| pattern[at]).collect();
         Patterns {
-            patterns: cells.keys().flatten().copied().collect(),
-            counts: cells.into_values().collect(),
-            width,
+            labels: column(0),
+            predictions: (0..scored.len()).map(|model| column(model + 1)).collect(),
+            counts: cells.values().copied().collect(),
         }
     }
 
     fn tally(&self, model: usize, counts: &[u64], tally: &mut Tally) {
         tally.clear();
-        for (pattern, count) in self.patterns.chunks_exact(self.width).zip(counts) {
-            tally.add(pattern[0] as usize, pattern[1 + model] as usize, *count);
+        for ((label, predicted), count) in self.labels.iter().zip(&self.predictions[model]).zip(counts) {
+            if *count > 0 {
+                tally.add(*label, *predicted, *count);
+            }
         }
     }
 }

