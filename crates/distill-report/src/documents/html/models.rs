@@ -72,15 +72,15 @@ pub fn comparisons(set: &DataReport, confidence: f64) -> String {
     let header = [
         "first",
         "second",
-        "accuracy: first − second",
-        "macro F1: first − second",
-        "log-loss: first − second",
+        "accuracy",
+        "macro F1",
+        "log-loss",
         "only first right",
         "only second right",
         "McNemar p",
     ];
     let note = format!(
-        "<p class=\"soft\">Paired on the same rows. A difference is called one only where its {} interval excludes \
+        "<p class=\"soft\">First minus second, paired on the same rows. A difference is called one only where its {} interval excludes \
          zero.</p>",
         format::percent(confidence)
     );

@@ -10,9 +10,8 @@ pub fn slices(set: &DataReport) -> String {
     if set.slices.is_empty() {
         return String::new();
     }
-    let titles: Vec<String> = set.models.iter().map(|model| format!("{}: accuracy", model.name)).collect();
-    let header: Vec<&str> =
-        ["by", "rows with", "rows"].into_iter().chain(titles.iter().map(String::as_str)).collect();
+    let titles: Vec<&str> = set.models.iter().map(|model| model.name.as_str()).collect();
+    let header: Vec<&str> = ["by", "rows with", "rows"].into_iter().chain(titles).collect();
     let rows: Vec<Vec<Cell>> = set
         .slices
         .iter()
@@ -29,7 +28,7 @@ pub fn slices(set: &DataReport) -> String {
             start.into_iter().chain(cells).collect()
         })
         .collect();
-    format!("<h3>Weakest slices</h3>{}", table::draw("slices", &header, &rows))
+    format!("<h3>Weakest slices: accuracy</h3>{}", table::draw("slices", &header, &rows))
 }
 
 /// What every student got wrong.
