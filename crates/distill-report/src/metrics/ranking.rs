@@ -40,6 +40,12 @@ pub fn metrics(scored: &Scored) -> Vec<(Metric, f64)> {
     metrics
 }
 
+/// ROC AUC and average precision of pairs of score and "is positive"; none unless there are both kinds.
+pub fn rank(pairs: Vec<(f64, bool)>) -> Option<(f64, f64)> {
+    let ranking = Ranking::new(pairs);
+    Some((ranking.roc_auc()?, ranking.average_precision()))
+}
+
 struct RankedClass {
     support: f64,
     roc_auc: f64,
