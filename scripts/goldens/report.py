@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 from sklearn import metrics as m
 from sklearn.preprocessing import label_binarize
 
@@ -153,11 +154,91 @@ def cases():
     yield case("two rows", np.array([[0.2, 0.1], [0.3, 0.4]]), [0, 1])
 
 
+def multi_label_case(name, logits, targets):
+    logits = np.float32(np.round(logits, 3)).astype(np.float64)
+    targets = np.asarray(targets).astype(int)
+    predicted = (logits > 0).astype(int)
+    probabilities = 1 / (1 + np.exp(-logits))
+    out = {
+        "subset_accuracy": m.accuracy_score(targets, predicted),
+        "hamming_loss": m.hamming_loss(targets, predicted),
+        "log_loss": np.mean([m.log_loss(t, p, labels=[0, 1]) for t, p in zip(targets.T, probabilities.T)]),
+    }
+    for average in ("micro", "macro", "weighted", "samples"):
+        shares = m.precision_recall_fscore_support(targets, predicted, average=average, zero_division=0)
+        out[average] = dict(zip(("precision", "recall", "f1"), map(float, shares)))
+    # Over the labels that some rows have and others have not; scikit-learn has no ROC AUC for the rest.
+    both = [c for c in range(targets.shape[1]) if 0 < targets[:, c].sum() < len(targets)]
+    out["roc_auc"] = m.roc_auc_score(targets[:, both], logits[:, both], average="macro") if both else None
+    out["average_precision"] = (
+        m.average_precision_score(targets[:, both], logits[:, both], average="macro") if both else None
+    )
+    figures = {k: v if isinstance(v, dict) or v is None else float(v) for k, v in out.items()}
+    return {
+        "name": name,
+        "num_labels": logits.shape[1],
+        "logits": [round(float(x), 3) for x in logits.ravel()],
+        "targets": [bool(x) for x in targets.ravel()],
+        "figures": figures,
+    }
+
+
+def multi_label_cases():
+    rng = np.random.default_rng(7)
+    targets = rng.random((40, 5)) < 0.3
+    yield multi_label_case("random", rng.normal(size=(40, 5)), targets)
+    yield multi_label_case("informed", rng.normal(size=(40, 5)) + 2.0 * targets - 1.0, targets)
+    sparse = targets & (np.arange(5) % 2 == 0)
+    yield multi_label_case("labels that no row has", rng.normal(size=(40, 5)) + 2.0 * sparse - 1.0, sparse)
+    yield multi_label_case("nothing predicted", -np.ones((20, 3)), rng.random((20, 3)) < 0.5)
+    yield multi_label_case("nothing so", rng.normal(size=(20, 3)), np.zeros((20, 3)))
+    yield multi_label_case("few distinct logits", rng.integers(-1, 2, size=(30, 3)), rng.random((30, 3)) < 0.5)
+
+
+def regression_case(name, values, targets):
+    values, targets = (np.float32(np.round(x, 3)).astype(np.float64) for x in (values, targets))
+    constant = len(set(values)) == 1 or len(set(targets)) == 1
+    figures = {
+        "mse": m.mean_squared_error(targets, values),
+        "rmse": m.root_mean_squared_error(targets, values),
+        "mae": m.mean_absolute_error(targets, values),
+        "max_error": m.max_error(targets, values),
+        "r2": m.r2_score(targets, values),
+        "explained_variance": m.explained_variance_score(targets, values),
+        "pearson": None if constant else stats.pearsonr(values, targets).statistic,
+        "spearman": None if constant else stats.spearmanr(values, targets).statistic,
+    }
+    return {
+        "name": name,
+        "values": [round(float(x), 3) for x in values],
+        "targets": [round(float(x), 3) for x in targets],
+        "figures": {k: None if v is None else float(v) for k, v in figures.items()},
+    }
+
+
+def regression_cases():
+    rng = np.random.default_rng(8)
+    targets = rng.normal(size=50)
+    yield regression_case("random", rng.normal(size=50), targets)
+    yield regression_case("informed", targets + 0.3 * rng.normal(size=50) + 0.5, targets)
+    yield regression_case("ties", rng.integers(0, 4, 50), rng.integers(0, 4, 50))
+    yield regression_case("perfect", targets, targets)
+    yield regression_case("constant values", np.zeros(20), targets[:20])
+    yield regression_case("constant targets", targets[:20], np.ones(20))
+    yield regression_case("constant and met", np.ones(5), np.ones(5))
+
+
+def write(name, cases):
+    lines = ",\n".join(json.dumps(case) for case in cases)
+    (GOLDEN / name).write_text(f"[\n{lines}\n]\n")
+
+
 def main():
     warnings.simplefilter("ignore")
     GOLDEN.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(json.dumps(case) for case in cases())
-    (GOLDEN / "metrics.json").write_text(f"[\n{lines}\n]\n")
+    write("metrics.json", cases())
+    write("multi_label.json", multi_label_cases())
+    write("regression.json", regression_cases())
 
 
 if __name__ == "__main__":

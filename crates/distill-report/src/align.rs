@@ -49,7 +49,9 @@ fn reorder(first: &Predictions, other: &mut Predictions) -> Result<(), ReportErr
     }
     other.logits = order.iter().flat_map(|row| other.row(*row)).copied().collect();
     other.labels = order.iter().map(|row| other.labels[*row]).collect();
-    other.texts = other.texts.take().map(|texts| order.iter().map(|row| texts[*row].clone()).collect());
+    let reordered = |values: &[String]| order.iter().map(|row| values[*row].clone()).collect();
+    other.texts = other.texts.as_deref().map(reordered);
+    other.columns.iter_mut().for_each(|(_, values)| *values = reordered(values));
     other.ids.clone_from(&first.ids);
     Ok(())
 }

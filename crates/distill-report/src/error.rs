@@ -121,6 +121,22 @@ pub enum ReportError {
         /// The second.
         second: String,
     },
+    /// A setting that means nothing.
+    #[error("report.{name} {problem}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file that is not a report this program can read.
+    #[error("{}: {problem}", path.display())]
+    NotAReport {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A gate that cannot be read or applied.
     #[error(transparent)]
     Gate(#[from] GateError),
@@ -203,9 +219,10 @@ impl ReportError {
     /// What kind of failure this is.
     pub fn category(&self) -> Category {
         match self {
-            ReportError::NoModels | ReportError::DuplicateName { .. } | ReportError::TwoTeachers { .. } => {
-                Category::Usage
-            }
+            ReportError::NoModels
+            | ReportError::Setting { .. }
+            | ReportError::DuplicateName { .. }
+            | ReportError::TwoTeachers { .. } => Category::Usage,
             ReportError::Gate(error) => error.category(),
             ReportError::File(error) => error.category(),
             ReportError::Json(_) => Category::Internal,

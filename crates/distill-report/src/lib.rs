@@ -2,8 +2,8 @@
 //!
 //! Nothing here runs a model or opens a Parquet file: the caller hands over rows as
 //! [`Predictions`], whoever computed them. Read in this order: [`predictions`] (what comes in,
-//! checked), [`align`] (the same rows in the same order), [`metrics`], [`gates`], [`settings`],
-//! [`report`] (what comes out), [`build`] (how), [`documents`] (JSON, Markdown, terminal).
+//! checked), [`align`] (the same rows in the same order), [`metrics`], [`stats`] (how sure), [`gates`], [`settings`],
+//! [`report`] (what comes out), [`build`] (how), [`documents`] (JSON, Markdown, HTML, terminal).
 
 pub mod align;
 pub mod build;
@@ -14,6 +14,8 @@ pub mod metrics;
 pub mod predictions;
 pub mod report;
 pub mod settings;
+pub mod stats;
+pub mod training;
 mod verdict;
 
 pub use align::align;

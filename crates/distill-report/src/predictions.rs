@@ -5,12 +5,13 @@
 use std::collections::HashMap;
 
 use distill_core::LabelMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReportError;
 
 /// The part a model plays in a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The model that was distilled. At most one in a report.
@@ -36,7 +37,7 @@ impl Role {
 }
 
 /// Time from one text to its logits at batch size 1, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
     /// Median.
@@ -48,7 +49,7 @@ pub struct Latency {
 }
 
 /// What a model costs, measured where the report was made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// Weights in the model.
@@ -76,6 +77,8 @@ pub struct Predictions {
     pub(crate) logits: Vec<f32>,
     pub(crate) texts: Option<Vec<String>>,
     pub(crate) cost: Option<Cost>,
+    pub(crate) seeds_of: Option<String>,
+    pub(crate) columns: Vec<(String, Vec<String>)>,
 }
 
 impl Predictions {
@@ -97,8 +100,18 @@ impl Predictions {
         labels: Vec<Option<i32>>,
         logits: Vec<f32>,
     ) -> Result<Self, ReportError> {
-        let new =
-            Predictions { name: name.into(), role, ids, label_map, labels, logits, texts: None, cost: None };
+        let new = Predictions {
+            name: name.into(),
+            role,
+            ids,
+            label_map,
+            labels,
+            logits,
+            texts: None,
+            cost: None,
+            seeds_of: None,
+            columns: Vec::new(),
+        };
         new.check_lengths()?;
         new.check_ids()?;
         new.check_logits()?;
@@ -114,6 +127,23 @@ impl Predictions {
         self.check_length("the texts", texts.len(), self.ids.len())?;
         self.texts = Some(texts);
         Ok(self)
+    }
+
+    /// Adds a column of the data set, `[N]`, that slices are cut by.
+    ///
+    /// # Errors
+    /// [`ReportError::Length`] unless there is a value a row.
+    pub fn with_column(mut self, name: impl Into<String>, values: Vec<String>) -> Result<Self, ReportError> {
+        self.check_length("a column", values.len(), self.ids.len())?;
+        self.columns.push((name.into(), values));
+        Ok(self)
+    }
+
+    /// Says that this is one of several runs of the same model with other seeds, which are then
+    /// summarised under the name of `model`.
+    pub fn as_seed_of(mut self, model: impl Into<String>) -> Self {
+        self.seeds_of = Some(model.into());
+        self
     }
 
     /// Adds what the model costs.

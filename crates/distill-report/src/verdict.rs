@@ -16,7 +16,7 @@ fn sentence(set: &DataReport, model: &ModelReport) -> String {
     let accuracy = |model: &ModelReport| model.value(Metric::Accuracy).map(number).unwrap_or_default();
     let against = model.against_teacher.as_ref();
     let teacher = set.with_role(Role::Teacher);
-    let kept = against.and_then(|against| against.kept.get(&Metric::Accuracy)).copied();
+    let kept = against.and_then(|against| against.kept.get(&Metric::Accuracy)).map(|kept| kept.value);
     let (Some(against), Some(teacher), Some(kept)) = (against, teacher, kept) else {
         return format!(
             "{} has accuracy {} on {} rows of {}",

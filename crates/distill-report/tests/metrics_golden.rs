@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use distill_core::LabelMap;
-use distill_report::metrics::{self, Metric, Scored, calibration, class_figures};
+use distill_report::metrics::classification::class_shares;
+use distill_report::metrics::{self, Metric, Scored, calibration, multi_label, regression};
 use distill_report::{Predictions, ReportError, Role};
 use serde::Deserialize;
 
@@ -64,12 +65,15 @@ fn classes_confusion_and_temperature_equal_too() {
         let predictions = predictions(&case).unwrap();
         let scored = Scored::new(&predictions);
         let confusion = scored.confusion();
+        assert_eq!(
+            confusion.tally().supports,
+            case.classes.iter().map(|class| class.support).collect::<Vec<_>>()
+        );
         assert_eq!(confusion.rows(), case.confusion, "{}", case.name);
-        for (ours, expected) in class_figures(&confusion, &[]).iter().zip(&case.classes) {
+        for (ours, expected) in class_shares(&confusion.tally()).iter().zip(&case.classes) {
             close(&case, "precision", ours.precision, expected.precision);
             close(&case, "recall", ours.recall, expected.recall);
             close(&case, "F1", ours.f1, expected.f1);
-            assert_eq!(ours.support, expected.support);
         }
         // Where the log-loss is 0 already, or falls to the end of the range, any temperature is as good.
         let temperature = calibration::temperature(&scored);
@@ -80,4 +84,58 @@ fn classes_confusion_and_temperature_equal_too() {
             case.name
         );
     }
+}
+
+#[derive(Deserialize)]
+struct MultiLabelCase {
+    name: String,
+    num_labels: usize,
+    logits: Vec<f32>,
+    targets: Vec<bool>,
+    figures: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct RegressionCase {
+    name: String,
+    values: Vec<f32>,
+    targets: Vec<f32>,
+    figures: serde_json::Value,
+}
+
+/// Every number of two JSON trees, to 1e-9.
+#[track_caller]
+fn close_tree(name: &str, ours: &serde_json::Value, expected: &serde_json::Value) {
+    match (ours, expected) {
+        (serde_json::Value::Object(ours), serde_json::Value::Object(expected)) => {
+            assert_eq!(ours.len(), expected.len(), "{name}");
+            ours.iter().for_each(|(key, value)| close_tree(&format!("{name}, {key}"), value, &expected[key]));
+        }
+        _ => match (ours.as_f64(), expected.as_f64()) {
+            (Some(ours), Some(expected)) => {
+                assert!((ours - expected).abs() <= 1e-9, "{name}: {ours}, not {expected}")
+            }
+            (ours, expected) => assert_eq!(ours, expected, "{name}"),
+        },
+    }
+}
+
+#[test]
+fn multi_label_figures_equal_scikit_learn() {
+    let cases: Vec<MultiLabelCase> = serde_json::from_str(include_str!("golden/multi_label.json")).unwrap();
+    for case in cases {
+        let ours = multi_label::figures(&case.logits, &case.targets, case.num_labels).unwrap();
+        close_tree(&case.name, &serde_json::to_value(ours).unwrap(), &case.figures);
+    }
+    assert!(multi_label::figures(&[], &[], 3).is_none());
+}
+
+#[test]
+fn regression_figures_equal_scikit_learn_and_scipy() {
+    let cases: Vec<RegressionCase> = serde_json::from_str(include_str!("golden/regression.json")).unwrap();
+    for case in cases {
+        let ours = regression::figures(&case.values, &case.targets).unwrap();
+        close_tree(&case.name, &serde_json::to_value(ours).unwrap(), &case.figures);
+    }
+    assert!(regression::figures(&[], &[]).is_none());
 }

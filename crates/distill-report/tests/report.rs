@@ -4,9 +4,11 @@
 use distill_core::{Category, LabelMap};
 use distill_report::documents::terminal::{self, TerminalStyle};
 use distill_report::documents::{self, markdown};
+use distill_report::gates::GateState;
 use distill_report::metrics::Metric;
-use distill_report::report::{Outcome, Report};
-use distill_report::{Cost, DataSet, Predictions, ReportSettings, Role, build};
+use distill_report::report::{Figure, Outcome, Report};
+use distill_report::settings::Undecided;
+use distill_report::{Cost, DataSet, Latency, Predictions, ReportError, ReportSettings, Role, build};
 
 /// Predictions that are right except on the rows in `wrong`, where the next label is predicted.
 fn model(name: &str, role: Role, wrong: &[usize], parameters: u64, rows_per_second: f64) -> Predictions {
@@ -35,7 +37,7 @@ fn trio() -> Vec<DataSet> {
 
 fn report(gates: &[&str]) -> Report {
     let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
-    build(trio(), &ReportSettings { gates }).unwrap()
+    build(trio(), &ReportSettings { gates, resamples: 0, ..ReportSettings::default() }).unwrap()
 }
 
 #[test]
@@ -51,8 +53,8 @@ fn figures_gates_and_the_teacher_stand_together() {
     let student = &report.data[0].models[1];
     assert_eq!(student.value(Metric::Accuracy), Some(0.75));
     let against = student.against_teacher.as_ref().unwrap();
-    assert!((against.kept[&Metric::Accuracy] - 0.9).abs() < 1e-12);
-    assert!((against.gap_closed[&Metric::Accuracy] - 0.5).abs() < 1e-12);
+    assert!((against.kept[&Metric::Accuracy].value - 0.9).abs() < 1e-12);
+    assert!((against.gap_closed[&Metric::Accuracy].value - 0.5).abs() < 1e-12);
     assert_eq!(against.speed_up, Some(2.0));
     let passed: Vec<bool> = report.gates.iter().map(|gate| gate.passed).collect();
     assert_eq!(passed, [true, false, true, true, true, true], "{:#?}", report.gates);
@@ -70,7 +72,7 @@ fn gates_that_do_not_fit_the_models_are_wrong_usage() {
         ("accuracy >= 0.5 on train", "there is no data set \"train\"; there is test"),
         ("macro_f2 >= 0.5", "did you mean macro_f1"),
     ] {
-        let settings = ReportSettings { gates: vec![gate.to_owned()] };
+        let settings = ReportSettings { gates: vec![gate.to_owned()], ..ReportSettings::default() };
         let error = build(trio(), &settings).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
         assert_eq!(error.category(), Category::Usage);
@@ -78,12 +80,12 @@ fn gates_that_do_not_fit_the_models_are_wrong_usage() {
     let alone = |gates: &[&str]| {
         let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
         let predictions = vec![model("m", Role::Other, &[0], 1, 1.0)];
-        let settings = ReportSettings { gates };
+        let settings = ReportSettings { gates, resamples: 0, ..ReportSettings::default() };
         build(vec![DataSet { name: "test".to_owned(), predictions }], &settings)
     };
     assert!(alone(&["accuracy >= 0.5"]).unwrap().gates_passed());
     assert!(alone(&["agreement >= 0.5"]).unwrap_err().to_string().contains("no teacher to compare with"));
-    assert!(alone(&["gap_closed.accuracy >= 0.5"]).unwrap_err().to_string().contains("needs a teacher"));
+    assert!(alone(&["gap_closed.accuracy >= 0.5"]).unwrap_err().to_string().contains("the baseline"));
 }
 
 #[test]
@@ -131,4 +133,119 @@ test (12 rows)
     assert!(text.contains("  FAIL  kept.accuracy >= 0.95\n        student: kept.accuracy is 0.9000"), "{text}");
     let color = terminal::render(&report, &[], TerminalStyle { color: true, ..TerminalStyle::default() });
     assert!(color.starts_with("\u{1b}[1;31mFAILED\u{1b}[0m"));
+}
+
+/// A bigger data set: 400 rows, the teacher wrong on 20 of them and the student on 40.
+fn hundreds(gates: &[&str], undecided: Undecided) -> Result<Report, ReportError> {
+    let make = |name: &str, role, wrong: usize| {
+        let map = LabelMap::new(["no", "yes"]).unwrap();
+        let ids = (0..400).map(|row| format!("r{row}")).collect();
+        let labels = (0..400).map(|row| Some(row % 2)).collect();
+        let logits = (0..400).flat_map(|row| {
+            let right = row % wrong != 0;
+            let hot = if right { row % 2 } else { 1 - row % 2 };
+            (0..2).map(move |at| if at == hot { 2.0 } else { -1.0 })
+        });
+        let texts = (0..400).map(|row| "word ".repeat(1 + row % 40)).collect();
+        let latency = Some(Latency { p50_ms: 8.0, p95_ms: 12.0, p99_ms: 30.0 });
+        Predictions::new(name, role, ids, map, labels, logits.collect())
+            .unwrap()
+            .with_texts(texts)
+            .unwrap()
+            .with_column(
+                "source",
+                (0..400).map(|row| if row % 4 == 0 { "web" } else { "phone" }.to_owned()).collect(),
+            )
+            .unwrap()
+            .with_cost(Cost { parameters: 10_000_000, bytes: 40_000_000, rows_per_second: 100.0, latency })
+            .unwrap()
+            .as_seed_of("models")
+    };
+    let predictions = vec![make("teacher", Role::Teacher, 20), make("student", Role::Student, 10)];
+    let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
+    let settings = ReportSettings { gates, undecided, resamples: 2000, ..ReportSettings::default() };
+    build(vec![DataSet { name: "test".to_owned(), predictions }], &settings)
+}
+
+#[test]
+fn confidence_passes_fails_or_leaves_open() {
+    let gates = [
+        "accuracy >= 0.8 with confidence",
+        "accuracy >= 0.95 with confidence",
+        "accuracy >= 0.89 with confidence",
+        "drop.accuracy <= 0.1 with confidence",
+        "f1[yes] >= 0.85 with confidence",
+        "recall[no] >= 0.75",
+        "latency.p95 <= 20ms",
+        "latency.p99 <= 20ms",
+    ];
+    let states = |undecided| {
+        let report = hundreds(&gates, undecided).unwrap();
+        report.gates.iter().map(|gate| (gate.state, gate.passed)).collect::<Vec<_>>()
+    };
+    use GateState::{Failed, Passed, Undecided as Open};
+    let word: Vec<GateState> = states(Undecided::Fail).iter().map(|state| state.0).collect();
+    assert_eq!(word, [Passed, Failed, Open, Passed, Passed, Passed, Passed, Failed]);
+    assert!(!states(Undecided::Fail)[2].1 && states(Undecided::Pass)[2].1);
+    let error = hundreds(&["latency.p95 <= 20ms with confidence"], Undecided::Fail).unwrap_err();
+    assert!(error.to_string().contains("no interval"), "{error}");
+}
+
+#[test]
+fn a_difference_is_called_one_only_when_its_interval_excludes_zero() {
+    let report = hundreds(&[], Undecided::Fail).unwrap();
+    let set = &report.data[0];
+    let comparison = &set.comparisons[0];
+    let accuracy = comparison.differences[&Metric::Accuracy];
+    assert!((accuracy.value - 0.05).abs() < 1e-12 && accuracy.is_shown);
+    // The teacher errs on every 20th row, where the student errs too.
+    assert_eq!((comparison.mcnemar.only_first, comparison.mcnemar.only_second), (20, 0));
+    assert!((comparison.mcnemar.p_value - 2f64.powi(-19)).abs() < 1e-12);
+    let interval = set.models[1].metrics[&Metric::Accuracy].interval.unwrap();
+    assert!((interval[0] - 0.87).abs() < 0.01 && (interval[1] - 0.93).abs() < 0.01, "{interval:?}");
+    assert_eq!(set.seeds[0].models, ["teacher", "student"]);
+    assert!((set.seeds[0].metrics[&Metric::Accuracy].std - 0.05 / 2f64.sqrt()).abs() < 1e-12);
+}
+
+#[test]
+fn slices_and_error_lists_point_at_the_rows() {
+    let report = hundreds(&[], Undecided::Fail).unwrap();
+    let set = &report.data[0];
+    let weakest = &set.slices[0];
+    assert_eq!((weakest.by.as_str(), weakest.value.as_str(), weakest.rows), ("label", "no", 200));
+    assert!((weakest.accuracies[1].value - 0.8).abs() < 1e-12);
+    assert!(set.slices.iter().any(|slice| slice.by == "source" && slice.value == "web" && slice.rows == 100));
+    assert!(set.slices.iter().any(|slice| slice.by == "length"));
+    let errors = &set.errors[0];
+    assert_eq!((errors.lost, errors.won, errors.lost_rows.len()), (20, 0, 20));
+    assert_eq!((errors.lost_rows[0].id.as_str(), errors.lost_rows[0].predicted.as_str()), ("r10", "yes"));
+    assert_eq!(errors.label_errors.len(), 20);
+    assert_eq!((errors.grown_confusions[0].teacher, errors.grown_confusions[0].student), (20, 40));
+}
+
+#[test]
+fn a_regression_is_measured_against_an_earlier_report_of_the_same_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.json");
+    let regression = format!("regression vs {}", path.display());
+    let missing = hundreds(&[&regression], Undecided::Fail).unwrap_err();
+    assert_eq!(missing.category(), Category::Usage, "{missing}");
+    let mut earlier = hundreds(&[], Undecided::Fail).unwrap();
+    documents::write(&earlier, directory.path()).unwrap();
+    assert!(hundreds(&[&regression], Undecided::Fail).unwrap().gates_passed());
+    for model in &mut earlier.data[0].models {
+        model.metrics.insert(Metric::Accuracy, Figure { value: 0.95, interval: None });
+    }
+    documents::write(&earlier, directory.path()).unwrap();
+    let outcome = hundreds(&[&regression], Undecided::Fail).unwrap().gates.remove(0);
+    assert!(!outcome.passed && (outcome.value.unwrap() - 0.05).abs() < 1e-12, "{outcome:?}");
+    earlier.data[0].rows_hash.clear();
+    documents::write(&earlier, directory.path()).unwrap();
+    let error = hundreds(&[&regression], Undecided::Fail).unwrap_err();
+    assert!(error.to_string().contains("other rows"), "{error}");
+    earlier.schema_version = 99;
+    documents::write(&earlier, directory.path()).unwrap();
+    let error = hundreds(&[&regression], Undecided::Fail).unwrap_err();
+    assert!(error.to_string().contains("schema version 99"), "{error}");
+    assert_eq!(error.category(), Category::Data);
 }

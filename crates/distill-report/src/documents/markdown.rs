@@ -1,8 +1,8 @@
 //! `report.md`: verdict, gates, models, classes, confusion.
 
+use super::format::percent;
 use super::table::{self, Table};
 use super::text;
-use crate::gates::GateState;
 use crate::report::{DataReport, Outcome, Report};
 
 /// Labels up to which the confusion matrix is shown whole.
@@ -12,6 +12,22 @@ const CONFUSIONS: usize = 20;
 
 /// The content of `report.md`.
 pub fn render(report: &Report) -> String {
+    let mut out = head(report);
+    for set in &report.data {
+        out.push_str(&data_head(set));
+        data_set(&mut out, set);
+    }
+    out.push_str(&foot(report));
+    out
+}
+
+/// Verdict, gates and models without the rest, for places that are short of room.
+pub fn brief(report: &Report) -> String {
+    let sets: String = report.data.iter().map(data_head).collect();
+    format!("{}{sets}{}", head(report), foot(report))
+}
+
+fn head(report: &Report) -> String {
     let outcome = match report.verdict.outcome {
         Outcome::Passed => "**Passed.** ",
         Outcome::Failed => "**Failed.** ",
@@ -21,11 +37,19 @@ pub fn render(report: &Report) -> String {
     if !report.gates.is_empty() {
         out.push_str(&format!("\n## Gates\n\n{}", gates(report).markdown()));
     }
-    for set in &report.data {
-        data_set(&mut out, set);
-    }
-    out.push_str(&format!("\nMade by {} (report schema {}).\n", report.program, report.schema_version));
     out
+}
+
+fn foot(report: &Report) -> String {
+    let how = match report.intervals.resamples {
+        0 => String::new(),
+        resamples => format!(
+            "Intervals cover {} of {resamples} bootstrap resamples (seed {}). ",
+            percent(report.intervals.confidence),
+            report.intervals.seed
+        ),
+    };
+    format!("\n{how}Made by {} (report schema {}).\n", report.program, report.schema_version)
 }
 
 fn gates(report: &Report) -> Table {
@@ -33,29 +57,43 @@ fn gates(report: &Report) -> Table {
     table.rows = report
         .gates
         .iter()
-        .map(|gate| {
-            let state = match gate.state {
-                GateState::Passed => "passed",
-                GateState::Failed => "FAILED",
-            };
-            vec![gate.gate.clone(), gate.data.clone(), state.to_owned(), gate.text.clone()]
-        })
+        .map(|gate| vec![gate.gate.clone(), gate.data.clone(), gate.state.word().to_owned(), gate.text.clone()])
         .collect();
     table
 }
 
-fn data_set(out: &mut String, set: &DataReport) {
+fn data_head(set: &DataReport) -> String {
     let unlabelled = match set.rows - set.labelled {
         0 => String::new(),
         rows => format!(", {rows} more without a label"),
     };
-    let name = text::markdown(&set.name);
-    out.push_str(&format!(
-        "\n## {name}: {} rows{unlabelled}\n\n{}",
-        set.labelled,
-        table::models(set).markdown()
-    ));
-    out.push_str(&format!("\n### Averages\n\n{}", table::averages(set).markdown()));
+    let (name, models) = (text::markdown(&set.name), table::models(set, false).markdown());
+    format!("\n## {name}: {} rows{unlabelled}\n\n{models}", set.labelled)
+}
+
+fn data_set(out: &mut String, set: &DataReport) {
+    let tables = [
+        ("Every metric", table::metrics(set)),
+        ("Differences between models", table::differences(set)),
+        ("Seeds", table::seeds(set)),
+        ("Weakest slices", table::slices(set)),
+    ];
+    for (title, table) in tables.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
+        out.push_str(&format!("\n### {title}\n\n{}", table.markdown()));
+    }
+    for errors in &set.errors {
+        let name = text::markdown(&errors.model);
+        let counts = format!("{} rows lost that the teacher has right, {} won", errors.lost, errors.won);
+        out.push_str(&format!("\n### What {name} lost\n\n{counts}.\n"));
+        let lists = [
+            ("Lost rows, surest first", table::error_rows(&errors.lost_rows)),
+            ("Confusions that grew", table::grown_confusions(errors)),
+            ("Likely label errors", table::error_rows(&errors.label_errors)),
+        ];
+        for (title, table) in lists.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
+            out.push_str(&format!("\n{title}:\n\n{}", table.markdown()));
+        }
+    }
     for model in &set.models {
         let name = text::markdown(&model.name);
         out.push_str(&format!("\n### Classes: {name}\n\n{}", table::classes(model).markdown()));

@@ -1,8 +1,14 @@
 //! A report as people and programs read it. Every document is built in memory before the first
 //! file is touched, and every file appears whole or not at all.
 
+pub mod card;
+pub mod changes;
 pub mod format;
+pub mod github;
+pub mod html;
+pub mod junit;
 pub mod markdown;
+pub mod svg;
 pub mod table;
 pub mod terminal;
 pub mod text;
@@ -14,12 +20,16 @@ use distill_core::atomic;
 use crate::error::ReportError;
 use crate::report::Report;
 
-/// Writes `report.json` and `report.md` into `directory`, which must exist; returns their paths.
+/// Writes `report.json`, `report.md` and `report.html` into `directory`, which must exist; returns their paths.
 ///
 /// # Errors
 /// [`ReportError::File`] naming the file that cannot be written.
 pub fn write(report: &Report, directory: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let documents = [("report.json", json(report)?), ("report.md", markdown::render(report))];
+    let documents = [
+        ("report.json", json(report)?),
+        ("report.md", markdown::render(report)),
+        ("report.html", html::render(report)),
+    ];
     let mut paths = Vec::with_capacity(documents.len());
     for (name, content) in documents {
         let path = directory.join(name);

@@ -3,7 +3,7 @@
 use super::format::{bytes, count, metric, percent, rate, times};
 use super::text;
 use crate::metrics::Metric;
-use crate::report::{DataReport, ModelReport};
+use crate::report::{DataReport, Difference, ErrorRow, Errors, Figure, ModelReport};
 
 /// A table of finished cells. The first column is text, the others are numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,13 +34,14 @@ impl Table {
     }
 }
 
-/// The models side by side; a column that no model has a value for is left out.
-pub fn models(set: &DataReport) -> Table {
+/// The models side by side; a column that no model has a value for is left out. A narrow table has
+/// only what a terminal of 100 columns can hold.
+pub fn models(set: &DataReport, is_narrow: bool) -> Table {
     let mut table = Table::new(["model"]);
     table.rows = set.models.iter().map(|model| vec![model.name.clone()]).collect();
     for (title, cell) in MODEL_COLUMNS {
         let cells: Vec<Option<String>> = set.models.iter().map(cell).collect();
-        if cells.iter().all(Option::is_none) {
+        if cells.iter().all(Option::is_none) || (is_narrow && WIDE_ONLY.contains(title)) {
             continue;
         }
         table.header.push((*title).to_owned());
@@ -51,6 +52,8 @@ pub fn models(set: &DataReport) -> Table {
     table
 }
 
+const WIDE_ONLY: [&str; 3] = ["weighted F1", "KL", "size"];
+
 type ModelCell = fn(&ModelReport) -> Option<String>;
 
 const MODEL_COLUMNS: &[(&str, ModelCell)] = &[
@@ -59,27 +62,116 @@ const MODEL_COLUMNS: &[(&str, ModelCell)] = &[
     ("weighted F1", |model| model.value(Metric::WeightedF1).map(metric)),
     ("agreement", |model| model.value(Metric::Agreement).map(metric)),
     ("KL", |model| model.value(Metric::Kl).map(metric)),
-    ("kept", |model| Some(percent(*model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy)?))),
-    ("gap closed", |model| Some(percent(*model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy)?))),
+    ("kept", |model| Some(percent(model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy)?.value))),
+    ("gap closed", |model| {
+        Some(percent(model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy)?.value))
+    }),
     ("parameters", |model| model.cost.map(|cost| count(cost.parameters))),
     ("size", |model| model.cost.map(|cost| bytes(cost.bytes))),
     ("rows/s", |model| model.cost.map(|cost| rate(cost.rows_per_second))),
     ("speed-up", |model| model.against_teacher.as_ref()?.speed_up.map(times)),
 ];
 
-/// Precision, recall and F1 of every model, averaged in three ways.
-pub fn averages(set: &DataReport) -> Table {
-    const KINDS: [(&str, [Metric; 3]); 3] = [
-        ("macro", [Metric::MacroPrecision, Metric::MacroRecall, Metric::MacroF1]),
-        ("micro", [Metric::MicroPrecision, Metric::MicroRecall, Metric::MicroF1]),
-        ("weighted", [Metric::WeightedPrecision, Metric::WeightedRecall, Metric::WeightedF1]),
-    ];
-    let mut table = Table::new(["model", "average", "precision", "recall", "F1"]);
-    for model in &set.models {
-        for (kind, metrics) in KINDS {
-            let values = metrics.iter().map(|name| model.value(*name).map_or("-".to_owned(), metric));
-            table.rows.push([model.name.clone(), kind.to_owned()].into_iter().chain(values).collect());
+/// Every metric of every model with its interval.
+pub fn metrics(set: &DataReport) -> Table {
+    let mut table =
+        Table::new(["metric"].into_iter().chain(set.models.iter().map(|model| model.name.as_str())));
+    for name in Metric::all().filter(|name| set.models.iter().any(|model| model.metrics.contains_key(name))) {
+        let cells = set.models.iter().map(|model| model.metrics.get(&name).map_or("-".to_owned(), figure));
+        table.rows.push([name.title().to_owned()].into_iter().chain(cells).collect());
+    }
+    table
+}
+
+fn figure(figure: &Figure) -> String {
+    match figure.interval {
+        Some([low, high]) => format!("{:.4} ({low:.4} to {high:.4})", figure.value),
+        None => metric(figure.value),
+    }
+}
+
+/// Each pair of models: differences of accuracy and macro F1, and McNemar's test.
+pub fn differences(set: &DataReport) -> Table {
+    let mut table = Table::new([
+        "first",
+        "second",
+        "accuracy",
+        "macro F1",
+        "only first right",
+        "only second right",
+        "McNemar p",
+    ]);
+    for pair in &set.comparisons {
+        let cell = |name: Metric| pair.differences.get(&name).map_or("-".to_owned(), difference);
+        let test = pair.mcnemar;
+        let counts =
+            [test.only_first.to_string(), test.only_second.to_string(), format!("{:.4}", test.p_value)];
+        let start = [pair.first.clone(), pair.second.clone(), cell(Metric::Accuracy), cell(Metric::MacroF1)];
+        table.rows.push(start.into_iter().chain(counts).collect());
+    }
+    table
+}
+
+fn difference(difference: &Difference) -> String {
+    match difference.interval {
+        Some([low, high]) => {
+            let word = if difference.is_shown { "a difference" } else { "not shown" };
+            format!("{:+.4} ({low:+.4} to {high:+.4}), {word}", difference.value)
         }
+        None => format!("{:+.4}", difference.value),
+    }
+}
+
+/// Mean and spread of the models that were given with several seeds.
+pub fn seeds(set: &DataReport) -> Table {
+    let mut table = Table::new(["model", "seeds", "accuracy", "macro F1", "log-loss"]);
+    for group in &set.seeds {
+        let cell = |name: Metric| {
+            group
+                .metrics
+                .get(&name)
+                .map_or("-".to_owned(), |spread| format!("{:.4} ± {:.4}", spread.mean, spread.std))
+        };
+        let cells = [Metric::Accuracy, Metric::MacroF1, Metric::LogLoss].map(cell);
+        table
+            .rows
+            .push([group.name.clone(), group.models.len().to_string()].into_iter().chain(cells).collect());
+    }
+    table
+}
+
+/// The slices, weakest first.
+pub fn slices(set: &DataReport) -> Table {
+    let names = set.models.iter().map(|model| model.name.clone());
+    let mut table =
+        Table::new(["by".to_owned(), "rows with".to_owned(), "rows".to_owned()].into_iter().chain(names));
+    for slice in &set.slices {
+        let cells = slice.accuracies.iter().map(figure);
+        let start = [slice.by.clone(), slice.value.clone(), slice.rows.to_string()];
+        table.rows.push(start.into_iter().chain(cells).collect());
+    }
+    table
+}
+
+/// Rows that deserve a look.
+pub fn error_rows(rows: &[ErrorRow]) -> Table {
+    let mut table = Table::new(["id", "label", "predicted", "student", "teacher", "text"]);
+    for row in rows {
+        let shares = [row.confidence, row.teacher_confidence].map(|share| format!("{share:.3}"));
+        let start = [row.id.clone(), row.label.clone(), row.predicted.clone()];
+        table
+            .rows
+            .push(start.into_iter().chain(shares).chain([row.text.clone().unwrap_or_default()]).collect());
+    }
+    table
+}
+
+/// Confusions that the student makes more often than the teacher.
+pub fn grown_confusions(errors: &Errors) -> Table {
+    let mut table = Table::new(["label", "predicted as", "teacher", "student"]);
+    for grown in &errors.grown_confusions {
+        let counts = [grown.teacher.to_string(), grown.student.to_string()];
+        table.rows.push([grown.label.clone(), grown.predicted.clone()].into_iter().chain(counts).collect());
     }
     table
 }

@@ -31,7 +31,7 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
     });
     for set in &report.data {
         out.push_str(&format!("\n{} ({} rows)\n", visible(&set.name), set.labelled));
-        out.push_str(&draw(&table::models(set), style));
+        out.push_str(&draw(&table::models(set, true), style));
     }
     if !report.gates.is_empty() {
         out.push_str("\ngates\n");
@@ -40,6 +40,7 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
         let state = match gate.state {
             GateState::Passed => paint("pass", GREEN, style),
             GateState::Failed => paint("FAIL", RED, style),
+            GateState::Undecided => paint("open", YELLOW, style),
         };
         let data = if report.data.len() > 1 { format!(" [{}]", visible(&gate.data)) } else { String::new() };
         out.push_str(&format!("  {state}  {}{data}\n        {}\n", visible(&gate.gate), visible(&gate.text)));
@@ -68,6 +69,7 @@ pub fn draw(table: &Table, style: TerminalStyle) -> String {
 }
 
 const GREEN: &str = "32";
+const YELLOW: &str = "33";
 const RED: &str = "31";
 
 fn paint(word: &str, color: &str, style: TerminalStyle) -> String {

@@ -34,6 +34,22 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
+/// Text inside HTML, SVG and XML, between tags or in a quoted attribute.
+pub fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in visible(text).chars() {
+        match character {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +58,12 @@ mod tests {
     fn terminal_codes_and_turned_text_become_visible() {
         assert_eq!(visible("a\u{1b}[31mb\n\u{202e}c"), r"a\u{1b}[31mb\n\u{202e}c");
         assert_eq!(visible("größe 漢字"), "größe 漢字");
+    }
+
+    #[test]
+    fn html_shows_markup_as_text() {
+        let hostile = "\"><script>alert('x')</script>&\u{0}";
+        assert_eq!(html(hostile), r"&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;\u{0}");
     }
 
     #[test]

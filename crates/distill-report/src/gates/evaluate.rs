@@ -1,55 +1,192 @@
 //! Gates applied to measured figures.
 
-use super::quantity::Quantity;
-use super::{Gate, GateError, GateOutcome, GateState};
-use crate::documents::format::number;
-use crate::metrics::against;
+use super::baseline::{self, Baselines};
+use super::quantity::{ClassFigure, CostFigure, Quantity};
+use super::{Gate, GateError, GateOutcome, GateState, number};
+use crate::build::{Measured, compare};
+use crate::metrics::Metric;
 use crate::predictions::Role;
 use crate::report::{DataReport, ModelReport};
+use crate::settings::{ReportSettings, Undecided};
+use crate::stats::Sample;
 
 /// Applies every gate to every data set and model that it is about, in that order.
 ///
 /// # Errors
 /// [`GateError::Unknown`] for a name that the report does not have, [`GateError::Missing`] where
-/// no model plays the part that a gate needs.
-pub fn evaluate(gates: &[Gate], data: &[DataReport]) -> Result<Vec<GateOutcome>, GateError> {
+/// no model plays the part that a gate needs or nothing was measured that it could judge.
+pub fn evaluate(
+    gates: &[Gate],
+    data: &[Measured],
+    baselines: &Baselines,
+    settings: &ReportSettings,
+) -> Result<Vec<GateOutcome>, GateError> {
     let mut outcomes = Vec::new();
     for gate in gates {
         for set in data_sets(gate, data)? {
-            for model in models(gate, set)? {
-                outcomes.push(judge(gate, set, model, measure(gate, set, model)?));
+            for model in models(gate, &set.report)? {
+                let subject = Subject { gate, set, model, baselines };
+                outcomes.push(subject.judge(subject.measure()?, settings)?);
             }
         }
     }
     Ok(outcomes)
 }
 
-fn judge(gate: &Gate, set: &DataReport, model: &ModelReport, value: Option<f64>) -> GateOutcome {
-    let passed = value.is_some_and(|value| gate.comparison.holds(value, gate.threshold));
-    let measured = match value {
-        Some(value) => number(value),
-        None => "undefined on these rows".to_owned(),
-    };
-    let (words, threshold) = (gate.comparison.words(), number(gate.threshold));
-    GateOutcome {
-        gate: gate.text.clone(),
-        data: set.name.clone(),
-        model: model.name.clone(),
-        state: if passed { GateState::Passed } else { GateState::Failed },
-        passed,
-        value,
-        threshold: gate.threshold,
-        text: format!("{}: {} is {measured}, {words} {threshold} was asked for", model.name, gate.quantity),
+/// A gate, and the model on the data set that it is applied to.
+struct Subject<'a> {
+    gate: &'a Gate,
+    set: &'a Measured,
+    model: &'a ModelReport,
+    baselines: &'a Baselines,
+}
+
+impl Subject<'_> {
+    fn judge(&self, sample: Option<Sample>, settings: &ReportSettings) -> Result<GateOutcome, GateError> {
+        let gate = self.gate;
+        let interval = sample.as_ref().and_then(|sample| sample.interval(settings.confidence));
+        let value = sample.map(|sample| sample.value);
+        let state = match (value, interval) {
+            (Some(_), None) if gate.is_confident => {
+                return Err(missing(
+                    gate,
+                    "there is no interval to be confident with: costs have none, and `resamples` must not be 0",
+                ));
+            }
+            (Some(_), Some(interval)) if gate.is_confident => confident_state(gate, interval),
+            (Some(value), _) if gate.comparison.holds(value, gate.threshold) => GateState::Passed,
+            _ => GateState::Failed,
+        };
+        let passed = match state {
+            GateState::Passed => true,
+            GateState::Failed => false,
+            GateState::Undecided => settings.undecided == Undecided::Pass,
+        };
+        Ok(GateOutcome {
+            gate: gate.text.clone(),
+            data: self.set.report.name.clone(),
+            model: self.model.name.clone(),
+            state,
+            passed,
+            value,
+            interval,
+            threshold: gate.threshold,
+            text: self.sentence(value, interval),
+        })
+    }
+
+    fn sentence(&self, value: Option<f64>, interval: Option<[f64; 2]>) -> String {
+        let Gate { quantity, comparison, threshold, .. } = self.gate;
+        let show = |value| number::show(value, quantity.unit());
+        let measured = match (value, interval) {
+            (None, _) => "undefined on these rows".to_owned(),
+            (Some(value), Some([low, high])) => format!("{} [{}, {}]", show(value), show(low), show(high)),
+            (Some(value), None) => show(value),
+        };
+        let wanted = format!("{} {} was asked for", comparison.words(), show(*threshold));
+        format!("{}: {quantity} is {measured}, {wanted}", self.model.name)
+    }
+
+    fn measure(&self) -> Result<Option<Sample>, GateError> {
+        let (gate, set, name) = (self.gate, self.set, self.model.name.as_str());
+        Ok(match &gate.quantity {
+            Quantity::Metric(metric) => {
+                if metric.needs_teacher() {
+                    teacher(gate, &set.report)?;
+                }
+                set.sample(name, *metric)
+            }
+            Quantity::Kept(metric) => compare::kept(set, name, &self.reference()?.name, *metric),
+            Quantity::Drop(metric) => compare::drop(set, name, &self.reference()?.name, *metric),
+            Quantity::GapClosed(metric) => {
+                let baseline = set.report.with_role(Role::Baseline).ok_or_else(|| {
+                    missing(gate, "it needs a student trained without a teacher (the baseline)")
+                })?;
+                compare::gap_closed(set, name, &baseline.name, &teacher(gate, &set.report)?.name, *metric)
+            }
+            Quantity::Class(figure, label) => Some(self.class(*figure, label)?),
+            Quantity::Cost(figure) => {
+                let value = self.cost(*figure)?;
+                Some(Sample { value, draws: Vec::new() })
+            }
+            Quantity::Regression(metric) => self.regression(*metric)?,
+        })
+    }
+
+    fn reference(&self) -> Result<&ModelReport, GateError> {
+        match &self.gate.against {
+            Some(name) => named(self.gate, &self.set.report, name),
+            None => teacher(self.gate, &self.set.report),
+        }
+    }
+
+    fn class(&self, figure: ClassFigure, label: &str) -> Result<Sample, GateError> {
+        let labels = &self.set.report.labels;
+        let at = labels.iter().position(|known| known == label);
+        let at = at.ok_or_else(|| unknown(self.gate, "label", label, labels.iter()))?;
+        let class = &self.model.classes[at];
+        let value = match figure {
+            ClassFigure::Precision => class.precision,
+            ClassFigure::Recall => class.recall,
+            ClassFigure::F1 => class.f1,
+        };
+        let draws = match figure {
+            ClassFigure::F1 => self.set.class_f1_draws(&self.model.name, at),
+            _ => Vec::new(),
+        };
+        Ok(Sample { value, draws })
+    }
+
+    fn cost(&self, figure: CostFigure) -> Result<f64, GateError> {
+        let unmeasured = || missing(self.gate, "the model's cost was not measured");
+        let cost = self.model.cost.ok_or_else(unmeasured)?;
+        let latency = || cost.latency.ok_or_else(|| missing(self.gate, "the model's latency was not measured"));
+        Ok(match figure {
+            CostFigure::LatencyP50 => latency()?.p50_ms,
+            CostFigure::LatencyP95 => latency()?.p95_ms,
+            CostFigure::LatencyP99 => latency()?.p99_ms,
+            CostFigure::RowsPerSecond => cost.rows_per_second,
+            CostFigure::Parameters => cost.parameters as f64,
+            CostFigure::Bytes => cost.bytes as f64,
+            CostFigure::SpeedUp => {
+                let its = teacher(self.gate, &self.set.report)?.cost.ok_or_else(unmeasured)?;
+                cost.rows_per_second / its.rows_per_second
+            }
+        })
+    }
+
+    /// The drop since the earlier report; of several metrics the largest.
+    fn regression(&self, metric: Option<Metric>) -> Result<Option<Sample>, GateError> {
+        let earlier = baseline::counterpart(self.gate, self.baselines, &self.set.report, self.model)?;
+        let metrics = metric.map_or_else(|| vec![Metric::Accuracy, Metric::MacroF1], |metric| vec![metric]);
+        let drop = |metric: Metric| {
+            let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
+            let before = Sample { value: earlier.value(metric)?, draws: Vec::new() };
+            let mut now = self.set.sample(&self.model.name, metric)?;
+            now.draws.iter_mut().for_each(|value| *value = sign * (before.value - *value));
+            now.value = sign * (before.value - now.value);
+            Some(now)
+        };
+        Ok(metrics.into_iter().filter_map(drop).max_by(|left, right| left.value.total_cmp(&right.value)))
     }
 }
 
-fn data_sets<'a>(gate: &Gate, data: &'a [DataReport]) -> Result<Vec<&'a DataReport>, GateError> {
+/// Passed where the whole interval is on the right side, failed where none of it is.
+fn confident_state(gate: &Gate, interval: [f64; 2]) -> GateState {
+    match interval.map(|end| gate.comparison.holds(end, gate.threshold)) {
+        [true, true] => GateState::Passed,
+        [false, false] => GateState::Failed,
+        _ => GateState::Undecided,
+    }
+}
+
+fn data_sets<'a>(gate: &Gate, data: &'a [Measured]) -> Result<Vec<&'a Measured>, GateError> {
     let Some(name) = &gate.data else {
         return Ok(data.iter().collect());
     };
-    let found: Vec<&DataReport> = data.iter().filter(|set| set.name == *name).collect();
+    let found: Vec<&Measured> = data.iter().filter(|set| set.report.name == *name).collect();
     if found.is_empty() {
-        return Err(unknown(gate, "data set", name, data.iter().map(|set| &set.name)));
+        return Err(unknown(gate, "data set", name, data.iter().map(|set| &set.report.name)));
     }
     Ok(found)
 }
@@ -63,54 +200,18 @@ fn models<'a>(gate: &Gate, set: &'a DataReport) -> Result<Vec<&'a ModelReport>, 
     }
     let students: Vec<&ModelReport> = set.models.iter().filter(|model| model.role == Role::Student).collect();
     if students.is_empty() {
-        return Err(missing(
-            gate,
-            "no model is the student; name the model that it is about, as in `NAME:accuracy >= 0.9`",
-        ));
+        let problem = "no model is the student; name the model that it is about, as in `NAME:accuracy >= 0.9`";
+        return Err(missing(gate, problem));
     }
     Ok(students)
 }
 
-fn measure(gate: &Gate, set: &DataReport, model: &ModelReport) -> Result<Option<f64>, GateError> {
-    let own = |metric| model.metrics.get(&metric).map(|figure| figure.value);
-    let reference = || match &gate.against {
-        Some(name) => named(gate, set, name),
-        None => {
-            set.with_role(Role::Teacher).ok_or_else(|| missing(gate, "there is no teacher to compare with"))
-        }
-    };
-    Ok(match gate.quantity {
-        Quantity::Metric(metric) if metric.needs_teacher() && set.with_role(Role::Teacher).is_none() => {
-            return Err(missing(gate, "there is no teacher to compare with"));
-        }
-        Quantity::Metric(metric) => own(metric),
-        Quantity::Kept(metric) => {
-            let theirs = reference()?.value(metric);
-            own(metric).zip(theirs).and_then(|(model, theirs)| against::kept(model, theirs))
-        }
-        Quantity::Drop(metric) => {
-            let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
-            own(metric).zip(reference()?.value(metric)).map(|(model, theirs)| sign * (theirs - model))
-        }
-        Quantity::GapClosed(metric) => {
-            let (teacher, baseline) = (set.with_role(Role::Teacher), set.with_role(Role::Baseline));
-            let (Some(teacher), Some(baseline)) = (teacher, baseline) else {
-                return Err(missing(
-                    gate,
-                    "it needs a teacher and a student trained without one (the baseline)",
-                ));
-            };
-            let values = own(metric).zip(baseline.value(metric)).zip(teacher.value(metric));
-            values.and_then(|((model, baseline), teacher)| against::gap_closed(model, baseline, teacher))
-        }
-    })
+fn teacher<'a>(gate: &Gate, set: &'a DataReport) -> Result<&'a ModelReport, GateError> {
+    set.with_role(Role::Teacher).ok_or_else(|| missing(gate, "there is no teacher to compare with"))
 }
 
 fn named<'a>(gate: &Gate, set: &'a DataReport, name: &str) -> Result<&'a ModelReport, GateError> {
-    set.models
-        .iter()
-        .find(|model| model.name == name)
-        .ok_or_else(|| unknown(gate, "model", name, set.models.iter().map(|model| &model.name)))
+    set.model(name).ok_or_else(|| unknown(gate, "model", name, set.models.iter().map(|model| &model.name)))
 }
 
 fn unknown<'a>(

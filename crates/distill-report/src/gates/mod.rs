@@ -1,19 +1,29 @@
 //! Quality gates: conditions that a job obeys. [`parse`] reads one, [`evaluate`] applies it to a report.
 //!
 //! ```text
-//! gate       = [ MODEL ":" ] quantity comparison number [ "vs" MODEL ] [ "on" DATA ]
+//! gate       = [ MODEL ":" ] quantity comparison number { clause }
+//!            | [ MODEL ":" ] "regression" [ "." metric ] "vs" FILE { clause }
 //! quantity   = metric | "kept." metric | "drop." metric | "gap_closed." metric
+//!            | "precision[LABEL]" | "recall[LABEL]" | "f1[LABEL]"
+//!            | "latency.p50" | "latency.p95" | "latency.p99" | "rows_per_second" | "speed_up"
+//!            | "parameters" | "bytes" | "regression" [ "." metric ]
 //! comparison = ">=" | "<=" | ">" | "<"
+//! clause     = "vs" MODEL | "vs" FILE | "on" DATA | "with confidence"
 //! ```
 //!
 //! A gate is about every model of role student, on every data set, unless it names one.
-//! `kept` and `drop` compare with the teacher, or with the model after `vs`.
+//! `kept` and `drop` compare with the teacher, or with the model after `vs`; `regression` with an
+//! earlier `report.json`. With `with confidence` the interval has to lie on the right side as a
+//! whole to pass and on the wrong side as a whole to fail; else the gate is undecided.
 
+pub mod baseline;
 pub mod evaluate;
+pub mod number;
 pub mod parse;
 pub mod quantity;
 
 use distill_core::Category;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -64,6 +74,17 @@ pub enum GateError {
     },
 }
 
+impl GateState {
+    /// The word for tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            GateState::Passed => "passed",
+            GateState::Failed => "FAILED",
+            GateState::Undecided => "undecided",
+        }
+    }
+}
+
 impl GateError {
     /// Always wrong usage: gates are settings.
     pub fn category(&self) -> Category {
@@ -72,17 +93,19 @@ impl GateError {
 }
 
 /// What came of a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GateState {
     /// The condition holds.
     Passed,
     /// It does not, or its quantity is undefined on these rows.
     Failed,
+    /// The interval holds the threshold: more rows would have to decide.
+    Undecided,
 }
 
 /// One gate applied to one model on one data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GateOutcome {
     /// The gate as it was given.
@@ -97,6 +120,9 @@ pub struct GateOutcome {
     pub passed: bool,
     /// The measured value; none where it is undefined, such as a share of nothing.
     pub value: Option<f64>,
+    /// Its confidence interval, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// The number in the gate.
     pub threshold: f64,
     /// A sentence for people: `student: kept.accuracy is 0.981, at least 0.97 was asked for`.

@@ -1,7 +1,7 @@
 //! From the text of a gate to its parts.
 
-use super::GateError;
 use super::quantity::Quantity;
+use super::{GateError, number};
 
 /// How the value is compared with the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +51,12 @@ pub struct Gate {
     pub comparison: Comparison,
     /// The number it is compared with.
     pub threshold: f64,
-    /// The model after `vs`; none: the teacher.
+    /// What stands after `vs`: a model, or for `regression` a file. None: the teacher.
     pub against: Option<String>,
     /// The data set after `on`; none: every one.
     pub data: Option<String>,
+    /// `with confidence`: the interval decides, not the value.
+    pub is_confident: bool,
 }
 
 impl Gate {
@@ -65,10 +67,11 @@ impl Gate {
     pub fn parse(text: &str) -> Result<Gate, GateError> {
         let text = text.trim();
         let syntax = |problem: String| GateError::Syntax { gate: text.to_owned(), problem };
-        let (left, comparison, right) =
-            split_at_comparison(text).ok_or_else(|| syntax("it has none of >=, <=, > and <".to_owned()))?;
-        let (model, name) = match left.rsplit_once(':') {
-            Some((model, name)) => (Some(model.trim().to_owned()), name.trim()),
+        let Sides { left, comparison, right } = Sides::of(text).map_err(syntax)?;
+        // A colon inside a label's brackets does not end a model's name.
+        let names = left.find('[').map_or(left, |bracket| &left[..bracket]);
+        let (model, name) = match names.rfind(':') {
+            Some(colon) => (Some(left[..colon].trim().to_owned()), left[colon + 1..].trim()),
             None => (None, left.trim()),
         };
         if name.is_empty() || model.as_deref() == Some("") {
@@ -79,33 +82,52 @@ impl Gate {
             name: name.to_owned(),
             nearest: Quantity::nearest(name).join(", "),
         })?;
-        let (number, clauses) = right.trim().split_once(' ').unwrap_or((right.trim(), ""));
-        let threshold = parse_number(number).ok_or_else(|| syntax(format!("{number:?} is not a number")))?;
-        let mut gate =
-            Gate { text: text.to_owned(), model, quantity, comparison, threshold, against: None, data: None };
-        gate.read_clauses(clauses).map_err(syntax)?;
+        let (comparison, (threshold, clauses)) = match comparison {
+            Some(comparison) => {
+                let number = number::take(right, quantity.unit());
+                let shown = right.split_whitespace().next().unwrap_or("");
+                let problem = || syntax(format!("{shown:?} is not a number that {quantity} is counted in"));
+                (comparison, number.ok_or_else(problem)?)
+            }
+            None if matches!(quantity, Quantity::Regression(_)) => (Comparison::AtMost, (0.0, right)),
+            None => return Err(syntax("it has none of >=, <=, > and <".to_owned())),
+        };
+        let (text, against, data) = (text.to_owned(), None, None);
+        let mut gate = Gate {
+            text: text.clone(),
+            model,
+            quantity,
+            comparison,
+            threshold,
+            against,
+            data,
+            is_confident: false,
+        };
+        gate.read_clauses(clauses).map_err(|problem| GateError::Syntax { gate: text, problem })?;
         Ok(gate)
     }
 
     /// Reads the clauses after the number. A name reaches to the next clause, so it may hold spaces.
     fn read_clauses(&mut self, clauses: &str) -> Result<(), String> {
+        const KNOWN: &str = "after the number come `vs MODEL`, `on DATA` and `with confidence`";
+        let is_regression = matches!(self.quantity, Quantity::Regression(_));
         let mut words = clauses.split_whitespace().peekable();
         while let Some(keyword) = words.next() {
             let mut name = Vec::new();
-            while let Some(word) = words.next_if(|word| !matches!(*word, "vs" | "on")) {
+            while let Some(word) = words.next_if(|word| !matches!(*word, "vs" | "on" | "with")) {
                 name.push(word);
             }
             let slot = match keyword {
-                "vs" if !self.quantity.compares() => {
+                "with" if name == ["confidence"] => {
+                    self.is_confident = true;
+                    continue;
+                }
+                "vs" if !self.quantity.compares() && !is_regression => {
                     return Err(format!("{} is not compared with another model", self.quantity));
                 }
                 "vs" => &mut self.against,
                 "on" => &mut self.data,
-                _ => {
-                    return Err(format!(
-                        "{keyword:?} is not understood; after the number come `vs MODEL` and `on DATA`"
-                    ));
-                }
+                _ => return Err(format!("{keyword:?} is not understood; {KNOWN}")),
             };
             if name.is_empty() {
                 return Err(format!("a name is missing after {keyword:?}"));
@@ -114,44 +136,70 @@ impl Gate {
                 return Err(format!("{keyword:?} stands twice"));
             }
         }
+        if is_regression && self.against.is_none() {
+            return Err("a regression needs the earlier report: `regression vs baseline.json`".to_owned());
+        }
         Ok(())
     }
 }
 
-fn split_at_comparison(text: &str) -> Option<(&str, Comparison, &str)> {
-    let at = text.find(['<', '>'])?;
-    let (comparison, width) = match &text.as_bytes()[at..] {
-        [b'>', b'=', ..] => (Comparison::AtLeast, 2),
-        [b'<', b'=', ..] => (Comparison::AtMost, 2),
-        [b'>', ..] => (Comparison::Above, 1),
-        _ => (Comparison::Below, 1),
-    };
-    Some((&text[..at], comparison, &text[at + width..]))
+/// What stands before and after the comparison; without one, before and from the first ` vs `.
+struct Sides<'a> {
+    left: &'a str,
+    comparison: Option<Comparison>,
+    right: &'a str,
 }
 
-/// A finite number, or a percentage: `98%` is 0.98.
-fn parse_number(text: &str) -> Option<f64> {
-    let (digits, scale) = match text.strip_suffix('%') {
-        Some(digits) => (digits, 100.0),
-        None => (text, 1.0),
-    };
-    digits.parse::<f64>().ok().map(|number| number / scale).filter(|number| number.is_finite())
+impl<'a> Sides<'a> {
+    fn of(text: &'a str) -> Result<Self, String> {
+        // Labels may hold anything but a closing bracket.
+        let from = text.find(']').unwrap_or(0);
+        let Some(at) = text[from..].find(['<', '>']).map(|at| from + at) else {
+            let at = text.find(" vs ").ok_or("it has none of >=, <=, > and <")?;
+            return Ok(Sides { left: &text[..at], comparison: None, right: &text[at..] });
+        };
+        let (comparison, width) = match &text.as_bytes()[at..] {
+            [b'>', b'=', ..] => (Comparison::AtLeast, 2),
+            [b'<', b'=', ..] => (Comparison::AtMost, 2),
+            [b'>', ..] => (Comparison::Above, 1),
+            _ => (Comparison::Below, 1),
+        };
+        Ok(Sides { left: &text[..at], comparison: Some(comparison), right: &text[at + width..] })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::quantity::{ClassFigure, CostFigure};
     use super::*;
     use crate::metrics::Metric;
 
     #[test]
     fn every_part_is_read() {
-        let gate = Gate::parse(" student 2: drop.macro_f1<=1% vs no teacher on in domain ").unwrap();
+        let gate =
+            Gate::parse(" student 2: drop.macro_f1<=1% vs no teacher on in domain with confidence").unwrap();
         assert_eq!(gate.model.as_deref(), Some("student 2"));
         assert_eq!(gate.quantity, Quantity::Drop(Metric::MacroF1));
         assert_eq!((gate.comparison, gate.threshold), (Comparison::AtMost, 0.01));
         assert_eq!((gate.against.as_deref(), gate.data.as_deref()), (Some("no teacher"), Some("in domain")));
+        assert!(gate.is_confident);
         let gate = Gate::parse("kept.accuracy > .97").unwrap();
-        assert_eq!((gate.comparison, gate.threshold), (Comparison::Above, 0.97));
+        assert_eq!((gate.comparison, gate.threshold, gate.is_confident), (Comparison::Above, 0.97, false));
+    }
+
+    #[test]
+    fn costs_classes_and_regressions_are_quantities_too() {
+        let gate = Gate::parse("latency.p95 <= 20 ms").unwrap();
+        assert_eq!((gate.quantity, gate.threshold), (Quantity::Cost(CostFigure::LatencyP95), 20.0));
+        assert_eq!(Gate::parse("parameters < 20M").unwrap().threshold, 2e7);
+        let gate = Gate::parse("m: f1[a: <b>] >= 0.8").unwrap();
+        assert_eq!(gate.quantity, Quantity::Class(ClassFigure::F1, "a: <b>".to_owned()));
+        assert_eq!(gate.model.as_deref(), Some("m"));
+        let gate = Gate::parse("regression vs old/baseline.json with confidence").unwrap();
+        assert_eq!((gate.comparison, gate.threshold), (Comparison::AtMost, 0.0));
+        assert_eq!(gate.against.as_deref(), Some("old/baseline.json"));
+        let gate = Gate::parse("regression.log_loss <= 0.02 vs b.json").unwrap();
+        assert_eq!((gate.quantity, gate.threshold), (Quantity::Regression(Some(Metric::LogLoss)), 0.02));
     }
 
     #[test]
@@ -160,6 +208,8 @@ mod tests {
         assert!(error.to_string().contains("did you mean macro_f1"), "{error}");
         let error = Gate::parse("kept.acuracy >= 0.9").unwrap_err();
         assert!(error.to_string().contains("did you mean kept.accuracy"), "{error}");
+        let error = Gate::parse("latency.p90 <= 20ms").unwrap_err();
+        assert!(error.to_string().contains("did you mean latency.p"), "{error}");
         assert_eq!(error.category().exit_code(), 2);
     }
 
@@ -172,10 +222,14 @@ mod tests {
             (":accuracy >= 0.9", "a name is missing before"),
             ("accuracy >=", "\"\" is not a number"),
             ("accuracy >= nan", "\"nan\" is not a number"),
+            ("accuracy >= 20ms", "\"20ms\" is not a number"),
             ("accuracy >= 0.9 vs teacher", "not compared with another model"),
+            ("accuracy vs teacher", "none of >="),
             ("drop.accuracy <= 0.1 vs", "a name is missing after \"vs\""),
             ("drop.accuracy <= 0.1 on a on b", "\"on\" stands twice"),
             ("accuracy >= 0.9 please", "\"please\" is not understood"),
+            ("accuracy >= 0.9 with luck", "\"with\" is not understood"),
+            ("regression <= 0.1", "needs the earlier report"),
         ] {
             let error = Gate::parse(gate).unwrap_err().to_string();
             assert!(error.contains(problem), "{gate}: {error}");

@@ -13,8 +13,12 @@ pub fn agreement(teacher: &[usize], model: &[usize]) -> f64 {
 /// # Shapes
 /// - both `[N, C]`, rows in the same order
 pub fn kl(teacher: &Predictions, model: &Predictions) -> f64 {
-    let rows = teacher.rows();
-    (0..rows).map(|row| row_kl(teacher.row(row), model.row(row))).sum::<f64>() / rows as f64
+    row_kls(teacher, model).iter().sum::<f64>() / teacher.rows() as f64
+}
+
+/// The divergence of each row, `[N]`.
+pub fn row_kls(teacher: &Predictions, model: &Predictions) -> Vec<f64> {
+    (0..teacher.rows()).map(|row| row_kl(teacher.row(row), model.row(row))).collect()
 }
 
 fn row_kl(teacher: &[f32], model: &[f32]) -> f64 {

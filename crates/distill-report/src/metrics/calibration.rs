@@ -4,6 +4,7 @@
 //! Source: Guo et al. 2017, arXiv:1706.04599; 15 bins of equal width over the confidence.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::Metric;
@@ -13,7 +14,7 @@ use super::scored::Scored;
 pub const BINS: usize = 15;
 
 /// Rows whose confidence lies in one interval `(k / 15, (k + 1) / 15]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bin {
     /// Rows in it.
@@ -30,7 +31,7 @@ pub fn metrics(scored: &Scored) -> Vec<(Metric, f64)> {
         return Vec::new();
     }
     let plain = bins(scored, 1.0);
-    let scaled = bins(scored, temperature(scored));
+    let scaled = bins(scored, scored.temperature());
     vec![(Metric::Ece, ece(&plain)), (Metric::Mce, mce(&plain)), (Metric::EceScaled, ece(&scaled))]
 }
 
@@ -41,10 +42,14 @@ pub fn bin_of(confidence: f64) -> usize {
 
 /// Reliability bins after the logits are divided by `temperature`: `[15]`.
 pub fn bins(scored: &Scored, temperature: f64) -> Vec<Bin> {
+    bins_of(scored, &confidences(scored, temperature))
+}
+
+/// Reliability bins of given confidences, `[n]`.
+pub fn bins_of(scored: &Scored, confidences: &[f64]) -> Vec<Bin> {
     let mut bins = vec![Bin::default(); BINS];
-    for at in 0..scored.len() {
-        let confidence = scaled_confidence(scored, at, temperature);
-        let bin = &mut bins[bin_of(confidence)];
+    for (at, confidence) in confidences.iter().enumerate() {
+        let bin = &mut bins[bin_of(*confidence)];
         bin.rows += 1;
         bin.confidence += confidence;
         bin.accuracy += if scored.is_correct(at) { 1.0 } else { 0.0 };
@@ -54,6 +59,11 @@ pub fn bins(scored: &Scored, temperature: f64) -> Vec<Bin> {
         bin.accuracy /= bin.rows as f64;
     }
     bins
+}
+
+/// Probability of the predicted label after the logits are divided by `temperature`: `[n]`.
+pub fn confidences(scored: &Scored, temperature: f64) -> Vec<f64> {
+    (0..scored.len()).into_par_iter().map(|at| scaled_confidence(scored, at, temperature)).collect()
 }
 
 /// `Σ rows · |accuracy − confidence| / n`.

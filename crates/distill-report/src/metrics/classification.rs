@@ -1,14 +1,112 @@
-//! Accuracy, precision, recall and F1 from the confusion counts, as scikit-learn computes them with
+//! Accuracy, precision, recall and F1 from the counts, as scikit-learn computes them with
 //! `zero_division=0` and its default `labels`: averages run over the classes that occur among the
 //! labels or the predictions; a class that occurs in neither is listed but not averaged.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::confusion::Confusion;
+use super::confusion::Tally;
 use super::name::Metric;
 
-/// Figures of one class against the rest.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Precision, recall and F1 of one class against the rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClassShares {
+    /// Share of the rows predicted as this class that are of it; 0 where none is.
+    pub precision: f64,
+    /// Share of the rows of this class that were found; 0 where there is none.
+    pub recall: f64,
+    /// Harmonic mean of the two; 0 where both are 0.
+    pub f1: f64,
+}
+
+/// Shares of every class, `[C]`.
+///
+/// Source: `sklearn.metrics.precision_recall_fscore_support(average=None, zero_division=0)`.
+pub fn class_shares(tally: &Tally) -> Vec<ClassShares> {
+    let counts = tally.hits.iter().zip(&tally.supports).zip(&tally.predictions);
+    counts
+        .map(|((hits, support), predicted)| ClassShares {
+            precision: ratio(*hits, *predicted),
+            recall: ratio(*hits, *support),
+            f1: ratio(2 * hits, support + predicted),
+        })
+        .collect()
+}
+
+/// Every metric that follows from the counts.
+pub fn metrics(tally: &Tally) -> Vec<(Metric, f64)> {
+    let shares = class_shares(tally);
+    let occurs = |label: &usize| tally.supports[*label] + tally.predictions[*label] > 0;
+    let present: Vec<usize> = (0..tally.num_labels()).filter(occurs).collect();
+    let mean = |of: fn(&ClassShares) -> f64| {
+        let sum: f64 = present.iter().map(|label| of(&shares[*label])).sum();
+        if present.is_empty() { 0.0 } else { sum / present.len() as f64 }
+    };
+    let weighted = |of: fn(&ClassShares) -> f64| {
+        let sum: f64 = present.iter().map(|label| tally.supports[*label] as f64 * of(&shares[*label])).sum();
+        if tally.total == 0 { 0.0 } else { sum / tally.total as f64 }
+    };
+    let accuracy = ratio(tally.correct(), tally.total);
+    let mut metrics = vec![
+        (Metric::Accuracy, accuracy),
+        (Metric::BalancedAccuracy, balanced_accuracy(tally, &shares)),
+        (Metric::MacroPrecision, mean(|class| class.precision)),
+        (Metric::MacroRecall, mean(|class| class.recall)),
+        (Metric::MacroF1, mean(|class| class.f1)),
+        (Metric::MicroPrecision, accuracy),
+        (Metric::MicroRecall, accuracy),
+        (Metric::MicroF1, accuracy),
+        (Metric::WeightedPrecision, weighted(|class| class.precision)),
+        (Metric::WeightedRecall, weighted(|class| class.recall)),
+        (Metric::WeightedF1, weighted(|class| class.f1)),
+        (Metric::Mcc, mcc(tally)),
+    ];
+    metrics.extend(cohen_kappa(tally).map(|kappa| (Metric::CohenKappa, kappa)));
+    metrics
+}
+
+/// Source: `sklearn.metrics.balanced_accuracy_score`, which leaves classes without rows out.
+fn balanced_accuracy(tally: &Tally, shares: &[ClassShares]) -> f64 {
+    let with_rows = shares.iter().zip(&tally.supports).filter(|(_, support)| **support > 0);
+    let (sum, count) = with_rows.fold((0.0, 0.0), |(sum, count), (class, _)| (sum + class.recall, count + 1.0));
+    if count == 0.0 { 0.0 } else { sum / count }
+}
+
+/// 0 where either side knows one class only. Source: `sklearn.metrics.matthews_corrcoef`; Gorodkin 2004.
+fn mcc(tally: &Tally) -> f64 {
+    let total = tally.total as f64;
+    let (both, supports, predictions) = sums_of_products(tally);
+    let covariance = tally.correct() as f64 * total - both;
+    let variances = (total * total - predictions) * (total * total - supports);
+    if variances == 0.0 { 0.0 } else { covariance / variances.sqrt() }
+}
+
+/// None where both sides know the same single class. Source: `sklearn.metrics.cohen_kappa_score`.
+fn cohen_kappa(tally: &Tally) -> Option<f64> {
+    let total = tally.total as f64;
+    let (both, ..) = sums_of_products(tally);
+    let (expected_wrong, wrong) = (total - both / total, total - tally.correct() as f64);
+    (expected_wrong > 0.0).then(|| 1.0 - wrong / expected_wrong)
+}
+
+/// Over the classes: Σ support · predicted, Σ support², Σ predicted².
+fn sums_of_products(tally: &Tally) -> (f64, f64, f64) {
+    tally.supports.iter().zip(&tally.predictions).fold(
+        (0.0, 0.0, 0.0),
+        |(both, supports, predictions), counts| {
+            let (support, predicted) = (*counts.0 as f64, *counts.1 as f64);
+            (both + support * predicted, supports + support * support, predictions + predicted * predicted)
+        },
+    )
+}
+
+/// A share, 0 where the whole is empty.
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Figures of one class, as a report lists them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClassFigures {
     /// The label's name.
@@ -23,97 +121,27 @@ pub struct ClassFigures {
     pub support: u64,
     /// Rows predicted as this class.
     pub predicted: u64,
+    /// Confidence interval of the F1, low and high.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f1_interval: Option<[f64; 2]>,
 }
 
-/// Figures of every class, in the order of the label map.
-///
-/// Source: `sklearn.metrics.precision_recall_fscore_support(average=None, zero_division=0)`.
-pub fn class_figures(confusion: &Confusion, names: &[String]) -> Vec<ClassFigures> {
-    (0..confusion.num_labels())
-        .map(|label| {
-            let (hits, support, predicted) =
-                (confusion.at(label, label), confusion.support(label), confusion.predicted(label));
-            ClassFigures {
-                label: names.get(label).cloned().unwrap_or_default(),
-                precision: ratio(hits, predicted),
-                recall: ratio(hits, support),
-                f1: ratio(2 * hits, support + predicted),
-                support,
-                predicted,
-            }
+/// Figures of every class, in the order of the label map, without intervals.
+pub fn class_figures(tally: &Tally, names: &[String]) -> Vec<ClassFigures> {
+    class_shares(tally)
+        .into_iter()
+        .zip(names)
+        .enumerate()
+        .map(|(label, (ClassShares { precision, recall, f1 }, name))| ClassFigures {
+            label: name.clone(),
+            precision,
+            recall,
+            f1,
+            support: tally.supports[label],
+            predicted: tally.predictions[label],
+            f1_interval: None,
         })
         .collect()
-}
-
-/// Every metric that follows from the confusion counts, in [`Metric`]'s order.
-pub fn from_confusion(confusion: &Confusion) -> Vec<(Metric, f64)> {
-    let classes = class_figures(confusion, &[]);
-    let accuracy = ratio(confusion.correct(), confusion.total());
-    let present: Vec<&ClassFigures> =
-        classes.iter().filter(|class| class.support + class.predicted > 0).collect();
-    let mean = |of: fn(&ClassFigures) -> f64| {
-        if present.is_empty() {
-            return 0.0;
-        }
-        present.iter().map(|class| of(class)).sum::<f64>() / present.len() as f64
-    };
-    let weighted = |of: fn(&ClassFigures) -> f64| {
-        let sum: f64 = present.iter().map(|class| class.support as f64 * of(class)).sum();
-        if confusion.total() == 0 { 0.0 } else { sum / confusion.total() as f64 }
-    };
-    let mut metrics = vec![
-        (Metric::Accuracy, accuracy),
-        (Metric::BalancedAccuracy, balanced_accuracy(&classes)),
-        (Metric::MacroPrecision, mean(|class| class.precision)),
-        (Metric::MacroRecall, mean(|class| class.recall)),
-        (Metric::MacroF1, mean(|class| class.f1)),
-        (Metric::MicroPrecision, accuracy),
-        (Metric::MicroRecall, accuracy),
-        (Metric::MicroF1, accuracy),
-        (Metric::WeightedPrecision, weighted(|class| class.precision)),
-        (Metric::WeightedRecall, weighted(|class| class.recall)),
-        (Metric::WeightedF1, weighted(|class| class.f1)),
-        (Metric::Mcc, mcc(confusion, &classes)),
-    ];
-    metrics.extend(cohen_kappa(confusion, &classes).map(|kappa| (Metric::CohenKappa, kappa)));
-    metrics
-}
-
-/// Source: `sklearn.metrics.balanced_accuracy_score`, which leaves classes without rows out.
-fn balanced_accuracy(classes: &[ClassFigures]) -> f64 {
-    let recalls: Vec<f64> =
-        classes.iter().filter(|class| class.support > 0).map(|class| class.recall).collect();
-    if recalls.is_empty() { 0.0 } else { recalls.iter().sum::<f64>() / recalls.len() as f64 }
-}
-
-/// 0 where either side knows one class only. Source: `sklearn.metrics.matthews_corrcoef`; Gorodkin 2004.
-fn mcc(confusion: &Confusion, classes: &[ClassFigures]) -> f64 {
-    let total = confusion.total() as f64;
-    let (both, supports, predictions) = sums_of_products(classes);
-    let covariance = confusion.correct() as f64 * total - both;
-    let variances = (total * total - predictions) * (total * total - supports);
-    if variances == 0.0 { 0.0 } else { covariance / variances.sqrt() }
-}
-
-/// None where both sides know the same single class. Source: `sklearn.metrics.cohen_kappa_score`.
-fn cohen_kappa(confusion: &Confusion, classes: &[ClassFigures]) -> Option<f64> {
-    let total = confusion.total() as f64;
-    let (both, ..) = sums_of_products(classes);
-    let (expected_wrong, wrong) = (total - both / total, total - confusion.correct() as f64);
-    (expected_wrong > 0.0).then(|| 1.0 - wrong / expected_wrong)
-}
-
-/// Over the classes: Σ support · predicted, Σ support², Σ predicted².
-fn sums_of_products(classes: &[ClassFigures]) -> (f64, f64, f64) {
-    classes.iter().fold((0.0, 0.0, 0.0), |(both, supports, predictions), class| {
-        let (support, predicted) = (class.support as f64, class.predicted as f64);
-        (both + support * predicted, supports + support * support, predictions + predicted * predicted)
-    })
-}
-
-/// A share, 0 where the whole is empty.
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 #[cfg(test)]
@@ -122,8 +150,9 @@ mod tests {
 
     fn metric(counts: &[u64], metric: Metric) -> f64 {
         let num_labels = counts.len().isqrt();
-        let all = from_confusion(&Confusion::from_counts(counts.to_vec(), num_labels));
-        all.iter().find(|(name, _)| *name == metric).unwrap().1
+        let mut tally = Tally::new(num_labels);
+        counts.iter().enumerate().for_each(|(at, count)| tally.add(at / num_labels, at % num_labels, *count));
+        metrics(&tally).iter().find(|(name, _)| *name == metric).unwrap().1
     }
 
     #[test]

@@ -15,49 +15,66 @@ impl Confusion {
         Confusion { num_labels, counts }
     }
 
-    /// A table of counts, row-major, labels down and predictions across: `[C, C]`.
-    pub fn from_counts(counts: Vec<u64>, num_labels: usize) -> Self {
-        debug_assert_eq!(counts.len(), num_labels * num_labels);
-        Confusion { num_labels, counts }
+    /// One list a label, in it a count a prediction: `[C, C]`.
+    pub fn rows(&self) -> Vec<Vec<u64>> {
+        self.counts.chunks_exact(self.num_labels).map(<[u64]>::to_vec).collect()
+    }
+
+    /// What the metrics need of it.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::new(self.num_labels);
+        for (at, count) in self.counts.iter().enumerate() {
+            tally.add(at / self.num_labels, at % self.num_labels, *count);
+        }
+        tally
+    }
+}
+
+/// Counts a class: all that accuracy, precision, recall, F1, MCC and kappa depend on. Each `[C]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows of the class predicted as it.
+    pub hits: Vec<u64>,
+    /// Rows of the class.
+    pub supports: Vec<u64>,
+    /// Rows predicted as the class.
+    pub predictions: Vec<u64>,
+    /// All rows.
+    pub total: u64,
+}
+
+impl Tally {
+    /// No row yet.
+    pub fn new(num_labels: usize) -> Self {
+        let none = vec![0; num_labels];
+        Tally { hits: none.clone(), supports: none.clone(), predictions: none, total: 0 }
+    }
+
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        for counts in [&mut self.hits, &mut self.supports, &mut self.predictions] {
+            counts.fill(0);
+        }
+        self.total = 0;
+    }
+
+    /// Adds `count` rows of one label and one prediction.
+    pub fn add(&mut self, label: usize, predicted: usize, count: u64) {
+        self.supports[label] += count;
+        self.predictions[predicted] += count;
+        self.total += count;
+        if label == predicted {
+            self.hits[label] += count;
+        }
+    }
+
+    /// Rows predicted right.
+    pub fn correct(&self) -> u64 {
+        self.hits.iter().sum()
     }
 
     /// Number of labels, `C`.
     pub fn num_labels(&self) -> usize {
-        self.num_labels
-    }
-
-    /// Rows with this label and this prediction.
-    pub fn at(&self, label: usize, predicted: usize) -> u64 {
-        self.counts[label * self.num_labels + predicted]
-    }
-
-    /// The counts, `[C, C]` row-major.
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
-    }
-
-    /// All counted rows.
-    pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-
-    /// Rows on the diagonal.
-    pub fn correct(&self) -> u64 {
-        (0..self.num_labels).map(|label| self.at(label, label)).sum()
-    }
-
-    /// Rows with this label.
-    pub fn support(&self, label: usize) -> u64 {
-        self.counts[label * self.num_labels..(label + 1) * self.num_labels].iter().sum()
-    }
-
-    /// Rows with this prediction.
-    pub fn predicted(&self, label: usize) -> u64 {
-        (0..self.num_labels).map(|row| self.at(row, label)).sum()
-    }
-
-    /// One list a label, for files.
-    pub fn rows(&self) -> Vec<Vec<u64>> {
-        self.counts.chunks_exact(self.num_labels).map(<[u64]>::to_vec).collect()
+        self.hits.len()
     }
 }

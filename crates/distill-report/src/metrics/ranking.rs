@@ -6,6 +6,7 @@
 //! ask that every class has.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::Metric;
@@ -39,14 +40,95 @@ pub fn metrics(scored: &Scored) -> Vec<(Metric, f64)> {
     metrics
 }
 
+/// ROC AUC and average precision of pairs of score and "is positive"; none unless there are both kinds.
+pub fn rank(pairs: Vec<(f64, bool)>) -> Option<(f64, f64)> {
+    let ranking = Ranking::new(pairs);
+    Some((ranking.roc_auc()?, ranking.average_precision()))
+}
+
 struct RankedClass {
     support: f64,
     roc_auc: f64,
     average_precision: f64,
 }
 
+/// How much each labelled row moves ROC AUC (mean and weighted) and average precision: their
+/// influence functions, `[n]` each, with mean 0. Empty where the metrics are undefined.
+///
+/// Source for ROC AUC: DeLong et al. 1988, whose structural components these are.
+pub fn influences(scored: &Scored) -> Vec<(Metric, Vec<f64>)> {
+    let classes: Vec<ClassInfluence> = positive_classes(scored)
+        .into_par_iter()
+        .filter_map(|label| ClassInfluence::new(&class_pairs(scored, label)))
+        .collect();
+    if classes.is_empty() {
+        return Vec::new();
+    }
+    let count = classes.len() as f64;
+    let sum = |of: &dyn Fn(&ClassInfluence, usize) -> f64| -> Vec<f64> {
+        (0..scored.len()).map(|at| classes.iter().map(|class| of(class, at)).sum()).collect()
+    };
+    let mut influences = vec![(Metric::RocAuc, sum(&|class, at| class.roc_auc[at] / count))];
+    if scored.num_labels() > 2 {
+        influences.push((Metric::RocAucWeighted, sum(&|class, at| class.weighted_roc_auc[at])));
+    }
+    influences.push((Metric::AveragePrecision, sum(&|class, at| class.average_precision[at] / count)));
+    influences
+}
+
+struct ClassInfluence {
+    roc_auc: Vec<f64>,
+    weighted_roc_auc: Vec<f64>,
+    average_precision: Vec<f64>,
+}
+
+impl ClassInfluence {
+    fn new(pairs: &[(f64, bool)]) -> Option<Self> {
+        let mut sorted: Vec<(f64, usize)> = pairs.iter().enumerate().map(|(at, pair)| (pair.0, at)).collect();
+        sorted.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+        let ranking = Ranking::of_sorted(sorted.iter().map(|(score, at)| (*score, pairs[*at].1)));
+        let (auc, ap) = (ranking.roc_auc()?, ranking.average_precision());
+        let rows = pairs.len() as f64;
+        let (positives, negatives) = (ranking.positives as f64, ranking.negatives as f64);
+        let share = positives / rows;
+        let mut out = ClassInfluence {
+            roc_auc: vec![0.0; pairs.len()],
+            weighted_roc_auc: vec![0.0; pairs.len()],
+            average_precision: vec![0.0; pairs.len()],
+        };
+        // What lies at or below a score is all of it less what lies above.
+        let (inverse_all, precision_all) = ranking.sums_over_positives();
+        let (mut above, mut seen) = ((0.0, 0.0), 0);
+        let (mut inverse_above, mut precision_above) = (0.0, 0.0);
+        for (group_positives, group_negatives) in &ranking.groups {
+            let group = (*group_positives as f64, *group_negatives as f64);
+            let size = (group_positives + group_negatives) as usize;
+            let at_or_above = (above.0 + group.0, above.0 + above.1 + group.0 + group.1);
+            let precision = at_or_above.0 / at_or_above.1;
+            for (_, at) in &sorted[seen..seen + size] {
+                let is_positive = if pairs[*at].1 { 1.0 } else { 0.0 };
+                let own = if pairs[*at].1 {
+                    ((negatives - above.1 - group.1 / 2.0) / negatives - auc) / share
+                } else {
+                    ((above.0 + group.0 / 2.0) / positives - auc) / (1.0 - share)
+                };
+                out.roc_auc[*at] = own;
+                out.weighted_roc_auc[*at] = share * own + (is_positive - share) * auc;
+                let below = is_positive * (inverse_all - inverse_above) - (precision_all - precision_above);
+                out.average_precision[*at] =
+                    (is_positive * precision + below) / share - ap * is_positive / share;
+            }
+            inverse_above += group.0 / at_or_above.1;
+            precision_above += group.0 * precision / at_or_above.1;
+            above = (above.0 + group.0, above.1 + group.1);
+            seen += size;
+        }
+        Some(out)
+    }
+}
+
 /// ROC and precision-recall curve, thinned out to what a chart can show.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Curves {
     /// Points `[false positive rate, true positive rate]`, from `[0, 0]` to `[1, 1]`.
@@ -58,12 +140,15 @@ pub struct Curves {
 /// The curves of the second class with two classes, else of all pairs of row and class together
 /// (micro-averaged); none where there is only one kind of pair.
 pub fn curves(scored: &Scored) -> Option<Curves> {
-    let pairs: Vec<(f64, bool)> = if scored.num_labels() == 2 {
-        class_pairs(scored, 1)
-    } else {
-        (0..scored.num_labels()).flat_map(|label| class_pairs(scored, label)).collect()
+    // A chart does not get better beyond some 200,000 pairs: of more rows every k-th is drawn.
+    const PAIRS: usize = 200_000;
+    let classes = positive_classes(scored);
+    let step = (scored.len() * classes.len()).div_ceil(PAIRS).max(1);
+    let of_row = |at: usize| {
+        let pair = move |label: &usize| (scored.probability(at, *label), scored.targets()[at] == *label);
+        classes.iter().map(pair)
     };
-    Ranking::new(pairs).curves()
+    Ranking::new((0..scored.len()).step_by(step).flat_map(of_row).collect()).curves()
 }
 
 fn positive_classes(scored: &Scored) -> Vec<usize> {
@@ -84,7 +169,11 @@ struct Ranking {
 
 impl Ranking {
     fn new(mut pairs: Vec<(f64, bool)>) -> Self {
-        pairs.par_sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+        pairs.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+        Self::of_sorted(pairs.into_iter())
+    }
+
+    fn of_sorted(pairs: impl Iterator<Item = (f64, bool)>) -> Self {
         let mut groups: Vec<(u64, u64)> = Vec::new();
         let mut last = None;
         for (score, is_positive) in pairs {
@@ -125,6 +214,17 @@ impl Ranking {
             sum += *positives as f64 / self.positives as f64 * (found as f64 / seen as f64);
         }
         sum
+    }
+
+    /// Over the positives: Σ 1 / (rows at or above), Σ precision / (rows at or above).
+    fn sums_over_positives(&self) -> (f64, f64) {
+        let (mut found, mut seen) = (0, 0);
+        self.groups.iter().fold((0.0, 0.0), |(inverse, precision), (positives, negatives)| {
+            found += positives;
+            seen += positives + negatives;
+            let (at_or_above, own) = (seen as f64, *positives as f64);
+            (inverse + own / at_or_above, precision + own * found as f64 / (at_or_above * at_or_above))
+        })
     }
 
     fn curves(&self) -> Option<Curves> {

@@ -2,7 +2,10 @@
 //!
 //! `n` labelled rows, `C` labels.
 
+use std::sync::OnceLock;
+
 use super::against::log_sum_exp;
+use super::calibration;
 use super::confusion::Confusion;
 use crate::predictions::{Predictions, argmax};
 
@@ -15,6 +18,7 @@ pub struct Scored<'a> {
     targets: Vec<usize>,
     predicted: Vec<usize>,
     log_sum_exp: Vec<f64>,
+    temperature: OnceLock<f64>,
 }
 
 impl<'a> Scored<'a> {
@@ -30,7 +34,7 @@ impl<'a> Scored<'a> {
             rows.into_iter().filter_map(|row| Some((row, target(row)?))).unzip();
         let predicted = rows.iter().map(|row| argmax(predictions.row(*row))).collect();
         let log_sum_exp = rows.iter().map(|row| log_sum_exp(predictions.row(*row))).collect();
-        Scored { predictions, rows, targets, predicted, log_sum_exp }
+        Scored { predictions, rows, targets, predicted, log_sum_exp, temperature: OnceLock::new() }
     }
 
     /// Number of labelled rows, `n`.
@@ -81,6 +85,11 @@ impl<'a> Scored<'a> {
     /// True where the prediction is the label.
     pub fn is_correct(&self, at: usize) -> bool {
         self.predicted[at] == self.targets[at]
+    }
+
+    /// The temperature that fits these rows best, found at the first call.
+    pub fn temperature(&self) -> f64 {
+        *self.temperature.get_or_init(|| calibration::temperature(self))
     }
 
     /// Counts of label against prediction.

@@ -1,0 +1,137 @@
+//! Models against each other: the teacher, every pair, several seeds of one model.
+
+use std::collections::BTreeMap;
+
+use super::Measured;
+use crate::metrics::{self, Metric, Scored, against};
+use crate::predictions::{Predictions, Role};
+use crate::report::{AgainstTeacher, Comparison, Difference, Figure, SeedSummary, Spread};
+use crate::stats::{McNemar, Sample};
+
+/// Fills in what stands in a report between models.
+pub fn compare(set: &mut Measured, scored: &[Scored], confidence: f64) {
+    let names: Vec<String> = set.report.models.iter().map(|model| model.name.clone()).collect();
+    let beside: Vec<Option<AgainstTeacher>> =
+        names.iter().map(|name| against_teacher(set, name, confidence)).collect();
+    set.report.models.iter_mut().zip(beside).for_each(|(model, beside)| model.against_teacher = beside);
+    for (first, second) in pairs(names.len()) {
+        let comparison = Comparison {
+            first: names[first].clone(),
+            second: names[second].clone(),
+            differences: differences(set, &names[first], &names[second], confidence),
+            mcnemar: mcnemar(&scored[first], &scored[second]),
+        };
+        set.report.comparisons.push(comparison);
+    }
+}
+
+fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count).flat_map(move |first| (first + 1..count).map(move |second| (first, second)))
+}
+
+fn figure(sample: &Sample, confidence: f64) -> Figure {
+    Figure { value: sample.value, interval: sample.interval(confidence) }
+}
+
+fn against_teacher(set: &Measured, name: &str, confidence: f64) -> Option<AgainstTeacher> {
+    let (teacher, model) = (set.report.with_role(Role::Teacher)?, set.report.model(name)?);
+    if teacher.name == name {
+        return None;
+    }
+    let baseline = set.report.with_role(Role::Baseline).filter(|baseline| baseline.name != name);
+    let shared = || teacher.metrics.keys().copied().filter(|metric| metric.higher_is_better());
+    let kept = shared().filter_map(|metric| {
+        let share = kept(set, name, &teacher.name, metric)?;
+        Some((metric, figure(&share, confidence)))
+    });
+    let closed = shared().filter_map(|metric| {
+        let share = gap_closed(set, name, &baseline?.name, &teacher.name, metric)?;
+        Some((metric, figure(&share, confidence)))
+    });
+    Some(AgainstTeacher {
+        teacher: teacher.name.clone(),
+        kept: kept.collect(),
+        gap_closed: closed.collect(),
+        speed_up: model.cost.zip(teacher.cost).map(|(own, its)| own.rows_per_second / its.rows_per_second),
+    })
+}
+
+/// Share of the teacher's figure that a model keeps.
+pub fn kept(set: &Measured, model: &str, teacher: &str, metric: Metric) -> Option<Sample> {
+    let share = |model, teacher| against::kept(model, teacher).unwrap_or(f64::NAN);
+    set.sample(model, metric)?.with(&set.sample(teacher, metric)?, share)
+}
+
+/// By how much a model is worse than another, in the metric's own unit.
+pub fn drop(set: &Measured, model: &str, other: &str, metric: Metric) -> Option<Sample> {
+    let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
+    set.sample(model, metric)?.with(&set.sample(other, metric)?, |model, other| sign * (other - model))
+}
+
+/// Share of the way from the baseline to the teacher.
+pub fn gap_closed(
+    set: &Measured,
+    model: &str,
+    baseline: &str,
+    teacher: &str,
+    metric: Metric,
+) -> Option<Sample> {
+    let base = set.sample(baseline, metric)?;
+    let way = set.sample(model, metric)?.with(&base, |model, base| model - base)?;
+    let gap = set.sample(teacher, metric)?.with(&base, |teacher, base| teacher - base)?;
+    way.with(&gap, |way, gap| against::gap_closed(way, 0.0, gap).unwrap_or(f64::NAN))
+}
+
+fn differences(set: &Measured, first: &str, second: &str, confidence: f64) -> BTreeMap<Metric, Difference> {
+    let difference = |metric: Metric| {
+        let sample =
+            set.sample(first, metric)?.with(&set.sample(second, metric)?, |left, right| left - right)?;
+        let interval = sample.interval(confidence);
+        let is_shown = interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
+        Some((metric, Difference { value: sample.value, interval, is_shown }))
+    };
+    // Agreement and KL have the teacher on the other side already.
+    Metric::all().filter(|metric| !metric.needs_teacher()).filter_map(difference).collect()
+}
+
+fn mcnemar(first: &Scored, second: &Scored) -> McNemar {
+    let count = |of: &dyn Fn(usize) -> bool| (0..first.len()).filter(|at| of(*at)).count() as u64;
+    McNemar::new(
+        count(&|at| first.is_correct(at) && !second.is_correct(at)),
+        count(&|at| !first.is_correct(at) && second.is_correct(at)),
+    )
+}
+
+/// Mean and spread of every group of seeds, in the order in which groups first occur.
+pub fn seeds(models: &[Predictions], scored: &[Scored]) -> Vec<SeedSummary> {
+    let mut groups: Vec<SeedSummary> = Vec::new();
+    let mut values: Vec<BTreeMap<Metric, Vec<f64>>> = Vec::new();
+    for (model, scored) in models.iter().zip(scored) {
+        let Some(group) = &model.seeds_of else { continue };
+        let at = groups.iter().position(|known| known.name == *group).unwrap_or_else(|| {
+            groups.push(SeedSummary { name: group.clone(), models: Vec::new(), metrics: BTreeMap::new() });
+            values.push(BTreeMap::new());
+            groups.len() - 1
+        });
+        groups[at].models.push(model.name.clone());
+        for (metric, value) in metrics::all(scored) {
+            values[at].entry(metric).or_default().push(value);
+        }
+    }
+    for (group, values) in groups.iter_mut().zip(values) {
+        group.metrics = values.into_iter().map(|(metric, values)| (metric, spread(&values))).collect();
+    }
+    groups
+}
+
+fn spread(values: &[f64]) -> Spread {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    Spread {
+        mean,
+        std: if values.len() < 2 { 0.0 } else { (squares / (count - 1.0)).sqrt() },
+        min: values.iter().copied().fold(f64::INFINITY, f64::min),
+        max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    }
+}

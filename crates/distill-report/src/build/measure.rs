@@ -1,0 +1,128 @@
+//! One data set: every model's figures with their intervals.
+
+use std::collections::BTreeMap;
+
+use distill_core::hash::parts_hash;
+
+use super::{DataSet, compare, errors, slices};
+use crate::align::align;
+use crate::error::ReportError;
+use crate::metrics::{self, Metric, Scored, against, calibration, class_figures, ranking};
+use crate::predictions::{Predictions, Role};
+use crate::report::{Calibration, DataReport, Figure, ModelReport};
+use crate::settings::ReportSettings;
+use crate::stats::{Draws, Sample, draws, percentile_interval};
+
+/// A measured data set with the resampled values behind its intervals.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The figures.
+    pub report: DataReport,
+    /// Resampled values, models in the report's order; none where none were asked for.
+    draws: Option<Draws>,
+}
+
+impl Measured {
+    /// Measures every model of a data set.
+    ///
+    /// # Errors
+    /// Those of [`align`], and [`ReportError::TwoTeachers`].
+    pub fn new(set: DataSet, settings: &ReportSettings) -> Result<Self, ReportError> {
+        let models = align(set.predictions)?;
+        let Some(first) = models.first() else { return Err(ReportError::NoModels) };
+        let teacher = only_teacher(&models)?;
+        let scored: Vec<Scored> = models.iter().map(Scored::new).collect();
+        let values: Vec<BTreeMap<Metric, f64>> =
+            models.iter().zip(&scored).map(|(model, scored)| metrics_of(model, scored, teacher)).collect();
+        let draws = (settings.resamples > 0)
+            .then(|| draws::draw(&models, &scored, &values, settings.seed, settings.resamples));
+        let reports = models.iter().zip(&scored).zip(values);
+        let report = DataReport {
+            name: set.name,
+            rows: first.rows(),
+            labelled: scored.first().map_or(0, Scored::len),
+            rows_hash: rows_hash(first),
+            labels: first.label_map.names().to_vec(),
+            models: reports.map(|((model, scored), values)| describe(model, scored, values)).collect(),
+            comparisons: Vec::new(),
+            seeds: compare::seeds(&models, &scored),
+            slices: slices::slices(&models, &scored, settings),
+            errors: errors::errors(&models, &scored, settings.listed),
+        };
+        let mut measured = Measured { report, draws };
+        measured.add_intervals(settings.confidence);
+        compare::compare(&mut measured, &scored, settings.confidence);
+        Ok(measured)
+    }
+
+    /// A metric of a model with its resampled values; none where it is undefined on these rows.
+    pub fn sample(&self, model: &str, metric: Metric) -> Option<Sample> {
+        let at = self.report.models.iter().position(|known| known.name == model)?;
+        let value = self.report.models[at].value(metric)?;
+        let draws = self.draws.as_ref().and_then(|draws| draws.metrics[at].get(&metric));
+        Some(Sample { value, draws: draws.cloned().unwrap_or_default() })
+    }
+
+    /// The resampled F1 of one class; empty where it was not drawn.
+    pub fn class_f1_draws(&self, model: &str, label: usize) -> Vec<f64> {
+        let at = self.report.models.iter().position(|known| known.name == model);
+        let draws = at.zip(self.draws.as_ref()).and_then(|(at, draws)| draws.class_f1[at].get(label));
+        draws.cloned().unwrap_or_default()
+    }
+
+    fn add_intervals(&mut self, confidence: f64) {
+        let Some(draws) = &self.draws else { return };
+        for (at, model) in self.report.models.iter_mut().enumerate() {
+            for (metric, figure) in &mut model.metrics {
+                let drawn = draws.metrics[at].get(metric).into_iter().flatten().copied();
+                figure.interval = percentile_interval(drawn, confidence);
+            }
+            for (class, drawn) in model.classes.iter_mut().zip(&draws.class_f1[at]) {
+                let occurs = class.support + class.predicted > 0;
+                class.f1_interval =
+                    occurs.then(|| percentile_interval(drawn.iter().copied(), confidence)).flatten();
+            }
+        }
+    }
+}
+
+fn only_teacher(models: &[Predictions]) -> Result<Option<&Predictions>, ReportError> {
+    let mut teachers = models.iter().filter(|model| model.role == Role::Teacher);
+    match (teachers.next(), teachers.next()) {
+        (Some(first), Some(second)) => {
+            Err(ReportError::TwoTeachers { first: first.name.clone(), second: second.name.clone() })
+        }
+        (first, _) => Ok(first),
+    }
+}
+
+fn metrics_of(model: &Predictions, scored: &Scored, teacher: Option<&Predictions>) -> BTreeMap<Metric, f64> {
+    let mut values: BTreeMap<Metric, f64> = metrics::all(scored).into_iter().collect();
+    if let Some(teacher) = teacher.filter(|teacher| teacher.name != model.name) {
+        values.insert(Metric::Agreement, against::agreement(&teacher.predicted(), &model.predicted()));
+        values.insert(Metric::Kl, against::kl(teacher, model));
+    }
+    values
+}
+
+fn describe(model: &Predictions, scored: &Scored, values: BTreeMap<Metric, f64>) -> ModelReport {
+    let confusion = scored.confusion();
+    let temperature = scored.temperature();
+    ModelReport {
+        name: model.name.clone(),
+        role: model.role,
+        cost: model.cost,
+        metrics: values.into_iter().map(|(metric, value)| (metric, Figure { value, interval: None })).collect(),
+        against_teacher: None,
+        calibration: Calibration { temperature, bins: calibration::bins(scored, 1.0) },
+        curves: ranking::curves(scored),
+        classes: class_figures(&confusion.tally(), model.label_map.names()),
+        confusion: confusion.rows(),
+    }
+}
+
+fn rows_hash(model: &Predictions) -> String {
+    let labels: Vec<String> =
+        model.labels.iter().map(|label| label.map(|label| label.to_string()).unwrap_or_default()).collect();
+    parts_hash(model.ids.iter().map(String::as_str).zip(labels.iter().map(String::as_str)))
+}

@@ -1,0 +1,66 @@
+//! From predictions to a report: [`measure`] each model, [`compare`] them, cut [`slices`], list
+//! [`errors`], apply the gates. Nothing is written here.
+
+pub mod compare;
+pub mod errors;
+pub mod measure;
+pub mod slices;
+
+pub use measure::Measured;
+
+use crate::error::ReportError;
+use crate::gates::{self, Gate};
+use crate::predictions::Predictions;
+use crate::report::{Intervals, Outcome, Report, SCHEMA_VERSION};
+use crate::settings::ReportSettings;
+use crate::verdict;
+
+/// One data set with the predictions of every model on it.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// What to call it in the report.
+    pub name: String,
+    /// The models' predictions, in any row order.
+    pub predictions: Vec<Predictions>,
+}
+
+/// Measures every model on every data set and applies the gates.
+///
+/// # Errors
+/// Everything in [`ReportError`] that has to do with rows, models, settings and gates.
+pub fn build(data: Vec<DataSet>, settings: &ReportSettings) -> Result<Report, ReportError> {
+    // Settings and gates first: what is wrong with them is found before any work.
+    settings.check()?;
+    let gates: Vec<Gate> = settings.gates.iter().map(|gate| Gate::parse(gate)).collect::<Result<_, _>>()?;
+    let baselines = gates::baseline::read_all(&gates)?;
+    if data.is_empty() {
+        return Err(ReportError::NoModels);
+    }
+    let mut sets: Vec<Measured> = Vec::with_capacity(data.len());
+    for set in data {
+        if sets.iter().any(|earlier| earlier.report.name == set.name) {
+            return Err(ReportError::DuplicateName { what: "data sets", name: set.name });
+        }
+        sets.push(Measured::new(set, settings)?);
+    }
+    let outcomes = gates::evaluate(&gates, &sets, &baselines, settings)?;
+    let outcome = match outcomes.iter().all(|gate| gate.passed) {
+        _ if outcomes.is_empty() => Outcome::NoGates,
+        true => Outcome::Passed,
+        false => Outcome::Failed,
+    };
+    let data: Vec<_> = sets.into_iter().map(|set| set.report).collect();
+    Ok(Report {
+        schema_version: SCHEMA_VERSION,
+        program: concat!("distill ", env!("CARGO_PKG_VERSION")).to_owned(),
+        verdict: verdict::verdict(outcome, &data),
+        intervals: Intervals {
+            resamples: settings.resamples,
+            confidence: settings.confidence,
+            seed: settings.seed,
+        },
+        gates: outcomes,
+        data,
+        training: Vec::new(),
+    })
+}

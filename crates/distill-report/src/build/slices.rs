@@ -1,0 +1,95 @@
+//! Parts of the rows: by label, by length, by the teacher's confidence, by any column.
+
+use std::collections::BTreeMap;
+
+use crate::metrics::Scored;
+use crate::predictions::{Predictions, Role};
+use crate::report::{Figure, Slice};
+use crate::settings::ReportSettings;
+use crate::stats::wilson_interval;
+
+/// The slices with enough rows, those where the first student is weakest first.
+pub fn slices(models: &[Predictions], scored: &[Scored], settings: &ReportSettings) -> Vec<Slice> {
+    let Some(first) = scored.first() else { return Vec::new() };
+    let mut cuts: Vec<(String, Vec<String>)> = vec![("label".to_owned(), by_label(models, first))];
+    if let Some(texts) = models.iter().find_map(|model| model.texts.as_ref()) {
+        cuts.push(("length".to_owned(), by_length(texts, first)));
+    }
+    if let Some(at) = models.iter().position(|model| model.role == Role::Teacher) {
+        let confidence = (0..first.len()).map(|row| confidence_band(scored[at].confidence(row))).collect();
+        cuts.push(("teacher confidence".to_owned(), confidence));
+    }
+    if let Some(model) = models.iter().find(|model| !model.columns.is_empty()) {
+        cuts.extend(model.columns.iter().map(|(name, values)| {
+            (name.clone(), first.rows().iter().map(|row| values[*row].clone()).collect())
+        }));
+    }
+    let mut slices: Vec<Slice> =
+        cuts.iter().flat_map(|(by, values)| cut(by, values, scored, settings)).collect();
+    let student = models.iter().position(|model| model.role == Role::Student).unwrap_or(0);
+    slices.sort_by(|left, right| {
+        let accuracy = |slice: &Slice| slice.accuracies.get(student).map_or(1.0, |figure| figure.value);
+        accuracy(left).total_cmp(&accuracy(right)).then(right.rows.cmp(&left.rows))
+    });
+    slices.truncate(settings.listed);
+    slices
+}
+
+/// One slice a distinct value, where it has enough rows and is not all of them.
+fn cut(by: &str, values: &[String], scored: &[Scored], settings: &ReportSettings) -> Vec<Slice> {
+    let mut rows_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    values.iter().enumerate().for_each(|(at, value)| rows_of.entry(value).or_default().push(at));
+    let is_slice = |rows: &Vec<usize>| rows.len() >= settings.slice_min_rows && rows.len() < values.len();
+    rows_of
+        .into_iter()
+        .filter(|(_, rows)| is_slice(rows))
+        .map(|(value, rows)| Slice {
+            by: by.to_owned(),
+            value: value.to_owned(),
+            rows: rows.len(),
+            accuracies: scored.iter().map(|model| accuracy(model, &rows, settings.confidence)).collect(),
+        })
+        .collect()
+}
+
+fn accuracy(model: &Scored, rows: &[usize], confidence: f64) -> Figure {
+    let hits = rows.iter().filter(|at| model.is_correct(**at)).count();
+    let interval = wilson_interval(hits as u64, rows.len() as u64, confidence);
+    Figure { value: hits as f64 / rows.len() as f64, interval: Some(interval) }
+}
+
+fn by_label(models: &[Predictions], scored: &Scored) -> Vec<String> {
+    let name = |label: &usize| models[0].label_map.name(*label).unwrap_or_default().to_owned();
+    scored.targets().iter().map(name).collect()
+}
+
+/// Four parts of about as many rows each, by the number of characters.
+fn by_length(texts: &[String], scored: &Scored) -> Vec<String> {
+    let lengths: Vec<usize> = scored.rows().iter().map(|row| texts[*row].chars().count()).collect();
+    let mut sorted = lengths.clone();
+    sorted.sort_unstable();
+    let border = |quarter: usize| sorted[(sorted.len() * quarter / 4).min(sorted.len() - 1)];
+    let mut borders = vec![border(1), border(2), border(3)];
+    borders.dedup();
+    let band = |length: usize| {
+        let at = borders.partition_point(|border| *border <= length);
+        let from = if at == 0 { 0 } else { borders[at - 1] };
+        match borders.get(at) {
+            Some(next) if *next == from + 1 => format!("{from} characters"),
+            Some(next) => format!("{from} to {} characters", next - 1),
+            None => format!("{from} characters or more"),
+        }
+    };
+    lengths.into_iter().map(band).collect()
+}
+
+fn confidence_band(confidence: f64) -> String {
+    let band = match confidence {
+        c if c < 0.5 => "below 0.5",
+        c if c < 0.7 => "0.5 to 0.7",
+        c if c < 0.9 => "0.7 to 0.9",
+        c if c < 0.99 => "0.9 to 0.99",
+        _ => "0.99 or more",
+    };
+    band.to_owned()
+}

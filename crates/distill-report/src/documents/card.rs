@@ -1,0 +1,155 @@
+//! The student's model card: the `README.md` of its directory, with its figures as `model-index`.
+
+use super::format::{bytes, count, metric, percent, times};
+use super::{table, text};
+use crate::metrics::Metric;
+use crate::report::{DataReport, ModelReport, Report};
+
+/// What a card says besides the figures. Nothing is claimed that is not given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CardInfo {
+    /// The model's name in the report.
+    pub model: String,
+    /// What to call it in the card; the name in the report if none.
+    pub title: Option<String>,
+    /// The Hugging Face id or name of the model that it was initialised from.
+    pub base_model: Option<String>,
+    /// Licence id, such as `apache-2.0`.
+    pub license: Option<String>,
+    /// Language codes, such as `en`.
+    pub languages: Vec<String>,
+}
+
+/// Metrics that the `model-index` lists.
+const INDEXED: [Metric; 6] =
+    [Metric::Accuracy, Metric::MacroF1, Metric::WeightedF1, Metric::Mcc, Metric::LogLoss, Metric::Ece];
+
+/// The card; none where the report has no model of that name.
+pub fn render(report: &Report, info: &CardInfo) -> Option<String> {
+    let results: Vec<(&DataReport, &ModelReport)> =
+        report.data.iter().filter_map(|set| Some((set, set.model(&info.model)?))).collect();
+    if results.is_empty() {
+        return None;
+    }
+    let title = info.title.as_deref().unwrap_or(&info.model);
+    let mut out = front_matter(title, info, &results);
+    out.push_str(&format!("\n# {}\n\n", text::markdown(title)));
+    out.push_str(&introduction(&results));
+    out.push_str("\n## Results\n");
+    for (set, model) in &results {
+        out.push_str(&result(set, model, report.intervals.confidence));
+    }
+    out.push_str(USE);
+    out.push_str(&limits(&results));
+    out.push_str(&format!("\nWritten by {} from its report.\n", text::markdown(&report.program)));
+    Some(out)
+}
+
+const USE: &str = "\n## Use\n\n```python\nfrom transformers import pipeline\n\n\
+                   classify = pipeline(\"text-classification\", model=\"path/to/this/directory\")\n\
+                   classify(\"a text\")\n```\n";
+
+fn front_matter(title: &str, info: &CardInfo, results: &[(&DataReport, &ModelReport)]) -> String {
+    let mut out = String::from("---\n");
+    if !info.languages.is_empty() {
+        let languages: Vec<String> = info.languages.iter().map(|language| yaml(language)).collect();
+        out.push_str(&format!("language: [{}]\n", languages.join(", ")));
+    }
+    if let Some(license) = &info.license {
+        out.push_str(&format!("license: {}\n", yaml(license)));
+    }
+    if let Some(base_model) = &info.base_model {
+        out.push_str(&format!("base_model: {}\n", yaml(base_model)));
+    }
+    out.push_str("library_name: transformers\npipeline_tag: text-classification\ntags: [distillation, text-classification]\n");
+    out.push_str(&format!("model-index:\n- name: {}\n  results:\n", yaml(title)));
+    for (set, model) in results {
+        out.push_str("  - task:\n      type: text-classification\n");
+        out.push_str(&format!(
+            "    dataset:\n      name: {}\n      type: {}\n",
+            yaml(&set.name),
+            yaml(&set.name)
+        ));
+        out.push_str("    metrics:\n");
+        for (kind, value) in INDEXED.iter().filter_map(|kind| Some((kind, model.value(*kind)?))) {
+            let name = yaml(kind.title());
+            out.push_str(&format!("    - type: {}\n      name: {name}\n      value: {value}\n", kind.name()));
+        }
+    }
+    out.push_str("---\n");
+    out
+}
+
+/// A string in double quotes, which YAML reads as JSON does.
+fn yaml(content: &str) -> String {
+    serde_json::Value::from(content).to_string()
+}
+
+fn introduction(results: &[(&DataReport, &ModelReport)]) -> String {
+    let Some((set, model)) = results.first() else { return String::new() };
+    let mut out = format!(
+        "A text classifier with {} labels: {}.",
+        set.labels.len(),
+        set.labels.iter().take(50).map(|label| text::markdown(label)).collect::<Vec<_>>().join(", ")
+    );
+    if let Some(cost) = model.cost {
+        out.push_str(&format!(" It has {} parameters ({}).", count(cost.parameters), bytes(cost.bytes)));
+    }
+    if let Some(against) = &model.against_teacher {
+        out.push_str(&format!("\nIt was distilled from {}", text::markdown(&against.teacher)));
+        if let Some(kept) = against.kept.get(&Metric::Accuracy) {
+            out.push_str(&format!(
+                ", whose accuracy it keeps to {} on {}",
+                percent(kept.value),
+                text::markdown(&set.name)
+            ));
+        }
+        if let Some(speed_up) = against.speed_up {
+            out.push_str(&format!(" at {} its speed on the machine of the report", times(speed_up)));
+        }
+        out.push('.');
+    }
+    out.push('\n');
+    out
+}
+
+fn result(set: &DataReport, model: &ModelReport, confidence: f64) -> String {
+    let mut figures = table::Table::new(["metric", "value", "interval"]);
+    for (kind, figure) in INDEXED.iter().filter_map(|kind| Some((kind, model.metrics.get(kind)?))) {
+        let interval = figure.interval.map_or("-".to_owned(), |[low, high]| format!("{low:.4} to {high:.4}"));
+        figures.rows.push(vec![kind.title().to_owned(), metric(figure.value), interval]);
+    }
+    format!(
+        "\nOn {} ({} rows), with {} intervals:\n\n{}\n{}",
+        text::markdown(&set.name),
+        set.labelled,
+        percent(confidence),
+        figures.markdown(),
+        table::classes(model).markdown()
+    )
+}
+
+/// Where the model is weak, as far as the report knows.
+fn limits(results: &[(&DataReport, &ModelReport)]) -> String {
+    const SHOWN: usize = 5;
+    let mut out =
+        String::from("\n## Limits\n\nMeasured on the data above only; other texts may give other figures.\n");
+    for (set, model) in results {
+        let Some(at) = set.models.iter().position(|known| known.name == model.name) else { continue };
+        let mut weakest: Vec<_> =
+            set.slices.iter().filter_map(|slice| Some((slice, slice.accuracies.get(at)?))).collect();
+        weakest.sort_by(|left, right| left.1.value.total_cmp(&right.1.value));
+        if !weakest.is_empty() {
+            out.push_str(&format!("\nWeakest on {}:\n\n", text::markdown(&set.name)));
+        }
+        for (slice, accuracy) in weakest.into_iter().take(SHOWN) {
+            let (by, value) = (text::markdown(&slice.by), text::markdown(&slice.value));
+            out.push_str(&format!(
+                "- {by} {value}: accuracy {} on {} rows\n",
+                metric(accuracy.value),
+                slice.rows
+            ));
+        }
+    }
+    out
+}

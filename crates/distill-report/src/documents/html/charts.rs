@@ -1,0 +1,230 @@
+//! The charts of a data set, each in a figure with a caption.
+
+use crate::documents::svg::bars::{self, Group};
+use crate::documents::svg::frontier::{self, Point};
+use crate::documents::svg::lines::{self, Line, Plot};
+use crate::documents::svg::{Frame, heatmap};
+use crate::documents::text;
+use crate::metrics::Metric;
+use crate::metrics::ranking::Curves;
+use crate::predictions::Role;
+use crate::report::{DataReport, ModelReport, TrainingCurves};
+
+/// Classes that the bar chart shows.
+const BAR_CLASSES: usize = 30;
+/// Models whose lines or bars one chart shows.
+const SHOWN_MODELS: usize = 6;
+
+/// All charts of one data set.
+pub fn data_set(set: &DataReport) -> String {
+    let mut out = String::from("<div class=\"charts\">");
+    out.push_str(&class_bars(set));
+    out.push_str(&frontier(set));
+    out.push_str(&confusion(set));
+    out.push_str(&reliability(set));
+    out.push_str(&curves(set, true));
+    out.push_str(&curves(set, false));
+    out.push_str("</div>");
+    out
+}
+
+fn figure(title: &str, caption: &str, legend: &str, svg: &str) -> String {
+    format!(
+        "<figure><figcaption><b>{}</b>{}</figcaption>{legend}{svg}</figure>",
+        text::html(title),
+        text::html(caption)
+    )
+}
+
+fn legend(names: &[(usize, &str)]) -> String {
+    let entry = |(color, name): &(usize, &str)| {
+        let color = color % super::COLORS;
+        format!(
+            "<li><svg viewBox=\"0 0 22 8\" aria-hidden=\"true\"><path class=\"line m{color}\" d=\"M0 4H22\"/></svg>{}</li>",
+            text::html(name)
+        )
+    };
+    format!("<ul class=\"legend\">{}</ul>", names.iter().map(entry).collect::<String>())
+}
+
+/// Models in the report's order, with their places, as many as a chart can tell apart.
+fn shown(set: &DataReport) -> impl Iterator<Item = (usize, &ModelReport)> {
+    set.models.iter().enumerate().take(SHOWN_MODELS)
+}
+
+/// Teacher against student (or the first two models): F1 of every class.
+fn class_bars(set: &DataReport) -> String {
+    let place = |role| set.models.iter().position(|model| model.role == role);
+    let pair: Vec<usize> = match (place(Role::Teacher), place(Role::Student)) {
+        (Some(teacher), Some(student)) => vec![teacher, student],
+        _ => (0..set.models.len().min(2)).collect(),
+    };
+    let f1 = |model: &usize, class: usize| set.models[*model].classes[class].f1;
+    let mut classes: Vec<usize> =
+        (0..set.labels.len()).filter(|class| set.models[0].classes[*class].support > 0).collect();
+    // The largest drop first, so that a wide label map shows what matters.
+    let drop = |class: usize| f1(&pair[0], class) - pair.last().map_or(0.0, |last| f1(last, class));
+    classes.sort_by(|left, right| drop(*right).total_cmp(&drop(*left)));
+    let hidden = classes.len().saturating_sub(BAR_CLASSES);
+    classes.truncate(BAR_CLASSES);
+    let group = |class: &usize| Group {
+        name: set.labels[*class].clone(),
+        bars: pair
+            .iter()
+            .map(|model| &set.models[*model].classes[*class])
+            .map(|class| (class.f1, class.f1_interval))
+            .collect(),
+    };
+    let groups: Vec<Group> = classes.iter().map(group).collect();
+    let names: Vec<(usize, &str)> =
+        pair.iter().map(|model| (*model, set.models[*model].name.as_str())).collect();
+    let said: Vec<String> = groups
+        .iter()
+        .map(|group| {
+            let bars = group.bars.iter().zip(&names).map(|(bar, name)| format!("{} {:.2}", name.1, bar.0));
+            format!("{}: {}", group.name, bars.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let more = if hidden > 0 { format!("; {hidden} more are in the tables below") } else { String::new() };
+    let caption = format!("The largest drop first, with intervals{more}.");
+    let svg = bars::draw("F1 of every class", &said.join("; "), &groups, &pair);
+    figure("F1 of every class", &caption, &legend(&names), &svg)
+}
+
+fn frontier(set: &DataReport) -> String {
+    let points: Vec<Point> = set
+        .models
+        .iter()
+        .enumerate()
+        .filter_map(|(color, model)| {
+            let accuracy = model.metrics.get(&Metric::Accuracy)?;
+            let (name, speed) = (model.name.clone(), model.cost?.rows_per_second);
+            Some(Point { name, color, speed, accuracy: (accuracy.value, accuracy.interval) })
+        })
+        .collect();
+    if points.len() < 2 {
+        return String::new();
+    }
+    let said = points
+        .iter()
+        .map(|point| format!("{}: {:.4} at {:.0} rows a second", point.name, point.accuracy.0, point.speed));
+    let said = said.collect::<Vec<_>>().join("; ");
+    let svg = frontier::draw("Accuracy against cost", &said, &points);
+    let caption = "The dashed line joins the models that no other beats in both.";
+    figure("Accuracy against cost", caption, "", &svg)
+}
+
+/// The confusion matrix of the student, or of the first model.
+fn confusion(set: &DataReport) -> String {
+    if set.labels.len() > heatmap::LABELS {
+        return String::new();
+    }
+    let Some(model) = set.with_role(Role::Student).or(set.models.first()) else { return String::new() };
+    let title = format!("Confusion matrix of {}", model.name);
+    let right: u64 = (0..set.labels.len()).map(|label| model.confusion[label][label]).sum();
+    let said = format!(
+        "{right} of {} rows lie on the diagonal; the tables of classes and confusions have the rest.",
+        set.labelled
+    );
+    let svg = heatmap::draw(&title, &said, &set.labels, &model.confusion);
+    figure(&title, "Labels down, predictions across; shaded by the share of the label's rows.", "", &svg)
+}
+
+fn reliability(set: &DataReport) -> String {
+    let lines: Vec<Line> = shown(set)
+        .map(|(color, model)| {
+            let bins = model.calibration.bins.iter().filter(|bin| bin.rows > 0);
+            Line { color, points: bins.map(|bin| [bin.confidence, bin.accuracy]).collect() }
+        })
+        .collect();
+    let said: Vec<String> = shown(set)
+        .filter_map(|(_, model)| Some(format!("{}: ECE {:.4}", model.name, model.value(Metric::Ece)?)))
+        .collect();
+    let plot = Plot {
+        title: "Reliability",
+        description: &said.join("; "),
+        x: "confidence",
+        y: "accuracy",
+        frame: Some(Frame::unit()),
+        has_diagonal: true,
+        has_marks: true,
+    };
+    let caption = "On the dashed line a model is as sure as it is right; below it, too sure.";
+    figure("Reliability", caption, &names(set), &lines::draw(&plot, &lines))
+}
+
+fn names(set: &DataReport) -> String {
+    legend(&shown(set).map(|(color, model)| (color, model.name.as_str())).collect::<Vec<_>>())
+}
+
+fn curves(set: &DataReport, is_roc: bool) -> String {
+    let points = |curves: &Curves| if is_roc { curves.roc.clone() } else { curves.precision_recall.clone() };
+    let lines: Vec<Line> = shown(set)
+        .filter_map(|(color, model)| Some(Line { color, points: points(model.curves.as_ref()?) }))
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let (title, x, y, metric) = if is_roc {
+        ("ROC curve", "false positive rate", "true positive rate", Metric::RocAuc)
+    } else {
+        ("Precision-recall curve", "recall", "precision", Metric::AveragePrecision)
+    };
+    let said: Vec<String> = shown(set)
+        .filter_map(|(_, model)| {
+            Some(format!("{}: {} {:.4}", model.name, metric.title(), model.value(metric)?))
+        })
+        .collect();
+    let plot = Plot {
+        title,
+        description: &said.join("; "),
+        x,
+        y,
+        frame: Some(Frame::unit()),
+        has_diagonal: is_roc,
+        has_marks: false,
+    };
+    let caption = if set.labels.len() == 2 {
+        format!("Of the label {}.", set.labels[1])
+    } else {
+        "Every pair of row and class together (micro-averaged).".to_owned()
+    };
+    figure(title, &caption, &names(set), &lines::draw(&plot, &lines))
+}
+
+/// Training curves: a chart for each thing that was logged, a line a run.
+pub fn training(runs: &[TrainingCurves]) -> String {
+    let mut series: Vec<&String> = runs.iter().flat_map(|run| run.series.keys()).collect();
+    series.sort();
+    series.dedup();
+    if series.is_empty() {
+        return String::new();
+    }
+    let names: Vec<(usize, &str)> =
+        runs.iter().enumerate().map(|(color, run)| (color, run.name.as_str())).collect();
+    let chart = |what: &&String| {
+        let points = |run: &TrainingCurves| run.series.get(*what).cloned();
+        let lines: Vec<Line> = runs
+            .iter()
+            .enumerate()
+            .filter_map(|(color, run)| Some(Line { color, points: points(run)? }))
+            .collect();
+        let ends = lines.iter().filter_map(|line| {
+            let (first, last) = (line.points.first()?, line.points.last()?);
+            Some(format!("{} from {:.4} to {:.4}", names.get(line.color)?.1, first[1], last[1]))
+        });
+        let description = ends.collect::<Vec<_>>().join("; ");
+        let plot = Plot {
+            title: what,
+            description: &description,
+            x: "step",
+            y: what,
+            frame: None,
+            has_diagonal: false,
+            has_marks: false,
+        };
+        figure(what, "", &legend(&names), &lines::draw(&plot, &lines))
+    };
+    let charts: String = series.iter().map(chart).collect();
+    format!("<section><h2>Training</h2><div class=\"charts\">{charts}</div></section>")
+}

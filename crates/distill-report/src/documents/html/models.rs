@@ -1,0 +1,148 @@
+//! Tables of models: side by side, every metric, each pair, several seeds.
+
+use super::interval_text;
+use super::table::{self, Cell};
+use crate::documents::{format, text};
+use crate::metrics::Metric;
+use crate::report::{Comparison, DataReport, Figure, ModelReport};
+
+/// The models side by side, with what they cost.
+pub fn side_by_side(set: &DataReport) -> String {
+    type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
+    const COLUMNS: [Column; 13] = [
+        ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
+        ("macro F1", |model| model.metrics.get(&Metric::MacroF1).map(figure)),
+        ("agreement", |model| model.metrics.get(&Metric::Agreement).map(figure)),
+        ("KL", |model| model.metrics.get(&Metric::Kl).map(figure)),
+        ("ECE", |model| model.metrics.get(&Metric::Ece).map(figure)),
+        ("kept", |model| model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy).map(share)),
+        ("gap closed", |model| model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy).map(share)),
+        ("parameters", |model| {
+            model.cost.map(|cost| Cell::number(&format::count(cost.parameters), cost.parameters as f64))
+        }),
+        ("size", |model| model.cost.map(|cost| Cell::number(&format::bytes(cost.bytes), cost.bytes as f64))),
+        ("rows/s", |model| {
+            model.cost.map(|cost| Cell::number(&format::rate(cost.rows_per_second), cost.rows_per_second))
+        }),
+        ("speed-up", |model| {
+            model.against_teacher.as_ref()?.speed_up.map(|factor| Cell::number(&format::times(factor), factor))
+        }),
+        ("p50 / p95 / p99 ms", |model| {
+            let latency = model.cost?.latency?;
+            let shown = format!("{:.1} / {:.1} / {:.1}", latency.p50_ms, latency.p95_ms, latency.p99_ms);
+            Some(Cell::number(&shown, latency.p50_ms))
+        }),
+        ("role", |model| Some(Cell::text(model.role.name()))),
+    ];
+    let mut header = vec!["model"];
+    let mut rows: Vec<Vec<Cell>> = set.models.iter().map(|model| vec![Cell::text(&model.name)]).collect();
+    for (title, cell) in COLUMNS {
+        let cells: Vec<Option<Cell>> = set.models.iter().map(cell).collect();
+        if cells.iter().any(Option::is_some) {
+            header.push(title);
+            rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell.unwrap_or(Cell::none())));
+        }
+    }
+    table::draw("models side by side", &header, &rows)
+}
+
+/// Every metric of every model.
+pub fn all_metrics(set: &DataReport) -> String {
+    let header: Vec<&str> =
+        ["metric"].into_iter().chain(set.models.iter().map(|model| model.name.as_str())).collect();
+    let has = |metric: &Metric| set.models.iter().any(|model| model.metrics.contains_key(metric));
+    let row = |metric: Metric| {
+        let cells = set.models.iter().map(|model| model.metrics.get(&metric).map_or(Cell::none(), figure));
+        [Cell::text(metric.title())].into_iter().chain(cells).collect()
+    };
+    let mut rows: Vec<Vec<Cell>> = Metric::all().filter(has).map(row).collect();
+    let temperatures = set.models.iter().map(|model| model.calibration.temperature);
+    let cells = temperatures.map(|temperature| Cell::number(&format!("{temperature:.3}"), temperature));
+    rows.push([Cell::text("best temperature")].into_iter().chain(cells).collect());
+    let table = table::draw("every metric", &header, &rows);
+    format!("<details><summary>Every metric</summary>{table}</details>")
+}
+
+/// Each pair of models: the difference, whether it is shown, and McNemar's test.
+pub fn comparisons(set: &DataReport, confidence: f64) -> String {
+    if set.comparisons.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<Cell>> = set.comparisons.iter().map(comparison).collect();
+    let header = [
+        "first",
+        "second",
+        "accuracy",
+        "macro F1",
+        "log-loss",
+        "only first right",
+        "only second right",
+        "McNemar p",
+    ];
+    let note = format!(
+        "<p class=\"soft\">First minus second, paired on the same rows. A difference is called one only where its {} interval excludes \
+         zero.</p>",
+        format::percent(confidence)
+    );
+    format!("<h3>Differences between models</h3>{note}{}", table::draw("differences", &header, &rows))
+}
+
+fn comparison(comparison: &Comparison) -> Vec<Cell> {
+    let difference = |metric: Metric| {
+        let Some(difference) = comparison.differences.get(&metric) else { return Cell::none() };
+        let shown = match (difference.is_shown, difference.interval) {
+            (_, None) => format!("{:+.4}", difference.value),
+            (true, _) => format!("{:+.4} difference", difference.value),
+            (false, _) => format!("{:+.4} not shown", difference.value),
+        };
+        let interval = difference.interval.map(|[low, high]| format!("{low:+.4} to {high:+.4}"));
+        Cell::figure(&shown, difference.value, interval)
+    };
+    let mcnemar = comparison.mcnemar;
+    vec![
+        Cell::text(&comparison.first),
+        Cell::text(&comparison.second),
+        difference(Metric::Accuracy),
+        difference(Metric::MacroF1),
+        difference(Metric::LogLoss),
+        Cell::number(&mcnemar.only_first.to_string(), mcnemar.only_first as f64),
+        Cell::number(&mcnemar.only_second.to_string(), mcnemar.only_second as f64),
+        Cell::number(&p_value(mcnemar.p_value), mcnemar.p_value),
+    ]
+}
+
+fn p_value(value: f64) -> String {
+    if value < 1e-4 { "< 0.0001".to_owned() } else { format!("{value:.4}") }
+}
+
+/// Several seeds of one model.
+pub fn seeds(set: &DataReport) -> String {
+    let mut out = String::new();
+    for summary in &set.seeds {
+        let rows: Vec<Vec<Cell>> = summary
+            .metrics
+            .iter()
+            .map(|(metric, spread)| {
+                let values = [spread.mean, spread.std, spread.min, spread.max];
+                let cells = values.map(|value| Cell::number(&format::metric(value), value));
+                [Cell::text(metric.title())].into_iter().chain(cells).collect()
+            })
+            .collect();
+        let name = text::html(&summary.name);
+        let table = table::draw("seeds", &["metric", "mean", "std", "min", "max"], &rows);
+        let count = summary.models.len();
+        out.push_str(&format!(
+            "<details><summary>{name}: mean and spread of {count} seeds</summary>{table}</details>"
+        ));
+    }
+    out
+}
+
+fn figure(figure: &Figure) -> Cell {
+    Cell::figure(&format::metric(figure.value), figure.value, interval_text(figure.interval))
+}
+
+fn share(figure: &Figure) -> Cell {
+    let interval = figure.interval.map(|ends| ends.map(format::percent).join(" to "));
+    Cell::figure(&format::percent(figure.value), figure.value, interval)
+}

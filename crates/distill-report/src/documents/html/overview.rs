@@ -1,0 +1,119 @@
+//! The top of the page: verdict, the figures that matter, gates, data sets side by side.
+
+use super::interval_text;
+use super::table::{self, Cell};
+use crate::documents::{format, text};
+use crate::gates::quantity::Unit;
+use crate::gates::{Gate, GateOutcome, GateState, number};
+use crate::metrics::Metric;
+use crate::predictions::Role;
+use crate::report::{DataReport, Figure, ModelReport, Outcome, Report};
+
+/// Everything above the first data set.
+pub fn render(report: &Report) -> String {
+    let (class, word) = match report.verdict.outcome {
+        Outcome::Passed => ("passed", "<b>Passed.</b> "),
+        Outcome::Failed => ("failed", "<b>Failed.</b> "),
+        Outcome::NoGates => ("", ""),
+    };
+    let verdict = text::html(&report.verdict.text);
+    let mut out = format!("<div class=\"verdict {class}\" role=\"status\">{word}{verdict}.</div>");
+    if let Some(set) = report.data.first() {
+        out.push_str(&tiles(set));
+    }
+    if !report.gates.is_empty() {
+        out.push_str(&format!("<h2>Gates</h2>{}", gates(report)));
+    }
+    if report.data.len() > 1 {
+        out.push_str(&format!("<h2>All data sets</h2>{}", across(report)));
+    }
+    out
+}
+
+fn tiles(set: &DataReport) -> String {
+    let Some(model) = set.with_role(Role::Student).or(set.models.first()) else { return String::new() };
+    let mut tiles: Vec<(String, &str, String)> = Vec::new();
+    let mut share = |title, figure: Option<&Figure>| {
+        if let Some(figure) = figure {
+            let interval = figure
+                .interval
+                .map(|[low, high]| format!("{} to {}", format::percent(low), format::percent(high)));
+            tiles.push((format::percent(figure.value), title, interval.unwrap_or_default()));
+        }
+    };
+    share("accuracy", model.metrics.get(&Metric::Accuracy));
+    share("macro F1", model.metrics.get(&Metric::MacroF1));
+    if let Some(against) = &model.against_teacher {
+        share("of the teacher's accuracy kept", against.kept.get(&Metric::Accuracy));
+        share("of the gap closed", against.gap_closed.get(&Metric::Accuracy));
+        if let Some(speed_up) = against.speed_up {
+            tiles.push((format::times(speed_up), "the teacher's speed", String::new()));
+        }
+    }
+    if let Some(cost) = model.cost {
+        tiles.push((format::count(cost.parameters), "parameters", format::bytes(cost.bytes)));
+    }
+    let mut out = format!("<ul class=\"tiles\" aria-label=\"{} in short\">", text::html(&model.name));
+    for (value, title, note) in tiles {
+        out.push_str(&format!("<li><b>{value}</b>{title}<br><span class=\"i\">{note}</span></li>"));
+    }
+    out.push_str("</ul>");
+    out
+}
+
+fn gates(report: &Report) -> String {
+    let row = |gate: &GateOutcome| {
+        let class = match gate.state {
+            GateState::Passed => "passed",
+            GateState::Failed => "failed",
+            GateState::Undecided => "undecided",
+        };
+        vec![
+            Cell::text(&gate.gate),
+            Cell::html(format!("<b class=\"{class}\">{}</b>", gate.state.word())),
+            gate.value.map_or(Cell::none(), |value| measured(gate, value)),
+            Cell::text(&gate.model),
+            Cell::text(&gate.data),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = report.gates.iter().map(row).collect();
+    table::draw("gates", &["gate", "result", "measured", "model", "data"], &rows)
+}
+
+fn measured(gate: &GateOutcome, value: f64) -> Cell {
+    let unit = Gate::parse(&gate.gate).map_or(Unit::Share, |gate| gate.quantity.unit());
+    let interval = gate.interval.map(|ends| ends.map(|end| number::show(end, unit)).join(" to "));
+    Cell::figure(&number::show(value, unit), value, interval)
+}
+
+/// Accuracy of every model on every data set: in-domain and cross-domain side by side.
+fn across(report: &Report) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for model in report.data.iter().flat_map(|set| &set.models) {
+        if !names.contains(&model.name.as_str()) {
+            names.push(&model.name);
+        }
+    }
+    let cell = |model: Option<&ModelReport>, metric: Metric| {
+        let figure = model.and_then(|model| model.metrics.get(&metric));
+        figure.map_or(Cell::none(), |figure| {
+            Cell::figure(&format::metric(figure.value), figure.value, interval_text(figure.interval))
+        })
+    };
+    let titles: Vec<String> = report
+        .data
+        .iter()
+        .flat_map(|set| ["accuracy", "macro F1"].map(|metric| format!("{}: {metric}", set.name)))
+        .collect();
+    let header: Vec<&str> = ["model"].into_iter().chain(titles.iter().map(String::as_str)).collect();
+    let rows: Vec<Vec<Cell>> = names
+        .into_iter()
+        .map(|name| {
+            let cells = report.data.iter().flat_map(|set| {
+                [Metric::Accuracy, Metric::MacroF1].map(|metric| cell(set.model(name), metric))
+            });
+            [Cell::text(name)].into_iter().chain(cells).collect()
+        })
+        .collect();
+    table::draw("all data sets", &header, &rows)
+}

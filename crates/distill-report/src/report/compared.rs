@@ -1,0 +1,143 @@
+//! Models against each other: the teacher, seeds, parts of the rows, single rows.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::data::Figure;
+use crate::metrics::Metric;
+use crate::stats::McNemar;
+
+/// A model beside the teacher.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgainstTeacher {
+    /// The teacher's name.
+    pub teacher: String,
+    /// The model's figure divided by the teacher's, by metric; left out where the teacher's is 0.
+    pub kept: BTreeMap<Metric, Figure>,
+    /// Share of the way from the baseline to the teacher, by metric; empty without a baseline.
+    pub gap_closed: BTreeMap<Metric, Figure>,
+    /// The model's rows a second divided by the teacher's, where both were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed_up: Option<f64>,
+}
+
+/// Two models on the same rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// The first model.
+    pub first: String,
+    /// The second model.
+    pub second: String,
+    /// First minus second, by metric.
+    pub differences: BTreeMap<Metric, Difference>,
+    /// Whether they err on different rows.
+    pub mcnemar: McNemar,
+}
+
+/// A difference between two models.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// First minus second.
+    pub value: f64,
+    /// Its confidence interval from paired resamples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// True where the interval excludes zero: only then it is called a difference.
+    pub is_shown: bool,
+}
+
+/// Several seeds of one model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedSummary {
+    /// What the seeds are of.
+    pub name: String,
+    /// The models' names.
+    pub models: Vec<String>,
+    /// By metric, over the models that have it.
+    pub metrics: BTreeMap<Metric, Spread>,
+}
+
+/// Mean and spread over several seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Sample standard deviation (over n − 1); 0 with one seed.
+    pub std: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// A part of the rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slice {
+    /// What the rows were cut by: `label`, `length`, `teacher confidence` or a column.
+    pub by: String,
+    /// What these rows have in common.
+    pub value: String,
+    /// Labelled rows.
+    pub rows: usize,
+    /// Accuracy of every model, in the models' order, with Wilson intervals.
+    pub accuracies: Vec<Figure>,
+}
+
+/// What a student got wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Errors {
+    /// The student.
+    pub model: String,
+    /// Rows that the teacher has right and the student wrong.
+    pub lost: u64,
+    /// Rows that the student has right and the teacher wrong.
+    pub won: u64,
+    /// The lost rows of which the student is most sure.
+    pub lost_rows: Vec<ErrorRow>,
+    /// Confusions that are more frequent than with the teacher, the most grown first.
+    pub grown_confusions: Vec<GrownConfusion>,
+    /// Rows where teacher and student agree against the label, the surest first: likely label errors.
+    pub label_errors: Vec<ErrorRow>,
+}
+
+/// A row that deserves a look.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRow {
+    /// The row's id.
+    pub id: String,
+    /// The beginning of its text, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Its label.
+    pub label: String,
+    /// What the student predicts.
+    pub predicted: String,
+    /// The probability that the student gives to that.
+    pub confidence: f64,
+    /// The probability that the teacher gives to its own prediction.
+    pub teacher_confidence: f64,
+}
+
+/// A confusion that the student makes more often than the teacher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrownConfusion {
+    /// The label.
+    pub label: String,
+    /// What was predicted instead.
+    pub predicted: String,
+    /// Rows with the teacher.
+    pub teacher: u64,
+    /// Rows with the student.
+    pub student: u64,
+}

@@ -1,0 +1,106 @@
+//! One data set: its rows, and each model's figures on them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::compared::{AgainstTeacher, Comparison, Errors, SeedSummary, Slice};
+use crate::metrics::calibration::Bin;
+use crate::metrics::ranking::Curves;
+use crate::metrics::{ClassFigures, Metric};
+use crate::predictions::{Cost, Role};
+
+/// All models on one data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataReport {
+    /// The data set's name.
+    pub name: String,
+    /// Rows, labelled or not.
+    pub rows: usize,
+    /// Rows with a label.
+    pub labelled: usize,
+    /// blake3 over ids and labels in row order: two reports with the same hash are about the same rows.
+    pub rows_hash: String,
+    /// Label names in the order of their ids.
+    pub labels: Vec<String>,
+    /// The models, in the order in which they were given.
+    pub models: Vec<ModelReport>,
+    /// Every model against every later one.
+    pub comparisons: Vec<Comparison>,
+    /// Models that were given with several seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<SeedSummary>,
+    /// Parts of the rows, the ones where the first student is weakest first.
+    pub slices: Vec<Slice>,
+    /// What each student got wrong.
+    pub errors: Vec<Errors>,
+}
+
+/// One model on one data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelReport {
+    /// The model's name.
+    pub name: String,
+    /// The part it plays.
+    pub role: Role,
+    /// What it costs, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// Its metrics. One that is undefined on these rows is left out.
+    pub metrics: BTreeMap<Metric, Figure>,
+    /// Beside the teacher; none for the teacher and where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against_teacher: Option<AgainstTeacher>,
+    /// Whether it is as sure as it is right.
+    pub calibration: Calibration,
+    /// ROC and precision-recall curve; of all classes together with more than two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curves: Option<Curves>,
+    /// Figures of each class, in the order of the label map.
+    pub classes: Vec<ClassFigures>,
+    /// Counts: a list a label, in it a count a prediction. `[C, C]`
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// A measured value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// The value on these rows.
+    pub value: f64,
+    /// Its confidence interval, low and high; none where no resamples were drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+}
+
+/// Reliability of a model's confidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// The temperature that fits these rows best: above 1 the model is too sure of itself.
+    pub temperature: f64,
+    /// 15 bins of equal width over the confidence.
+    pub bins: Vec<Bin>,
+}
+
+impl DataReport {
+    /// The model of a name.
+    pub fn model(&self, name: &str) -> Option<&ModelReport> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// The first model of a role.
+    pub fn with_role(&self, role: Role) -> Option<&ModelReport> {
+        self.models.iter().find(|model| model.role == role)
+    }
+}
+
+impl ModelReport {
+    /// The value of a metric, none where it is undefined.
+    pub fn value(&self, metric: Metric) -> Option<f64> {
+        self.metrics.get(&metric).map(|figure| figure.value)
+    }
+}
