@@ -40,6 +40,10 @@ impl OutDir {
             bail!(Failure::cannot_create(format!("{} is a file, expected a directory", path.display())));
         }
         if !overwrite && let Some(name) = first_entry(path)? {
+            // A run that is at work says more than what it has written so far.
+            if path.join(LOCK_FILE).exists() {
+                drop(DirectoryLock::acquire(path)?);
+            }
             bail!(Failure::cannot_create(format!(
                 "{} is not empty (it has {name}); choose another directory or give --overwrite",
                 path.display()

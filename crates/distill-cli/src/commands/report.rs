@@ -165,10 +165,11 @@ impl Stage for ReportStage<'_> {
     fn execute(&self, session: &Session, out: &OutDir, _record: &RunRecord) -> anyhow::Result<Finished> {
         let named = if self.models.is_empty() { &self.predictions } else { &self.models };
         let roles = roles(&named.iter().map(|named| named.name.as_str()).collect::<Vec<_>>());
+        let shared = self.shared_labels()?;
         let mut predictions = Vec::with_capacity(named.len());
         for (named, role) in named.iter().zip(roles) {
             predictions.push(if self.models.is_empty() {
-                read_predictions(named, role)?
+                read_predictions(named, role, shared.as_ref())?
             } else {
                 self.predict(named, role, session)?
             });
@@ -188,11 +189,21 @@ impl Stage for ReportStage<'_> {
 }
 
 impl ReportStage<'_> {
+    /// The label map of the first table that has one. Tables of text have none, so it is theirs too.
+    fn shared_labels(&self) -> anyhow::Result<Option<LabelMap>> {
+        for named in &self.predictions {
+            if let Some(fingerprint) = LogitsTable::open(&named.path)?.fingerprint() {
+                return Ok(Some(fingerprint.label_map.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Runs one model over the held-out rows.
     fn predict(&self, named: &Named, role: Role, session: &Session) -> anyhow::Result<Predictions> {
         let source = self.source()?;
-        let rows = inputs::scan(&source, session)?.rows;
         let directory = inputs::model(&named.path)?;
+        let rows = inputs::scan_labels(&source, &directory.config().labels, session)?.rows;
         let max_length = self.settings.data.max_length;
         let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
         let model = directory.load_classifier_as(session.device, session.kind)?;
@@ -244,10 +255,11 @@ impl Columns {
     }
 }
 
-/// Reads a logits table, whoever wrote it. A table without label names has numbered ones.
-fn read_predictions(named: &Named, role: Role) -> anyhow::Result<Predictions> {
+/// Reads a logits table, whoever wrote it. A table without label names has those of another table, else
+/// numbered ones.
+fn read_predictions(named: &Named, role: Role, shared: Option<&LabelMap>) -> anyhow::Result<Predictions> {
     let table = LogitsTable::open(&named.path)?;
-    let mut map = table.fingerprint().map(|fingerprint| fingerprint.label_map.clone());
+    let mut map = table.fingerprint().map(|fingerprint| fingerprint.label_map.clone()).or(shared.cloned());
     let mut columns = Columns::default();
     for row in table.rows()? {
         let row = row?;

@@ -1,9 +1,11 @@
 //! `distill run`: every stage of a pipeline file that is out of date.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use distill_core::record::RunRecord;
+use serde_json::{Map, Value, json};
 
 use crate::args::Run;
 use crate::commands::finetune::FinetuneStage;
@@ -54,11 +56,24 @@ struct Pipeline<'a> {
     out: &'a Path,
 }
 
+/// A stage with its directory's name and the stages whose results it reads.
+struct Step<'a> {
+    name: &'static str,
+    stage: &'a dyn Stage,
+    needs: &'static [&'static str],
+}
+
 /// How one stage went.
-enum Went {
-    UpToDate,
-    Planned,
-    Ran(Status, String),
+struct Went {
+    status: Status,
+    /// Whether it was run now.
+    ran: bool,
+    /// Why it was run or would be, or none where it is up to date.
+    why: Option<String>,
+    /// What to show, where there is anything.
+    text: Option<String>,
+    /// Figures, where it has run.
+    results: BTreeMap<String, Value>,
 }
 
 impl Pipeline<'_> {
@@ -80,38 +95,46 @@ impl Pipeline<'_> {
         let without_teacher = StudentStage::without_teacher(settings, rows);
         let report = ReportStage { settings, models, predictions: Vec::new() };
 
-        let mut stages: Vec<(&str, &dyn Stage)> = Vec::new();
+        let mut steps: Vec<Step<'_>> = Vec::new();
         if settings.finetune.model.is_some() {
-            stages.push(("teacher", &finetune));
+            steps.push(Step { name: "teacher", stage: &finetune, needs: &[] });
         }
-        stages.push(("targets", &teacher));
-        stages.push(("student", &with_teacher));
+        steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher"] });
+        steps.push(Step { name: "student", stage: &with_teacher, needs: &["teacher", "targets"] });
         if student.no_teacher_baseline {
-            stages.push(("baseline", &without_teacher));
+            steps.push(Step { name: "baseline", stage: &without_teacher, needs: &["teacher", "targets"] });
         }
         if settings.data.test.is_some() {
-            stages.push(("report", &report));
+            steps.push(Step { name: "report", stage: &report, needs: &["teacher", "student", "baseline"] });
         }
-        self.run_stages(&stages)
+        self.run_steps(&steps)
     }
 
-    fn run_stages(&self, stages: &[(&str, &dyn Stage)]) -> anyhow::Result<Status> {
+    fn run_steps(&self, steps: &[Step<'_>]) -> anyhow::Result<Status> {
+        let common = &self.args.common;
         let mut status = Status::Done;
-        let mut rerun = None;
-        for (name, stage) in stages {
-            let went = self.run_stage(name, *stage, rerun).with_context(|| format!("stage {name}"))?;
-            match went {
-                Went::UpToDate => {}
-                Went::Planned => rerun = Some(*name),
-                Went::Ran(stage_status, text) => {
-                    if stage_status != Status::Done {
-                        status = stage_status;
-                    }
-                    printer::result(&format!("{text}\n"))?;
-                }
+        let mut planned = Vec::new();
+        let mut all = Map::new();
+        for step in steps {
+            let earlier = step.needs.iter().find(|name| planned.contains(*name)).copied();
+            let went = self.run_step(step, earlier).with_context(|| format!("stage {}", step.name))?;
+            if went.why.is_some() && !went.ran {
+                planned.push(step.name);
+            }
+            if went.status != Status::Done {
+                status = went.status;
+            }
+            if common.json {
+                let entry = json!({"ran": went.ran, "why": went.why, "results": went.results});
+                all.insert(step.name.to_owned(), entry);
+            } else if let Some(text) = went.text {
+                printer::result(&text)?;
             }
         }
-        if !self.args.common.dry_run && !stages.iter().any(|(name, _)| *name == "report") {
+        if common.json {
+            printer::result(&serde_json::to_string_pretty(&all)?)?;
+        }
+        if !common.dry_run && !steps.iter().any(|step| step.name == "report") {
             talk("no report: data.test is not set");
         }
         Ok(status)
@@ -119,31 +142,31 @@ impl Pipeline<'_> {
 
     /// Runs a stage unless its result is there. `after` names an earlier stage that a dry run would
     /// run first, so that this one's inputs are not known yet.
-    fn run_stage(&self, name: &str, stage: &dyn Stage, after: Option<&str>) -> anyhow::Result<Went> {
-        let directory = self.out.join(name);
+    fn run_step(&self, step: &Step<'_>, after: Option<&str>) -> anyhow::Result<Went> {
+        let (name, directory) = (step.name, self.out.join(step.name));
         if let Some(earlier) = after {
-            printer::result(&format!("{name}: would run, because {earlier} runs before it"))?;
-            return Ok(Went::Planned);
+            return Ok(would_run(name, Some(format!("{earlier} runs before it"))));
         }
-        let planned = stage::plan(stage, self.session)?;
+        let planned = stage::plan(step.stage, self.session)?;
         let why = self.why(&directory, &planned);
         if self.args.common.dry_run {
-            let text = match &why {
-                None => format!("{name}: up to date"),
-                Some(why) => format!("{name}: would run, because {why}"),
-            };
-            printer::result(&text)?;
-            return Ok(if why.is_some() { Went::Planned } else { Went::UpToDate });
+            return Ok(would_run(name, why));
         }
         let Some(why) = why else {
             talk(&format!("── {name}: up to date"));
-            return self.repeat(name, stage, &directory);
+            return repeat(step, &directory);
         };
-        talk(&format!("── {name}: {} ({why})", stage.command()));
+        talk(&format!("── {name}: {} ({why})", step.stage.command()));
         let start = std::time::Instant::now();
-        let finished = stage::run_into(stage, self.session, &directory, true, planned)?;
+        let finished = stage::run_into(step.stage, self.session, &directory, true, planned)?;
         talk(&format!("── {name}: done in {}", seconds(start.elapsed())));
-        Ok(Went::Ran(finished.status, finished.text))
+        Ok(Went {
+            status: finished.status,
+            ran: true,
+            why: Some(why),
+            text: Some(finished.text),
+            results: finished.results,
+        })
     }
 
     /// Why a stage has to run, or none.
@@ -156,20 +179,30 @@ impl Pipeline<'_> {
             Err(_) => Some("no finished result is there".to_owned()),
         }
     }
+}
 
-    /// A report that is up to date is shown again, and its gates count again.
-    fn repeat(&self, name: &str, stage: &dyn Stage, directory: &Path) -> anyhow::Result<Went> {
-        if stage.command() != "report" {
-            return Ok(Went::UpToDate);
-        }
-        let done = RunRecord::read(directory)?;
-        let passed = done.results.get("gates_passed").and_then(serde_json::Value::as_bool);
-        let text = done.results.get("text").and_then(serde_json::Value::as_str);
-        match (passed, text) {
-            (Some(passed), Some(text)) => {
-                Ok(Went::Ran(if passed { Status::Done } else { Status::GateFailed }, text.to_owned()))
-            }
-            _ => Err(Failure::data(format!("{name}/run.json has no verdict; give --overwrite")).into()),
-        }
+/// The answer of a dry run.
+fn would_run(name: &str, why: Option<String>) -> Went {
+    let text = match &why {
+        None => format!("{name}: up to date"),
+        Some(why) => format!("{name}: would run, because {why}"),
+    };
+    Went { status: Status::Done, ran: false, why, text: Some(text), results: BTreeMap::new() }
+}
+
+/// A stage that is up to date: a report is shown again, and its gates count again.
+fn repeat(step: &Step<'_>, directory: &Path) -> anyhow::Result<Went> {
+    let results = RunRecord::read(directory)?.results;
+    let (mut status, mut shown) = (Status::Done, None);
+    if step.stage.command() == "report" {
+        let passed = results.get("gates_passed").and_then(Value::as_bool);
+        let text = results.get("text").and_then(Value::as_str);
+        let (Some(passed), Some(text)) = (passed, text) else {
+            let message = format!("{} has no verdict; give --overwrite", directory.join("run.json").display());
+            return Err(Failure::data(message).into());
+        };
+        status = if passed { Status::Done } else { Status::GateFailed };
+        shown = Some(text.to_owned());
     }
+    Ok(Went { status, ran: false, why: None, text: shown, results })
 }

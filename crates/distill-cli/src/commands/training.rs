@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::commands::inputs;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::Finished;
-use crate::exit::Status;
+use crate::exit::{Failure, Status};
 use crate::output::printer::bytes;
 use crate::output::progress::seconds;
 use crate::session::Session;
@@ -42,10 +42,24 @@ pub fn with_validation(
         Validation::Share(share) => Ok(part.split(*share, session.seed)?),
         Validation::File(path) => {
             let source = inputs::source(path, data)?;
-            inputs::scan(&source, session)?;
+            inputs::scan_labels(&source, builder.labels, session)?;
             let validation = builder.from_source(&source, &source.hash()?)?;
             Ok(TrainingData { train: part, validation })
         }
+    }
+}
+
+/// Refuses a share of rows that leaves one of the parts empty.
+///
+/// # Errors
+/// Wrong usage, with the share.
+pub fn check_validation(data: &DataSettings) -> anyhow::Result<()> {
+    match &data.validation {
+        Validation::Share(share) if !(*share > 0.0 && *share < 1.0) => {
+            Err(Failure::usage(format!("validation is {share}, expected a file or a share between 0 and 1"))
+                .into())
+        }
+        _ => Ok(()),
     }
 }
 
