@@ -143,7 +143,7 @@ fn without_paths(settings: &Value) -> Value {
     match settings {
         Value::Object(map) => map
             .iter()
-            .filter(|(key, value)| !(PATHS.contains(&key.as_str()) && !value.is_object()))
+            .filter(|(key, value)| !PATHS.contains(&key.as_str()) || value.is_object())
             .map(|(key, value)| (key.clone(), without_paths(value)))
             .collect(),
         other => other.clone(),

@@ -86,7 +86,7 @@ impl Stage for TeacherStage<'_> {
         let model = directory.load_classifier_as(session.device, session.kind)?;
         let mut shards = Shards::new(self.settings, out, &fingerprint, summary.rows);
         let runner = runner(&model, &tokenizer, self.settings, session);
-        let stats = runner.run("teacher", source.rows()?, summary.rows, |rows| Ok(shards.write(rows)?))?;
+        let stats = runner.run("teacher", source.rows()?, summary.rows, |rows| shards.write(rows))?;
         let written = shards.finish()?;
         Manifest::new(fingerprint, written, Some(summary.rows)).write(out.path())?;
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
