@@ -55,7 +55,7 @@ pub struct Common {
     #[arg(long, global = true)]
     pub dtype: Option<String>,
     /// Decides shuffling, dropout, fresh weights and the validation part
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
     /// Threads of one operator and of tokenization; default: the cores this process may use
     #[arg(long, global = true)]
@@ -347,6 +347,10 @@ pub struct Run {
 
 /// `distill doctor`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  distill doctor
+  distill doctor --device cuda --json")]
 pub struct Doctor {
     #[command(flatten)]
     pub common: Common,

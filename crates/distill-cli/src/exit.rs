@@ -12,7 +12,7 @@ use distill_student::TrainError;
 use distill_teacher::RunnerError;
 use distill_torch::{DeviceError, TorchError};
 
-use crate::output::printer::talk;
+use crate::output::printer::complain;
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +58,11 @@ pub fn run(command: impl FnOnce() -> anyhow::Result<Status>) -> ExitCode {
         Ok(Ok(Status::Done)) => ExitCode::SUCCESS,
         Ok(Ok(Status::GateFailed)) => ExitCode::from(1),
         Ok(Err(error)) => {
-            talk(&format!("error: {}", chain(&error)));
+            complain(&format!("error: {}", chain(&error)));
             ExitCode::from(category(&error).exit_code())
         }
         Err(panic) => {
-            talk(&format!(
+            complain(&format!(
                 "internal error: {}\nThis is a defect of distill; RUST_BACKTRACE=1 shows where.",
                 panic_text(panic.as_ref())
             ));
@@ -103,6 +103,10 @@ fn category(error: &anyhow::Error) -> Category {
         }
         if cause.is::<TorchError>() {
             return Category::Internal;
+        }
+        // Only stdout is written without a file's name.
+        if cause.is::<std::io::Error>() {
+            return Category::Io;
         }
         known!(cause; StopReason, DataError, TokenError, CacheError, BatchError, LabelError, ModelError, RunnerError,
             TrainError, ReportError, LockError, FileError);

@@ -19,8 +19,9 @@ pub const CONFIG_FILE: &str = "config.json";
 #[derive(Clone, Debug)]
 pub struct ModelDirectory {
     path: PathBuf,
-    config_alone: bool,
     config: ModelConfig,
+    /// Opened by its `config.json`: the architecture is meant, not the weights that may lie beside it.
+    config_alone: bool,
 }
 
 impl ModelDirectory {
@@ -29,14 +30,18 @@ impl ModelDirectory {
     /// # Errors
     /// [`ModelError`] where there is none, or it is not one that can be built.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let directory = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
-        let config_path = if path.is_file() { path.to_owned() } else { path.join(CONFIG_FILE) };
+        let config_alone = path.is_file();
+        let directory = if config_alone { path.parent().unwrap_or(Path::new(".")) } else { path };
+        let config_path = if config_alone { path.to_owned() } else { path.join(CONFIG_FILE) };
         if !config_path.exists() {
             let hint = if path.exists() { String::new() } else { "; the directory does not exist".to_owned() };
             return Err(ModelError::NotAModel { directory: path.to_owned(), file: CONFIG_FILE, hint });
         }
-        let config = ModelConfig::read(&config_path)?;
-        Ok(ModelDirectory { path: directory.to_owned(), config_alone: path.is_file(), config })
+        Ok(ModelDirectory {
+            path: directory.to_owned(),
+            config: ModelConfig::read(&config_path)?,
+            config_alone,
+        })
     }
 
     /// Where it lies.
@@ -49,7 +54,7 @@ impl ModelDirectory {
         &self.config
     }
 
-    /// Whether there are weights. A `config.json` given by name stands for itself alone.
+    /// Whether there are weights beside the config, and not the config alone was named.
     pub fn has_weights(&self) -> bool {
         !self.config_alone && weights::weight_files(&self.path).is_ok()
     }

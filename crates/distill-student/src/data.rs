@@ -90,7 +90,8 @@ impl CacheBuilder<'_> {
     /// # Errors
     /// [`TrainError`] for a row that cannot be read or a label that is not known.
     pub fn from_source(&self, source: &Source, data_hash: &str) -> Result<Part, TrainError> {
-        self.open(&[("source", data_hash)], |writer| {
+        let reading = reading(source);
+        self.open(&[("source", data_hash), ("reading", &reading)], |writer| {
             in_chunks(source.rows()?, |rows| {
                 self.stop.check()?;
                 self.push_rows(rows, |_| Ok(Vec::new()), writer)
@@ -122,7 +123,8 @@ impl CacheBuilder<'_> {
         store: &Store,
         store_hash: &str,
     ) -> Result<Part, TrainError> {
-        self.open(&[("source", data_hash), ("targets", store_hash)], |writer| {
+        let reading = reading(source);
+        self.open(&[("source", data_hash), ("reading", &reading), ("targets", store_hash)], |writer| {
             let targets = self.index(store)?;
             in_chunks(source.rows()?, |rows| {
                 self.stop.check()?;
@@ -212,6 +214,15 @@ impl CacheBuilder<'_> {
         })?;
         Ok(index)
     }
+}
+
+/// How the bytes of a source become rows: by its ending and its columns. The same file read by another
+/// column holds other texts.
+fn reading(source: &Source) -> String {
+    let ending = source.path().extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let columns = source.columns();
+    let names = [columns.id_name(), columns.text_name(), columns.text_pair_name(), columns.label_name()];
+    format!("{ending}\u{1f}{}", names.join("\u{1f}"))
 }
 
 /// Soft targets by id and text hash. Memory: the logits and 24 bytes a row.

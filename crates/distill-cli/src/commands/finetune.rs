@@ -53,6 +53,7 @@ impl Stage for FinetuneStage<'_> {
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         self.settings.finetune.train.check()?;
+        training::check_validation(&self.settings.data)?;
         Ok(json!({
             "data": data_settings(self.settings)?,
             "finetune": self.settings.finetune,

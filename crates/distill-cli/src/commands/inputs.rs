@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use distill_core::LabelMap;
 use distill_data::TextTokenizer;
-use distill_data::source::{Source, Summary};
+use distill_data::source::{RawLabel, Source, Summary, resolve_label};
 use distill_model::{ModelConfig, ModelDirectory};
 
 use crate::exit::Failure;
@@ -40,6 +41,28 @@ pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
     tracing::info!(rows, unlabelled, empty_texts, "read {}", source.path().display());
     if empty_texts > 0 {
         tracing::warn!("{empty_texts} of {rows} rows have an empty text");
+    }
+    Ok(summary)
+}
+
+/// As [`scan`], for rows whose labels must all be the model's: the first that is not is told with its row
+/// before anything is computed.
+///
+/// # Errors
+/// [`distill_data::DataError`] with file, row and field.
+pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> anyhow::Result<Summary> {
+    let summary = scan(source, session)?;
+    let known = |label: &RawLabel| match label {
+        RawLabel::Name(name) => labels.id(name).is_some(),
+        RawLabel::Id(id) => usize::try_from(*id).is_ok_and(|id| id < labels.num_labels()),
+    };
+    if !summary.label_counts.keys().all(known) {
+        for row in source.rows()? {
+            let row = row?;
+            if let Some(label) = &row.label {
+                resolve_label(label, labels, &row.place, source.columns().label_name())?;
+            }
+        }
     }
     Ok(summary)
 }

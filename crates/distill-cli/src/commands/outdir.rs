@@ -65,7 +65,12 @@ impl OutDir {
     /// # Errors
     /// [`Failure`] naming what is there.
     pub fn refuse_foreign(path: &Path) -> anyhow::Result<()> {
-        match Self::look(path)? {
+        let found = Self::look(path)?;
+        if !matches!(found, Found::Empty) && path.join(LOCK_FILE).exists() {
+            // A run that is at work says more than what it has written so far.
+            drop(DirectoryLock::acquire(path)?);
+        }
+        match found {
             Found::Foreign(name) => bail!(Failure::cannot_create(format!(
                 "{} is not empty (it has {name}); choose another directory or give --overwrite",
                 path.display()

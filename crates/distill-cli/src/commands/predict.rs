@@ -1,6 +1,7 @@
 //! `distill predict`: a classifier over rows, labels and logits to one file.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::bail;
 use distill_core::record::RunRecord;
@@ -23,13 +24,7 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
     let format = Format::of(&args.out)?;
-    if args.out.exists() && !args.overwrite {
-        bail!(Failure::cannot_create(format!("{} exists; give --overwrite to replace it", args.out.display())));
-    }
-    let parent = args.out.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
-        bail!(Failure::cannot_create(format!("{}: the directory does not exist", parent.display())));
-    }
+    check_out(&args.out, args.overwrite)?;
     let directory = teacher::classifier(inputs::model(inputs::required(
         settings.teacher.model.as_ref(),
         "--model",
@@ -58,8 +53,8 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
         printer::result(&serde_json::to_string_pretty(&record)?)?;
         return Ok(Status::Done);
     }
-    let rows = inputs::scan(&source, &session)?.rows;
     let labels = directory.config().labels.clone();
+    let rows = inputs::scan_labels(&source, &labels, &session)?.rows;
     let model = directory.load_classifier_as(session.device, session.kind)?;
     let runner = teacher::runner(&model, &tokenizer, &settings, &session);
     let stats = match format {
@@ -90,4 +85,21 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
         ))?;
     }
     Ok(Status::Done)
+}
+
+/// Refuses a place where the file cannot be made, or holds one already, before any work is done for it.
+fn check_out(out: &Path, overwrite: bool) -> anyhow::Result<()> {
+    let refuse = |what: &str| bail!(Failure::cannot_create(format!("{} {what}", out.display())));
+    if out.is_dir() {
+        return refuse("is a directory, expected the name of a file");
+    }
+    if out.exists() && !overwrite {
+        return refuse("exists; give --overwrite to replace it");
+    }
+    match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            refuse("cannot be created: its directory does not exist")
+        }
+        _ => Ok(()),
+    }
 }

@@ -169,7 +169,7 @@ impl Stage for ReportStage<'_> {
         let mut predictions = Vec::with_capacity(named.len());
         for (named, role) in named.iter().zip(roles) {
             predictions.push(if self.models.is_empty() {
-                read_predictions(named, role, shared.clone())?
+                read_predictions(named, role, shared.as_ref())?
             } else {
                 self.predict(named, role, session)?
             });
@@ -182,13 +182,14 @@ impl Stage for ReportStage<'_> {
         let results = BTreeMap::from([
             ("verdict".to_owned(), json!(report.verdict.text)),
             ("gates_passed".to_owned(), json!(report.gates_passed())),
+            ("text".to_owned(), json!(text)),
         ]);
         Ok(Finished { status, results, text })
     }
 }
 
 impl ReportStage<'_> {
-    /// The label map of the first logits table that has one: tables that name no labels take it over.
+    /// The label map of the first table that has one. Tables of text have none, so it is theirs too.
     fn shared_labels(&self) -> anyhow::Result<Option<LabelMap>> {
         for named in &self.predictions {
             if let Some(fingerprint) = LogitsTable::open(&named.path)?.fingerprint() {
@@ -201,8 +202,8 @@ impl ReportStage<'_> {
     /// Runs one model over the held-out rows.
     fn predict(&self, named: &Named, role: Role, session: &Session) -> anyhow::Result<Predictions> {
         let source = self.source()?;
-        let rows = inputs::scan(&source, session)?.rows;
         let directory = inputs::model(&named.path)?;
+        let rows = inputs::scan_labels(&source, &directory.config().labels, session)?.rows;
         let max_length = self.settings.data.max_length;
         let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
         let model = directory.load_classifier_as(session.device, session.kind)?;
@@ -254,20 +255,17 @@ impl Columns {
     }
 }
 
-/// Reads a logits table, whoever wrote it. Without label names of its own it has the `shared` ones where
-/// their number fits, else numbered ones.
-fn read_predictions(named: &Named, role: Role, shared: Option<LabelMap>) -> anyhow::Result<Predictions> {
+/// Reads a logits table, whoever wrote it. A table without label names has those of another table, else
+/// numbered ones.
+fn read_predictions(named: &Named, role: Role, shared: Option<&LabelMap>) -> anyhow::Result<Predictions> {
     let table = LogitsTable::open(&named.path)?;
-    let mut map = table.fingerprint().map(|fingerprint| fingerprint.label_map.clone());
+    let mut map = table.fingerprint().map(|fingerprint| fingerprint.label_map.clone()).or(shared.cloned());
     let mut columns = Columns::default();
     for row in table.rows()? {
         let row = row?;
         let map = match &map {
             Some(map) => map,
-            None => map.insert(match &shared {
-                Some(shared) if shared.num_labels() == row.logits.len() => shared.clone(),
-                _ => LabelMap::numbered(row.logits.len())?,
-            }),
+            None => map.insert(LabelMap::numbered(row.logits.len())?),
         };
         let label =
             row.label.as_ref().map(|label| resolve_label(label, map, &row.place, "label")).transpose()?;

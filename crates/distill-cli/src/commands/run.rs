@@ -1,8 +1,11 @@
 //! `distill run`: every stage of a pipeline file that is out of date.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use distill_core::record::RunRecord;
+use serde_json::{Map, Value, json};
 
 use crate::args::Run;
 use crate::commands::finetune::FinetuneStage;
@@ -57,11 +60,24 @@ struct Pipeline<'a> {
     out: &'a Path,
 }
 
+/// A stage with its directory's name and the stages whose results it reads.
+struct Step<'a> {
+    name: &'static str,
+    stage: &'a dyn Stage,
+    needs: &'static [&'static str],
+}
+
 /// How one stage went.
-enum Went {
-    UpToDate,
-    Planned,
-    Ran(Finished),
+struct Went {
+    status: Status,
+    /// Whether it was run now.
+    ran: bool,
+    /// Why it was run or would be, or none where it is up to date.
+    why: Option<String>,
+    /// What to show, where there is anything.
+    text: Option<String>,
+    /// Figures, where it has run.
+    results: BTreeMap<String, Value>,
 }
 
 impl Pipeline<'_> {
@@ -83,46 +99,46 @@ impl Pipeline<'_> {
         let without_teacher = StudentStage::without_teacher(settings, rows);
         let report = ReportStage { settings, models, predictions: Vec::new() };
 
-        let mut stages: Vec<(&str, &dyn Stage)> = Vec::new();
+        let mut steps: Vec<Step<'_>> = Vec::new();
         if settings.finetune.model.is_some() {
-            stages.push(("teacher", &finetune));
+            steps.push(Step { name: "teacher", stage: &finetune, needs: &[] });
         }
-        stages.push(("targets", &teacher));
-        stages.push(("student", &with_teacher));
+        steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher"] });
+        steps.push(Step { name: "student", stage: &with_teacher, needs: &["teacher", "targets"] });
         if student.no_teacher_baseline {
-            stages.push(("baseline", &without_teacher));
+            steps.push(Step { name: "baseline", stage: &without_teacher, needs: &["teacher", "targets"] });
         }
         if settings.data.test.is_some() {
-            stages.push(("report", &report));
+            steps.push(Step { name: "report", stage: &report, needs: &["teacher", "student", "baseline"] });
         }
-        self.run_stages(&stages)
+        self.run_steps(&steps)
     }
 
-    fn run_stages(&self, stages: &[(&str, &dyn Stage)]) -> anyhow::Result<Status> {
+    fn run_steps(&self, steps: &[Step<'_>]) -> anyhow::Result<Status> {
+        let common = &self.args.common;
         let mut status = Status::Done;
-        let mut rerun = None;
-        let mut results = serde_json::Map::new();
-        for (name, stage) in stages {
-            let went = self.run_stage(name, *stage, rerun).with_context(|| format!("stage {name}"))?;
-            match went {
-                Went::UpToDate => {}
-                Went::Planned => rerun = Some(*name),
-                Went::Ran(finished) => {
-                    if finished.status != Status::Done {
-                        status = finished.status;
-                    }
-                    if self.args.common.json {
-                        results.insert((*name).to_owned(), serde_json::to_value(&finished.results)?);
-                    } else {
-                        printer::result(&format!("{}\n", finished.text))?;
-                    }
-                }
+        let mut planned = Vec::new();
+        let mut all = Map::new();
+        for step in steps {
+            let earlier = step.needs.iter().find(|name| planned.contains(*name)).copied();
+            let went = self.run_step(step, earlier).with_context(|| format!("stage {}", step.name))?;
+            if went.why.is_some() && !went.ran {
+                planned.push(step.name);
+            }
+            if went.status != Status::Done {
+                status = went.status;
+            }
+            if common.json {
+                let entry = json!({"ran": went.ran, "why": went.why, "results": went.results});
+                all.insert(step.name.to_owned(), entry);
+            } else if let Some(text) = went.text {
+                printer::result(&text)?;
             }
         }
-        if self.args.common.json && !self.args.common.dry_run {
-            printer::result(&serde_json::to_string_pretty(&results)?)?;
+        if common.json {
+            printer::result(&serde_json::to_string_pretty(&all)?)?;
         }
-        if !self.args.common.dry_run && !stages.iter().any(|(name, _)| *name == "report") {
+        if !common.dry_run && !steps.iter().any(|step| step.name == "report") {
             talk("no report: data.test is not set");
         }
         Ok(status)
@@ -130,40 +146,58 @@ impl Pipeline<'_> {
 
     /// Runs a stage unless its result is there. `after` names an earlier stage that a dry run would
     /// run first, so that this one's inputs are not known yet.
-    fn run_stage(&self, name: &str, stage: &dyn Stage, after: Option<&str>) -> anyhow::Result<Went> {
-        let directory = self.out.join(name);
+    fn run_step(&self, step: &Step<'_>, after: Option<&str>) -> anyhow::Result<Went> {
+        let (name, directory) = (step.name, self.out.join(step.name));
         if let Some(earlier) = after {
-            printer::result(&format!("{name}: would run, because {earlier} runs before it"))?;
-            return Ok(Went::Planned);
+            return Ok(would_run(name, Some(format!("{earlier} runs before it"))));
         }
-        let planned = stage::plan(stage, self.session)?;
+        let planned = stage::plan(step.stage, self.session)?;
         let todo = match stage::todo(&directory, &planned)? {
             _ if self.args.overwrite => Todo::All("--overwrite".to_owned()),
             todo => todo,
         };
+        let why = match &todo {
+            Todo::Nothing(_) => None,
+            Todo::Rest => Some("it was stopped before its end".to_owned()),
+            Todo::All(why) => Some(why.clone()),
+        };
         if self.args.common.dry_run {
-            let text = match &todo {
-                Todo::Nothing(_) => format!("{name}: up to date"),
-                Todo::Rest => format!("{name}: would go on from where it was stopped"),
-                Todo::All(why) => format!("{name}: would run, because {why}"),
-            };
-            printer::result(&text)?;
-            return Ok(if let Todo::Nothing(_) = todo { Went::UpToDate } else { Went::Planned });
+            return Ok(would_run(name, why));
         }
-        let (out, why) = match todo {
+        let out = match todo {
             Todo::Nothing(done) => {
                 talk(&format!("── {name}: up to date"));
-                // A report is shown again, and its gates count again.
-                let shown = stage.command() == "report";
-                return Ok(if shown { Went::Ran(Finished::from_record(&done)) } else { Went::UpToDate });
+                return Ok(repeat(step, &done));
             }
-            Todo::Rest => (OutDir::go_on(&directory)?, "going on from where it was stopped".to_owned()),
-            Todo::All(why) => (OutDir::prepare(&directory)?, why),
+            Todo::Rest => OutDir::go_on(&directory)?,
+            Todo::All(_) => OutDir::prepare(&directory)?,
         };
-        talk(&format!("── {name}: {} ({why})", stage.command()));
+        talk(&format!("── {name}: {} ({})", step.stage.command(), why.as_deref().unwrap_or_default()));
         let start = std::time::Instant::now();
-        let finished = stage::run_into(stage, self.session, out, planned)?;
+        let finished = stage::run_into(step.stage, self.session, out, planned)?;
         talk(&format!("── {name}: done in {}", seconds(start.elapsed())));
-        Ok(Went::Ran(finished))
+        Ok(Went {
+            status: finished.status,
+            ran: true,
+            why,
+            text: Some(finished.text),
+            results: finished.results,
+        })
     }
+}
+
+/// The answer of a dry run.
+fn would_run(name: &str, why: Option<String>) -> Went {
+    let text = match &why {
+        None => format!("{name}: up to date"),
+        Some(why) => format!("{name}: would run, because {why}"),
+    };
+    Went { status: Status::Done, ran: false, why, text: Some(text), results: BTreeMap::new() }
+}
+
+/// A stage that is up to date: a report is shown again, and its gates count again.
+fn repeat(step: &Step<'_>, done: &RunRecord) -> Went {
+    let Finished { status, results, text } = Finished::from_record(done);
+    let shown = step.stage.command() == "report";
+    Went { status, ran: false, why: None, text: shown.then_some(text), results }
 }

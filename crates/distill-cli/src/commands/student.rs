@@ -81,6 +81,7 @@ impl Stage for StudentStage<'_> {
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         self.train.check()?;
+        training::check_validation(&self.settings.data)?;
         let mut student = serde_json::to_value(&self.train)?;
         if let (Some(student), Value::Object(start)) =
             (student.as_object_mut(), serde_json::to_value(&self.settings.student.start)?)
@@ -132,7 +133,7 @@ impl Stage for StudentStage<'_> {
             None => builder.from_store(&store, &targets_hash)?,
             Some(rows) => {
                 let source = inputs::source(rows, data)?;
-                inputs::scan(&source, session)?;
+                inputs::scan_labels(&source, &labels, session)?;
                 builder.from_join(&source, &source.hash()?, &store, &targets_hash)?
             }
         };

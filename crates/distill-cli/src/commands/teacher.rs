@@ -87,8 +87,8 @@ impl Stage for TeacherStage<'_> {
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let source = self.source()?;
-        let summary = inputs::scan(&source, session)?;
         let directory = self.model()?;
+        let summary = inputs::scan_labels(&source, &directory.config().labels, session)?;
         let max_length = self.settings.data.max_length;
         let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
         let fingerprint = fingerprint(record, directory.config(), max_length, session);

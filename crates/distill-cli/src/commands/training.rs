@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use distill_core::LabelMap;
 use distill_core::record::RunRecord;
+use distill_core::{LabelMap, atomic};
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
 use distill_model::{SequenceClassifier, directory};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::commands::inputs;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::Finished;
-use crate::exit::Status;
+use crate::exit::{Failure, Status};
 use crate::output::printer::bytes;
 use crate::output::progress::seconds;
 use crate::session::Session;
@@ -44,10 +44,24 @@ pub fn with_validation(
         Validation::Share(share) => Ok(part.split(*share, session.seed)?),
         Validation::File(path) => {
             let source = inputs::source(path, data)?;
-            inputs::scan(&source, session)?;
+            inputs::scan_labels(&source, builder.labels, session)?;
             let validation = builder.from_source(&source, &source.hash()?)?;
             Ok(TrainingData { train: part, validation })
         }
+    }
+}
+
+/// Refuses a share of rows that leaves one of the parts empty.
+///
+/// # Errors
+/// Wrong usage, with the share.
+pub fn check_validation(data: &DataSettings) -> anyhow::Result<()> {
+    match &data.validation {
+        Validation::Share(share) if !(*share > 0.0 && *share < 1.0) => {
+            Err(Failure::usage(format!("validation is {share}, expected a file or a share between 0 and 1"))
+                .into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -89,6 +103,7 @@ impl Job<'_> {
         let mut weights_hash = String::new();
         let directory = self.out.fill_directory("model", |path| {
             weights_hash = directory::save(self.model, path)?;
+            atomic::write(&path.join("README.md"), self.card(&outcome).as_bytes())?;
             Ok(self.tokenizer.save_to(path)?)
         })?;
         Ok(Finished {
@@ -117,6 +132,36 @@ impl Job<'_> {
             validation = self.data.validation.rows.len(),
             "rows"
         );
+    }
+
+    /// The model's `README.md`: what it is and how it was made, without names of this machine.
+    fn card(&self, outcome: &Outcome) -> String {
+        let config = self.model.config();
+        let labels: Vec<String> = config.labels.names().iter().map(|name| format!("`{name}`")).collect();
+        let accuracy =
+            outcome.best.accuracy.map_or("none, without labels".to_owned(), |value| format!("{value:.4}"));
+        format!(
+            "---\nlibrary_name: transformers\npipeline_tag: text-classification\n---\n\n\
+             # Text classifier\n\n\
+             {layers} layers, hidden size {hidden}, {parameters} parameters. Labels: {labels}.\n\n\
+             Made by `distill {command}` (distill {version}) with\n\n    {formula}\n\n\
+             over {rows} rows, at most {max_length} tokens each, seed {seed}. The weights are those of epoch \
+             {best_epoch}, the best of {epochs} on {validation} validation rows: accuracy {accuracy}, loss {loss:.4}.\n",
+            layers = config.num_hidden_layers,
+            hidden = config.hidden_size,
+            parameters = self.model.num_parameters(),
+            labels = labels.join(", "),
+            command = self.record.command,
+            version = env!("CARGO_PKG_VERSION"),
+            formula = self.settings.formula(),
+            rows = self.data.train.rows.len(),
+            max_length = self.tokenizer.max_length(),
+            seed = self.session.seed,
+            best_epoch = outcome.best_epoch,
+            epochs = outcome.epochs,
+            validation = self.data.validation.rows.len(),
+            loss = outcome.best.loss,
+        )
     }
 
     fn text(&self, outcome: &Outcome, directory: &std::path::Path) -> String {

@@ -19,7 +19,8 @@ pub fn start(common: &Common) {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.with_timer(Uptime::default()).with_level(true).compact().try_init(),
     };
-    if let Err(error) = started {
-        printer::talk(&format!("logging could not be started: {error}"));
+    match started {
+        Ok(()) => printer::choose_tone(common.quiet, common.log_format == LogFormat::Json),
+        Err(error) => printer::complain(&format!("logging could not be started: {error}")),
     }
 }

@@ -1,9 +1,37 @@
 //! The two streams. Nothing else in the binary writes to them.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Says something to the person, on stderr. A closed stderr is not worth failing for.
+static QUIET: AtomicBool = AtomicBool::new(false);
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// How the rest of the process talks: not at all besides errors, or in JSON log lines.
+pub fn choose_tone(quiet: bool, json: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+    JSON.store(json, Ordering::Relaxed);
+}
+
+/// Says something to the person, on stderr, unless they asked for quiet.
 pub fn talk(text: &str) {
+    if JSON.load(Ordering::Relaxed) {
+        tracing::info!("{text}");
+    } else if !QUIET.load(Ordering::Relaxed) {
+        line(text);
+    }
+}
+
+/// Says what went wrong, on stderr.
+pub fn complain(text: &str) {
+    if JSON.load(Ordering::Relaxed) {
+        tracing::error!("{text}");
+    } else {
+        line(text);
+    }
+}
+
+/// A closed stderr is not worth failing for.
+fn line(text: &str) {
     if let Err(error) = writeln!(io::stderr().lock(), "{text}") {
         tracing::trace!("stderr: {error}");
     }

@@ -9,6 +9,13 @@ use toml::{Table, Value};
 use crate::exit::Failure;
 use crate::settings::schema::Settings;
 
+/// Settings of `[runtime]` whose variables need no table.
+const SHORT: [&str; 4] = ["device", "dtype", "threads", "seed"];
+
+/// Variables that begin with `DISTILL_` and are no settings: where caches lie, how to log, and what scripts
+/// and tests of this repository take.
+const NOT_SETTINGS: [&str; 5] = ["cache", "cache_home", "log", "log_format", "corpora"];
+
 /// Settings under construction: later layers win.
 #[derive(Debug, Default)]
 pub struct Layers {
@@ -24,9 +31,7 @@ impl Layers {
         let mut layers = Layers::default();
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(FileError::of("read", path))?;
-            layers.table = text.parse().map_err(|error| {
-                Failure::usage(format!("{}: {error}", path.display()).trim_end().to_owned())
-            })?;
+            layers.table = text.parse().map_err(|error| not_toml(path, &text, &error))?;
             // Mistakes in the file are told with its name, before other layers are laid over it.
             resolve(&layers.table)
                 .map_err(|problem| Failure::usage(format!("{}: {problem}", path.display())))?;
@@ -45,13 +50,14 @@ impl Layers {
         for (name, value) in variables {
             let rest = name["DISTILL_".len()..].to_lowercase();
             let key = match rest.as_str() {
-                "device" | "dtype" | "threads" | "seed" => format!("runtime.{rest}"),
+                short if SHORT.contains(&short) => format!("runtime.{rest}"),
                 "out" => rest,
+                _ if NOT_SETTINGS.contains(&rest.as_str()) => continue,
                 _ => match rest.split_once('_') {
                     Some((table, key)) if tables.contains_key(table) => {
                         format!("{table}.{}", key.replacen("columns_", "columns.", 1))
                     }
-                    _ => continue,
+                    _ => bail!(unknown_variable(&name, &rest, &tables)),
                 },
             };
             self.assign(&key, parse_value(&value));
@@ -104,6 +110,33 @@ impl Layers {
     }
 }
 
+/// A file that is not TOML, in one line: where and why.
+fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
+    let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
+    let message = error.message().lines().collect::<Vec<_>>().join("; ");
+    Failure::usage(format!("{}: line {line}, column {column}: {message}", path.display()))
+}
+
+/// A variable that starts as ours do and is none of them.
+fn unknown_variable(name: &str, rest: &str, tables: &Table) -> Failure {
+    let (table, _) = rest.split_once('_').unwrap_or((rest, ""));
+    let known: Vec<&str> = tables.keys().map(String::as_str).chain(SHORT).chain(["out"]).collect();
+    let nearest = if rest.contains('_') { nearest(table, &known) } else { nearest(rest, &known) };
+    let hint = match nearest {
+        Some(nearest) => format!("did you mean {nearest:?}?"),
+        None => "expected DISTILL_TABLE_KEY, such as DISTILL_STUDENT_EPOCHS".to_owned(),
+    };
+    Failure::usage(format!("environment variable {name} is no setting; {hint}"))
+}
+
+/// The known name that is most alike, where one is like it at all.
+fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distances = known.iter().map(|name| (strsim::damerau_levenshtein(unknown, name), *name));
+    distances.filter(|(distance, name)| *distance <= 2.max(name.len() / 3)).min().map(|(_, name)| name)
+}
+
 /// A value as TOML reads it; what TOML does not know is text.
 fn parse_value(text: &str) -> Value {
     let document: Result<Table, _> = format!("value = {text}").parse();
@@ -123,13 +156,9 @@ fn problem(error: &toml::de::Error, text: &str) -> String {
     let Some((unknown, known)) = unknown_field(&message) else {
         return format!("{place}{}", message.lines().next().unwrap_or_default());
     };
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&unknown, name), name))
-        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
-        .min();
-    let hint = match nearest {
-        Some((_, name)) => format!("; did you mean {name:?}?"),
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let hint = match nearest(&unknown, &names) {
+        Some(name) => format!("; did you mean {name:?}?"),
         None => format!("; known: {}", known.join(", ")),
     };
     format!("{place}unknown setting {unknown:?}{hint}")

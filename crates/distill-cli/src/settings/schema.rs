@@ -185,9 +185,22 @@ fn unknown(own: &str, all: &[&str]) -> toml::de::Error {
 }
 
 fn train_over(base: TrainSettings, changes: toml::Table) -> Result<TrainSettings, String> {
-    let mut table = toml::Table::try_from(base).map_err(|error| error.to_string())?;
-    table.extend(changes);
-    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+    let base = toml::Table::try_from(base).map_err(|error| error.to_string())?;
+    read_over(&base, changes)
+}
+
+/// Reads settings over a table of others. A table cut in two has lost its lines, so the key of a value
+/// that cannot be read is found by reading each by itself.
+fn read_over<T: serde::de::DeserializeOwned>(base: &toml::Table, changes: toml::Table) -> Result<T, String> {
+    let read = |changes: toml::Table| -> Result<T, String> {
+        let table: toml::Table = base.clone().into_iter().chain(changes).collect();
+        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+    };
+    for (key, value) in &changes {
+        let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+        read(alone).map_err(|message| format!("{key}: {message}"))?;
+    }
+    read(changes)
 }
 
 fn check_keys(own: &toml::Table, names: &[&str]) -> Result<(), String> {
@@ -226,7 +239,7 @@ impl TryFrom<toml::Table> for StudentSettings {
             &["targets", "init", "layers", "tokenizer", "no_teacher_baseline", "baseline_init"];
         let (train, own) = cut(table).map_err(|error| error.to_string())?;
         check_keys(&own, OWN)?;
-        let start = own.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let start = read_over(&toml::Table::new(), own)?;
         Ok(StudentSettings { start, train: train_over(TrainSettings::default(), train)? })
     }
 }

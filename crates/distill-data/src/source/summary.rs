@@ -75,6 +75,15 @@ impl Summary {
             self.unlabelled += 1;
             return Ok(());
         };
+        if let RawLabel::Id(id) = label
+            && !(0..MAX_LABELS).contains(id)
+        {
+            return Err(DataError::value(
+                &row.place,
+                column,
+                format!("{id} is no label id; they are 0 to {}", MAX_LABELS - 1),
+            ));
+        }
         let other_kind = self.label_counts.keys().next().filter(|first| is_name(first) != is_name(label));
         if let Some(first) = other_kind {
             let what = format!("{label} among labels such as {first}: names and ids cannot be mixed");

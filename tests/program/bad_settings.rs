@@ -1,0 +1,104 @@
+//! Settings that make no sense, from every place that they can come from: exit code 2 before any work.
+
+use crate::harness::Work;
+
+fn student(work: &Work, more: &str) -> crate::harness::Run {
+    work.run(&format!("student --targets targets --init tiny --layers 0 --out st {more}"))
+}
+
+#[test]
+fn numbers_out_of_range_name_the_setting() {
+    let work = Work::with_targets();
+    for (more, part) in [
+        ("--temperature 0", "temperature is 0, expected above 0"),
+        ("--temperature=-2", "temperature is -2, expected above 0"),
+        ("--temperature nan", "temperature is NaN"),
+        ("--hard-weight=-0.1", "hard_weight is -0.1, expected at least 0"),
+        ("--soft-weight=-1", "soft_weight is -1, expected at least 0"),
+        ("--hard-weight 0 --soft-weight 0", "hard_weight and soft_weight"),
+        ("--learning-rate 0", "learning_rate is 0"),
+        ("--epochs 0", "epochs is 0"),
+        ("--threads 0", "threads is 0"),
+        ("--dtype f16", "dtype \"f16\" is not known; known: f32, bf16"),
+        ("--dtype bf16", "train with f32"),
+        ("--device gpu", "unknown device \"gpu\"; known: auto, cpu, cuda, cuda:N"),
+        ("--max-length 81", "max_length 81 is more than the model's 80 positions"),
+        ("--max-length 1", "max_length is 1"),
+        ("--max-length 64", "max_length 64 is more than the 32 tokens that the teacher read"),
+        ("--validation 1.5", "1.5"),
+        ("--validation 0", "validation"),
+    ] {
+        student(&work, more).fails(2, &[part]);
+        assert!(!work.path("st").exists(), "{more}");
+    }
+}
+
+#[test]
+fn unknown_settings_name_the_nearest_wherever_they_come_from() {
+    let work = Work::with_targets();
+    student(&work, "--set student.epoch=3")
+        .fails(2, &["--set student.epoch=3", "\"epoch\"", "did you mean \"epochs\"?"]);
+    student(&work, "--set sutdent.epochs=3").fails(2, &["did you mean \"student\"?"]);
+    student(&work, "--set student.epochs").fails(2, &["KEY=VALUE"]);
+    student(&work, "--set student.epochs=many").fails(2, &["--set student.epochs=many"]);
+    work.write("s.toml", "[student]\ntemprature = 3\n");
+    student(&work, "--config s.toml")
+        .fails(2, &["s.toml", "[student]", "\"temprature\"", "did you mean \"temperature\"?"]);
+    work.write("s.toml", "[studnet]\ntemperature = 3\n");
+    student(&work, "--config s.toml").fails(2, &["s.toml", "did you mean \"student\"?"]);
+    work.write("s.toml", "[student]\ntemperature = \"warm\"\n");
+    student(&work, "--config s.toml").fails(2, &["s.toml", "temperature", "warm"]);
+    work.write("s.toml", "[student\n");
+    student(&work, "--config s.toml").fails(2, &["s.toml", "line 1"]);
+    student(&work, "--config none.toml").fails(2, &["none.toml", "No such file"]);
+    for (name, parts) in [
+        ("DISTILL_STUDENT_EPOCH", ["DISTILL_STUDENT_EPOCH", "did you mean \"epochs\"?"]),
+        ("DISTILL_SUDENT_EPOCHS", ["DISTILL_SUDENT_EPOCHS", "did you mean \"student\"?"]),
+        ("DISTILL_THREDS", ["DISTILL_THREDS", "did you mean \"threads\"?"]),
+    ] {
+        let run = work.run_with("student --targets targets --init tiny --out st", &[], &[(name, "3")]);
+        run.fails(2, &parts);
+    }
+    assert!(!work.path("st").exists());
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
+    let work = Work::with_targets();
+    work.write("s.toml", "[student]\nepochs = 2\nbatch_size = 3\nlearning_rate = 1e-3\n");
+    let environment =
+        [("DISTILL_STUDENT_EPOCHS", "4"), ("DISTILL_STUDENT_BATCH_SIZE", "5"), ("DISTILL_SEED", "6")];
+    let arguments = "student --targets targets --init tiny --config s.toml --epochs 7 --out st --dry-run";
+    let planned = work.run_with(arguments, &[], &environment).succeeds().json();
+    let settings = &planned["settings"];
+    assert_eq!(settings["student"]["epochs"], 7);
+    assert_eq!(settings["student"]["batch_size"], 5);
+    assert_eq!(settings["student"]["learning_rate"], 1e-3);
+    assert_eq!(settings["seed"], 6);
+}
+
+#[test]
+fn what_is_missing_is_asked_for_by_flag_and_setting() {
+    let work = Work::with_rows();
+    work.run("finetune --data rows.jsonl --out out").fails(2, &["--model", "finetune.model"]);
+    work.run("finetune --model tiny --out out").fails(2, &["--data", "data.train"]);
+    work.run("student --init tiny --out out").fails(2, &["--targets", "student.targets"]);
+    work.run("report --data test.jsonl --out out").fails(2, &["--model", "--predictions"]);
+    work.run("report --model tiny --out out").fails(2, &["--data", "data.test"]);
+    work.run("predict --model tiny --data rows.jsonl --out p.txt")
+        .fails(2, &["p.txt", ".parquet, .jsonl or .csv"]);
+    work.run("run none.toml").fails(2, &["none.toml", "No such file"]);
+    work.write("empty.toml", "");
+    work.run("run empty.toml").exits(2).says("teacher.model");
+    assert!(!work.path("out").exists());
+}
+
+#[test]
+fn cuda_that_is_not_there_is_an_error_and_never_a_cpu_run() {
+    let work = Work::with_rows();
+    for device in ["cuda", "cuda:1"] {
+        let run = work.run(&format!("teacher --model tiny --data rows.jsonl --out out --device {device}"));
+        run.fails(2, &["--device cuda"]);
+        assert!(!work.path("out").exists());
+    }
+}

@@ -1,0 +1,50 @@
+//! Help, unknown flags, `doctor`.
+
+use crate::harness::Work;
+
+const SUBCOMMANDS: [&str; 7] = ["finetune", "teacher", "student", "report", "predict", "run", "doctor"];
+
+#[test]
+fn help_of_every_subcommand_shows_examples() {
+    let work = Work::new();
+    let all = work.run("--help").succeeds().stdout;
+    for subcommand in SUBCOMMANDS {
+        assert!(all.lines().any(|line| line.trim_start().starts_with(subcommand)), "{subcommand}\n{all}");
+        let help = work.run(&format!("{subcommand} --help")).succeeds().stdout;
+        let example = format!("distill {subcommand}");
+        let (_, examples) = help.split_once("Examples:").unwrap_or_else(|| panic!("no examples\n{help}"));
+        assert!(examples.contains(&example), "{help}");
+        for flag in ["--device", "--config", "--set", "--json", "--quiet"] {
+            assert!(help.contains(flag), "{flag}\n{help}");
+        }
+    }
+    assert!(all.contains("Exit codes: 0 done, 1 a quality gate failed, 2 wrong usage"), "{all}");
+    let version = work.run("--version").succeeds().stdout;
+    assert_eq!(version.trim(), format!("distill {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn what_the_command_line_does_not_know_is_exit_2_with_the_nearest() {
+    let work = Work::new();
+    work.run("student --temprature 3 --out x").exits(2).says("--temperature");
+    work.run("studnet").exits(2).says("student");
+    work.run("student --out x --epochs many").exits(2).says("many");
+    work.run("finetune").exits(2).says("--out");
+    work.run("").exits(2);
+}
+
+#[test]
+fn doctor_says_what_there_is_and_what_is_missing() {
+    let work = Work::new();
+    let text = work.run("doctor").succeeds().stdout;
+    for part in ["libtorch", "cores", "threads", "instruction sets", "memory", "CUDA", "device", "token cache"]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let json = work.run("doctor --json").succeeds().json();
+    assert_eq!(json["distill"]["found"], env!("CARGO_PKG_VERSION"));
+    assert!(json["libtorch"]["missing"].is_null());
+    assert!(json["token cache"]["found"].as_str().unwrap().ends_with("/cache"));
+    let missing = work.run("doctor --device cuda --json").exits(2).says("checks found something missing");
+    assert!(missing.json()["device"]["missing"].as_str().unwrap().contains("--device cuda"));
+}

@@ -1,0 +1,29 @@
+//! Whole-program tests: the real `distill` binary on a tiny random BERT (`tests/golden/bert-tiny`) and on
+//! rows that each test writes itself. No network, no cache outside the test's own folder, CPU only.
+//!
+//! - [`harness`]: a folder of its own for each test, running the binary, and what may be said of a run
+//! - [`files`]: rows in every format, and damaged copies of the model
+//! - [`end_to_end`]: the stages one after another, what they print and what they leave on disk
+//! - [`pipeline`]: `distill run`: what is run again, and why
+//! - [`repeatability`]: the same seed gives the same bytes
+//! - [`formats`]: the same rows in every format give the same logits; pairs, labels, stores without texts
+//! - [`bad_rows`], [`bad_models`], [`bad_settings`], [`bad_outputs`]: one line that says where and what,
+//!   the right exit code, and nothing half-written
+//! - [`signals`][]: stopping by a signal; the lock of a running process
+//! - [`command_line`]: help, unknown flags, `doctor`
+
+// Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod bad_models;
+mod bad_outputs;
+mod bad_rows;
+mod bad_settings;
+mod command_line;
+mod end_to_end;
+mod files;
+mod formats;
+mod harness;
+mod pipeline;
+mod repeatability;
+mod signals;
