@@ -78,7 +78,11 @@ impl Summary {
         if let RawLabel::Id(id) = label
             && !(0..MAX_LABELS).contains(id)
         {
-            return Err(DataError::value(&row.place, column, format!("{id} is no label id; they are 0 to {}", MAX_LABELS - 1)));
+            return Err(DataError::value(
+                &row.place,
+                column,
+                format!("{id} is no label id; they are 0 to {}", MAX_LABELS - 1),
+            ));
         }
         let other_kind = self.label_counts.keys().next().filter(|first| is_name(first) != is_name(label));
         if let Some(first) = other_kind {
