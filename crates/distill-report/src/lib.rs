@@ -2,8 +2,10 @@
 //!
 //! Nothing here runs a model or opens a Parquet file: the caller hands over rows as
 //! [`Predictions`], whoever computed them. Read in this order: [`predictions`] (what comes in,
-//! checked), [`align`] (the same rows in the same order), [`metrics`], [`stats`] (how sure), [`gates`], [`settings`],
-//! [`report`] (what comes out), [`build`] (how), [`documents`] (JSON, Markdown, HTML, terminal).
+//! checked), [`mod@align`] (the same rows in the same order), [`metrics`], [`stats`] (how sure),
+//! [`mod@build`] (measures, compares, cuts slices, lists errors), [`gates`], [`settings`],
+//! [`report`] (what comes out), [`documents`] (JSON, Markdown, HTML, terminal, JUnit, GitHub,
+//! model card, changes between two reports), [`training`] (curves from `metrics.jsonl`).
 
 pub mod align;
 pub mod build;

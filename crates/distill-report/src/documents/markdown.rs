@@ -37,6 +37,9 @@ fn head(report: &Report) -> String {
     if !report.gates.is_empty() {
         out.push_str(&format!("\n## Gates\n\n{}", gates(report).markdown()));
     }
+    if report.data.len() > 1 {
+        out.push_str(&format!("\n## All data sets\n\n{}", table::across(report).markdown()));
+    }
     out
 }
 

@@ -3,7 +3,7 @@
 use super::format::{bytes, count, metric, percent, rate, times};
 use super::text;
 use crate::metrics::Metric;
-use crate::report::{DataReport, Difference, ErrorRow, Errors, Figure, ModelReport};
+use crate::report::{DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report};
 
 /// A table of finished cells. The first column is text, the others are numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +71,27 @@ const MODEL_COLUMNS: &[(&str, ModelCell)] = &[
     ("rows/s", |model| model.cost.map(|cost| rate(cost.rows_per_second))),
     ("speed-up", |model| model.against_teacher.as_ref()?.speed_up.map(times)),
 ];
+
+/// Every model on every data set: in-domain and cross-domain side by side.
+pub fn across(report: &Report) -> Table {
+    let names = report.data.iter().flat_map(|set| &set.models).map(|model| model.name.as_str());
+    let mut models: Vec<&str> = Vec::new();
+    names.for_each(|name| {
+        if !models.contains(&name) {
+            models.push(name)
+        }
+    });
+    const SHOWN: [Metric; 2] = [Metric::Accuracy, Metric::MacroF1];
+    let titles = report.data.iter().flat_map(|set| SHOWN.map(|name| format!("{}: {}", set.name, name.title())));
+    let mut table = Table::new(["model".to_owned()].into_iter().chain(titles));
+    for model in models {
+        let cell = |set: &DataReport, name: Metric| set.model(model)?.metrics.get(&name).map(figure);
+        let cells =
+            report.data.iter().flat_map(|set| SHOWN.map(|name| cell(set, name).unwrap_or("-".to_owned())));
+        table.rows.push([model.to_owned()].into_iter().chain(cells).collect());
+    }
+    table
+}
 
 /// Every metric of every model with its interval.
 pub fn metrics(set: &DataReport) -> Table {

@@ -1,4 +1,4 @@
-//! Quality gates: conditions that a job obeys. [`parse`] reads one, [`evaluate`] applies it to a report.
+//! Quality gates: conditions that a job obeys. [`parse`] reads one, [`mod@evaluate`] applies it to a report.
 //!
 //! ```text
 //! gate       = [ MODEL ":" ] quantity comparison number { clause }
