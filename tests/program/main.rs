@@ -9,7 +9,8 @@
 //! - [`formats`]: the same rows in every format give the same logits; pairs, labels, stores without texts
 //! - [`bad_rows`], [`bad_models`], [`bad_settings`], [`bad_outputs`]: one line that says where and what,
 //!   the right exit code, and nothing half-written
-//! - [`signals`][]: stopping by a signal; the lock of a running process
+//! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
+//! - [`signals`]: stopping by a signal; the lock of a running process
 //! - [`command_line`]: help, unknown flags, `doctor`
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
@@ -26,4 +27,5 @@ mod formats;
 mod harness;
 mod pipeline;
 mod repeatability;
+mod resume;
 mod signals;

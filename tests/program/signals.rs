@@ -72,9 +72,10 @@ fn a_signal_ends_a_training_run_with_75() {
         assert_eq!(code, Some(75), "{said}");
         assert!(said.contains(&format!("error: stopped by SIG{signal}")), "{said}");
         let out = format!("ft-{signal}");
-        assert!(
-            !work.path(&format!("{out}/model")).exists() && !work.path(&format!("{out}/run.json")).exists()
-        );
+        assert!(!work.path(&format!("{out}/model")).exists());
+        assert_eq!(work.json(&format!("{out}/run.json"))["results"], serde_json::json!({}));
+        let checkpoints = work.tree(&format!("{out}/checkpoints"));
+        assert!(checkpoints.iter().any(|name| name.ends_with("state.json")), "{checkpoints:?}");
         assert!(!work.json_lines(&format!("{out}/metrics.jsonl")).is_empty());
     }
 }

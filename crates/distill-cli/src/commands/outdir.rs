@@ -89,13 +89,14 @@ impl OutDir {
         Ok(out)
     }
 
-    /// Locks a directory that holds the beginning of this very run, and leaves it as it is.
+    /// Locks a directory that holds the beginning of this very run, and removes only what was half-written.
     ///
     /// # Errors
     /// As [`OutDir::prepare`].
     pub fn go_on(path: &Path) -> anyhow::Result<Self> {
         let mut out = Self::lock(path)?;
         out.resumed = true;
+        remove_where(path, is_half_written)?;
         Ok(out)
     }
 
@@ -180,12 +181,20 @@ fn remove_results(path: &Path) -> anyhow::Result<()> {
     for name in OWN_NAMES {
         remove(&path.join(name))?;
     }
+    remove_where(path, |name| {
+        is_half_written(name) || (name.starts_with("train-") && name.ends_with(".parquet"))
+    })
+}
+
+/// What a killed run was writing: a file gets its own name only when it is whole.
+fn is_half_written(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
+fn remove_where(path: &Path, matches: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     for entry in fs::read_dir(path).map_err(FileError::of("read", path))? {
         let entry = entry.map_err(FileError::of("read", path))?.path();
-        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let shard = name.starts_with("train-") && name.ends_with(".parquet");
-        let half_written = name.starts_with('.') && name.ends_with(".tmp");
-        if shard || half_written {
+        if matches(&entry.file_name().unwrap_or_default().to_string_lossy()) {
             remove(&entry)?;
         }
     }
