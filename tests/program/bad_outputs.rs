@@ -52,12 +52,14 @@ fn no_space_left() {
     let work = Work::with_rows();
     let model = limited(&work, 64, "finetune --model tiny --data rows.jsonl --epochs 1 --no-cache --out ft");
     model.fails(74, &["cannot write", "model.safetensors", "File too large"]);
-    assert_eq!(work.tree("ft"), ["metrics.jsonl"]);
+    // The record of an unfinished run stays: with more space, the same command goes on.
+    assert_eq!(work.tree("ft"), ["metrics.jsonl", "run.json"]);
+    assert_eq!(work.json("ft/run.json")["results"], serde_json::json!({}));
     let cache = limited(&work, 1, "finetune --model tiny --data rows.jsonl --epochs 1 --out cached");
     cache.fails(74, &["cache", "File too large"]);
     assert!(!work.path("cached").exists());
     limited(&work, 1, "teacher --model tiny --data rows.jsonl --out targets")
-        .fails(74, &["targets/train-00000", "File too large"]);
+        .fails(74, &["targets/", "File too large"]);
     assert!(!work.path("targets").exists());
     for out in ["p.parquet", "p.jsonl", "p.csv"] {
         let run = limited(&work, 1, &format!("predict --model tiny --data rows.jsonl --out {out}"));

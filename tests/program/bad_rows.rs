@@ -146,7 +146,7 @@ fn a_bad_label_is_found_before_any_row_is_computed() {
     let mut rows = files::rows(4200, "r");
     rows[4150].label = Some("omega".to_owned());
     work.write("rows.jsonl", files::jsonl(&rows));
-    let run = work.run("teacher --model tiny --data rows.jsonl --shard-rows 100 --out out");
+    let run = work.run("teacher --model tiny --data rows.jsonl --out out");
     run.fails(65, &["rows.jsonl: line 4151: column \"label\": unknown label \"omega\""]);
     assert!(!work.path("out").exists(), "no shard is left: {:?}", work.tree("out"));
 }

@@ -139,14 +139,15 @@ fn predictions_in_every_format() {
     }
     let objects = work.json_lines("p.jsonl");
     assert_eq!(objects.len(), 20);
-    assert_eq!((&objects[3]["id"], &objects[3]["label"]), (&"t3".into(), &"delta".into()));
+    assert_eq!((&objects[3]["id"], &objects[3]["label_name"]), (&"t3".into(), &"delta".into()));
     let csv = work.read("p.csv");
     assert_eq!(csv.lines().next(), Some("row,id,label,prediction,probability"));
     let records = files::records(&work, "p.parquet");
     for (row, object) in objects.iter().enumerate() {
         let logits: Vec<f64> = object["logits"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
         let best = (0..5).max_by(|left, right| logits[*left].total_cmp(&logits[*right])).unwrap();
-        assert_eq!(object["prediction"], files::LABELS[best]);
+        assert_eq!(object["prediction"], best);
+        assert_eq!(object["prediction_name"], files::LABELS[best]);
         let line = csv.lines().nth(row + 1).unwrap();
         assert!(
             line.starts_with(&format!("{row},t{row},{},{},0.", files::LABELS[row % 5], files::LABELS[best])),
@@ -217,7 +218,7 @@ fn overwrite_replaces_results_and_spares_what_is_not_ours() {
     let work = Work::with_targets();
     work.write("targets/notes.txt", "mine");
     work.run("teacher --model tiny --data test.jsonl --out targets")
-        .fails(73, &["targets is not empty", "--overwrite"]);
+        .fails(73, &["targets holds another run", "input data changed", "--overwrite"]);
     assert_eq!(work.json("targets/manifest.json")["rows"], 40);
     work.run("teacher --model tiny --data test.jsonl --out targets --overwrite").succeeds();
     assert_eq!(work.json("targets/manifest.json")["rows"], 20);

@@ -82,7 +82,7 @@ fn labels_are_names_or_ids() {
     work.write("ids.jsonl", ids);
     work.write("ids.csv", files::separated(&rows, ","));
     let expected = predicted(&work, "rows.jsonl", "");
-    assert_eq!(expected[3]["label"], "delta");
+    assert_eq!(expected[3]["label_name"], "delta");
     assert_eq!(predicted(&work, "ids.jsonl", ""), expected);
     assert_eq!(predicted(&work, "ids.csv", ""), expected);
     let weights = |data: &str, out: &str| {
@@ -152,13 +152,17 @@ fn a_store_without_texts_needs_the_rows_and_then_gives_the_same_student() {
 
 #[test]
 fn shards_and_float16_are_read_back() {
-    let work = Work::with_rows();
-    work.run("teacher --model tiny --data rows.jsonl --shard-rows 15 --float16 --out targets").succeeds();
+    let work = Work::new();
+    work.write("rows.jsonl", files::jsonl(&files::rows(2 * 4096 + 8, "r")));
+    work.run("teacher --model tiny --data rows.jsonl --shard-rows 4096 --float16 --out targets").succeeds();
     let shards =
         ["train-00000-of-00003.parquet", "train-00001-of-00003.parquet", "train-00002-of-00003.parquet"];
     assert_eq!(work.tree("targets"), [&["manifest.json", "run.json"][..], &shards].concat());
-    work.run("student --targets targets --init tiny --layers 0 --epochs 1 --out st").succeeds();
-    assert_eq!(work.json("st/run.json")["results"]["train_rows"], 36);
+    work.run("student --targets targets --init tiny --layers 0 --epochs 1 --batch-size 1024 --out st")
+        .succeeds();
+    assert_eq!(work.json("st/run.json")["results"]["train_rows"], 7380);
+    work.run("teacher --model tiny --data rows.jsonl --shard-rows 100 --out x")
+        .fails(2, &["shard_rows is 100, expected a multiple of 4096"]);
 }
 
 #[test]

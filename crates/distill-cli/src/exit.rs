@@ -88,7 +88,7 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 /// The kind of the first error in the chain that has one.
-fn category(error: &anyhow::Error) -> Category {
+pub fn category(error: &anyhow::Error) -> Category {
     macro_rules! known {
         ($cause:expr; $($kind:ty),+) => {
             $(if let Some(error) = $cause.downcast_ref::<$kind>() { return error.category(); })+

@@ -76,8 +76,9 @@ impl AtomicFile {
     /// [`FileError`] naming the final path; nothing is visible under it then.
     pub fn commit(self) -> Result<(), FileError> {
         let AtomicFile { path, writer } = self;
-        let temporary =
-            writer.into_inner().map_err(|error| FileError::new("write", &path, error.into_error()))?;
+        let temporary = writer
+            .into_inner()
+            .map_err(|error| FileError::new("write", &path, without_temporary_name(error.into_error())))?;
         temporary.as_file().sync_all().map_err(FileError::of("sync", &path))?;
         temporary.persist(&path).map_err(|error| FileError::new("create", &path, error.error))?;
         sync_directory(parent(&path))

@@ -107,6 +107,9 @@ impl Trainer<'_> {
     }
 }
 
+/// Weights by name.
+type NamedTensors = Vec<(String, Tensor)>;
+
 /// A run between two steps.
 struct Run<'a> {
     trainer: &'a Trainer<'a>,
@@ -119,7 +122,7 @@ struct Run<'a> {
     metrics: MetricsFile,
     window: Window,
     state: State,
-    best_weights: Vec<(String, Tensor)>,
+    best_weights: NamedTensors,
     saved: Instant,
 }
 
@@ -238,7 +241,7 @@ impl<'a> Run<'a> {
         let Trainer { model, settings, data, stop, .. } = self.trainer;
         let batch_tokens = default_batch_tokens(model.device());
         let best = self.state.best.map(|(_, best)| best);
-        let pass = || -> Result<(Evaluation, Option<Vec<(String, Tensor)>>), TrainError> {
+        let pass = || -> Result<(Evaluation, Option<NamedTensors>), TrainError> {
             let evaluation = evaluate(model, &data.validation, settings, batch_tokens, stop)?;
             let better = best.is_none_or(|best| evaluation.is_better_than(&best, settings.best_metric));
             Ok((evaluation, better.then(|| model.snapshot())))

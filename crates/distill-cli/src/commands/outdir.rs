@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use distill_core::atomic::{self, FileError};
 use distill_core::lock::{DirectoryLock, LOCK_FILE};
-use distill_core::record::RunRecord;
+use distill_core::record::{RUN_FILE, RunRecord};
 
 use crate::exit::Failure;
 
@@ -108,6 +108,15 @@ impl OutDir {
         Ok(OutDir { path: path.to_owned(), made_here, resumed: false, _lock: lock })
     }
 
+    /// Takes back that a run began here.
+    ///
+    /// # Errors
+    /// Where files cannot be removed.
+    pub fn forget(&self) -> anyhow::Result<()> {
+        remove(&self.path.join(RUN_FILE))?;
+        remove_where(&self.path, |name| is_half_written(name) || is_shard(name))
+    }
+
     /// Whether the directory holds the beginning of this run.
     pub fn is_resumed(&self) -> bool {
         self.resumed
@@ -181,9 +190,12 @@ fn remove_results(path: &Path) -> anyhow::Result<()> {
     for name in OWN_NAMES {
         remove(&path.join(name))?;
     }
-    remove_where(path, |name| {
-        is_half_written(name) || (name.starts_with("train-") && name.ends_with(".parquet"))
-    })
+    remove_where(path, |name| is_half_written(name) || is_shard(name))
+}
+
+/// A file of a soft-target store.
+fn is_shard(name: &str) -> bool {
+    name.starts_with("train-") && name.ends_with(".parquet")
 }
 
 /// What a killed run was writing: a file gets its own name only when it is whole.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::bail;
+use distill_core::Category;
 use distill_core::record::RunRecord;
 use serde_json::Value;
 
 use crate::args::Common;
 use crate::commands::outdir::{Found, OutDir};
-use crate::exit::{Failure, Status};
+use crate::exit::{self, Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::session::Session;
 
@@ -153,13 +154,28 @@ pub fn run_into(
     if out.is_resumed() {
         tracing::info!("going on with the run in {}", out.path().display());
     }
-    let finished = stage.execute(session, &out, &record)?;
+    let mut finished = match stage.execute(session, &out, &record) {
+        Ok(finished) => finished,
+        Err(error) => {
+            // What cannot go better the next time is no beginning of a run.
+            if !out.is_resumed() && !can_go_on(&error) {
+                out.forget()?;
+            }
+            return Err(error);
+        }
+    };
     record.results.clone_from(&finished.results);
     record.results.insert(TEXT.to_owned(), finished.text.clone().into());
     record.results.insert(GATE_FAILED.to_owned(), (finished.status == Status::GateFailed).into());
     record.write(out.path())?;
     stage.clean_up(&out)?;
+    finished.results = record.results;
     Ok(finished)
+}
+
+/// Whether the same command may get further than this failure: it was stopped, or the disk was full.
+fn can_go_on(error: &anyhow::Error) -> bool {
+    matches!(exit::category(error), Category::Stopped | Category::Io)
 }
 
 /// Keys of `results` that every stage has: what it printed, and whether a gate failed.
@@ -178,11 +194,8 @@ impl Finished {
 
 /// Why what a stage did, or began, is not what is planned; or none.
 pub fn stale(done: &RunRecord, planned: &RunRecord) -> Option<String> {
-    if done.results.is_empty()
-        || done.command != planned.command
-        || done.format_version != planned.format_version
-    {
-        return Some("it was not finished".to_owned());
+    if done.command != planned.command || done.format_version != planned.format_version {
+        return Some(format!("it is a result of {}", done.command));
     }
     if let Some(what) = first_change(&done.versions, &planned.versions) {
         return Some(format!("version of {what}"));
