@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Make crates/distill-data/testdata: two tiny tokenizers and the ids that transformers gives for tricky texts.
+"""Make crates/distill-data/testdata: four tiny tokenizers and the ids that transformers gives for tricky texts.
 
-    pip install transformers==4.57.6 tokenizers==0.22.2
-    python scripts/goldens/tokens.py
+    scripts/goldens/setup-venv && .venv/bin/python scripts/goldens/tokens.py
 
 The Rust tests compare their ids with these. Running it again changes no file.
 """
@@ -11,7 +10,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, BertTokenizerFast
 
 OUT = Path(__file__).resolve().parents[2] / "crates/distill-data/testdata"
@@ -92,14 +91,53 @@ def byte_level(directory):
     (directory / "tokenizer_config.json").write_text(json.dumps(config) + "\n")
 
 
+def unigram(directory):
+    """An XLM-RoBERTa-like tokenizer: SentencePiece's Unigram with `▁` for spaces, NFKC, <s> </s> </s> </s> around a pair."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(vocab_size=180, special_tokens=special, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(TEXTS[2:11] + WORDS * 3, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    directory.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>"}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config) + "\n")
+
+
+def untyped(directory):
+    """MPNet's: WordPiece with <s> </s>, a template with type ids that `model_input_names` leaves out."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "[UNK]", "<mask>"]
+    vocab = {token: i for i, token in enumerate(special + [t for t in vocabulary() if t not in special and t[0] != "["])}
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B:1 </s>:1", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    tokenizer.add_special_tokens([*special[:4], AddedToken("<mask>", lstrip=True)])
+    directory.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>",
+              "model_input_names": ["input_ids", "attention_mask"]}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config) + "\n")
+
+
 def rows(tokenizer, max_length):
     made = []
     for text, pair in [(text, None) for text in TEXTS] + PAIRS:
         # As a batch of one: for a single row, transformers takes an empty pair for no pair.
         out = tokenizer([text], None if pair is None else [pair], truncation="longest_first",
-                        max_length=max_length, padding=False, return_token_type_ids=True)
-        made.append({"text": text, "pair": pair, "input_ids": out["input_ids"][0],
-                     "token_type_ids": out["token_type_ids"][0]})
+                        max_length=max_length, padding=False)
+        # A model that is given no type ids takes 0 for all.
+        types = out.get("token_type_ids", [[0] * len(out["input_ids"][0])])
+        made.append({"text": text, "pair": pair, "input_ids": out["input_ids"][0], "token_type_ids": types[0]})
     return made
 
 
@@ -124,10 +162,13 @@ def main():
             for max_length in [3, 8, 13, 512]:
                 cases.append({"tokenizer": "tiny-bert", "config": config, "max_length": max_length,
                               "rows": rows(tokenizer, max_length)})
-    tokenizer = AutoTokenizer.from_pretrained(OUT / "tiny-byte-level")
-    for max_length in [4, 9, 24]:
-        cases.append({"tokenizer": "tiny-byte-level", "config": None, "max_length": max_length,
-                      "rows": rows(tokenizer, max_length)})
+    unigram(OUT / "tiny-unigram")
+    untyped(OUT / "tiny-untyped")
+    for name in ["tiny-byte-level", "tiny-unigram", "tiny-untyped"]:
+        tokenizer = AutoTokenizer.from_pretrained(OUT / name)
+        for max_length in [4, 9, 24]:
+            cases.append({"tokenizer": name, "config": None, "max_length": max_length,
+                          "rows": rows(tokenizer, max_length)})
     lines = ",\n".join(json.dumps(case, ensure_ascii=True, separators=(",", ":")) for case in cases)
     (OUT / "tokens.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 

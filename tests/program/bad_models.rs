@@ -26,7 +26,7 @@ fn configs_that_cannot_be_read_or_built() {
     work.write("text/config.json", "model_type: bert");
     refused(&work, "text", 65, &["text/config.json: not JSON"]);
     with_json(&work, "other", "config.json", |config| config["model_type"] = json!("gpt2"));
-    refused(&work, "other", 65, &["other/config.json", "\"gpt2\"", "known: bert"]);
+    refused(&work, "other", 65, &["other/config.json", "\"gpt2\"", "known: bert, roberta"]);
     with_json(&work, "act", "config.json", |config| config["hidden_act"] = json!("mish"));
     refused(&work, "act", 65, &["act/config.json: hidden_act = mish is not supported", "gelu"]);
     with_json(&work, "size", "config.json", |config| config["hidden_size"] = json!("32"));

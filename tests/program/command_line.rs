@@ -1,8 +1,10 @@
 //! Help, unknown flags, `doctor`.
 
+use crate::files::copy_model;
 use crate::harness::Work;
 
-const SUBCOMMANDS: [&str; 7] = ["finetune", "teacher", "student", "report", "predict", "run", "doctor"];
+const SUBCOMMANDS: [&str; 8] =
+    ["finetune", "teacher", "student", "report", "predict", "run", "inspect", "doctor"];
 
 #[test]
 fn help_of_every_subcommand_shows_examples() {
@@ -47,4 +49,21 @@ fn doctor_says_what_there_is_and_what_is_missing() {
     assert!(json["token cache"]["found"].as_str().unwrap().ends_with("/cache"));
     let missing = work.run("doctor --device cuda --json").exits(2).says("checks found something missing");
     assert!(missing.json()["device"]["missing"].as_str().unwrap().contains("--device cuda"));
+}
+
+#[test]
+fn inspect_says_what_a_model_holds_and_what_a_student_would_weigh() {
+    let work = Work::new();
+    copy_model(&work, "m");
+    let text = work.run("inspect m").succeeds().stdout;
+    for part in ["bert (BertForSequenceClassification)", "3 of 32 wide", "alpha, beta", "of 1 layers"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let json = work.run("inspect m --layers 2,0 --hidden-size 16 --json").succeeds().json();
+    assert_eq!(json["parameters"]["layers"].as_array().unwrap().len(), 3);
+    assert_eq!((&json["student"]["layers"], &json["student"]["attention_heads"]), (&2.into(), &2.into()));
+    let (whole, student) = (&json["parameters"]["total"], &json["student"]["parameters"]);
+    assert!(student.as_u64().unwrap() * 2 < whole.as_u64().unwrap(), "{student} of {whole}");
+    work.run("inspect m --layers 3").exits(2).says("3 layers");
+    work.run("inspect m --hidden-size 20").exits(2).says("multiple of 8");
 }

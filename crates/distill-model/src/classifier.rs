@@ -1,4 +1,4 @@
-//! A sequence classifier: encoder, pooler, head. `BertForSequenceClassification`'s names.
+//! A sequence classifier: an encoder and the head that stands on it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,12 +7,13 @@ use distill_torch::attention::Dropped;
 use distill_torch::{Dropout, TorchError, guard};
 use tch::{Device, Kind, Tensor};
 
-use crate::bert::BertEncoder;
+use crate::architecture::Encoder;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::inputs::Inputs;
 use crate::parameters::{Builder, Fresh, Parameters, canonical_names};
-use crate::parts::{self, Linear};
+use crate::parts;
+use crate::parts::head::Head;
 
 /// Whether a forward pass belongs to training.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +46,8 @@ impl<'a> Mode<'a> {
 #[derive(Debug)]
 pub struct SequenceClassifier {
     config: ModelConfig,
-    encoder: BertEncoder,
-    pooler: Linear,
-    classifier: Linear,
+    encoder: Box<dyn Encoder>,
+    head: Head,
     parameters: Parameters,
 }
 
@@ -63,19 +63,31 @@ impl SequenceClassifier {
         device: Device,
         origin: &Path,
     ) -> Result<Self, ModelError> {
-        let builder = Builder::new(canonical_names(weights, "bert"), fresh, device, config.initializer_range);
-        let (encoder, pooler, classifier) = guard("building the model", || {
-            let bert = builder.root().sub("bert");
-            let hidden = config.hidden_size;
-            (
-                BertEncoder::new(&bert, &config),
-                Linear::new(&bert.sub("pooler").sub("dense"), hidden, hidden),
-                Linear::new(&builder.root().sub("classifier"), hidden, config.num_labels()),
-            )
-        })?;
+        let given = canonical_names(weights, config.architecture);
+        Self::assemble(&config, Builder::new(&config, given, fresh, device), origin)
+    }
+
+    /// As [`SequenceClassifier::build`]; larger weights give their first rows and columns.
+    ///
+    /// # Errors
+    /// As [`SequenceClassifier::build`].
+    pub(crate) fn build_truncated(
+        config: ModelConfig,
+        weights: BTreeMap<String, Tensor>,
+        fresh: Fresh,
+        device: Device,
+        origin: &Path,
+    ) -> Result<Self, ModelError> {
+        let given = canonical_names(weights, config.architecture);
+        Self::assemble(&config, Builder::new(&config, given, fresh, device).truncating(), origin)
+    }
+
+    fn assemble(config: &ModelConfig, builder: Builder, origin: &Path) -> Result<Self, ModelError> {
+        let build = config.architecture.build;
+        let (encoder, head) = guard("building the model", || build(&builder.root(), config))??;
         let parameters =
             builder.finish().map_err(|problems| ModelError::Weights { path: origin.to_owned(), problems })?;
-        Ok(SequenceClassifier { config, encoder, pooler, classifier, parameters })
+        Ok(SequenceClassifier { config: config.clone(), encoder, head, parameters })
     }
 
     /// Logits of each row, `[B, C]`, in the batch's order; untempered, no softmax.
@@ -83,11 +95,7 @@ impl SequenceClassifier {
     /// # Errors
     /// [`TorchError`] from libtorch, such as no memory left.
     pub fn forward(&self, inputs: &Inputs, mode: Mode<'_>) -> Result<Tensor, TorchError> {
-        guard("forward pass", || {
-            let first = self.encoder.first_token_states(inputs, mode); // [B, H]
-            let pooled = self.pooler.forward(&first).tanh(); // [B, H]
-            self.classifier.forward(&mode.dropout(pooled, self.config.classifier_dropout)) // [B, C]
-        })
+        guard("forward pass", || self.head.forward(self.encoder.as_ref(), inputs, mode))
     }
 
     /// Converts every parameter in place; it can no longer be trained then.
@@ -120,7 +128,7 @@ impl SequenceClassifier {
         &self.parameters.made_fresh
     }
 
-    /// The table of word vectors, `[V, H]`.
+    /// The table of word vectors, `[V, E]`.
     pub fn word_embeddings(&self) -> &Tensor {
         self.encoder.word_embeddings()
     }

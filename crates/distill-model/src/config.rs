@@ -1,20 +1,22 @@
 //! `config.json`: read leniently, as its ecosystem does; what is not built is refused by name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use distill_core::LabelMap;
 use distill_core::atomic::FileError;
-use distill_core::{LabelError, LabelMap};
 use serde_json::{Map, Value};
 
+use crate::architecture::Architecture;
+use crate::encoders;
 use crate::error::ModelError;
-
-/// Architectures that can be built, by `model_type`.
-pub const KNOWN_MODEL_TYPES: &[&str] = &["bert"];
+use crate::fields::Fields;
 
 /// What the encoder and head are built from. Keys that distill does not know are kept and
 /// written back.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
+    /// What is built.
+    pub architecture: &'static Architecture,
     /// Number of token ids, rows of the word embedding.
     pub vocab_size: i64,
     /// Width of the hidden states, `H`.
@@ -25,9 +27,11 @@ pub struct ModelConfig {
     pub num_attention_heads: i64,
     /// Width inside the feed-forward part.
     pub intermediate_size: i64,
-    /// Rows of the position embedding: no input may be longer.
+    /// Positions that the model knows; [`ModelConfig::max_length`] says how many tokens a row may have.
     pub max_position_embeddings: i64,
-    /// Rows of the token type embedding.
+    /// Position of a row's first token; above 0 where positions are counted from behind the padding token's id.
+    pub first_position: i64,
+    /// Rows of the token type embedding; 0 where there is none.
     pub type_vocab_size: i64,
     /// Added to the variance in every LayerNorm.
     pub layer_norm_eps: f64,
@@ -43,7 +47,39 @@ pub struct ModelConfig {
     pub initializer_range: f64,
     /// Names of the labels; numbered where the file names none.
     pub labels: LabelMap,
-    raw: Map<String, Value>,
+    /// What the logits mean.
+    pub problem_type: ProblemType,
+    pub(crate) raw: Map<String, Value>,
+    pub(crate) path: PathBuf,
+}
+
+/// What a model's logits mean, with `transformers`' names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemType {
+    /// `single_label_classification`: softmax over the labels.
+    SingleLabel,
+    /// `multi_label_classification`: a sigmoid for each label.
+    MultiLabel,
+    /// `regression`: the values themselves.
+    Regression,
+}
+
+impl ProblemType {
+    /// The name in `config.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProblemType::SingleLabel => "single_label_classification",
+            ProblemType::MultiLabel => "multi_label_classification",
+            ProblemType::Regression => "regression",
+        }
+    }
+
+    /// The type of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [ProblemType::SingleLabel, ProblemType::MultiLabel, ProblemType::Regression]
+            .into_iter()
+            .find(|known| known.name() == name)
+    }
 }
 
 /// Activations that are built, with `transformers`' names.
@@ -57,6 +93,22 @@ pub enum Activation {
     Relu,
     /// `silu`, `swish`.
     Silu,
+    /// `tanh`.
+    Tanh,
+}
+
+impl Activation {
+    /// The activation of a name in `config.json`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "gelu" => Activation::Gelu,
+            "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
+            "relu" => Activation::Relu,
+            "silu" | "swish" => Activation::Silu,
+            "tanh" => Activation::Tanh,
+            _ => return None,
+        })
+    }
 }
 
 impl ModelConfig {
@@ -80,63 +132,118 @@ impl ModelConfig {
     /// # Errors
     /// As [`ModelConfig::read`].
     pub fn from_json(raw: Map<String, Value>, path: &Path) -> Result<Self, ModelError> {
-        let fields = Fields { raw: &raw, path };
-        let model_type = fields.text("model_type", "")?;
-        if !KNOWN_MODEL_TYPES.contains(&model_type.as_str()) {
+        let model_type = raw.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        let Some(architecture) = encoders::named(model_type) else {
             return Err(ModelError::UnknownArchitecture {
                 path: path.to_owned(),
-                found: model_type,
-                known: KNOWN_MODEL_TYPES.join(", "),
+                found: model_type.to_owned(),
+                known: encoders::known(),
             });
-        }
-        fields.must_be("position_embedding_type", &["absolute"], "absolute")?;
-        fields.must_be("problem_type", &["single_label_classification"], "single_label_classification")?;
+        };
+        let fields = Fields { raw: &raw, path, architecture };
         for flag in ["is_decoder", "add_cross_attention"] {
-            if raw.get(flag).and_then(Value::as_bool) == Some(true) {
+            if fields.flag(flag, false)? {
                 return Err(fields.unsupported("is_decoder", "true", "false"));
             }
         }
-        let hidden_dropout = fields.probability("hidden_dropout_prob", 0.1)?;
-        let config = ModelConfig {
-            vocab_size: fields.size("vocab_size")?,
-            hidden_size: fields.size("hidden_size")?,
-            num_hidden_layers: usize::try_from(fields.size("num_hidden_layers")?).unwrap_or(usize::MAX),
-            num_attention_heads: fields.size("num_attention_heads")?,
-            intermediate_size: fields.size("intermediate_size")?,
-            max_position_embeddings: fields.size("max_position_embeddings")?,
-            type_vocab_size: fields.size("type_vocab_size")?,
-            layer_norm_eps: fields.number("layer_norm_eps", 1e-12)?,
-            activation: fields.activation()?,
-            hidden_dropout,
-            attention_dropout: fields.probability("attention_probs_dropout_prob", 0.1)?,
-            classifier_dropout: fields.probability("classifier_dropout", hidden_dropout)?,
-            initializer_range: fields.number("initializer_range", 0.02)?,
-            labels: fields.labels()?,
-            raw: Map::new(),
-        };
-        if config.hidden_size % config.num_attention_heads != 0 {
-            let message = format!(
-                "hidden_size {} is not a multiple of num_attention_heads {}",
-                config.hidden_size, config.num_attention_heads
-            );
-            return Err(ModelError::Malformed { path: path.to_owned(), message });
+        if let Some(pruned) = fields.get("pruned_heads").filter(|heads| **heads != serde_json::json!({})) {
+            return Err(fields.unsupported("pruned_heads", pruned, "{}"));
         }
-        Ok(ModelConfig { raw, ..config })
+        (architecture.read)(&fields)
     }
 
-    /// The same architecture with other labels.
+    /// The file's fields.
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        Fields { raw: &self.raw, path: &self.path, architecture: self.architecture }
+    }
+
+    /// The same, with positions counted from behind the padding token's id.
+    pub(crate) fn counting_positions_from_padding(
+        self,
+        fields: &Fields<'_>,
+        default: i64,
+    ) -> Result<Self, ModelError> {
+        let first = fields.size_from("pad_token_id", 0, default)? + 1;
+        self.with_first_position(fields, first)
+    }
+
+    /// The same, with a row's first token at this position.
+    pub(crate) fn with_first_position(self, fields: &Fields<'_>, first: i64) -> Result<Self, ModelError> {
+        if first < self.max_position_embeddings {
+            return Ok(ModelConfig { first_position: first, ..self });
+        }
+        let positions = self.max_position_embeddings;
+        Err(fields.malformed(format!("max_position_embeddings {positions} leave none from {first} on")))
+    }
+
+    /// Tokens that a row may have.
+    pub fn max_length(&self) -> i64 {
+        self.max_position_embeddings - self.first_position
+    }
+
+    /// The token that takes no position where it stands in a text, in models that count positions from it.
+    pub fn uncounted_token(&self) -> Option<u32> {
+        (self.first_position > 0).then(|| u32::try_from(self.first_position - 1).unwrap_or(u32::MAX))
+    }
+
+    /// The same architecture with other labels; with another number of them, for one label a row.
     pub fn with_labels(&self, labels: LabelMap) -> Self {
-        ModelConfig { labels, ..self.clone() }
+        let same = labels.num_labels() == self.labels.num_labels();
+        let problem_type = if same { self.problem_type } else { ProblemType::SingleLabel };
+        ModelConfig { labels, problem_type, ..self.clone() }
     }
 
-    /// The same architecture with another number of layers.
-    pub fn with_layers(&self, num_hidden_layers: usize) -> Self {
-        ModelConfig { num_hidden_layers, ..self.clone() }
+    /// The same architecture whose logits mean something else.
+    pub fn with_problem_type(&self, problem_type: ProblemType) -> Self {
+        ModelConfig { problem_type, ..self.clone() }
     }
 
-    /// The same architecture without any dropout.
-    pub fn without_dropout(&self) -> Self {
-        ModelConfig { hidden_dropout: 0.0, attention_dropout: 0.0, classifier_dropout: 0.0, ..self.clone() }
+    /// The same architecture with these of its layers, in this order.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] where the architecture does not allow it.
+    pub fn with_layers(&self, chosen: &[usize]) -> Result<Self, ModelError> {
+        let all: Vec<usize> = (0..self.num_hidden_layers).collect();
+        if chosen == all {
+            return Ok(self.clone());
+        }
+        let mut raw = self.raw.clone();
+        (self.architecture.keep_layers)(&mut raw, &self.fields(), chosen)?;
+        raw.insert(self.architecture.keys.layers.to_owned(), chosen.len().into());
+        Ok(ModelConfig { num_hidden_layers: chosen.len(), raw, ..self.clone() })
+    }
+
+    /// The same architecture with narrower hidden states: fewer heads of the same size, and a feed-forward part
+    /// that is narrower by as much.
+    ///
+    /// # Errors
+    /// [`ModelError::HiddenSize`] unless heads of the same size fill it.
+    pub fn with_hidden_size(&self, chosen: i64) -> Result<Self, ModelError> {
+        let available = self.hidden_size;
+        let step = available / self.num_attention_heads;
+        if !(step..=available).contains(&chosen) || chosen % step != 0 {
+            return Err(ModelError::HiddenSize { chosen, available, step });
+        }
+        let (keys, mut raw) = (&self.architecture.keys, self.raw.clone());
+        // Widths that follow the hidden states' where they are the same.
+        for key in [keys.hidden, "embedding_size", "pooler_hidden_size"] {
+            if raw.get(key).and_then(Value::as_i64) == Some(available) {
+                raw.insert(key.to_owned(), chosen.into());
+            }
+        }
+        raw.insert(keys.heads.to_owned(), (chosen / step).into());
+        raw.insert(keys.intermediate.to_owned(), (self.intermediate_size * chosen / available).max(1).into());
+        let config = Self::from_json(raw, &self.path)?;
+        Ok(ModelConfig { labels: self.labels.clone(), problem_type: self.problem_type, ..config })
+    }
+
+    /// For whoever trains or reads logits as one label a row.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] where `problem_type` names something else.
+    pub fn must_be_single_label(&self) -> Result<(), ModelError> {
+        let only = ProblemType::SingleLabel.name();
+        self.fields().must_be("problem_type", &[only], only)
     }
 
     /// Whether the file says that the weights carry a classification head.
@@ -164,104 +271,11 @@ impl ModelConfig {
             names.iter().enumerate().map(|(id, name)| (name.clone(), id.into())).collect();
         let id2label: Map<String, Value> =
             names.iter().enumerate().map(|(id, name)| (id.to_string(), name.clone().into())).collect();
-        raw.insert("architectures".to_owned(), serde_json::json!(["BertForSequenceClassification"]));
-        raw.insert("num_hidden_layers".to_owned(), self.num_hidden_layers.into());
+        raw.insert("architectures".to_owned(), serde_json::json!([self.architecture.class]));
         raw.insert("id2label".to_owned(), Value::Object(id2label));
         raw.insert("label2id".to_owned(), Value::Object(label2id));
-        raw.insert("problem_type".to_owned(), "single_label_classification".into());
+        raw.insert("problem_type".to_owned(), self.problem_type.name().into());
         Value::Object(raw)
-    }
-}
-
-/// Typed access to the fields of one file.
-struct Fields<'a> {
-    raw: &'a Map<String, Value>,
-    path: &'a Path,
-}
-
-impl Fields<'_> {
-    fn malformed(&self, message: String) -> ModelError {
-        ModelError::Malformed { path: self.path.to_owned(), message }
-    }
-
-    fn unsupported(&self, field: &'static str, value: impl ToString, supported: &str) -> ModelError {
-        let (path, supported) = (self.path.to_owned(), supported.to_owned());
-        ModelError::Unsupported { path, field, value: value.to_string(), supported }
-    }
-
-    /// A field that is there and not null.
-    fn get(&self, field: &str) -> Option<&Value> {
-        self.raw.get(field).filter(|value| !value.is_null())
-    }
-
-    fn text(&self, field: &str, default: &str) -> Result<String, ModelError> {
-        match self.get(field) {
-            None => Ok(default.to_owned()),
-            Some(Value::String(text)) => Ok(text.clone()),
-            Some(other) => Err(self.malformed(format!("{field} is {other}, expected text"))),
-        }
-    }
-
-    fn must_be(&self, field: &'static str, supported: &[&str], default: &str) -> Result<(), ModelError> {
-        let value = self.text(field, default)?;
-        if supported.contains(&value.as_str()) {
-            Ok(())
-        } else {
-            Err(self.unsupported(field, value, &supported.join(", ")))
-        }
-    }
-
-    /// A size: a positive integer that fits any real model.
-    fn size(&self, field: &str) -> Result<i64, ModelError> {
-        let value = self.get(field).ok_or_else(|| self.malformed(format!("{field} is missing")))?;
-        match value.as_i64() {
-            Some(size) if (1..=1 << 24).contains(&size) => Ok(size),
-            _ => Err(self.malformed(format!("{field} is {value}, expected an integer from 1 to {}", 1 << 24))),
-        }
-    }
-
-    fn number(&self, field: &str, default: f64) -> Result<f64, ModelError> {
-        match self.get(field) {
-            None => Ok(default),
-            Some(value) => match value.as_f64() {
-                Some(number) if number > 0.0 => Ok(number),
-                _ => Err(self.malformed(format!("{field} is {value}, expected a number above 0"))),
-            },
-        }
-    }
-
-    fn probability(&self, field: &str, default: f64) -> Result<f64, ModelError> {
-        match self.get(field) {
-            None => Ok(default),
-            Some(value) => match value.as_f64() {
-                Some(number) if (0.0..1.0).contains(&number) => Ok(number),
-                _ => Err(self.malformed(format!("{field} is {value}, expected a number from 0 to below 1"))),
-            },
-        }
-    }
-
-    fn activation(&self) -> Result<Activation, ModelError> {
-        match self.text("hidden_act", "gelu")?.as_str() {
-            "gelu" => Ok(Activation::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
-            "relu" => Ok(Activation::Relu),
-            "silu" | "swish" => Ok(Activation::Silu),
-            other => {
-                Err(self.unsupported("hidden_act", other, "gelu, gelu_new, gelu_pytorch_tanh, relu, silu"))
-            }
-        }
-    }
-
-    /// `id2label`, else `num_labels` numbered ones, else two as in `transformers`.
-    fn labels(&self) -> Result<LabelMap, ModelError> {
-        let failed = |source: LabelError| ModelError::Labels { path: self.path.to_owned(), source };
-        if let Some(id2label) = self.get("id2label") {
-            let names: std::collections::BTreeMap<String, String> = serde_json::from_value(id2label.clone())
-                .map_err(|error| self.malformed(format!("id2label: {error}")))?;
-            return LabelMap::try_from(names).map_err(failed);
-        }
-        let count = if self.get("num_labels").is_some() { self.size("num_labels")? } else { 2 };
-        LabelMap::numbered(usize::try_from(count).unwrap_or(2)).map_err(failed)
     }
 }
 
@@ -293,6 +307,7 @@ mod tests {
         assert_eq!(json["label2id"]["yes"], 1);
         let again = ModelConfig::from_json(json.as_object().unwrap().clone(), Path::new("x")).unwrap();
         assert!(again.has_classifier());
+        assert_eq!(again.problem_type, ProblemType::SingleLabel);
     }
 
     #[test]
@@ -301,7 +316,7 @@ mod tests {
             ("model_type", "gpt2".into(), "known: bert"),
             ("hidden_act", "mish".into(), "supported: gelu"),
             ("position_embedding_type", "relative_key".into(), "supported: absolute"),
-            ("problem_type", "regression".into(), "single_label_classification"),
+            ("problem_type", "ranking".into(), "multi_label_classification"),
             ("hidden_size", (-3).into(), "hidden_size is -3"),
             ("hidden_size", 30.into(), "not a multiple"),
             ("hidden_dropout_prob", 1.5.into(), "from 0 to below 1"),

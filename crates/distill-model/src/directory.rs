@@ -1,15 +1,17 @@
 //! A model directory as `transformers` reads and writes it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
 use distill_core::{LabelMap, hash};
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use crate::classifier::SequenceClassifier;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::parameters::Fresh;
+use crate::hub::HubName;
+use crate::parameters::{Fresh, canonical_names};
 use crate::weights::{self, WEIGHTS_FILE};
 
 /// The config's file name.
@@ -25,16 +27,24 @@ pub struct ModelDirectory {
 }
 
 impl ModelDirectory {
-    /// Reads the config of a directory, or of a `config.json` given by name.
+    /// Reads the config of a directory, or of a `config.json` given by name. A path that does not exist may be the
+    /// name of a model in the hub's cache.
     ///
     /// # Errors
     /// [`ModelError`] where there is none, or it is not one that can be built.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let hub = if path.exists() { None } else { HubName::of(path) };
+        let cached = hub.as_ref().and_then(HubName::cached);
+        let path = cached.as_deref().unwrap_or(path);
         let config_alone = path.is_file();
         let directory = if config_alone { path.parent().unwrap_or(Path::new(".")) } else { path };
         let config_path = if config_alone { path.to_owned() } else { path.join(CONFIG_FILE) };
         if !config_path.exists() {
-            let hint = if path.exists() { String::new() } else { "; the directory does not exist".to_owned() };
+            let hint = match hub {
+                _ if path.exists() => String::new(),
+                Some(name) => name.hint(),
+                None => "; the directory does not exist".to_owned(),
+            };
             return Err(ModelError::NotAModel { directory: path.to_owned(), file: CONFIG_FILE, hint });
         }
         Ok(ModelDirectory {
@@ -98,15 +108,21 @@ impl ModelDirectory {
         if self.config.has_classifier() && self.config.labels == *labels {
             return self.load_classifier(device);
         }
-        let mut given = weights::read(&weights::weight_files(&self.path)?)?;
-        given.retain(|name, _| !name.starts_with("classifier."));
+        let given = weights::read(&weights::weight_files(&self.path)?)?;
         SequenceClassifier::build(
             self.config.with_labels(labels.clone()),
-            given,
+            self.without_output(canonical_names(given, self.config.architecture)),
             Fresh::Head,
             device,
             &self.path,
         )
+    }
+
+    /// Weights less what gives logits: in a classifier its last layer, else all that is named like a head.
+    pub(crate) fn without_output(&self, mut given: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+        let gone = if self.config.has_classifier() { self.config.architecture.output() } else { "classifier." };
+        given.retain(|name, _| !name.starts_with(gone));
+        given
     }
 
     /// Builds the architecture of `config` with this directory's weights.

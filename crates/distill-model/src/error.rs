@@ -77,6 +77,18 @@ pub enum ModelError {
         /// How many there are.
         available: usize,
     },
+    /// A width was chosen that the model cannot be cut to.
+    #[error(
+        "hidden_size {chosen}: a model of {available} can be cut to a smaller multiple of {step}, the size of its heads"
+    )]
+    HiddenSize {
+        /// The width asked for.
+        chosen: i64,
+        /// The model's own.
+        available: i64,
+        /// Size of a head.
+        step: i64,
+    },
     /// libtorch refused.
     #[error(transparent)]
     Torch(#[from] TorchError),
@@ -87,7 +99,9 @@ impl ModelError {
     pub fn category(&self) -> Category {
         match self {
             ModelError::File(error) => error.category(),
-            ModelError::Layers { .. } | ModelError::NotAModel { .. } => Category::Usage,
+            ModelError::Layers { .. } | ModelError::HiddenSize { .. } | ModelError::NotAModel { .. } => {
+                Category::Usage
+            }
             ModelError::Torch(_) => Category::Internal,
             _ => Category::Data,
         }

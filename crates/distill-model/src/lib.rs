@@ -1,23 +1,28 @@
 //! Encoders and heads under Hugging Face's names.
 //!
-//! Read in this order: [`bert`] (one architecture, beside its paper), [`classifier`] (what stands
-//! on it), [`inputs`] (a packed batch on a device), [`parameters`] (where weights come from and how
-//! their names, shapes and kinds are checked), [`config`], [`directory`] (what lies on disk) and
-//! [`student`] (a smaller model from a larger one).
+//! Read in this order: [`encoders`] (one short file an architecture, beside its paper), [`architecture`] (what
+//! such a file says), `parts` (what it puts together), [`classifier`] (encoder and head as one), [`inputs`] (a packed
+//! batch on a device), [`parameters`] (where weights come from and how their names, shapes and kinds are checked),
+//! [`config`], [`directory`] (what lies on disk), [`student`] (a smaller model from a larger one), [`inspect`].
 
-pub mod bert;
+pub mod architecture;
 pub mod classifier;
 pub mod config;
 pub mod directory;
+pub mod encoders;
 pub mod error;
+mod fields;
+pub mod hub;
 pub mod inputs;
+pub mod inspect;
 pub mod parameters;
 mod parts;
 pub mod student;
 pub mod weights;
 
+pub use architecture::Architecture;
 pub use classifier::{Mode, SequenceClassifier};
-pub use config::ModelConfig;
+pub use config::{ModelConfig, ProblemType};
 pub use directory::ModelDirectory;
 pub use error::ModelError;
 pub use inputs::Inputs;

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::architecture::Architecture;
+use crate::config::ModelConfig;
+
 /// How a parameter begins that no file gives.
 #[derive(Clone, Copy, Debug)]
 pub enum Init {
@@ -29,8 +32,10 @@ pub enum Fresh {
 
 /// Hands out parameters by name while a model is put together, and collects what does not fit.
 pub struct Builder {
+    architecture: &'static Architecture,
     given: RefCell<BTreeMap<String, Tensor>>,
     fresh: Fresh,
+    truncate: bool,
     device: Device,
     initializer_range: f64,
     taken: RefCell<Vec<(String, Tensor)>>,
@@ -48,17 +53,24 @@ pub struct Parameters {
 }
 
 impl Builder {
-    /// A builder over given weights.
-    pub fn new(given: BTreeMap<String, Tensor>, fresh: Fresh, device: Device, initializer_range: f64) -> Self {
+    /// A builder over given weights under an architecture's names.
+    pub fn new(config: &ModelConfig, given: BTreeMap<String, Tensor>, fresh: Fresh, device: Device) -> Self {
         Builder {
+            architecture: config.architecture,
             given: RefCell::new(given),
             fresh,
+            truncate: false,
             device,
-            initializer_range,
+            initializer_range: config.initializer_range,
             taken: RefCell::default(),
             made_fresh: RefCell::default(),
             problems: RefCell::default(),
         }
+    }
+
+    /// Takes of larger given weights the first rows and columns.
+    pub fn truncating(self) -> Self {
+        Builder { truncate: true, ..self }
     }
 
     /// The root of the names.
@@ -73,7 +85,7 @@ impl Builder {
     pub fn finish(self) -> Result<Parameters, String> {
         let mut problems = self.problems.into_inner();
         let extra: Vec<String> =
-            self.given.into_inner().into_keys().filter(|name| !is_known_extra(name)).collect();
+            self.given.into_inner().into_keys().filter(|name| !self.architecture.is_unused(name)).collect();
         if !extra.is_empty() {
             problems.push(format!("extra {}", some_of(&extra)));
         }
@@ -84,8 +96,16 @@ impl Builder {
         }
     }
 
-    fn take(&self, name: String, shape: &[i64], init: Init) -> Tensor {
-        let tensor = match self.given.borrow_mut().remove(&name) {
+    /// `parts` tensors of `shape` one below the other, under one name.
+    fn take(&self, name: String, parts: i64, part: &[i64], init: Init) -> Tensor {
+        let mut shape = part.to_vec();
+        if let Some(rows) = shape.first_mut() {
+            *rows *= parts;
+        }
+        let shape = shape.as_slice();
+        let given = self.given.borrow_mut().remove(&name);
+        let given = given.map(|given| if self.truncate { truncated(given, parts, part) } else { given });
+        let tensor = match given {
             Some(tensor) if tensor.size() == shape && tensor.kind() == Kind::Float => tensor,
             Some(tensor) => {
                 let found = format!("{:?} {:?}", tensor.size(), tensor.kind());
@@ -109,7 +129,7 @@ impl Builder {
     fn may_be_fresh(&self, name: &str) -> bool {
         match self.fresh {
             Fresh::Nothing => false,
-            Fresh::Head => name.starts_with("classifier.") || name.contains("pooler."),
+            Fresh::Head => self.architecture.is_head(name),
             Fresh::Everything => true,
         }
     }
@@ -139,31 +159,41 @@ impl<'a> Scope<'a> {
 
     /// The parameter `name` at this place.
     pub fn parameter(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
-        self.builder.take(format!("{}{name}", self.prefix), shape, init)
+        self.stacked(name, 1, shape, init)
+    }
+
+    /// The parameter `name` that is `parts` tensors of `shape` one below the other.
+    pub fn stacked(&self, name: &str, parts: i64, shape: &[i64], init: Init) -> Tensor {
+        self.builder.take(format!("{}{name}", self.prefix), parts, shape, init)
     }
 }
 
-/// Tensors that BERT checkpoints carry and a classifier has no use for: a buffer that was once
-/// saved, and the heads of pretraining.
-fn is_known_extra(name: &str) -> bool {
-    name.ends_with("embeddings.position_ids") || name.starts_with("cls.") || name.starts_with("bert.cls.")
+/// The first rows and columns of each part, as far as they go; a tensor that is too small stays as it is.
+fn truncated(given: Tensor, parts: i64, shape: &[i64]) -> Tensor {
+    let size = given.size();
+    let fits = size.len() == shape.len()
+        && size.first().is_some_and(|rows| rows % parts == 0 && rows / parts >= shape[0])
+        && size[1..].iter().zip(&shape[1..]).all(|(given, wanted)| given >= wanted);
+    if !fits {
+        return given;
+    }
+    let mut by_part = vec![parts, size[0] / parts];
+    by_part.extend(&size[1..]);
+    let narrowed = shape
+        .iter()
+        .enumerate()
+        .fold(given.reshape(by_part), |tensor, (axis, wanted)| tensor.narrow(axis as i64 + 1, 0, *wanted));
+    narrowed.flatten(0, 1).contiguous()
 }
 
-/// Checkpoints name the same tensors in older ways: `gamma` and `beta`, or an encoder without
-/// the `bert.` in front. This gives them the classifier's names.
-pub fn canonical_names(given: BTreeMap<String, Tensor>, base_prefix: &str) -> BTreeMap<String, Tensor> {
-    let bare = given.contains_key("embeddings.word_embeddings.weight");
-    given
-        .into_iter()
-        .map(|(name, tensor)| {
-            let name = match name.strip_suffix(".gamma") {
-                Some(stem) => format!("{stem}.weight"),
-                None => name.strip_suffix(".beta").map_or(name.clone(), |stem| format!("{stem}.bias")),
-            };
-            let own = bare && !name.starts_with("classifier.") && !name.starts_with("cls.");
-            (if own { format!("{base_prefix}.{name}") } else { name }, tensor)
-        })
-        .collect()
+/// Checkpoints name the same tensors in older ways, or hold an encoder without the classifier's prefix. This gives
+/// them the classifier's names.
+pub fn canonical_names(
+    given: BTreeMap<String, Tensor>,
+    architecture: &Architecture,
+) -> BTreeMap<String, Tensor> {
+    let bare = given.keys().any(|name| name.starts_with("embeddings."));
+    given.into_iter().map(|(name, tensor)| (architecture.canonical(&name, bare), tensor)).collect()
 }
 
 /// The first few of a list that may be long.

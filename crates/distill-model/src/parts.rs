@@ -1,53 +1,73 @@
 //! The parts that encoders are put together from. Last dimension first in every comment: `[.., in]`.
 
+pub mod attention;
+pub mod embeddings;
+pub mod feed_forward;
+pub mod head;
+pub mod layer;
+pub mod positions;
+
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
 use crate::parameters::{Init, Scope};
 
-/// `y = x·Wᵀ + b`, `W`: `[out, in]`.
+/// `y = x·Wᵀ + b`, `W`: `[out, in]`; some architectures have no `b`.
 #[derive(Debug)]
 pub(crate) struct Linear {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
 }
 
 impl Linear {
     pub fn new(scope: &Scope<'_>, inputs: i64, outputs: i64) -> Self {
+        Self::stacked(scope, inputs, 1, outputs, true)
+    }
+
+    pub fn without_bias(scope: &Scope<'_>, inputs: i64, outputs: i64) -> Self {
+        Self::stacked(scope, inputs, 1, outputs, false)
+    }
+
+    /// `parts` layers of `outputs` each whose weights lie under one name, one below the other.
+    pub fn stacked(scope: &Scope<'_>, inputs: i64, parts: i64, outputs: i64, bias: bool) -> Self {
         Linear {
-            weight: scope.parameter("weight", &[outputs, inputs], Init::Normal),
-            bias: scope.parameter("bias", &[outputs], Init::Zeros),
+            weight: scope.stacked("weight", parts, &[outputs, inputs], Init::Normal),
+            bias: bias.then(|| scope.stacked("bias", parts, &[outputs], Init::Zeros)),
         }
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias)) // [.., out]
+        x.linear(&self.weight, self.bias.as_ref()) // [.., out]
     }
 }
 
-/// `y = (x − mean) / √(var + eps) · w + b` over the last dimension.
+/// `y = (x − mean) / √(var + eps) · w + b` over the last dimension; some architectures have no `b`.
 ///
 /// Source: Ba et al. 2016, arXiv:1607.06450.
 #[derive(Debug)]
 pub(crate) struct LayerNorm {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
     size: i64,
     eps: f64,
 }
 
 impl LayerNorm {
     pub fn new(scope: &Scope<'_>, size: i64, eps: f64) -> Self {
+        Self::with_bias(scope, size, eps, true)
+    }
+
+    pub fn with_bias(scope: &Scope<'_>, size: i64, eps: f64, bias: bool) -> Self {
         LayerNorm {
             weight: scope.parameter("weight", &[size], Init::Ones),
-            bias: scope.parameter("bias", &[size], Init::Zeros),
+            bias: bias.then(|| scope.parameter("bias", &[size], Init::Zeros)),
             size,
             eps,
         }
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm([self.size], Some(&self.weight), Some(&self.bias), self.eps, false)
+        x.layer_norm([self.size], Some(&self.weight), self.bias.as_ref(), self.eps, false)
     }
 }
 
@@ -77,6 +97,7 @@ pub(crate) fn activate(x: &Tensor, activation: Activation) -> Tensor {
         Activation::GeluTanh => x.gelu("tanh"),
         Activation::Relu => x.relu(),
         Activation::Silu => x.silu(),
+        Activation::Tanh => x.tanh(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! A smaller model from a larger one: the teacher's chosen layers with everything around them.
+//! A smaller model from a larger one: the teacher's chosen layers with everything around them, or the first heads
+//! and columns of it all.
 //!
 //! Source: Sanh et al. 2019, arXiv:1910.01108, section 3 (every second layer); Sajjad et al. 2020,
 //! arXiv:2004.03844 (other choices).
@@ -8,44 +9,63 @@ use std::collections::BTreeMap;
 use distill_core::LabelMap;
 use tch::{Device, Tensor};
 
+use crate::architecture::Architecture;
 use crate::classifier::SequenceClassifier;
 use crate::directory::ModelDirectory;
 use crate::error::ModelError;
 use crate::parameters::{Fresh, canonical_names};
 use crate::weights;
 
+/// What a student is to be smaller in than the directory that it starts from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape<'a> {
+    /// Layers to keep, in the student's order; all by default.
+    pub layers: Option<&'a [usize]>,
+    /// Width of the hidden states; heads keep their size, so there are fewer of them.
+    pub hidden_size: Option<i64>,
+}
+
 /// Builds a student from a directory.
 ///
-/// With weights: those, or with `layers` the named layers of them in that order, together with
-/// embeddings, pooler and, where the directory is a classifier for `labels`, the head. With a
-/// `config.json` alone: that architecture with fresh weights.
+/// With weights: those, or as much of them as `shape` leaves, together with embeddings, pooler and, where the
+/// directory is a classifier for `labels`, the head. With a `config.json` alone: that architecture with fresh
+/// weights.
 ///
 /// # Errors
-/// [`ModelError::Layers`] for layers that are not there; [`ModelError::Weights`] where names or
-/// shapes do not fit.
+/// [`ModelError::Layers`] or [`ModelError::HiddenSize`] for what is not there; [`ModelError::Weights`] where names
+/// or shapes do not fit.
 pub fn initialize(
     from: &ModelDirectory,
-    layers: Option<&[usize]>,
+    shape: Shape<'_>,
     labels: &LabelMap,
     device: Device,
 ) -> Result<SequenceClassifier, ModelError> {
     let available = from.config().num_hidden_layers;
-    let chosen: Vec<usize> = match layers {
+    let chosen: Vec<usize> = match shape.layers {
         Some(layers) => layers.to_vec(),
         None => (0..available).collect(),
     };
     check_layers(&chosen, available)?;
-    let config = from.config().with_layers(chosen.len()).with_labels(labels.clone());
+    let mut config = from.config().with_layers(&chosen)?.with_labels(labels.clone());
+    if let Some(hidden_size) = shape.hidden_size {
+        config = config.with_hidden_size(hidden_size)?;
+    }
     if !from.has_weights() {
         return SequenceClassifier::build(config, BTreeMap::new(), Fresh::Everything, device, from.path());
     }
-    let mut given = canonical_names(weights::read(&weights::weight_files(from.path())?)?, "bert");
+    let architecture = config.architecture;
+    let mut given = canonical_names(weights::read(&weights::weight_files(from.path())?)?, architecture);
     let keeps_head = from.config().has_classifier() && from.config().labels == *labels;
     if !keeps_head {
-        given.retain(|name, _| !name.starts_with("classifier."));
+        given = from.without_output(given);
     }
     let fresh = if keeps_head { Fresh::Nothing } else { Fresh::Head };
-    SequenceClassifier::build(config, keep_layers(given, &chosen), fresh, device, from.path())
+    let given = keep_layers(given, architecture, &chosen);
+    let build = match shape.hidden_size {
+        None => SequenceClassifier::build,
+        Some(_) => SequenceClassifier::build_truncated,
+    };
+    build(config, given, fresh, device, from.path())
 }
 
 fn check_layers(chosen: &[usize], available: usize) -> Result<(), ModelError> {
@@ -59,16 +79,23 @@ fn check_layers(chosen: &[usize], available: usize) -> Result<(), ModelError> {
 }
 
 /// Keeps the chosen layers under their new numbers, and everything that is not a layer.
-fn keep_layers(given: BTreeMap<String, Tensor>, chosen: &[usize]) -> BTreeMap<String, Tensor> {
-    const LAYERS: &str = "bert.encoder.layer.";
+fn keep_layers(
+    given: BTreeMap<String, Tensor>,
+    architecture: &Architecture,
+    chosen: &[usize],
+) -> BTreeMap<String, Tensor> {
+    let layers = architecture.layers;
+    if layers.is_empty() {
+        return given;
+    }
     given
         .into_iter()
         .filter_map(|(name, tensor)| {
-            let Some(rest) = name.strip_prefix(LAYERS) else { return Some((name, tensor)) };
+            let Some(rest) = name.strip_prefix(layers) else { return Some((name, tensor)) };
             let (number, part) = rest.split_once('.')?;
             let old: usize = number.parse().ok()?;
             let new = chosen.iter().position(|layer| *layer == old)?;
-            Some((format!("{LAYERS}{new}.{part}"), tensor))
+            Some((format!("{layers}{new}.{part}"), tensor))
         })
         .collect()
 }

@@ -5,53 +5,20 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use distill_core::LabelMap;
 use distill_model::parameters::Fresh;
-use distill_model::weights;
-use distill_model::{Inputs, Mode, ModelDirectory, SequenceClassifier, directory};
+use distill_model::student::Shape;
+use distill_model::{Mode, ModelDirectory, SequenceClassifier, directory};
 use distill_torch::Dropout;
+use support::{golden, largest_difference, packed, repository, tensors};
 use tch::{Device, Kind, Reduction, Tensor};
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+mod support;
 
-fn golden(name: &str) -> PathBuf {
-    repository().join("tests/golden").join(name)
-}
-
-fn tensors(path: &Path) -> BTreeMap<String, Tensor> {
-    weights::read(&[path.to_owned()]).unwrap()
-}
-
-/// A padded batch as a packed one, longest row first; `order[i]` is the padded row at place `i`.
-fn packed(golden: &BTreeMap<String, Tensor>) -> (Inputs, Tensor) {
-    let rows = |name: &str| -> Option<Vec<Vec<i64>>> {
-        golden.get(name).map(|tensor| Vec::<Vec<i64>>::try_from(tensor).unwrap())
-    };
-    let (ids, mask) = (rows("input_ids").unwrap(), rows("attention_mask").unwrap());
-    let types = rows("token_type_ids").unwrap_or_else(|| ids.iter().map(|row| vec![0; row.len()]).collect());
-    let length = |row: &usize| mask[*row].iter().sum::<i64>() as usize;
-    let mut order: Vec<usize> = (0..ids.len()).collect();
-    order.sort_by_key(|row| std::cmp::Reverse(length(row)));
-    let (mut input_ids, mut token_type_ids, mut position_ids, mut cu_seqlens) =
-        (vec![], vec![], vec![], vec![0i32]);
-    for row in &order {
-        input_ids.extend(&ids[*row][..length(row)]);
-        token_type_ids.extend(&types[*row][..length(row)]);
-        position_ids.extend(0..length(row) as i64);
-        cu_seqlens.push(input_ids.len() as i32);
-    }
-    let order: Vec<i64> = order.into_iter().map(|row| row as i64).collect();
-    let inputs = Inputs::new(&input_ids, &token_type_ids, &position_ids, &cu_seqlens, Device::Cpu).unwrap();
-    (inputs, Tensor::from_slice(&order))
-}
-
-fn largest_difference(left: &Tensor, right: &Tensor) -> f64 {
-    assert_eq!(left.size(), right.size());
-    (left - right).abs().max().double_value(&[])
+fn layers(chosen: &[usize]) -> Shape<'_> {
+    Shape { layers: Some(chosen), ..Shape::default() }
 }
 
 fn tiny() -> SequenceClassifier {
@@ -181,7 +148,7 @@ fn weights_that_do_not_fit_are_told_apart() {
 fn a_student_takes_the_chosen_layers_and_everything_around_them() {
     let teacher = ModelDirectory::open(&golden("bert-tiny")).unwrap();
     let labels = teacher.config().labels.clone();
-    let student = distill_model::student::initialize(&teacher, Some(&[2, 0]), &labels, Device::Cpu).unwrap();
+    let student = distill_model::student::initialize(&teacher, layers(&[2, 0]), &labels, Device::Cpu).unwrap();
     assert_eq!(student.config().num_hidden_layers, 2);
     assert!(student.made_fresh().is_empty());
     let whole: BTreeMap<String, Tensor> = tiny().snapshot().into_iter().collect();
@@ -195,11 +162,12 @@ fn a_student_takes_the_chosen_layers_and_everything_around_them() {
     }
     for wrong in [vec![3], vec![0, 0], vec![]] {
         let error =
-            distill_model::student::initialize(&teacher, Some(&wrong), &labels, Device::Cpu).unwrap_err();
+            distill_model::student::initialize(&teacher, layers(&wrong), &labels, Device::Cpu).unwrap_err();
         assert!(error.to_string().contains("3 layers"), "{error}");
     }
     let other = LabelMap::new(["x", "y"]).unwrap();
-    let fresh_head = distill_model::student::initialize(&teacher, None, &other, Device::Cpu).unwrap();
+    let fresh_head =
+        distill_model::student::initialize(&teacher, Shape::default(), &other, Device::Cpu).unwrap();
     assert_eq!(fresh_head.made_fresh(), ["classifier.weight", "classifier.bias"]);
 }
 

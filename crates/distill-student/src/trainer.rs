@@ -189,6 +189,9 @@ impl<'a> Run<'a> {
         let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
         let vocab_size = u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX);
         let mut packed = PackedBatch::new(&examples, vocab_size).map_err(distill_teacher::RunnerError::from)?;
+        if let Some(token) = model.config().uncounted_token() {
+            packed.uncount(token);
+        }
         if let Some(vocabulary) = &self.vocabulary {
             vocabulary.renumber(&mut packed.input_ids);
         }

@@ -44,7 +44,10 @@ impl ForwardPass<'_> {
         for batch in order_by_length(&lengths, self.batch_tokens) {
             self.stop.check()?;
             let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
-            let packed = PackedBatch::new(&members, vocab_size)?;
+            let mut packed = PackedBatch::new(&members, vocab_size)?;
+            if let Some(token) = self.model.config().uncounted_token() {
+                packed.uncount(token);
+            }
             let values = self.batch_logits(&packed)?;
             for (place, values) in packed.rows.iter().zip(values.chunks_exact(num_labels)) {
                 let row = batch[*place as usize] as usize;

@@ -24,9 +24,10 @@ impl Default for AdamWConfig {
     }
 }
 
-/// Which parameters decay: all but biases and norms, the usual two groups for BERT.
+/// Which parameters decay: all but biases and norms, whatever an architecture calls them; as in `transformers`.
 pub fn decays(name: &str) -> bool {
-    !(name.ends_with("bias") || name.contains("LayerNorm") || name.contains("layer_norm"))
+    let name = name.to_ascii_lowercase();
+    !(name.contains("bias") || name.contains("norm"))
 }
 
 /// One parameter with its moments.
@@ -187,6 +188,9 @@ mod tests {
         assert!(decays("bert.encoder.layer.0.output.dense.weight"));
         assert!(!decays("bert.encoder.layer.0.output.LayerNorm.weight"));
         assert!(!decays("classifier.bias"));
+        assert!(!decays("model.layers.1.attn_norm.weight"));
+        assert!(!decays("nomic_bert.layers.0.post_attention_layernorm.weight"));
+        assert!(!decays("mpnet.encoder.relative_attention_bias.weight"));
         let a = Tensor::from_slice(&[3f32]).set_requires_grad(true);
         let b = Tensor::from_slice(&[4f32]).set_requires_grad(true);
         (&a * 3.0 + &b * 4.0).sum(Kind::Float).backward();

@@ -20,12 +20,30 @@ pub type Dropped<'a> = Option<(&'a Dropout, f64)>;
 ///
 /// `dropout` drops attention weights at the given probability in training.
 pub fn attend(query: &Tensor, key: &Tensor, value: &Tensor, packing: &Packing, dropout: Dropped<'_>) -> Tensor {
+    attend_biased(query, key, value, packing, dropout, None)
+}
+
+/// What is added to the scores of a group: of its queries `[R, h, Sq, d]` and keys `[R, h, S, d]`, a tensor that
+/// broadcasts to `[R, h, Sq, S]`, or nothing. `Sq` is `S`, or 1 where only each row's first token asks.
+/// An infinite value would leave padded queries nothing to attend to: −1e30 hides a place as well.
+pub type ScoreBias<'a> = Option<&'a dyn Fn(&Tensor, &Tensor) -> Tensor>;
+
+/// As [`attend`], with a bias on the scores. Flash kernels take none; on the CPU the fused kernel does where the
+/// bias carries no gradient.
+pub fn attend_biased(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    packing: &Packing,
+    dropout: Dropped<'_>,
+    bias: ScoreBias<'_>,
+) -> Tensor {
     let outputs: Vec<Tensor> = packing
         .groups()
         .iter()
         .map(|group| {
             let [q, k, v] = [query, key, value].map(|tokens| padded(tokens, group)); // [R, h, S, d]
-            let context = scaled_dot_product(&q, &k, &v, group, dropout); // [R, h, S, d]
+            let context = scaled_dot_product(&q, &k, &v, group, dropout, bias); // [R, h, S, d]
             let flat = context.transpose(1, 2).reshape([group.rows * group.longest, -1]); // [R·S, h·d]
             match &group.padding {
                 Some(padding) => flat.index_select(0, &padding.scatter),
@@ -48,13 +66,25 @@ pub fn attend_from_one(
     packing: &Packing,
     dropout: Dropped<'_>,
 ) -> Tensor {
+    attend_from_one_biased(query, key, value, packing, dropout, None)
+}
+
+/// As [`attend_from_one`], with a bias on the scores.
+pub fn attend_from_one_biased(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    packing: &Packing,
+    dropout: Dropped<'_>,
+    bias: ScoreBias<'_>,
+) -> Tensor {
     let outputs: Vec<Tensor> = packing
         .groups()
         .iter()
         .map(|group| {
             let q = query.narrow(0, group.first_row, group.rows).unsqueeze(2); // [R, h, 1, d]
             let [k, v] = [key, value].map(|tokens| padded(tokens, group)); // [R, h, S, d]
-            scaled_dot_product(&q, &k, &v, group, dropout).reshape([group.rows, -1]) // [R, h·d]
+            scaled_dot_product(&q, &k, &v, group, dropout, bias).reshape([group.rows, -1]) // [R, h·d]
         })
         .collect();
     joined(outputs)
@@ -77,8 +107,13 @@ fn scaled_dot_product(
     value: &Tensor,
     group: &Group,
     dropout: Dropped<'_>,
+    bias: ScoreBias<'_>,
 ) -> Tensor {
-    let mask = group.padding.as_ref().map(|padding| padding.mask_as(query.kind()));
+    let padding = group.padding.as_ref().map(|padding| padding.mask_as(query.kind())); // [R, 1, 1, S]
+    let mask = match (bias.map(|bias| bias(query, key)), padding) {
+        (Some(bias), Some(padding)) => Some(bias + padding), // [R, h, Sq, S]
+        (bias, padding) => bias.or(padding),
+    };
     match dropout {
         Some((dropout, probability)) if probability > 0.0 => {
             // The fused kernels of the CPU have no dropout; this is what libtorch falls back to.
@@ -163,5 +198,26 @@ mod tests {
         let from_one = attend_from_one(&firsts, &k, &v, &packing, None);
         let expected = outputs[1].index_select(0, packing.first_tokens());
         assert!(f64::try_from((from_one - expected).abs().max()).unwrap() < 1e-5);
+    }
+
+    /// A bias that hides all but each token itself leaves the values; where padding hides that too, nothing is NaN.
+    #[test]
+    fn a_bias_hides_places_forward_and_backward_without_nan() {
+        let packing = Packing::new(&[0, 5, 9, 10], Device::Cpu).unwrap();
+        let make = || Tensor::randn([10, 2, 4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let (q, k, v) = (make(), make(), make());
+        let diagonal = |query: &Tensor, key: &Tensor| {
+            let (queries, keys) = (query.size()[2], key.size()[2]);
+            let seen = Tensor::eye(keys, (Kind::Float, Device::Cpu)).narrow(0, 0, queries);
+            (seen - 1.0) * 1e30
+        };
+        let output = attend_biased(&q, &k, &v, &packing, None, Some(&diagonal));
+        assert_eq!(output, v.reshape([10, 8]));
+        let firsts = q.index_select(0, packing.first_tokens());
+        let from_one = attend_from_one_biased(&firsts, &k, &v, &packing, None, Some(&diagonal));
+        assert_eq!(from_one, v.reshape([10, 8]).index_select(0, packing.first_tokens()));
+        let gradients = Tensor::run_backward(&[output.sum(Kind::Float)], &[&q, &k, &v], false, false);
+        assert!(gradients.iter().all(|gradient| gradient.isfinite().all().int64_value(&[]) == 1));
+        assert_eq!(gradients[2], Tensor::ones([10, 2, 4], (Kind::Float, Device::Cpu)));
     }
 }

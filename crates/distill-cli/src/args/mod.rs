@@ -5,6 +5,7 @@
 mod common;
 mod doctor;
 mod finetune;
+mod inspect;
 mod predict;
 mod report;
 mod rows;
@@ -16,6 +17,7 @@ mod training;
 pub use common::{Common, LogFormat, duration};
 pub use doctor::Doctor;
 pub use finetune::Finetune;
+pub use inspect::Inspect;
 pub use predict::Predict;
 pub use report::Report;
 pub use rows::Rows;
@@ -60,6 +62,8 @@ pub enum Command {
     Predict(Predict),
     /// Run all stages of a pipeline file
     Run(Run),
+    /// Say what a model directory holds, and what a smaller student would weigh
+    Inspect(Inspect),
     /// Say what this machine offers and what is missing
     Doctor(Doctor),
 }

@@ -23,6 +23,9 @@ pub struct Student {
     /// Layers of --init to keep, from 0, in the student's order [default: all]
     #[arg(long, value_delimiter = ',', value_name = "N,N,…")]
     pub layers: Option<Vec<usize>>,
+    /// Keep the first columns and attention heads of --init, up to this width [default: all]
+    #[arg(long, value_name = "N")]
+    pub hidden_size: Option<i64>,
     /// Directory of the student's tokenizer [default: that of --init]
     #[arg(long, value_name = "DIR")]
     pub tokenizer: Option<PathBuf>,

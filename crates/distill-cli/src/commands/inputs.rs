@@ -73,10 +73,10 @@ pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> any
 /// [`Failure`] where texts may be longer than the model has positions, or where the tokenizer has
 /// ids that the model does not.
 pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> anyhow::Result<TextTokenizer> {
-    if i64::try_from(max_length).unwrap_or(i64::MAX) > config.max_position_embeddings {
+    if i64::try_from(max_length).unwrap_or(i64::MAX) > config.max_length() {
         bail!(Failure::usage(format!(
             "max_length {max_length} is more than the model's {} positions",
-            config.max_position_embeddings
+            config.max_length()
         )));
     }
     let tokenizer = TextTokenizer::load(directory, max_length)?;
@@ -101,7 +101,9 @@ pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
 /// Opens a model directory.
 ///
 /// # Errors
-/// [`distill_model::ModelError`] where it is none.
+/// [`distill_model::ModelError`] where it is none, or where its logits do not mean one label a row.
 pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
-    Ok(ModelDirectory::open(path)?)
+    let directory = ModelDirectory::open(path)?;
+    directory.config().must_be_single_label()?;
+    Ok(directory)
 }

@@ -6,6 +6,7 @@
 mod doctor;
 mod finetune;
 mod inputs;
+mod inspect;
 mod outdir;
 mod predict;
 mod predict_files;
@@ -31,6 +32,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<Status> {
         Command::Report(args) => report::command(&args),
         Command::Predict(args) => predict::command(&args),
         Command::Run(args) => run::command(&args),
+        Command::Inspect(args) => inspect::command(&args),
         Command::Doctor(args) => doctor::command(&args),
     }
 }

@@ -9,6 +9,7 @@ use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
 use distill_data::logits::{MANIFEST_FILE, Store};
 use distill_model::ModelDirectory;
+use distill_model::student::Shape;
 use distill_student::TrainSettings;
 use distill_student::trainer::check_soft_targets;
 use distill_torch::rng;
@@ -123,8 +124,9 @@ impl Stage for StudentStage<'_> {
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
         check_max_length(&store, data.max_length)?;
         rng::manual_seed(session.seed);
-        let layers = self.settings.student.start.layers.as_deref();
-        let model = distill_model::student::initialize(&init, layers, &labels, session.device)?;
+        let start = &self.settings.student.start;
+        let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
+        let model = distill_model::student::initialize(&init, shape, &labels, session.device)?;
 
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);

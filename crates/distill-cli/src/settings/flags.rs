@@ -118,6 +118,7 @@ impl Flags for Student {
         layers.flag("student.tokenizer", self.tokenizer.as_deref().map(path));
         let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
         layers.flag("student.layers", chosen);
+        layers.flag("student.hidden_size", self.hidden_size);
         layers.flag("student.temperature", self.temperature);
         layers.flag("student.hard_weight", self.hard_weight);
         layers.flag("student.soft_weight", self.soft_weight);

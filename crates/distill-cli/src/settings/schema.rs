@@ -159,6 +159,9 @@ pub struct StudentStart {
     /// Layers of `init` to keep, in the student's order; by default all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<usize>>,
+    /// Width of the hidden states; by default that of `init`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_size: Option<i64>,
     /// Directory of the student's tokenizer; by default that of `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<PathBuf>,
@@ -236,7 +239,7 @@ impl TryFrom<toml::Table> for StudentSettings {
 
     fn try_from(table: toml::Table) -> Result<Self, String> {
         const OWN: &[&str] =
-            &["targets", "init", "layers", "tokenizer", "no_teacher_baseline", "baseline_init"];
+            &["targets", "init", "layers", "hidden_size", "tokenizer", "no_teacher_baseline", "baseline_init"];
         let (train, own) = cut(table).map_err(|error| error.to_string())?;
         check_keys(&own, OWN)?;
         let start = read_over(&toml::Table::new(), own)?;
@@ -252,7 +255,8 @@ mod tests {
     fn every_setting_stands_in_the_documentation() {
         let documented = include_str!("../../../../docs/settings.md");
         let mut all = toml::Table::try_from(Settings::default()).unwrap();
-        let own = ["targets", "init", "layers", "tokenizer", "no_teacher_baseline", "baseline_init"];
+        let own =
+            ["targets", "init", "layers", "hidden_size", "tokenizer", "no_teacher_baseline", "baseline_init"];
         for key in own {
             all["student"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }

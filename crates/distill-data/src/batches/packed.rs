@@ -14,7 +14,7 @@ pub struct PackedBatch {
     pub input_ids: Vec<i64>,
     /// 0 or the segment of each token, `[T]`.
     pub token_type_ids: Vec<i64>,
-    /// 0 to length − 1 in each row, `[T]`; a model adds its own offset.
+    /// 0 to length − 1 in each row, `[T]`; a model adds its own offset. [`PackedBatch::uncount`] changes them.
     pub position_ids: Vec<i64>,
     /// Where each row begins, and `T` at the end, `[B + 1]`.
     pub cu_seqlens: Vec<i32>,
@@ -116,6 +116,23 @@ impl PackedBatch {
         Ok(())
     }
 
+    /// Counts positions without a token, which itself gets −1: RoBERTa and its kin give padding tokens that stand in
+    /// a text no position of their own.
+    pub fn uncount(&mut self, token: u32) {
+        let token = i64::from(token);
+        if !self.input_ids.contains(&token) {
+            return;
+        }
+        for border in self.cu_seqlens.windows(2) {
+            let mut next = 0;
+            for place in border[0] as usize..border[1] as usize {
+                let counted = self.input_ids[place] != token;
+                self.position_ids[place] = if counted { next } else { -1 };
+                next += i64::from(counted);
+            }
+        }
+    }
+
     /// Rows in the batch, `B`.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -154,6 +171,16 @@ mod tests {
         let empty = PackedBatch::new(&[], 8).unwrap();
         assert!(empty.is_empty());
         assert_eq!(empty.cu_seqlens, [0]);
+    }
+
+    #[test]
+    fn a_token_that_is_not_counted_takes_no_position() {
+        let rows = [example(0, &[5, 1, 6], None), example(1, &[1, 1, 7, 5], None), example(2, &[5, 6], None)];
+        let mut batch = PackedBatch::new(&rows, 8).unwrap();
+        batch.uncount(3);
+        assert_eq!(batch.position_ids, [0, 1, 2, 3, 0, 1, 2, 0, 1]);
+        batch.uncount(1);
+        assert_eq!(batch.position_ids, [-1, -1, 0, 1, 0, -1, 1, 0, 1]);
     }
 
     /// An id beyond the embeddings would end in libtorch, without a row to look for.

@@ -49,9 +49,13 @@ impl TextTokenizer {
             return Err(TokenError::MaxLength { max_length: self.max_length, special, pair: pair.is_some() });
         };
         // A tokenizer file from outside can ask for what the crate asserts against.
-        catch_unwind(AssertUnwindSafe(|| self.encode_row(text, pair, room)))
+        let mut tokens = catch_unwind(AssertUnwindSafe(|| self.encode_row(text, pair, room)))
             .unwrap_or_else(|_| Err("the tokenizer's parts contradict each other".to_owned()))
-            .map_err(|reason| TokenError::Encode { index, reason })
+            .map_err(|reason| TokenError::Encode { index, reason })?;
+        if self.untyped {
+            tokens.token_type_ids.fill(0);
+        }
+        Ok(tokens)
     }
 
     fn encode_row(&self, text: &str, pair: Option<&str>, room: usize) -> Plain<Tokens> {

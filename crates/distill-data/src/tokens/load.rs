@@ -39,13 +39,13 @@ pub(super) fn load(directory: &Path, max_length: usize) -> Result<TextTokenizer,
     }
     let mut tokenizer = from_json(&path, file(&files, TOKENIZER).unwrap_or_default())?;
     let changes = config.apply(&mut tokenizer);
-    finish(tokenizer, max_length, config.direction, hash(source, &changes), files)
+    finish(tokenizer, max_length, &config, hash(source, &changes), files)
 }
 
 fn finish(
     mut tokenizer: Tokenizer,
     max_length: usize,
-    direction: TruncationDirection,
+    config: &Config,
     hash: String,
     files: Vec<(&'static str, Vec<u8>)>,
 ) -> Result<TextTokenizer, TokenError> {
@@ -63,7 +63,8 @@ fn finish(
     let vocabulary = tokenizer.get_vocab(true);
     Ok(TextTokenizer {
         max_length,
-        direction,
+        direction: config.direction,
+        untyped: config.untyped,
         splitting: Splitting::of(&tokenizer),
         margin: margin(&tokenizer),
         special_single,
@@ -159,6 +160,8 @@ struct Config {
     strip_accents: Option<Option<bool>>,
     chinese: Option<bool>,
     direction: TruncationDirection,
+    /// `model_input_names` has no token type ids: the model takes 0 for all.
+    untyped: bool,
     /// unk, cls, sep, pad, mask.
     special: [String; 5],
 }
@@ -187,6 +190,9 @@ impl Config {
                 Some("left") => TruncationDirection::Left,
                 _ => TruncationDirection::Right,
             },
+            untyped: value["model_input_names"]
+                .as_array()
+                .is_some_and(|names| names.iter().all(|name| name != "token_type_ids")),
             special: [
                 special("unk_token", "[UNK]"),
                 special("cls_token", "[CLS]"),
@@ -202,6 +208,9 @@ impl Config {
         let mut changes = String::new();
         if self.direction == TruncationDirection::Left {
             changes.push_str("truncation_side=left;");
+        }
+        if self.untyped {
+            changes.push_str("no token_type_ids;");
         }
         if let Some(NormalizerWrapper::BertNormalizer(old)) = tokenizer.get_normalizer().cloned() {
             let mut new = old;

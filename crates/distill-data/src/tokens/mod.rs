@@ -34,6 +34,7 @@ pub struct TextTokenizer {
     tokenizer: Tokenizer,
     max_length: usize,
     direction: TruncationDirection,
+    untyped: bool,
     splitting: Splitting,
     /// Tokens that the end of a cut text may differ in.
     margin: usize,

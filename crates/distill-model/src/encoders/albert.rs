@@ -1,0 +1,128 @@
+//! ALBERT: narrow embeddings that a linear layer widens, and layers that share their weights in groups.
+//!
+//! Source: Lan et al. 2020, arXiv:1909.11942, section 3.1; names as in `transformers`'
+//! `AlbertForSequenceClassification`.
+
+use serde_json::{Map, Value};
+use tch::Tensor;
+
+use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder};
+use crate::classifier::Mode;
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::fields::Fields;
+use crate::inputs::Inputs;
+use crate::parameters::Scope;
+use crate::parts::Linear;
+use crate::parts::attention::{Pass, Tokens};
+use crate::parts::embeddings::{Embeddings, Tables};
+use crate::parts::head::Head;
+use crate::parts::layer::{self, Layer, LayerNames};
+
+pub(super) static ALBERT: Architecture = Architecture {
+    model_type: "albert",
+    class: "AlbertForSequenceClassification",
+    prefix: "albert",
+    layers: "",
+    head: &["albert.pooler.", "classifier."],
+    unused: &["predictions.", "sop_classifier."],
+    keys: BERT_KEYS,
+    read,
+    build,
+    keep_layers,
+};
+
+const NAMES: LayerNames = LayerNames {
+    query_key_value: ["attention.query", "attention.key", "attention.value"],
+    attention_output: "attention.dense",
+    attention_norm: "attention.LayerNorm",
+    inner: "ffn",
+    outer: "ffn_output",
+    output_norm: "full_layer_layer_norm",
+};
+
+/// How layers share weights.
+struct Sharing {
+    embedding_size: i64,
+    /// Groups, each with weights of its own.
+    groups: usize,
+    /// Layers inside a group, each with weights of its own.
+    inner: usize,
+}
+
+impl Sharing {
+    fn read(fields: &Fields<'_>) -> Result<Self, ModelError> {
+        let count = |name| fields.size_or(name, 1).map(|count| usize::try_from(count).unwrap_or(1));
+        Ok(Sharing {
+            embedding_size: fields.size_or("embedding_size", 128)?,
+            groups: count("num_hidden_groups")?,
+            inner: count("inner_group_num")?,
+        })
+    }
+}
+
+fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
+    let config = fields.bert()?;
+    let groups = Sharing::read(fields)?.groups;
+    if groups > config.num_hidden_layers {
+        return Err(fields.unsupported("num_hidden_groups", groups, "at most num_hidden_layers"));
+    }
+    Ok(ModelConfig {
+        activation: fields.activation("hidden_act", "gelu_new")?,
+        hidden_dropout: fields.probability("hidden_dropout_prob", 0.0)?,
+        attention_dropout: fields.probability("attention_probs_dropout_prob", 0.0)?,
+        classifier_dropout: fields.probability("classifier_dropout_prob", 0.1)?,
+        ..config
+    })
+}
+
+/// With one group, a layer is as good as another: their number counts.
+fn keep_layers(_: &mut Map<String, Value>, fields: &Fields<'_>, _: &[usize]) -> Result<(), ModelError> {
+    match Sharing::read(fields)?.groups {
+        1 => Ok(()),
+        groups => Err(fields.unsupported("num_hidden_groups", groups, "1, to take fewer layers")),
+    }
+}
+
+fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+    let scope = root.sub("albert");
+    let sharing = Sharing::read(&config.fields())?;
+    let (width, encoder) = (sharing.embedding_size, scope.sub("encoder"));
+    let embeddings = Embeddings::new(&scope.sub("embeddings"), config, Tables::of_width(width));
+    let widening = Linear::new(&encoder.sub("embedding_hidden_mapping_in"), width, config.hidden_size);
+    let group = |index| {
+        let layers = encoder.sub("albert_layer_groups").sub(index).sub("albert_layers");
+        (0..sharing.inner)
+            .map(|index| {
+                let mut layer = Layer::new(&layers.sub(index), &NAMES, config);
+                // Nothing is dropped of the feed-forward's output.
+                layer.rest.dropout = [config.hidden_dropout, 0.0];
+                layer
+            })
+            .collect()
+    };
+    let groups = (0..sharing.groups).map(group).collect();
+    let encoder = AlbertEncoder { embeddings, widening, groups, repeats: config.num_hidden_layers };
+    Ok((Box::new(encoder), Head::new(root, config, "albert.pooler", "classifier")))
+}
+
+#[derive(Debug)]
+struct AlbertEncoder {
+    embeddings: Embeddings,
+    widening: Linear,
+    groups: Vec<Vec<Layer>>,
+    repeats: usize,
+}
+
+impl Encoder for AlbertEncoder {
+    fn word_embeddings(&self) -> &Tensor {
+        self.embeddings.word_embeddings()
+    }
+
+    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
+        let embedded = self.widening.forward(&self.embeddings.forward(inputs, mode)); // [T, H]
+        // Layer i is of group ⌊i · groups / layers⌋.
+        let layers = (0..self.repeats).flat_map(|index| &self.groups[index * self.groups.len() / self.repeats]);
+        layer::run(layers, embedded, tokens, &Pass::new(inputs, mode)) // [N, H]
+    }
+}

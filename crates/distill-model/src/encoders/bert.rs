@@ -1,0 +1,64 @@
+//! BERT: learned positions, LayerNorm after each part, GELU, a pooler on `[CLS]`.
+//!
+//! Source: Devlin et al. 2019, arXiv:1810.04805, section 3; names as in `transformers`' `BertForSequenceClassification`.
+
+use tch::Tensor;
+
+use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::classifier::Mode;
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::inputs::Inputs;
+use crate::parameters::Scope;
+use crate::parts::attention::{Pass, Tokens};
+use crate::parts::embeddings::Embeddings;
+use crate::parts::head::Head;
+use crate::parts::layer::{self, BERT_NAMES, Layer};
+
+pub(super) static BERT: Architecture = Architecture {
+    model_type: "bert",
+    class: "BertForSequenceClassification",
+    prefix: "bert",
+    layers: "bert.encoder.layer.",
+    head: &["bert.pooler.", "classifier."],
+    unused: &["cls.", "bert.cls."],
+    keys: BERT_KEYS,
+    read: |fields| fields.bert(),
+    build,
+    keep_layers: any_layers,
+};
+
+fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+    let encoder = BertEncoder::new(&root.sub("bert"), config);
+    Ok((Box::new(encoder), Head::new(root, config, "bert.pooler.dense", "classifier")))
+}
+
+/// Embeddings and layers; RoBERTa's is the same with other positions.
+#[derive(Debug)]
+pub(super) struct BertEncoder {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+}
+
+impl BertEncoder {
+    pub fn new(scope: &Scope<'_>, config: &ModelConfig) -> Self {
+        let layers = scope.sub("encoder.layer");
+        BertEncoder {
+            embeddings: Embeddings::bert(&scope.sub("embeddings"), config),
+            layers: (0..config.num_hidden_layers)
+                .map(|index| Layer::new(&layers.sub(index), &BERT_NAMES, config))
+                .collect(),
+        }
+    }
+}
+
+impl Encoder for BertEncoder {
+    fn word_embeddings(&self) -> &Tensor {
+        self.embeddings.word_embeddings()
+    }
+
+    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
+        let embedded = self.embeddings.forward(inputs, mode); // [T, H]
+        layer::run(&self.layers, embedded, tokens, &Pass::new(inputs, mode)) // [N, H]
+    }
+}

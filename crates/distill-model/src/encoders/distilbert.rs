@@ -1,0 +1,88 @@
+//! DistilBERT: half of BERT's layers under names of its own, no token types, a head with ReLU.
+//!
+//! Source: Sanh et al. 2019, arXiv:1910.01108; names as in `transformers`' `DistilBertForSequenceClassification`.
+
+use tch::Tensor;
+
+use crate::architecture::{Architecture, Built, Encoder, Keys, any_layers};
+use crate::classifier::Mode;
+use crate::config::{Activation, ModelConfig};
+use crate::error::ModelError;
+use crate::fields::Fields;
+use crate::inputs::Inputs;
+use crate::parameters::Scope;
+use crate::parts::attention::{Pass, Tokens};
+use crate::parts::embeddings::Embeddings;
+use crate::parts::head::Head;
+use crate::parts::layer::{self, Layer, LayerNames};
+
+pub(super) static DISTILBERT: Architecture = Architecture {
+    model_type: "distilbert",
+    class: "DistilBertForSequenceClassification",
+    prefix: "distilbert",
+    layers: "distilbert.transformer.layer.",
+    head: &["pre_classifier.", "classifier."],
+    unused: &["vocab_transform.", "vocab_layer_norm.", "vocab_projector."],
+    keys: Keys { layers: "n_layers", hidden: "dim", heads: "n_heads", intermediate: "hidden_dim" },
+    read,
+    build,
+    keep_layers: any_layers,
+};
+
+const NAMES: LayerNames = LayerNames {
+    query_key_value: ["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+    attention_output: "attention.out_lin",
+    attention_norm: "sa_layer_norm",
+    inner: "ffn.lin1",
+    outer: "ffn.lin2",
+    output_norm: "output_layer_norm",
+};
+
+fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
+    let config = fields.sizes()?;
+    Ok(ModelConfig {
+        type_vocab_size: 0,
+        // Not configurable in transformers either.
+        layer_norm_eps: 1e-12,
+        activation: fields.activation("activation", "gelu")?,
+        hidden_dropout: fields.probability("dropout", 0.1)?,
+        attention_dropout: fields.probability("attention_dropout", 0.1)?,
+        classifier_dropout: fields.probability("seq_classif_dropout", 0.2)?,
+        ..config
+    })
+}
+
+fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+    let scope = root.sub("distilbert");
+    let layers = scope.sub("transformer.layer");
+    let encoder = DistilBertEncoder {
+        embeddings: Embeddings::bert(&scope.sub("embeddings"), config),
+        layers: (0..config.num_hidden_layers)
+            .map(|index| {
+                let mut layer = Layer::new(&layers.sub(index), &NAMES, config);
+                // Nothing is dropped of the attention's output.
+                layer.rest.dropout = [0.0, config.hidden_dropout];
+                layer
+            })
+            .collect(),
+    };
+    let head = Head::new(root, config, "pre_classifier", "classifier");
+    Ok((Box::new(encoder), Head { activation: Activation::Relu, ..head }))
+}
+
+#[derive(Debug)]
+struct DistilBertEncoder {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+}
+
+impl Encoder for DistilBertEncoder {
+    fn word_embeddings(&self) -> &Tensor {
+        self.embeddings.word_embeddings()
+    }
+
+    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
+        let embedded = self.embeddings.forward(inputs, mode); // [T, H]
+        layer::run(&self.layers, embedded, tokens, &Pass::new(inputs, mode)) // [N, H]
+    }
+}

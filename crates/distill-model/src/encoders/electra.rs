@@ -1,0 +1,77 @@
+//! ELECTRA's discriminator: BERT with embeddings that may be narrower than the layers, and a head with GELU.
+//!
+//! Source: Clark et al. 2020, arXiv:2003.10555; names as in `transformers`' `ElectraForSequenceClassification`.
+
+use tch::Tensor;
+
+use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::classifier::Mode;
+use crate::config::{Activation, ModelConfig};
+use crate::encoders::roberta;
+use crate::error::ModelError;
+use crate::fields::Fields;
+use crate::inputs::Inputs;
+use crate::parameters::Scope;
+use crate::parts::Linear;
+use crate::parts::attention::{Pass, Tokens};
+use crate::parts::embeddings::{Embeddings, Tables};
+use crate::parts::head::Head;
+use crate::parts::layer::{self, BERT_NAMES, Layer};
+
+pub(super) static ELECTRA: Architecture = Architecture {
+    model_type: "electra",
+    class: "ElectraForSequenceClassification",
+    prefix: "electra",
+    layers: "electra.encoder.layer.",
+    head: &["classifier.dense.", "classifier.out_proj."],
+    unused: &["discriminator_predictions.", "generator_predictions.", "generator_lm_head."],
+    keys: BERT_KEYS,
+    read,
+    build,
+    keep_layers: any_layers,
+};
+
+fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
+    embedding_size(fields)?;
+    fields.bert()
+}
+
+fn embedding_size(fields: &Fields<'_>) -> Result<i64, ModelError> {
+    fields.size_or("embedding_size", 128)
+}
+
+fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+    let scope = root.sub("electra");
+    let width = embedding_size(&config.fields())?;
+    let layers = scope.sub("encoder.layer");
+    let encoder = ElectraEncoder {
+        embeddings: Embeddings::new(&scope.sub("embeddings"), config, Tables::of_width(width)),
+        projection: (width != config.hidden_size)
+            .then(|| Linear::new(&scope.sub("embeddings_project"), width, config.hidden_size)),
+        layers: (0..config.num_hidden_layers)
+            .map(|index| Layer::new(&layers.sub(index), &BERT_NAMES, config))
+            .collect(),
+    };
+    Ok((Box::new(encoder), Head { activation: Activation::Gelu, ..roberta::head(root, config) }))
+}
+
+#[derive(Debug)]
+struct ElectraEncoder {
+    embeddings: Embeddings,
+    projection: Option<Linear>,
+    layers: Vec<Layer>,
+}
+
+impl Encoder for ElectraEncoder {
+    fn word_embeddings(&self) -> &Tensor {
+        self.embeddings.word_embeddings()
+    }
+
+    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
+        let mut embedded = self.embeddings.forward(inputs, mode); // [T, E]
+        if let Some(projection) = &self.projection {
+            embedded = projection.forward(&embedded); // [T, H]
+        }
+        layer::run(&self.layers, embedded, tokens, &Pass::new(inputs, mode)) // [N, H]
+    }
+}

@@ -1,0 +1,256 @@
+//! ModernBERT: norms before each part, rotary positions, attention to all tokens in some layers and to near ones in
+//! the others, a gated feed-forward part, few biases.
+//!
+//! Local layers give the scaled dot-product kernels a mask where a row is longer than the window; rows that are not
+//! take the kernel without one.
+//!
+//! Source: Warner et al. 2024, arXiv:2412.13663, section 2.1; names as in `transformers`'
+//! `ModernBertForSequenceClassification`.
+//!
+//! Legend: `T` tokens in the batch, `N` tokens asked for, `H` hidden, `h` heads, `d` size of a head.
+
+use serde_json::{Map, Value, json};
+use tch::Tensor;
+
+use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder};
+use crate::classifier::Mode;
+use crate::config::{Activation, ModelConfig};
+use crate::error::ModelError;
+use crate::fields::Fields;
+use crate::inputs::Inputs;
+use crate::parameters::Scope;
+use crate::parts::attention::{Pass, Tokens, by_head};
+use crate::parts::embeddings::Embeddings;
+use crate::parts::feed_forward::{FeedForward, Inner};
+use crate::parts::head::{Head, Pooling};
+use crate::parts::positions::{Rotary, longest, window};
+use crate::parts::{Embedding, LayerNorm, Linear};
+
+pub(super) static MODERNBERT: Architecture = Architecture {
+    model_type: "modernbert",
+    class: "ModernBertForSequenceClassification",
+    prefix: "model",
+    layers: "model.layers.",
+    head: &["head.", "classifier."],
+    unused: &["decoder."],
+    keys: BERT_KEYS,
+    read,
+    build,
+    keep_layers,
+};
+
+/// What other architectures do not have.
+struct Details {
+    norm_bias: bool,
+    attention_bias: bool,
+    mlp_bias: bool,
+    mlp_dropout: f64,
+    classifier_bias: bool,
+    classifier_activation: Activation,
+    pooling: Pooling,
+    /// How far a token of a local layer sees to either side.
+    reach: i64,
+    /// Of each layer, whether it is local.
+    local: Vec<bool>,
+    /// Base of the angles in layers that see all, and in local ones.
+    theta: [f64; 2],
+}
+
+impl Details {
+    fn read(fields: &Fields<'_>, layers: usize) -> Result<Self, ModelError> {
+        let pooling = match fields.text("classifier_pooling", "cls")?.as_str() {
+            "cls" => Pooling::First,
+            "mean" => Pooling::Mean,
+            other => return Err(fields.unsupported("classifier_pooling", other, "cls, mean")),
+        };
+        Ok(Details {
+            norm_bias: fields.flag("norm_bias", false)?,
+            attention_bias: fields.flag("attention_bias", false)?,
+            mlp_bias: fields.flag("mlp_bias", false)?,
+            mlp_dropout: fields.probability("mlp_dropout", 0.0)?,
+            classifier_bias: fields.flag("classifier_bias", false)?,
+            classifier_activation: fields.activation("classifier_activation", "gelu")?,
+            pooling,
+            reach: fields.size_or("local_attention", 128)? / 2,
+            local: local_layers(fields, layers)?,
+            theta: [
+                theta(fields, "full_attention", "global_rope_theta", 160_000.0)?,
+                theta(fields, "sliding_attention", "local_rope_theta", 10_000.0)?,
+            ],
+        })
+    }
+}
+
+/// By `layer_types`, or every `global_attn_every_n_layers`th from the first on sees all.
+fn local_layers(fields: &Fields<'_>, layers: usize) -> Result<Vec<bool>, ModelError> {
+    let Some(types) = fields.get("layer_types") else {
+        let every = usize::try_from(fields.size_or("global_attn_every_n_layers", 3)?).unwrap_or(1);
+        return Ok((0..layers).map(|index| index % every != 0).collect());
+    };
+    let known: Option<Vec<bool>> = types.as_array().and_then(|types| {
+        types
+            .iter()
+            .map(|name| match name.as_str()? {
+                "full_attention" => Some(false),
+                "sliding_attention" => Some(true),
+                _ => None,
+            })
+            .collect()
+    });
+    known.filter(|known| known.len() == layers).ok_or_else(|| {
+        fields.unsupported("layer_types", types, "full_attention or sliding_attention for each layer")
+    })
+}
+
+fn theta(fields: &Fields<'_>, kind: &str, older: &str, default: f64) -> Result<f64, ModelError> {
+    let default = fields.number(older, default)?;
+    fields.rotary_theta(fields.get("rope_parameters").and_then(|all| all.get(kind)), default)
+}
+
+fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
+    let config = fields.sizes()?;
+    Details::read(fields, config.num_hidden_layers)?;
+    Ok(ModelConfig {
+        type_vocab_size: 0,
+        layer_norm_eps: fields.number("norm_eps", 1e-5)?,
+        activation: fields.activation("hidden_activation", "gelu")?,
+        hidden_dropout: fields.probability("embedding_dropout", 0.0)?,
+        attention_dropout: fields.probability("attention_dropout", 0.0)?,
+        classifier_dropout: fields.probability("classifier_dropout", 0.0)?,
+        ..config
+    })
+}
+
+/// The first layer alone has no norm before its attention, so it can only stay the first.
+fn keep_layers(raw: &mut Map<String, Value>, fields: &Fields<'_>, chosen: &[usize]) -> Result<(), ModelError> {
+    if chosen.iter().skip(1).any(|layer| *layer == 0) || chosen.first() != Some(&0) {
+        return Err(fields.unsupported("model_type", "modernbert", "layers that begin with the first, 0"));
+    }
+    let layers = fields.sizes()?.num_hidden_layers;
+    let local = local_layers(fields, layers)?;
+    let name = |layer: &usize| if local[*layer] { "sliding_attention" } else { "full_attention" };
+    raw.insert("layer_types".to_owned(), json!(chosen.iter().map(name).collect::<Vec<_>>()));
+    Ok(())
+}
+
+fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+    let details = Details::read(&config.fields(), config.num_hidden_layers)?;
+    let scope = root.sub("model");
+    let norm = |scope: &Scope<'_>| {
+        LayerNorm::with_bias(scope, config.hidden_size, config.layer_norm_eps, details.norm_bias)
+    };
+    let table = scope.sub("embeddings");
+    let embeddings = Embeddings {
+        word: Embedding::new(&table.sub("tok_embeddings"), config.vocab_size, config.hidden_size),
+        position: None,
+        first_position: 0,
+        token_type: None,
+        projection: None,
+        norm: norm(&table.sub("norm")),
+        dropout: config.hidden_dropout,
+    };
+    let layers = scope.sub("layers");
+    let encoder = ModernBertEncoder {
+        embeddings,
+        layers: (0..config.num_hidden_layers)
+            .map(|index| Layer::new(&layers.sub(index), config, &details, index))
+            .collect(),
+        final_norm: norm(&scope.sub("final_norm")),
+        reach: details.reach,
+        theta: details.theta,
+        head_size: config.hidden_size / config.num_attention_heads,
+    };
+    let dense = root.sub("head.dense");
+    let head = Head {
+        pooling: details.pooling,
+        dense: Linear::stacked(&dense, config.hidden_size, 1, config.hidden_size, details.classifier_bias),
+        activation: details.classifier_activation,
+        norm: Some(norm(&root.sub("head.norm"))),
+        classifier: Linear::new(&root.sub("classifier"), config.hidden_size, config.num_labels()),
+        dropout: [0.0, config.classifier_dropout],
+    };
+    Ok((Box::new(encoder), head))
+}
+
+#[derive(Debug)]
+struct ModernBertEncoder {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+    final_norm: LayerNorm,
+    reach: i64,
+    theta: [f64; 2],
+    head_size: i64,
+}
+
+impl Encoder for ModernBertEncoder {
+    fn word_embeddings(&self) -> &Tensor {
+        self.embeddings.word_embeddings()
+    }
+
+    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
+        let mut hidden = self.embeddings.forward(inputs, mode); // [T, H]
+        let (kind, device) = (hidden.kind(), hidden.device());
+        let [all, near] = self.theta.map(|theta| Pass {
+            rotary: Some(Rotary::new(&inputs.position_ids, self.head_size, theta)),
+            ..Pass::new(inputs, mode)
+        });
+        let near = Pass { bias: window(longest(&inputs.packing), self.reach, kind, device), ..near };
+        for (index, layer) in self.layers.iter().enumerate() {
+            let wanted = if index + 1 == self.layers.len() { tokens } else { Tokens::All };
+            hidden = layer.forward(&hidden, wanted, if layer.local { &near } else { &all });
+        }
+        self.final_norm.forward(&hidden) // [N, H]
+    }
+}
+
+/// Attention and feed-forward, each with a norm before it and a residual around both.
+#[derive(Debug)]
+struct Layer {
+    local: bool,
+    /// The first layer has none: the embeddings are normed already.
+    attention_norm: Option<LayerNorm>,
+    query_key_value: Linear,
+    attention_output: Linear,
+    norm: LayerNorm,
+    feed_forward: FeedForward,
+    heads: i64,
+    dropout: f64,
+}
+
+impl Layer {
+    fn new(scope: &Scope<'_>, config: &ModelConfig, details: &Details, index: usize) -> Self {
+        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+        let norm =
+            |name| LayerNorm::with_bias(&scope.sub(name), hidden, config.layer_norm_eps, details.norm_bias);
+        let linear = |name, inputs, parts, outputs, bias| {
+            Linear::stacked(&scope.sub(name), inputs, parts, outputs, bias)
+        };
+        Layer {
+            local: details.local[index],
+            attention_norm: (index > 0).then(|| norm("attn_norm")),
+            query_key_value: linear("attn.Wqkv", hidden, 3, hidden, details.attention_bias),
+            attention_output: linear("attn.Wo", hidden, 1, hidden, details.attention_bias),
+            norm: norm("mlp_norm"),
+            feed_forward: FeedForward {
+                inner: Inner::GatedStacked(linear("mlp.Wi", hidden, 2, intermediate, details.mlp_bias)),
+                outer: linear("mlp.Wo", intermediate, 1, hidden, details.mlp_bias),
+                activation: config.activation,
+                dropout: details.mlp_dropout,
+            },
+            heads: config.num_attention_heads,
+            dropout: config.attention_dropout,
+        }
+    }
+
+    fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
+        let normed = self.attention_norm.as_ref().map_or(x.shallow_clone(), |norm| norm.forward(x)); // [T, H]
+        let qkv = self.query_key_value.forward(&normed).chunk(3, -1); // 3 of [T, H]
+        let query = by_head(&tokens.of(&qkv[0], pass.packing), self.heads); // [N, h, d]
+        let qkv = [query, by_head(&qkv[1], self.heads), by_head(&qkv[2], self.heads)];
+        let gathered = pass.attend(qkv, tokens, self.dropout); // [N, H]
+        let projected = pass.mode.dropout(self.attention_output.forward(&gathered), self.dropout); // [N, H]
+        let attended = tokens.of(x, pass.packing) + projected; // [N, H]
+        let fed = self.feed_forward.forward(&self.norm.forward(&attended), pass.mode); // [N, H]
+        attended + fed // [N, H]
+    }
+}

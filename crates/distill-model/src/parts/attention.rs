@@ -1,0 +1,119 @@
+//! Self-attention: projections to queries, keys and values, and what one pass over a batch gives to all layers.
+//!
+//! Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.
+//!
+//! Legend: `T` tokens, `N` tokens asked for, `B` rows, `S` longest row, `H` hidden, `h` heads, `d` size of a head.
+
+use distill_torch::Packing;
+use distill_torch::attention::{ScoreBias, attend_biased, attend_from_one_biased};
+use tch::Tensor;
+
+use crate::classifier::Mode;
+use crate::inputs::Inputs;
+use crate::parameters::Scope;
+use crate::parts::Linear;
+use crate::parts::positions::Rotary;
+
+/// The tokens whose states a layer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tokens {
+    /// Every token, `[T, ..]`.
+    All,
+    /// Each row's first, `[B, ..]`: all that a head on `[CLS]` reads of the last layer.
+    First,
+}
+
+impl Tokens {
+    /// These tokens of `x`: `[T, ..]` to `[N, ..]`.
+    pub fn of(self, x: &Tensor, packing: &Packing) -> Tensor {
+        match self {
+            Tokens::All => x.shallow_clone(),
+            Tokens::First => x.index_select(0, packing.first_tokens()),
+        }
+    }
+}
+
+/// One pass over a batch.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    pub packing: &'a Packing,
+    pub mode: Mode<'a>,
+    /// Added to all scores: `[1, h or 1, S, S]` for the longest row of the batch.
+    pub bias: Option<Tensor>,
+    /// Turns queries and keys by their positions.
+    pub rotary: Option<Rotary>,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass that adds nothing and turns nothing.
+    pub fn new(inputs: &'a Inputs, mode: Mode<'a>) -> Self {
+        Pass { packing: &inputs.packing, mode, bias: None, rotary: None }
+    }
+
+    /// Attention by queries `[N, h, d]` of `tokens` over keys and values `[T, h, d]`; returns `[N, H]`.
+    /// Queries and keys are turned and scores biased as this pass says.
+    pub fn attend(&self, qkv: [Tensor; 3], tokens: Tokens, dropout: f64) -> Tensor {
+        let [query, key, value] = qkv;
+        let (query, key) = match (&self.rotary, tokens) {
+            (None, _) => (query, key),
+            (Some(rotary), Tokens::All) => (rotary.turn(&query), rotary.turn(&key)),
+            // A first token is at position 0, where nothing turns.
+            (Some(rotary), Tokens::First) => (query, rotary.turn(&key)),
+        };
+        match &self.bias {
+            None => self.attend_biased([query, key, value], tokens, dropout, None),
+            Some(whole) => {
+                let bias = |query: &Tensor, key: &Tensor| {
+                    whole.narrow(2, 0, query.size()[2]).narrow(3, 0, key.size()[2]) // [1, h or 1, Sq, S]
+                };
+                self.attend_biased([query, key, value], tokens, dropout, Some(&bias))
+            }
+        }
+    }
+
+    /// As [`Pass::attend`] with a bias of the architecture's own, and no turning.
+    pub fn attend_biased(&self, qkv: [Tensor; 3], tokens: Tokens, dropout: f64, bias: ScoreBias<'_>) -> Tensor {
+        let [query, key, value] = qkv;
+        let dropped = self.mode.dropped(dropout);
+        match tokens {
+            Tokens::All => attend_biased(&query, &key, &value, self.packing, dropped, bias), // [T, H]
+            Tokens::First => attend_from_one_biased(&query, &key, &value, self.packing, dropped, bias), // [B, H]
+        }
+    }
+}
+
+/// `[N, H]` to `[N, h, d]`.
+pub(crate) fn by_head(x: &Tensor, heads: i64) -> Tensor {
+    let (tokens, hidden) = (x.size()[0], x.size()[1]);
+    x.view([tokens, heads, hidden / heads]) // [N, h, d]
+}
+
+/// Queries, keys and values by three projections; the one on the output is the layer's.
+#[derive(Debug)]
+pub(crate) struct SelfAttention {
+    pub query: Linear,
+    pub key: Linear,
+    pub value: Linear,
+    heads: i64,
+    dropout: f64,
+}
+
+impl SelfAttention {
+    /// Projections of `hidden` under three names below `scope`.
+    pub fn new(scope: &Scope<'_>, names: [&str; 3], hidden: i64, heads: i64, bias: bool, dropout: f64) -> Self {
+        let [query, key, value] = names.map(|name| Linear::stacked(&scope.sub(name), hidden, 1, hidden, bias));
+        SelfAttention { query, key, value, heads, dropout }
+    }
+
+    /// What `tokens` gather from their rows: `x` `[T, H]`, returns `[N, H]`.
+    pub fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
+        pass.attend(self.query_key_value(x, tokens, pass), tokens, self.dropout)
+    }
+
+    /// Queries `[N, h, d]`, keys and values `[T, h, d]`.
+    pub fn query_key_value(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> [Tensor; 3] {
+        let asking = tokens.of(x, pass.packing); // [N, H]
+        [(&self.query, &asking), (&self.key, x), (&self.value, x)]
+            .map(|(part, x)| by_head(&part.forward(x), self.heads))
+    }
+}

@@ -1,0 +1,64 @@
+//! Positions that come in with attention: rotation, windows, relative distances.
+//!
+//! Legend: `T` tokens in the batch, `S` longest row, `h` heads, `d` size of a head.
+
+use distill_torch::Packing;
+use tch::{Device, Kind, Tensor};
+
+/// Hides a place from attention; not infinite, so that a padded query still has finite scores.
+pub(crate) const HIDDEN: f64 = -1e30;
+
+/// Rotary positions: neighbours in `d/2` distance turn together by an angle that grows with the position.
+///
+/// Source: Su et al. 2021, arXiv:2104.09864, section 3.4, in the half-split form of GPT-NeoX.
+#[derive(Debug)]
+pub(crate) struct Rotary {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+impl Rotary {
+    /// Angles of tokens at `position_ids`, int64 `[T]`, for heads of size `size`.
+    pub fn new(position_ids: &Tensor, size: i64, theta: f64) -> Self {
+        // In f32 and in this order, as transformers: at position 8,000 an angle shows the last bits.
+        let options = (Kind::Float, position_ids.device());
+        let exponents = Tensor::arange_start_step(0, size, 2, options) / size; // [d/2]
+        let frequencies = Tensor::pow_scalar(theta, &exponents).reciprocal(); // [d/2]
+        let angles = position_ids.to_kind(Kind::Float).unsqueeze(1) * frequencies; // [T, d/2]
+        let angles = Tensor::cat(&[&angles, &angles], 1).unsqueeze(1); // [T, 1, d]
+        Rotary { cos: angles.cos(), sin: angles.sin() }
+    }
+
+    /// `x` `[T, h, d]` turned by its tokens' positions.
+    pub fn turn(&self, x: &Tensor) -> Tensor {
+        let wide = x.to_kind(Kind::Float);
+        let halves = wide.chunk(2, -1); // 2 of [T, h, d/2]
+        let across = Tensor::cat(&[halves[1].neg(), halves[0].shallow_clone()], -1); // [T, h, d]
+        (&wide * &self.cos + across * &self.sin).to_kind(x.kind())
+    }
+}
+
+/// The longest row of a batch, `S`.
+pub(crate) fn longest(packing: &Packing) -> i64 {
+    packing.lengths().iter().copied().max().unwrap_or(1)
+}
+
+/// The distances that occur in rows of `longest` tokens, from `−(S−1)` to `S−1`: int64 `[2·S − 1]`.
+pub(crate) fn distances(longest: i64, device: Device) -> Tensor {
+    Tensor::arange_start(1 - longest, longest, (Kind::Int64, device))
+}
+
+/// For each query and key the place of `key − query` among [`distances`]: int64 `[S, S]`.
+pub(crate) fn distance_places(longest: i64, device: Device) -> Tensor {
+    let places = Tensor::arange(longest, (Kind::Int64, device)); // [S]
+    places.unsqueeze(0) - places.unsqueeze(1) + (longest - 1) // [S, S]
+}
+
+/// A bias that hides keys further than `reach` from their query, `[1, 1, S, S]`; none where no row is so long.
+pub(crate) fn window(longest: i64, reach: i64, kind: Kind, device: Device) -> Option<Tensor> {
+    if longest <= reach + 1 {
+        return None;
+    }
+    let far = (distance_places(longest, device) - (longest - 1)).abs().gt(reach); // [S, S]
+    Some((far.to_kind(kind) * HIDDEN).view([1, 1, longest, longest]))
+}
