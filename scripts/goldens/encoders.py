@@ -41,6 +41,18 @@ BERT = dict(
     attn_implementation="eager",
 )
 
+NOMIC_NAMES = [
+    (".layers.", ".encoder.layers."),
+    ("embeddings.LayerNorm", "emb_ln"),
+    ("self_attn.o_proj", "attn.out_proj"),
+    ("self_attn", "attn"),
+    ("up_proj", "fc11"),
+    ("gate_proj", "fc12"),
+    ("down_proj", "fc2"),
+    ("post_attention_layernorm", "norm1"),
+    ("post_mlp_layernorm", "norm2"),
+]
+
 
 def less(*names, **more):
     return {key: value for key, value in BERT.items() if key not in names} | more
@@ -136,6 +148,21 @@ def batch(config, seed):
     return inputs, labels
 
 
+def on_disk(model, gradients):
+    """Gradients under the names that `save_pretrained` gives: NomicBERT's keep those of the published checkpoints."""
+    if model.config.model_type != "nomic_bert":
+        return gradients
+    renamed = {}
+    for name, tensor in gradients.items():
+        for ours, theirs in NOMIC_NAMES:
+            name = name.replace(ours, theirs)
+        renamed[name] = tensor
+    for name in [name for name in renamed if name.endswith("attn.q_proj.weight")]:
+        parts = [renamed.pop(name.replace("q_proj", part)) for part in ("q_proj", "k_proj", "v_proj")]
+        renamed[name.replace("q_proj", "Wqkv")] = torch.cat(parts)
+    return renamed
+
+
 def write(name, seed):
     kind, settings = configs()[name]
     config = kind(**settings)
@@ -148,9 +175,9 @@ def write(name, seed):
     folder = GOLDEN / name
     model.save_pretrained(folder)
     tensors = dict(inputs) | {"labels": labels, "logits": logits.detach(), "loss": loss.detach()}
-    for parameter, tensor in model.named_parameters():
-        assert tensor.grad is not None, (name, parameter)
-        tensors[f"grad.{parameter}"] = tensor.grad
+    gradients = on_disk(model, {parameter: tensor.grad for parameter, tensor in model.named_parameters()})
+    assert set(gradients) == set(load_file(folder / "model.safetensors")), name
+    tensors |= {f"grad.{parameter}": gradient for parameter, gradient in gradients.items()}
     save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / "golden.safetensors")
     print(f"{name}: loss {loss.item():.6f}, logits within {logits.abs().max():.2f}, {model.num_parameters()} parameters")
 

@@ -15,6 +15,7 @@ mod fields;
 pub mod hub;
 pub mod inputs;
 pub mod inspect;
+mod kinds;
 pub mod parameters;
 mod parts;
 pub mod student;

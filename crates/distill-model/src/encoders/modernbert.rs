@@ -7,7 +7,7 @@
 //! Source: Warner et al. 2024, arXiv:2412.13663, section 2.1; names as in `transformers`'
 //! `ModernBertForSequenceClassification`.
 //!
-//! Legend: `T` tokens in the batch, `N` tokens asked for, `H` hidden, `h` heads, `d` size of a head.
+//! Legend: `T` tokens in the batch, `N` tokens asked for, `H` hidden.
 
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -19,7 +19,7 @@ use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, Tokens, by_head};
+use crate::parts::attention::{Pass, StackedAttention, Tokens};
 use crate::parts::embeddings::Embeddings;
 use crate::parts::feed_forward::{FeedForward, Inner};
 use crate::parts::head::{Head, Pooling};
@@ -209,11 +209,10 @@ struct Layer {
     local: bool,
     /// The first layer has none: the embeddings are normed already.
     attention_norm: Option<LayerNorm>,
-    query_key_value: Linear,
+    attention: StackedAttention,
     attention_output: Linear,
     norm: LayerNorm,
     feed_forward: FeedForward,
-    heads: i64,
     dropout: f64,
 }
 
@@ -228,7 +227,11 @@ impl Layer {
         Layer {
             local: details.local[index],
             attention_norm: (index > 0).then(|| norm("attn_norm")),
-            query_key_value: linear("attn.Wqkv", hidden, 3, hidden, details.attention_bias),
+            attention: StackedAttention {
+                query_key_value: linear("attn.Wqkv", hidden, 3, hidden, details.attention_bias),
+                heads: config.num_attention_heads,
+                dropout: config.attention_dropout,
+            },
             attention_output: linear("attn.Wo", hidden, 1, hidden, details.attention_bias),
             norm: norm("mlp_norm"),
             feed_forward: FeedForward {
@@ -237,17 +240,13 @@ impl Layer {
                 activation: config.activation,
                 dropout: details.mlp_dropout,
             },
-            heads: config.num_attention_heads,
             dropout: config.attention_dropout,
         }
     }
 
     fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
         let normed = self.attention_norm.as_ref().map_or(x.shallow_clone(), |norm| norm.forward(x)); // [T, H]
-        let qkv = self.query_key_value.forward(&normed).chunk(3, -1); // 3 of [T, H]
-        let query = by_head(&tokens.of(&qkv[0], pass.packing), self.heads); // [N, h, d]
-        let qkv = [query, by_head(&qkv[1], self.heads), by_head(&qkv[2], self.heads)];
-        let gathered = pass.attend(qkv, tokens, self.dropout); // [N, H]
+        let gathered = self.attention.forward(&normed, tokens, pass); // [N, H]
         let projected = pass.mode.dropout(self.attention_output.forward(&gathered), self.dropout); // [N, H]
         let attended = tokens.of(x, pass.packing) + projected; // [N, H]
         let fed = self.feed_forward.forward(&self.norm.forward(&attended), pass.mode); // [N, H]

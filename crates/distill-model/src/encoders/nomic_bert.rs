@@ -1,7 +1,9 @@
 //! NomicBERT: BERT's plan with rotary positions, a gated feed-forward part and linear layers without bias.
 //!
-//! Source: Nussbaum et al. 2024, arXiv:2402.01613, section 3; names as in `transformers`'
-//! `NomicBertForSequenceClassification`.
+//! Source: Nussbaum et al. 2024, arXiv:2402.01613, section 3; names as `transformers` writes
+//! `NomicBertForSequenceClassification`, which are those of the published checkpoints.
+//!
+//! Legend: `T` tokens in the batch, `N` tokens asked for, `H` hidden.
 
 use serde_json::json;
 use tch::Tensor;
@@ -13,19 +15,19 @@ use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, SelfAttention, Tokens};
-use crate::parts::embeddings::{Embeddings, Tables};
+use crate::parts::attention::{Pass, StackedAttention, Tokens};
+use crate::parts::embeddings::Embeddings;
 use crate::parts::feed_forward::{FeedForward, Inner};
 use crate::parts::head::Head;
-use crate::parts::layer::{self, Layer, PostNorm};
+use crate::parts::layer::{self, PostNorm, Step};
 use crate::parts::positions::Rotary;
-use crate::parts::{LayerNorm, Linear};
+use crate::parts::{Embedding, LayerNorm, Linear};
 
 pub(super) static NOMIC_BERT: Architecture = Architecture {
     model_type: "nomic_bert",
     class: "NomicBertForSequenceClassification",
     prefix: "nomic_bert",
-    layers: "nomic_bert.layers.",
+    layers: "nomic_bert.encoder.layers.",
     head: &["nomic_bert.pooler.", "classifier."],
     unused: &["cls."],
     keys: BERT_KEYS,
@@ -54,43 +56,25 @@ fn theta(fields: &Fields<'_>) -> Result<f64, ModelError> {
 
 fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
     let scope = root.sub("nomic_bert");
-    let tables = Tables { positions: false, ..Tables::of_width(config.hidden_size) };
-    let embeddings = Embeddings::new(&scope.sub("embeddings"), config, tables);
+    let hidden = config.hidden_size;
+    let table = |name, rows| Embedding::new(&scope.sub("embeddings").sub(name), rows, hidden);
+    let embeddings = Embeddings {
+        word: table("word_embeddings", config.vocab_size),
+        position: None,
+        first_position: 0,
+        token_type: Some(table("token_type_embeddings", config.type_vocab_size)),
+        projection: None,
+        norm: LayerNorm::new(&scope.sub("emb_ln"), hidden, config.layer_norm_eps),
+        dropout: config.hidden_dropout,
+    };
+    let layers = scope.sub("encoder.layers");
     let encoder = NomicBertEncoder {
         embeddings,
-        layers: (0..config.num_hidden_layers)
-            .map(|index| layer(&scope.sub("layers").sub(index), config))
-            .collect(),
+        layers: (0..config.num_hidden_layers).map(|index| Layer::new(&layers.sub(index), config)).collect(),
         theta: theta(&config.fields())?,
-        head_size: config.hidden_size / config.num_attention_heads,
+        head_size: hidden / config.num_attention_heads,
     };
     Ok((Box::new(encoder), Head::new(root, config, "nomic_bert.pooler.dense", "classifier")))
-}
-
-fn layer(scope: &Scope<'_>, config: &ModelConfig) -> Layer {
-    let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
-    let linear = |name, inputs, outputs| Linear::without_bias(&scope.sub(name), inputs, outputs);
-    let norm = |name| LayerNorm::new(&scope.sub(name), hidden, config.layer_norm_eps);
-    let names = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
-    let (heads, dropout) = (config.num_attention_heads, config.attention_dropout);
-    Layer {
-        attention: SelfAttention::new(scope, names, hidden, heads, false, dropout),
-        rest: PostNorm {
-            attention_output: linear("self_attn.o_proj", hidden, hidden),
-            attention_norm: norm("post_attention_layernorm"),
-            feed_forward: FeedForward {
-                inner: Inner::Gated(
-                    linear("mlp.gate_proj", hidden, intermediate),
-                    linear("mlp.up_proj", hidden, intermediate),
-                ),
-                outer: linear("mlp.down_proj", intermediate, hidden),
-                activation: config.activation,
-                dropout: 0.0,
-            },
-            output_norm: norm("post_mlp_layernorm"),
-            dropout: [config.hidden_dropout; 2],
-        },
-    }
 }
 
 #[derive(Debug)]
@@ -111,5 +95,48 @@ impl Encoder for NomicBertEncoder {
         let rotary = Rotary::new(&inputs.position_ids, self.head_size, self.theta);
         let pass = Pass { rotary: Some(rotary), ..Pass::new(inputs, mode) };
         layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
+    }
+}
+
+#[derive(Debug)]
+struct Layer {
+    attention: StackedAttention,
+    rest: PostNorm,
+}
+
+impl Layer {
+    fn new(scope: &Scope<'_>, config: &ModelConfig) -> Self {
+        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+        let linear = |name, inputs, outputs| Linear::without_bias(&scope.sub(name), inputs, outputs);
+        let norm = |name| LayerNorm::new(&scope.sub(name), hidden, config.layer_norm_eps);
+        Layer {
+            attention: StackedAttention {
+                query_key_value: Linear::stacked(&scope.sub("attn.Wqkv"), hidden, 3, hidden, false),
+                heads: config.num_attention_heads,
+                dropout: config.attention_dropout,
+            },
+            rest: PostNorm {
+                attention_output: linear("attn.out_proj", hidden, hidden),
+                attention_norm: norm("norm1"),
+                feed_forward: FeedForward {
+                    inner: Inner::Gated(
+                        linear("mlp.fc12", hidden, intermediate),
+                        linear("mlp.fc11", hidden, intermediate),
+                    ),
+                    outer: linear("mlp.fc2", intermediate, hidden),
+                    activation: config.activation,
+                    dropout: 0.0,
+                },
+                output_norm: norm("norm2"),
+                dropout: [config.hidden_dropout; 2],
+            },
+        }
+    }
+}
+
+impl Step for Layer {
+    fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
+        let gathered = self.attention.forward(x, tokens, pass); // [N, H]
+        self.rest.forward(&tokens.of(x, pass.packing), &gathered, pass.mode) // [N, H]
     }
 }

@@ -100,8 +100,8 @@ pub(crate) struct SelfAttention {
 
 impl SelfAttention {
     /// Projections of `hidden` under three names below `scope`.
-    pub fn new(scope: &Scope<'_>, names: [&str; 3], hidden: i64, heads: i64, bias: bool, dropout: f64) -> Self {
-        let [query, key, value] = names.map(|name| Linear::stacked(&scope.sub(name), hidden, 1, hidden, bias));
+    pub fn new(scope: &Scope<'_>, names: [&str; 3], hidden: i64, heads: i64, dropout: f64) -> Self {
+        let [query, key, value] = names.map(|name| Linear::new(&scope.sub(name), hidden, hidden));
         SelfAttention { query, key, value, heads, dropout }
     }
 
@@ -115,5 +115,23 @@ impl SelfAttention {
         let asking = tokens.of(x, pass.packing); // [N, H]
         [(&self.query, &asking), (&self.key, x), (&self.value, x)]
             .map(|(part, x)| by_head(&part.forward(x), self.heads))
+    }
+}
+
+/// Queries, keys and values by one projection.
+#[derive(Debug)]
+pub(crate) struct StackedAttention {
+    pub query_key_value: Linear,
+    pub heads: i64,
+    pub dropout: f64,
+}
+
+impl StackedAttention {
+    /// What `tokens` gather from their rows: `x` `[T, H]`, returns `[N, H]`.
+    pub fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
+        let parts = self.query_key_value.forward(x).chunk(3, -1); // 3 of [T, H]
+        let query = by_head(&tokens.of(&parts[0], pass.packing), self.heads); // [N, h, d]
+        let [key, value] = [&parts[1], &parts[2]].map(|part| by_head(part, self.heads)); // [T, h, d]
+        pass.attend([query, key, value], tokens, self.dropout)
     }
 }

@@ -84,7 +84,7 @@ impl Layer {
         let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
         let dropout = config.attention_dropout;
         Layer {
-            attention: SelfAttention::new(scope, names.query_key_value, hidden, heads, true, dropout),
+            attention: SelfAttention::new(scope, names.query_key_value, hidden, heads, dropout),
             rest: PostNorm::new(scope, names, config),
         }
     }
