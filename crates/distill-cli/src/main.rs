@@ -17,5 +17,12 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    exit::run(|| commands::dispatch(args))
+    exit::run(|| {
+        let status = commands::dispatch(args);
+        // Also of a run that failed or was stopped.
+        let traced = output::timeline::finish();
+        let status = status?;
+        traced?;
+        Ok(status)
+    })
 }

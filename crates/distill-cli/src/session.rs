@@ -42,6 +42,19 @@ impl Session {
     /// For a device or dtype that cannot be had, and for a libtorch of another release.
     pub fn start(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
         logging::start(common);
+        Self::with_logging(common, settings)
+    }
+
+    /// As [`Session::start`], with a timeline of where time goes.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_with_timeline(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
+        logging::start_with_timeline(common);
+        Self::with_logging(common, settings)
+    }
+
+    fn with_logging(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
         let stop = StopSignal::new(common.max_time.map(|limit| std::time::Instant::now() + limit));
         watch_signals(&stop)?;
         let choice: DeviceChoice = settings.device.parse()?;

@@ -75,13 +75,14 @@ impl ModelDirectory {
         self.build(self.config.clone(), Fresh::Nothing, device)
     }
 
-    /// Loads a classifier with its weights in another number format, for passes without training.
+    /// Loads a classifier for passes without training: its weights in another number format, and laid out for it.
     ///
     /// # Errors
     /// As [`ModelDirectory::load_classifier`].
     pub fn load_classifier_as(&self, device: Device, kind: Kind) -> Result<SequenceClassifier, ModelError> {
         let model = self.load_classifier(device)?;
         model.convert(kind)?;
+        model.pack_for_inference();
         Ok(model)
     }
 

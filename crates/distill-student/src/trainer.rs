@@ -10,6 +10,7 @@ use distill_model::{Mode, SequenceClassifier};
 use distill_teacher::forward::{default_batch_tokens, packed_inputs};
 use distill_torch::{AdamW, AdamWConfig, Dropout, guard};
 use tch::{Device, Tensor};
+use tracing::trace_span;
 
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
 use crate::data::{Part, TrainingData};
@@ -186,6 +187,8 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, rows: &[u32]) -> Result<(), TrainError> {
         let Trainer { model, settings, data, .. } = self.trainer;
+        let _step = trace_span!(target: "timeline", "step").entered();
+        let packing = trace_span!(target: "timeline", "pack").entered();
         let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
         let vocab_size = u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX);
         let mut packed = PackedBatch::new(&examples, vocab_size).map_err(distill_teacher::RunnerError::from)?;
@@ -193,19 +196,27 @@ impl<'a> Run<'a> {
             vocabulary.renumber(&mut packed.input_ids);
         }
         let device = model.device();
-        let logits = model.forward(&packed_inputs(&packed, device)?, Mode::Train(&self.dropout))?; // [B, C]
+        let inputs = packed_inputs(&packed, device)?;
+        drop(packing);
+        let forward = trace_span!(target: "timeline", "forward").entered();
+        let logits = model.forward(&inputs, Mode::Train(&self.dropout))?; // [B, C]
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
         let labels: Vec<i64> =
             ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
         let labels = Tensor::from_slice(&labels).to_device(device);
         let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
         let loss = distillation_loss(settings, &logits, &labels, teacher.as_ref())?;
+        drop(forward);
+        let backward = trace_span!(target: "timeline", "backward").entered();
         guard("backward pass", || loss.backward())?;
+        drop(backward);
+        let optimizer = trace_span!(target: "timeline", "optimizer").entered();
         let learning_rate = self.schedule.learning_rate(self.state.global_step);
         let grad_norm = self.optimizer.step(learning_rate, settings.max_grad_norm)?;
         if let Some(vocabulary) = &mut self.vocabulary {
             vocabulary.note_step(learning_rate, settings.weight_decay);
         }
+        drop(optimizer);
         self.state.global_step += 1;
         self.state.batch += 1;
         self.window.add(&loss, rows.len());
@@ -238,6 +249,7 @@ impl<'a> Run<'a> {
     }
 
     fn validate(&mut self) -> Result<(), TrainError> {
+        let _span = trace_span!(target: "timeline", "validate").entered();
         let Trainer { model, settings, data, stop, .. } = self.trainer;
         let batch_tokens = default_batch_tokens(model.device());
         let best = self.state.best.map(|(_, best)| best);
@@ -296,6 +308,7 @@ impl Run<'_> {
     }
 
     fn save(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
+        let _span = trace_span!(target: "timeline", "checkpoint").entered();
         self.metrics.sync()?;
         let (loss_sum, loss_rows) = self.window.sums();
         let state = State {

@@ -30,6 +30,9 @@ pub struct Common {
     /// Stop in order after this time, such as 90s, 45m or 2h, with exit code 75
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub max_time: Option<Duration>,
+    /// Write where time went, in Chrome's trace format
+    #[arg(long, global = true, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Print what would be done and stop
     #[arg(long, global = true)]
     pub dry_run: bool,

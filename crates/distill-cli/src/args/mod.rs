@@ -2,6 +2,7 @@
 //! puts flags, environment and file together. One file a subcommand, and one a group of flags that
 //! several share: [`common`], [`rows`], [`training`].
 
+mod bench;
 mod common;
 mod doctor;
 mod finetune;
@@ -13,6 +14,7 @@ mod student;
 mod teacher;
 mod training;
 
+pub use bench::{Bench, Pass};
 pub use common::{Common, LogFormat, duration};
 pub use doctor::Doctor;
 pub use finetune::Finetune;
@@ -60,6 +62,8 @@ pub enum Command {
     Predict(Predict),
     /// Run all stages of a pipeline file
     Run(Run),
+    /// Time the passes on this machine and show where time goes
+    Bench(Bench),
     /// Say what this machine offers and what is missing
     Doctor(Doctor),
 }

@@ -3,6 +3,7 @@
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
 //! that was done already, where the result goes. [`run`] strings them together.
 
+mod bench;
 mod doctor;
 mod finetune;
 mod inputs;
@@ -31,6 +32,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<Status> {
         Command::Report(args) => report::command(&args),
         Command::Predict(args) => predict::command(&args),
         Command::Run(args) => run::command(&args),
+        Command::Bench(args) => bench::command(&args),
         Command::Doctor(args) => doctor::command(&args),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use crate::args::{Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration};
+use crate::args::{Bench, Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration};
 use crate::settings::{Layers, Settings};
 
 /// A subcommand whose flags are settings.
@@ -149,6 +149,22 @@ impl Flags for Predict {
         layers.flag("teacher.model", self.model.as_deref().map(path));
         layers.flag("data.train", self.data.as_deref().map(path));
         layers.flag("teacher.batch_tokens", self.batch_tokens.map(integer));
+        lay_rows(&self.rows, layers);
+    }
+}
+
+impl Flags for Bench {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("teacher.model", self.model.as_deref().map(path));
+        layers.flag("data.train", self.data.as_deref().map(path));
+        layers.flag("teacher.batch_tokens", self.batch_tokens.map(integer));
+        layers.flag("student.batch_size", self.batch_size.map(integer));
+        let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
+        layers.flag("student.layers", chosen);
         lay_rows(&self.rows, layers);
     }
 }
