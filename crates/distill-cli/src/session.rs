@@ -41,9 +41,7 @@ impl Session {
     /// # Errors
     /// For a device or dtype that cannot be had, and for a libtorch of another release.
     pub fn start(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
-        logging::start(common);
-        let stop = StopSignal::new(common.max_time.map(|limit| std::time::Instant::now() + limit));
-        watch_signals(&stop)?;
+        let stop = begin(common)?;
         let choice: DeviceChoice = settings.device.parse()?;
         let device = choice.resolve()?;
         if choice == DeviceChoice::Auto && device == Device::Cpu && has_nvidia_driver() {
@@ -118,6 +116,17 @@ impl Session {
             "dtype bf16 is for passes without training (teacher, predict, report); train with f32"
         ))
     }
+}
+
+/// Starts logging and watches signals: all that a command needs which computes nothing.
+///
+/// # Errors
+/// Where signals cannot be watched.
+pub fn begin(common: &Common) -> anyhow::Result<StopSignal> {
+    logging::start(common);
+    let stop = StopSignal::new(common.max_time.map(|limit| std::time::Instant::now() + limit));
+    watch_signals(&stop)?;
+    Ok(stop)
 }
 
 /// `f32` or `bf16`.

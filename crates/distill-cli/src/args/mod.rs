@@ -2,6 +2,7 @@
 //! puts flags, environment and file together. One file a subcommand, and one a group of flags that
 //! several share: [`common`], [`rows`], [`training`].
 
+mod cache;
 mod common;
 mod doctor;
 mod finetune;
@@ -10,9 +11,11 @@ mod report;
 mod rows;
 mod run;
 mod student;
+mod targets;
 mod teacher;
 mod training;
 
+pub use cache::{Cache, CacheAction, Clean};
 pub use common::{Common, LogFormat, duration};
 pub use doctor::Doctor;
 pub use finetune::Finetune;
@@ -21,6 +24,7 @@ pub use report::Report;
 pub use rows::Rows;
 pub use run::Run;
 pub use student::Student;
+pub use targets::{Merge, Targets, TargetsAction};
 pub use teacher::Teacher;
 pub use training::Training;
 
@@ -60,6 +64,10 @@ pub enum Command {
     Predict(Predict),
     /// Run all stages of a pipeline file
     Run(Run),
+    /// Verify, merge and describe soft-target stores
+    Targets(Targets),
+    /// See and clear the caches of tokenized rows
+    Cache(Cache),
     /// Say what this machine offers and what is missing
     Doctor(Doctor),
 }
