@@ -11,6 +11,9 @@
 //!   the right exit code, and nothing half-written
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
+//! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
+//! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
+//! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
 //! - [`command_line`]: help, unknown flags, `doctor`
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
@@ -28,4 +31,7 @@ mod harness;
 mod pipeline;
 mod repeatability;
 mod resume;
+mod schedulers;
+mod sharding;
 mod signals;
+mod stores;

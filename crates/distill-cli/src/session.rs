@@ -41,8 +41,7 @@ impl Session {
     /// # Errors
     /// For a device or dtype that cannot be had, and for a libtorch of another release.
     pub fn start(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
-        logging::start(common);
-        Self::with_logging(common, settings)
+        Self::after(begin(common)?, common, settings)
     }
 
     /// As [`Session::start`], with a timeline of where time goes.
@@ -51,12 +50,10 @@ impl Session {
     /// As [`Session::start`].
     pub fn start_with_timeline(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
         logging::start_with_timeline(common);
-        Self::with_logging(common, settings)
+        Self::after(watch(common)?, common, settings)
     }
 
-    fn with_logging(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
-        let stop = StopSignal::new(common.max_time.map(|limit| std::time::Instant::now() + limit));
-        watch_signals(&stop)?;
+    fn after(stop: StopSignal, common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
         let choice: DeviceChoice = settings.device.parse()?;
         let device = choice.resolve()?;
         if choice == DeviceChoice::Auto && device == Device::Cpu && has_nvidia_driver() {
@@ -131,6 +128,21 @@ impl Session {
             "dtype bf16 is for passes without training (teacher, predict, report); train with f32"
         ))
     }
+}
+
+/// Starts logging and watches signals: all that a command needs which computes nothing.
+///
+/// # Errors
+/// Where signals cannot be watched.
+pub fn begin(common: &Common) -> anyhow::Result<StopSignal> {
+    logging::start(common);
+    watch(common)
+}
+
+fn watch(common: &Common) -> anyhow::Result<StopSignal> {
+    let stop = StopSignal::new(common.max_time.map(|limit| std::time::Instant::now() + limit));
+    watch_signals(&stop)?;
+    Ok(stop)
 }
 
 /// `f32` or `bf16`.

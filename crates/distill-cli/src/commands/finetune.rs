@@ -1,6 +1,7 @@
 //! `distill finetune`: labelled rows → a teacher.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use distill_core::LabelMap;
 use distill_core::record::RunRecord;
@@ -89,6 +90,10 @@ impl Stage for FinetuneStage<'_> {
         let settings = &self.settings.finetune.train;
         training::Job { session, settings, data: &parts, model: &model, tokenizer: &tokenizer, out, record }
             .run()
+    }
+
+    fn missing(&self, out: &Path) -> Option<String> {
+        stage::first_missing(out, training::RESULT)
     }
 
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {

@@ -186,6 +186,10 @@ impl Stage for ReportStage<'_> {
         ]);
         Ok(Finished { status, results, text })
     }
+
+    fn missing(&self, out: &Path) -> Option<String> {
+        stage::first_missing(out, &["report.json", "report.md", "report.html"])
+    }
 }
 
 impl ReportStage<'_> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use distill_core::record::RunRecord;
+use distill_data::logits::Portion;
 use serde_json::{Map, Value, json};
 
 use crate::args::Run;
@@ -94,7 +95,7 @@ impl Pipeline<'_> {
         let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
 
         let finetune = FinetuneStage { settings };
-        let teacher = TeacherStage { settings };
+        let teacher = TeacherStage { settings, portion: Portion::WHOLE };
         let with_teacher = StudentStage::new(settings, rows.clone());
         let without_teacher = StudentStage::without_teacher(settings, rows);
         let report = ReportStage { settings, models, predictions: Vec::new() };
@@ -152,14 +153,14 @@ impl Pipeline<'_> {
             return Ok(would_run(name, Some(format!("{earlier} runs before it"))));
         }
         let planned = stage::plan(step.stage, self.session)?;
-        let todo = match stage::todo(&directory, &planned)? {
+        let todo = match stage::todo(step.stage, &directory, &planned)? {
             _ if self.args.overwrite => Todo::All("--overwrite".to_owned()),
             todo => todo,
         };
         let why = match &todo {
             Todo::Nothing(_) => None,
             Todo::Rest => Some("it was stopped before its end".to_owned()),
-            Todo::All(why) => Some(why.clone()),
+            Todo::Again(why) | Todo::All(why) => Some(why.clone()),
         };
         if self.args.common.dry_run {
             return Ok(would_run(name, why));
@@ -170,7 +171,7 @@ impl Pipeline<'_> {
                 return Ok(repeat(step, &done));
             }
             Todo::Rest => OutDir::go_on(&directory)?,
-            Todo::All(_) => OutDir::prepare(&directory)?,
+            Todo::Again(_) | Todo::All(_) => OutDir::prepare(&directory)?,
         };
         talk(&format!("── {name}: {} ({})", step.stage.command(), why.as_deref().unwrap_or_default()));
         let start = std::time::Instant::now();

@@ -36,6 +36,9 @@ pub trait Stage {
     /// Whatever stopped it.
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished>;
 
+    /// What is gone of a finished result in `out`, in words, or none: a record alone is no result.
+    fn missing(&self, out: &Path) -> Option<String>;
+
     /// Removes what only an unfinished run needs.
     ///
     /// # Errors
@@ -77,6 +80,8 @@ pub enum Todo {
     Nothing(Box<RunRecord>),
     /// The rest of a run that was stopped.
     Rest,
+    /// All of it once more: this very run was finished, and a part of its result is gone.
+    Again(String),
     /// All of it; why it is not done.
     All(String),
 }
@@ -85,15 +90,20 @@ pub enum Todo {
 ///
 /// # Errors
 /// Where the path is a file.
-pub fn todo(out: &Path, planned: &RunRecord) -> anyhow::Result<Todo> {
+pub fn todo(stage: &dyn Stage, out: &Path, planned: &RunRecord) -> anyhow::Result<Todo> {
     let Found::Run(done) = OutDir::look(out)? else {
         return Ok(Todo::All("no result is there".to_owned()));
     };
     Ok(match stale(&done, planned) {
         Some(why) => Todo::All(why),
         None if done.results.is_empty() => Todo::Rest,
-        None => Todo::Nothing(done),
+        None => stage.missing(out).map_or(Todo::Nothing(done), Todo::Again),
     })
+}
+
+/// The first of these files that is not in `out`.
+pub fn first_missing(out: &Path, names: &[&str]) -> Option<String> {
+    names.iter().find(|name| !out.join(name).is_file()).map(|name| format!("{name} is missing"))
 }
 
 /// Runs one stage for its own subcommand. The same command again does nothing where its result is
@@ -116,13 +126,17 @@ pub fn run_alone(
         printer::result(&serde_json::to_string_pretty(&record)?)?;
         return Ok(Status::Done);
     }
-    let finished = match todo(out, &record)? {
+    let finished = match todo(stage, out, &record)? {
         _ if overwrite => run_into(stage, session, OutDir::prepare(out)?, record)?,
         Todo::Nothing(done) => {
             talk(&format!("{} is up to date; --overwrite does it again", out.display()));
             Finished::from_record(&done)
         }
         Todo::Rest => run_into(stage, session, OutDir::go_on(out)?, record)?,
+        Todo::Again(why) => {
+            tracing::info!("{}: {why}; doing it again", out.display());
+            run_into(stage, session, OutDir::prepare(out)?, record)?
+        }
         Todo::All(why) => {
             if let Found::Run(_) = OutDir::look(out)? {
                 bail!(Failure::cannot_create(format!(
