@@ -142,7 +142,7 @@ impl TryFrom<BTreeMap<String, String>> for LabelMap {
     fn try_from(map: BTreeMap<String, String>) -> Result<Self, LabelError> {
         let ids_error = || LabelError::Ids {
             last: map.len().saturating_sub(1),
-            found: map.keys().cloned().collect::<Vec<_>>().join(", "),
+            found: first_ids(&map),
         };
         let mut names = vec![None; map.len()];
         for (id, name) in &map {
@@ -151,6 +151,17 @@ impl TryFrom<BTreeMap<String, String>> for LabelMap {
         }
         LabelMap::new(names.into_iter().collect::<Option<Vec<_>>>().ok_or_else(ids_error)?)
     }
+}
+
+/// The first ids of a map that may be long and hold anything.
+fn first_ids(map: &BTreeMap<String, String>) -> String {
+    const SHOWN: usize = 24;
+    let shorten = |id: &String| id.chars().take(SHOWN).collect::<String>();
+    let mut shown: Vec<String> = map.keys().take(SHOWN).map(shorten).collect();
+    if map.len() > SHOWN {
+        shown.push(format!("and {} more", map.len() - SHOWN));
+    }
+    shown.join(", ")
 }
 
 impl From<LabelMap> for BTreeMap<String, String> {

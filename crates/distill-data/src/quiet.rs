@@ -1,14 +1,9 @@
-//! The Parquet library panics on some damaged files; here a panic becomes an error, silently.
+//! Libraries that read files from outside panic on some damaged ones; here a panic becomes an error, silently.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
 use std::sync::Once;
-
-use parquet::errors::ParquetError;
-
-use crate::error::DataError;
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
@@ -16,11 +11,11 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
-/// Runs a call into the Parquet library; an error or a panic of it means that `file` is damaged.
+/// Runs a call into a library; a panic of it becomes an error of one line, and is told nowhere else.
 ///
 /// What the call was working on must not be used again after an error: a panic may have left it in
 /// any state.
-pub(crate) fn guarded<T>(file: &Path, call: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, DataError> {
+pub(crate) fn quietly<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     HOOK.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
@@ -32,21 +27,16 @@ pub(crate) fn guarded<T>(file: &Path, call: impl FnOnce() -> Result<T, ParquetEr
     let before = QUIET.replace(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(call));
     QUIET.set(before);
-    match outcome {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(DataError::damaged(file, one_line(&error.to_string()))),
-        Err(payload) => Err(DataError::damaged(file, one_line(&message(payload.as_ref())))),
-    }
+    outcome.map_err(|payload| one_line(message(payload.as_ref())))
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-    format!("the Parquet library gave up: {}", text.unwrap_or("no reason given"))
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
 }
 
 /// The first 200 characters of a message, without line breaks.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
@@ -55,8 +45,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_becomes_an_error_that_names_the_file() {
-        let error = guarded::<()>(Path::new("a.parquet"), || panic!("index\nout of range")).unwrap_err();
-        assert_eq!(error.to_string(), "a.parquet is damaged: the Parquet library gave up: index out of range");
+    fn a_panic_becomes_an_error_of_one_line() {
+        assert_eq!(quietly(|| -> () { panic!("index\nout of range") }), Err("index out of range".to_owned()));
+        assert_eq!(quietly(|| 3), Ok(3));
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
 use distill_core::hash;
+use distill_core::read::bounded;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -13,6 +14,8 @@ use crate::error::ModelError;
 /// The usual file name.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 const INDEX_FILE: &str = "model.safetensors.index.json";
+/// A line for each tensor.
+const MAX_INDEX_BYTES: u64 = 16 << 20;
 const PICKLED_FILE: &str = "pytorch_model.bin";
 
 /// The files that hold the weights of a model directory, in the order of their names.
@@ -43,7 +46,7 @@ pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {
 fn indexed_files(directory: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let malformed =
         |message: &str| ModelError::Malformed { path: index.to_owned(), message: message.to_owned() };
-    let bytes = std::fs::read(index).map_err(FileError::of("read", index))?;
+    let bytes = bounded(index, MAX_INDEX_BYTES)?;
     let json: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|error| malformed(&error.to_string()))?;
     let map =

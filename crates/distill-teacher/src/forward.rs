@@ -37,14 +37,14 @@ impl ForwardPass<'_> {
         mut progress: impl FnMut(u64),
     ) -> Result<Vec<f32>, RunnerError> {
         let num_labels = self.model.config().labels.num_labels();
-        let vocab_size = u32::try_from(self.model.config().vocab_size).unwrap_or(u32::MAX);
+        let (vocab_size, type_vocab_size) = self.model.config().vocab_sizes();
         let lengths: Vec<u32> = examples.iter().map(|example| example.input_ids.len() as u32).collect();
         let mut logits = vec![0f32; examples.len() * num_labels];
         let mut done = 0;
         for batch in order_by_length(&lengths, self.batch_tokens) {
             self.stop.check()?;
             let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
-            let packed = PackedBatch::new(&members, vocab_size)?;
+            let packed = PackedBatch::new(&members, vocab_size, type_vocab_size)?;
             let values = self.batch_logits(&packed)?;
             for (place, values) in packed.rows.iter().zip(values.chunks_exact(num_labels)) {
                 let row = batch[*place as usize] as usize;
