@@ -104,7 +104,13 @@ impl Job {
         let stderr = std::fs::read_to_string(self.directory.join("stderr")).unwrap_or_default();
         let last: Vec<&str> = stderr.lines().rev().take(12).collect();
         let shown: Vec<&str> = last.into_iter().rev().collect();
-        assert!(status.is_some_and(|status| status.success()), "{} {}: {status:?}\n{}", self.what, self.current(), shown.join("\n"));
+        assert!(
+            status.is_some_and(|status| status.success()),
+            "{} {}: {status:?}\n{}",
+            self.what,
+            self.current(),
+            shown.join("\n")
+        );
         assert!(!stderr.contains("panicked"), "{}: a panic was told\n{}", self.what, shown.join("\n"));
         serde_json::from_slice(&std::fs::read(self.directory.join("tally")).unwrap()).unwrap()
     }

@@ -17,7 +17,10 @@ fn wanted(share: u64) -> u64 {
 fn every_mutant_is_refused_or_read() {
     assert_eq!(KINDS.iter().map(|kind| kind.share).sum::<u64>(), 10_000);
     let only = std::env::var("MUTANTS_KIND").ok();
-    eprintln!("{:<22} {:>7} {:>7} {:>8} {:>12} {:>10}", "kind", "mutants", "read", "refused", "slowest (ms)", "peak (MiB)");
+    eprintln!(
+        "{:<22} {:>7} {:>7} {:>8} {:>12} {:>10}",
+        "kind", "mutants", "read", "refused", "slowest (ms)", "peak (MiB)"
+    );
     let mut all = Tally::default();
     for kind in KINDS.iter().filter(|kind| only.as_deref().is_none_or(|only| only == kind.name)) {
         let count = wanted(kind.share);
@@ -40,5 +43,9 @@ fn every_mutant_is_refused_or_read() {
 #[allow(clippy::print_stderr)]
 fn say(name: &str, tally: &Tally) {
     let Tally { read, refused, slowest_ms, peak_kib, .. } = tally;
-    eprintln!("{name:<22} {:>7} {read:>7} {refused:>8} {slowest_ms:>12} {:>10}", read + refused, peak_kib >> 10);
+    eprintln!(
+        "{name:<22} {:>7} {read:>7} {refused:>8} {slowest_ms:>12} {:>10}",
+        read + refused,
+        peak_kib >> 10
+    );
 }

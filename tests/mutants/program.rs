@@ -23,7 +23,11 @@ const CASES: &[Case] = &[
         seed: || seeds::parquets().swap_remove(0),
         command: "predict --model tiny --data rows.parquet --out p.csv",
     },
-    Case { file: "rows.jsonl", seed: seeds::jsonl, command: "predict --model tiny --data rows.jsonl --out p.jsonl" },
+    Case {
+        file: "rows.jsonl",
+        seed: seeds::jsonl,
+        command: "predict --model tiny --data rows.jsonl --out p.jsonl",
+    },
     Case {
         file: "rows.csv",
         seed: || seeds::separated(','),

@@ -61,29 +61,78 @@ pub struct Kind {
 }
 
 const JSON: &[&str] = &[
-    "{", "}", "[", "]", "\"", ",", ":", "null", "\\u0000", "\\ud800", "{\"a\":", "[[[[[[[[", "\n", "\u{feff}", "1e400",
-    "-", "\u{0}",
+    "{", "}", "[", "]", "\"", ",", ":", "null", "\\u0000", "\\ud800", "{\"a\":", "[[[[[[[[", "\n", "\u{feff}",
+    "1e400", "-", "\u{0}",
 ];
 const CONFIG: &[&str] = &[
-    "\"num_labels\": 16777216,", "\"hidden_size\": 1,", "\"num_hidden_layers\": 16777216,", "\"id2label\": {\"0\": 1},",
-    "\"vocab_size\": 16777216,", "\"hidden_act\": \"relu\",", "\"is_decoder\": true,", "\"layer_norm_eps\": 1e-320,",
-    "{", "}", "null", "\"",
+    "\"num_labels\": 16777216,",
+    "\"hidden_size\": 1,",
+    "\"num_hidden_layers\": 16777216,",
+    "\"id2label\": {\"0\": 1},",
+    "\"vocab_size\": 16777216,",
+    "\"hidden_act\": \"relu\",",
+    "\"is_decoder\": true,",
+    "\"layer_norm_eps\": 1e-320,",
+    "{",
+    "}",
+    "null",
+    "\"",
 ];
 const TOKENIZER: &[&str] = &[
-    "\"type\": \"Sequence\",", "\"type\": \"BPE\",", "\"type\": \"Unigram\",", "\"id\": 4294967295,", "{", "}", "[", "]",
-    "null", "\"max_input_chars_per_word\": 18446744073709551615,", "\"Regex\": \"(a*)*$\",", "\"content\": \"\",", "\"",
-    "\"unk_id\": 99,", "{\"type\": \"Digits\"},",
+    "\"type\": \"Sequence\",",
+    "\"type\": \"BPE\",",
+    "\"type\": \"Unigram\",",
+    "\"id\": 4294967295,",
+    "{",
+    "}",
+    "[",
+    "]",
+    "null",
+    "\"max_input_chars_per_word\": 18446744073709551615,",
+    "\"Regex\": \"(a*)*$\",",
+    "\"content\": \"\",",
+    "\"",
+    "\"unk_id\": 99,",
+    "{\"type\": \"Digits\"},",
 ];
 const SEPARATED: &[&str] = &["\"", "\"\"", ",", "\t", "\r\n", "\n", "\r", "\u{0}", "\u{feff}", "text", "id"];
 const TOML: &[&str] = &[
-    "[", "]", "[[", "]]", "=", "\"\"\"", "'''", ".", "{", "}", "\n[data]\n", "\nseed = -1\n", "1979-05-27", "inf", "nan",
-    "#", "\\u", "a.b.c.d.e = 1\n",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "=",
+    "\"\"\"",
+    "'''",
+    ".",
+    "{",
+    "}",
+    "\n[data]\n",
+    "\nseed = -1\n",
+    "1979-05-27",
+    "inf",
+    "nan",
+    "#",
+    "\\u",
+    "a.b.c.d.e = 1\n",
 ];
 
 /// Every kind, in the order in which they are run.
 pub const KINDS: &[Kind] = &[
-    Kind { name: "parquet", share: 3200, seeds: seeds::parquets, dictionary: &["PAR1", "logits", "text"], read: parquet },
-    Kind { name: "jsonl", share: 700, seeds: || vec![seeds::jsonl()], dictionary: JSON, read: |d, b| rows(d, b, "jsonl") },
+    Kind {
+        name: "parquet",
+        share: 3200,
+        seeds: seeds::parquets,
+        dictionary: &["PAR1", "logits", "text"],
+        read: parquet,
+    },
+    Kind {
+        name: "jsonl",
+        share: 700,
+        seeds: || vec![seeds::jsonl()],
+        dictionary: JSON,
+        read: |d, b| rows(d, b, "jsonl"),
+    },
     Kind {
         name: "csv",
         share: 700,
@@ -98,8 +147,20 @@ pub const KINDS: &[Kind] = &[
         dictionary: SEPARATED,
         read: |d, b| rows(d, b, "tsv"),
     },
-    Kind { name: "logits.jsonl", share: 600, seeds: || vec![seeds::logits_jsonl()], dictionary: JSON, read: logits_jsonl },
-    Kind { name: "tokenizer.json", share: 1000, seeds: seeds::tokenizers, dictionary: TOKENIZER, read: tokenizer },
+    Kind {
+        name: "logits.jsonl",
+        share: 600,
+        seeds: || vec![seeds::logits_jsonl()],
+        dictionary: JSON,
+        read: logits_jsonl,
+    },
+    Kind {
+        name: "tokenizer.json",
+        share: 1000,
+        seeds: seeds::tokenizers,
+        dictionary: TOKENIZER,
+        read: tokenizer,
+    },
     Kind {
         name: "tokenizer_config.json",
         share: 100,
@@ -107,7 +168,13 @@ pub const KINDS: &[Kind] = &[
         dictionary: JSON,
         read: |d, b| model(d, "tokenizer_config.json", b),
     },
-    Kind { name: "vocab.txt", share: 100, seeds: || vec![seeds::golden("vocab.txt")], dictionary: JSON, read: vocabulary },
+    Kind {
+        name: "vocab.txt",
+        share: 100,
+        seeds: || vec![seeds::golden("vocab.txt")],
+        dictionary: JSON,
+        read: vocabulary,
+    },
     Kind {
         name: "config.json",
         share: 800,
@@ -119,25 +186,56 @@ pub const KINDS: &[Kind] = &[
         name: "safetensors",
         share: 700,
         seeds: || vec![seeds::golden("model.safetensors")],
-        dictionary: &["\"shape\":[0,9223372036854775808],", "F64", "BF16", "[", "]", "{", "}", "\"data_offsets\":[0,0]"],
+        dictionary: &[
+            "\"shape\":[0,9223372036854775808],",
+            "F64",
+            "BF16",
+            "[",
+            "]",
+            "{",
+            "}",
+            "\"data_offsets\":[0,0]",
+        ],
         read: |d, b| model(d, "model.safetensors", b),
     },
-    Kind { name: "settings.toml", share: 700, seeds: || vec![seeds::SETTINGS.into()], dictionary: TOML, read: settings },
+    Kind {
+        name: "settings.toml",
+        share: 700,
+        seeds: || vec![seeds::SETTINGS.into()],
+        dictionary: TOML,
+        read: settings,
+    },
     Kind { name: "manifest.json", share: 300, seeds: manifests, dictionary: JSON, read: manifest },
     Kind { name: "run.json", share: 200, seeds: run_records, dictionary: JSON, read: run_record },
     Kind { name: "metrics.jsonl", share: 200, seeds: metrics, dictionary: JSON, read: read_metrics },
-    Kind { name: "state.json", share: 200, seeds: || vec![checkpoint("state.json")], dictionary: JSON, read: |d, b| {
-        resume(d, "state.json", b)
-    } },
-    Kind { name: "checkpoint", share: 100, seeds: || vec![checkpoint("tensors.safetensors")], dictionary: JSON, read: |d, b| {
-        resume(d, "tensors.safetensors", b)
-    } },
-    Kind { name: "tokens.arrow", share: 100, seeds: || vec![cache("arrow")], dictionary: &["ARROW1"], read: |d, b| {
-        cached(d, "arrow", b)
-    } },
-    Kind { name: "tokens.json", share: 100, seeds: || vec![cache("json")], dictionary: JSON, read: |d, b| {
-        cached(d, "json", b)
-    } },
+    Kind {
+        name: "state.json",
+        share: 200,
+        seeds: || vec![checkpoint("state.json")],
+        dictionary: JSON,
+        read: |d, b| resume(d, "state.json", b),
+    },
+    Kind {
+        name: "checkpoint",
+        share: 100,
+        seeds: || vec![checkpoint("tensors.safetensors")],
+        dictionary: JSON,
+        read: |d, b| resume(d, "tensors.safetensors", b),
+    },
+    Kind {
+        name: "tokens.arrow",
+        share: 100,
+        seeds: || vec![cache("arrow")],
+        dictionary: &["ARROW1"],
+        read: |d, b| cached(d, "arrow", b),
+    },
+    Kind {
+        name: "tokens.json",
+        share: 100,
+        seeds: || vec![cache("json")],
+        dictionary: JSON,
+        read: |d, b| cached(d, "json", b),
+    },
 ];
 
 fn write(path: &Path, bytes: &[u8]) {
@@ -213,7 +311,8 @@ fn model(directory: &Path, name: &str, bytes: &[u8]) -> Outcome {
     write(&rows, &seeds::jsonl());
     let rows = Source::open(&rows, &Columns::default())?.rows()?;
     let stop = StopSignal::default();
-    let runner = Runner { model: &classifier, tokenizer: &tokenizer, batch_tokens: 64, stop: &stop, progress: &Silent };
+    let runner =
+        Runner { model: &classifier, tokenizer: &tokenizer, batch_tokens: 64, stop: &stop, progress: &Silent };
     runner.run("rows", rows, 20, |_| Ok(()))?;
     Ok(())
 }
@@ -253,7 +352,8 @@ fn settings(directory: &Path, bytes: &[u8]) -> Outcome {
 pub fn store(directory: &Path) -> Manifest {
     let shard = |name: &str, first: usize| {
         let mut writer =
-            LogitsWriter::create(&directory.join(name), &seeds::fingerprint(), WriterOptions::default()).unwrap();
+            LogitsWriter::create(&directory.join(name), &seeds::fingerprint(), WriterOptions::default())
+                .unwrap();
         writer.write(&seeds::logits_rows(first, 6)).unwrap();
         let file: FileEntry = writer.finish().unwrap();
         Shard { file, first_row: first as u64 }
@@ -304,7 +404,9 @@ fn run_record(directory: &Path, bytes: &[u8]) -> Outcome {
 
 fn metrics() -> Vec<Vec<u8>> {
     let line = |step: usize| {
-        format!("{{\"event\":\"train\",\"global_step\":{step},\"epoch\":0.5,\"loss\":1.25,\"grad_norm\":3.5e-1}}\n")
+        format!(
+            "{{\"event\":\"train\",\"global_step\":{step},\"epoch\":0.5,\"loss\":1.25,\"grad_norm\":3.5e-1}}\n"
+        )
     };
     vec![(0..20).map(line).collect::<String>().into_bytes()]
 }

@@ -7,9 +7,7 @@ use distill_core::LabelMap;
 use distill_core::hash::text_hash;
 use distill_data::logits::{Fingerprint, LogitsRow, LogitsWriter, WriterOptions};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::data_type::{
-    ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type,
-};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
@@ -101,7 +99,12 @@ fn nested(builder: WriterPropertiesBuilder) -> Vec<u8> {
         let repetition: Vec<i16> = (0..60).map(|at| at % 2).collect();
         let numbers: Vec<f32> = (0..60).map(|at| at as f32 / 7.0).collect();
         column::<FloatType>(group, &numbers, &[3; 60], &repetition);
-        column::<DoubleType>(group, &numbers.iter().map(|n| f64::from(*n)).collect::<Vec<_>>(), &[2; 60], &repetition);
+        column::<DoubleType>(
+            group,
+            &numbers.iter().map(|n| f64::from(*n)).collect::<Vec<_>>(),
+            &[2; 60],
+            &repetition,
+        );
         let texts: Vec<ByteArray> = (0..30).map(|row| ByteArray::from(text(row).into_bytes())).collect();
         column::<ByteArrayType>(group, &texts, &[1; 30], &[]);
         column::<Int32Type>(group, &[7; 60], &[1; 60], &repetition);
@@ -148,7 +151,10 @@ fn own(options: WriterOptions) -> Vec<u8> {
 pub fn jsonl() -> Vec<u8> {
     let line = |row: usize| {
         let label = ["\"alpha\"", "null", "\"beta\""][row % 3];
-        format!("{{\"id\": \"r{row}\", \"text\": \"{}\\u00e9\\ud83d\\ude00\", \"label\": {label}, \"x\": [1, {{}}]}}\n", text(row))
+        format!(
+            "{{\"id\": \"r{row}\", \"text\": \"{}\\u00e9\\ud83d\\ude00\", \"label\": {label}, \"x\": [1, {{}}]}}\n",
+            text(row)
+        )
     };
     (0..20).map(line).collect::<String>().into_bytes()
 }
@@ -189,8 +195,10 @@ pub fn tokenizers() -> Vec<Vec<u8>> {
         "merges": ["w h", "a t", "wh at"]}"#;
     let unigram = r#"{"type": "Unigram", "unk_id": 0, "byte_fallback": false,
         "vocab": [["<p>", 0.0], ["<s>", -1.5], ["▁", -2.0], ["what", -3.25], ["▁who", -3.5], ["e", -9.0]]}"#;
-    let word_level = r#"{"type": "WordLevel", "vocab": {"<p>": 0, "<s>": 1, "what": 2, "who": 3}, "unk_token": "<p>"}"#;
-    let byte_level = r#"{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}"#;
+    let word_level =
+        r#"{"type": "WordLevel", "vocab": {"<p>": 0, "<s>": 1, "what": 2, "who": 3}, "unk_token": "<p>"}"#;
+    let byte_level =
+        r#"{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}"#;
     let sequence = r#"{"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
         {"type": "Lowercase"}, {"type": "Prepend", "prepend": "▁"}, {"type": "Strip", "strip_left": true, "strip_right": true}]}"#;
     let splits = r#"{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\s+|[0-9]{1,3}"}, "behavior": "Isolated", "invert": false},

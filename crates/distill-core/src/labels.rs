@@ -140,10 +140,7 @@ impl TryFrom<BTreeMap<String, String>> for LabelMap {
     type Error = LabelError;
 
     fn try_from(map: BTreeMap<String, String>) -> Result<Self, LabelError> {
-        let ids_error = || LabelError::Ids {
-            last: map.len().saturating_sub(1),
-            found: first_ids(&map),
-        };
+        let ids_error = || LabelError::Ids { last: map.len().saturating_sub(1), found: first_ids(&map) };
         let mut names = vec![None; map.len()];
         for (id, name) in &map {
             let slot = id.parse::<usize>().ok().and_then(|id| names.get_mut(id)).ok_or_else(ids_error)?;

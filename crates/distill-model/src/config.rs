@@ -256,7 +256,8 @@ impl Fields<'_> {
             Some(value) => match value.as_f64() {
                 Some(number) if (0.0..1.0).contains(&number) => Ok(number),
                 _ => {
-                    Err(self.malformed(format!("{field} is {}, expected a number from 0 to below 1", shown(value))))
+                    Err(self
+                        .malformed(format!("{field} is {}, expected a number from 0 to below 1", shown(value))))
                 }
             },
         }

@@ -16,6 +16,8 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 const INDEX_FILE: &str = "model.safetensors.index.json";
 /// A line for each tensor.
 const MAX_INDEX_BYTES: u64 = 16 << 20;
+/// Some hundred bytes for each tensor: room for more than any model has.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
 const PICKLED_FILE: &str = "pytorch_model.bin";
 
 /// The files that hold the weights of a model directory, in the order of their names.
@@ -70,6 +72,7 @@ pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
     for path in files {
         let malformed = |message: String| ModelError::Malformed { path: path.clone(), message };
         let bytes = std::fs::read(path).map_err(FileError::of("read", path))?;
+        check_header(&bytes).map_err(malformed)?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| malformed(format!("not a whole safetensors file: {error}")))?;
         for (name, view) in file.tensors() {
@@ -80,6 +83,16 @@ pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
         }
     }
     Ok(tensors)
+}
+
+/// Each of a header's tensors takes some hundred times its bytes in time and memory.
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    match bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) {
+        Some(length) if length > MAX_HEADER_BYTES => {
+            Err(format!("not a whole safetensors file: its header claims {length} bytes"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn from_view(view: &TensorView<'_>) -> Result<Tensor, String> {

@@ -11,8 +11,8 @@ use parquet::schema::types::Type;
 
 use super::file::ParquetFile;
 use super::guard::{Drawn, GuardedPages, MAX_BATCH_BYTES, too_much_text};
-use super::list::{self, ListLevels};
 use super::guarded;
+use super::list::{self, ListLevels};
 use crate::error::DataError;
 
 /// Rows of one batch: enough to be fast, few enough that long texts, or logits of many labels, stay affordable.

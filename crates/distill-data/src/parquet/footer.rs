@@ -85,7 +85,8 @@ fn check_row_groups(reader: &mut Compact<'_>) -> Result<()> {
         // A row group counts as a chunk, that there cannot be too many empty ones.
         chunks += 1 + row_group(reader).ok_or_else(broken)?;
         if chunks > MAX_CHUNKS {
-            let what = format!("it claims {length} row groups; {number} of them have {MAX_CHUNKS} column chunks");
+            let what =
+                format!("it claims {length} row groups; {number} of them have {MAX_CHUNKS} column chunks");
             return Err(error(what));
         }
     }

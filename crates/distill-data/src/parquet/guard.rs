@@ -92,7 +92,8 @@ impl GuardedPages {
         // Older forms of LZ4 do not say how far they unfold.
         let properties = ReaderProperties::builder().set_backward_compatible_lz4(false).build();
         let properties = Arc::new(properties);
-        let inner = SerializedPageReader::new_with_properties(Arc::clone(&file), chunk, rows, None, properties)?;
+        let inner =
+            SerializedPageReader::new_with_properties(Arc::clone(&file), chunk, rows, None, properties)?;
         let (start, length) = chunk.byte_range();
         Ok(GuardedPages { inner, file, chunk: chunk.clone(), at: start, end: start + length, drawn })
     }

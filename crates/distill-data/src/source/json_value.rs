@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn fields_are_read_and_what_is_too_large_for_one_is_passed_over() {
-        let line = r#"{"a": [[1, {"b": 2}]], "x": [1], "n": [1, -2.5, 3e0], "t": "é", "o": {"k": [0]}, "i": 7}"#;
+        let line =
+            r#"{"a": [[1, {"b": 2}]], "x": [1], "n": [1, -2.5, 3e0], "t": "é", "o": {"k": [0]}, "i": 7}"#;
         let found = pick(line, &["a", "n", "t", "o", "i", "absent"], "n").unwrap();
         let expected = [
             Some(JsonValue::List),

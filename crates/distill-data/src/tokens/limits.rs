@@ -38,12 +38,16 @@ pub(super) fn check(tokenizer: &Tokenizer) -> Result<usize, String> {
         && model.max_input_chars_per_word > MAX_WORD_CHARS
     {
         let found = model.max_input_chars_per_word;
-        return Err(format!("model.max_input_chars_per_word is {found}, at most {MAX_WORD_CHARS} is supported"));
+        return Err(format!(
+            "model.max_input_chars_per_word is {found}, at most {MAX_WORD_CHARS} is supported"
+        ));
     }
     let normalizer = tokenizer.get_normalizer().map(serde_json::to_value).transpose();
     let growth = normalizer.map_err(|error| error.to_string())?.map_or(1, |normalizer| growth(&normalizer));
     if growth > MAX_GROWTH {
-        return Err(format!("its replacements can make a text {growth} times longer, more than {MAX_GROWTH} times"));
+        return Err(format!(
+            "its replacements can make a text {growth} times longer, more than {MAX_GROWTH} times"
+        ));
     }
     Ok(growth)
 }
@@ -76,9 +80,7 @@ mod tests {
 
     #[test]
     fn replacements_multiply() {
-        let replace = |pattern: Value, content: &str| {
-            serde_json::json!({"type": "Replace", "pattern": pattern, "content": content})
-        };
+        let replace = |pattern: Value, content: &str| serde_json::json!({"type": "Replace", "pattern": pattern, "content": content});
         let space = replace(serde_json::json!({"String": " "}), "▁");
         assert_eq!(growth(&space), 3);
         let spaces = replace(serde_json::json!({"Regex": " {2,}"}), " ");
