@@ -33,11 +33,15 @@ impl FileError {
     }
 
     /// A missing input is wrong usage, a place where nothing can be made is an output that cannot be created;
-    /// all else, a full disk too, is an I/O error.
+    /// content that is not what it
+    /// should be is bad data; all else, a full disk too, is an I/O error.
     pub fn category(&self) -> Category {
-        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+        use io::ErrorKind::{
+            InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
+        };
         match (self.action, self.source.kind()) {
             ("open" | "read", NotFound) => Category::Usage,
+            ("read", InvalidData) => Category::Data,
             ("create", NotFound | NotADirectory | IsADirectory | PermissionDenied | ReadOnlyFilesystem) => {
                 Category::CannotCreate
             }

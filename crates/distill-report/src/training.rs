@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use distill_core::atomic::FileError;
@@ -14,7 +14,7 @@ use crate::report::TrainingCurves;
 /// Points that a chart can show; longer series are thinned evenly.
 const POINTS: usize = 300;
 /// Longest line that is read as a logged step.
-const LINE_BYTES: usize = 1 << 20;
+const LINE_BYTES: u64 = 1 << 20;
 
 /// Reads the logged steps of a run: of every object the numbers, over its `global_step` (or `step`).
 ///
@@ -28,13 +28,15 @@ pub fn read(name: &str, path: &Path) -> Result<TrainingCurves, ReportError> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(FileError::of("read", path))? == 0 {
+        let mut bounded = reader.by_ref().take(LINE_BYTES);
+        if bounded.read_until(b'\n', &mut line).map_err(FileError::of("read", path))? == 0 {
             break;
         }
         let is_whole = line.ends_with(b"\n");
+        let is_long = line.len() as u64 == LINE_BYTES;
         match serde_json::from_slice::<Value>(&line) {
-            Ok(Value::Object(step)) if line.len() <= LINE_BYTES => add(&mut series, &step),
-            Err(_) if !is_whole || line.trim_ascii().is_empty() => {}
+            Ok(Value::Object(step)) if is_whole || !is_long => add(&mut series, &step),
+            Err(_) if (!is_whole && !is_long) || line.trim_ascii().is_empty() => {}
             _ => {
                 let problem = format!("line {number} is not a logged step (a JSON object)");
                 return Err(ReportError::NotAReport { path: path.to_owned(), problem });

@@ -1,7 +1,7 @@
 //! Where a run can go on from: everything that the next step depends on, complete or absent.
 //!
 //! `checkpoints/step-000500/` holds `tensors.safetensors` (weights, optimizer, best weights so far) and
-//! `state.json` (position, counters, the tensors' hash). It is filled under a temporary name and
+//! `state.json` (position, counters, the tensors' hash and its own). It is filled under a temporary name and
 //! renamed when it is whole.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
-use distill_core::hash::file_hash;
+use distill_core::hash::{bytes_hash, file_hash};
+use distill_core::read::bounded;
 use distill_model::weights;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -22,6 +23,7 @@ pub const CHECKPOINTS: &str = "checkpoints";
 const STATE_FILE: &str = "state.json";
 const TENSORS_FILE: &str = "tensors.safetensors";
 const FORMAT_VERSION: u32 = 1;
+const MAX_STATE_BYTES: u64 = 1 << 20;
 
 /// Position and counters of a run between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +50,16 @@ pub struct State {
     pub best: Option<(u32, Evaluation)>,
     /// blake3 of the tensors' file.
     pub tensors: String,
+    /// blake3 of this state as JSON with this field empty; only in the file.
+    #[serde(default)]
+    pub checksum: String,
+}
+
+impl State {
+    fn sum(&self) -> Result<String, serde_json::Error> {
+        let plain = State { checksum: String::new(), ..self.clone() };
+        Ok(bytes_hash(&serde_json::to_vec(&plain)?))
+    }
 }
 
 /// A checkpoint in memory.
@@ -84,7 +96,9 @@ impl Checkpoints {
         state.format_version = FORMAT_VERSION;
         state.tensors = file_hash(&tensors_file).map_err(FileError::of("read", &tensors_file))?;
         let state_file = temporary.join(STATE_FILE);
-        let json = serde_json::to_vec_pretty(&state)
+        let json = state
+            .sum()
+            .and_then(|checksum| serde_json::to_vec_pretty(&State { checksum, ..state }))
             .map_err(|error| FileError::new("write", &state_file, std::io::Error::other(error)))?;
         atomic::write(&state_file, &json)?;
         // The same step is saved twice when a run is stopped right after a checkpoint.
@@ -139,10 +153,14 @@ impl Checkpoints {
 }
 
 fn load(path: &Path) -> Result<Checkpoint, String> {
-    let bytes = fs::read(path.join(STATE_FILE)).map_err(|error| format!("{STATE_FILE}: {error}"))?;
-    let state: State = serde_json::from_slice(&bytes).map_err(|error| format!("{STATE_FILE}: {error}"))?;
+    let state_error = |error: &dyn std::fmt::Display| format!("{STATE_FILE}: {error}");
+    let bytes = bounded(&path.join(STATE_FILE), MAX_STATE_BYTES).map_err(|error| state_error(&error))?;
+    let mut state: State = serde_json::from_slice(&bytes).map_err(|error| state_error(&error))?;
     if state.format_version != FORMAT_VERSION {
         return Err(format!("format version {}, expected {FORMAT_VERSION}", state.format_version));
+    }
+    if std::mem::take(&mut state.checksum) != state.sum().map_err(|error| state_error(&error))? {
+        return Err(format!("{STATE_FILE} is not the file that was written"));
     }
     let tensors_file = path.join(TENSORS_FILE);
     let hash = file_hash(&tensors_file).map_err(|error| format!("{TENSORS_FILE}: {error}"))?;
@@ -191,5 +209,11 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         atomic::write(&file, &bytes).unwrap();
         assert_eq!(checkpoints.newest().unwrap().unwrap().state.global_step, 10);
+
+        // So is one whose counters were changed.
+        let file = run.path().join("checkpoints/step-000010/state.json");
+        let text = fs::read_to_string(&file).unwrap().replace("\"global_step\": 10", "\"global_step\": 11");
+        atomic::write(&file, text.as_bytes()).unwrap();
+        assert!(checkpoints.newest().unwrap().is_none());
     }
 }

@@ -190,8 +190,9 @@ impl<'a> Run<'a> {
         let _step = trace_span!(target: "timeline", "step").entered();
         let packing = trace_span!(target: "timeline", "pack").entered();
         let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
-        let vocab_size = u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX);
-        let mut packed = PackedBatch::new(&examples, vocab_size).map_err(distill_teacher::RunnerError::from)?;
+        let (vocab_size, type_vocab_size) = model.config().vocab_sizes();
+        let packed = PackedBatch::new(&examples, vocab_size, type_vocab_size);
+        let mut packed = packed.map_err(distill_teacher::RunnerError::from)?;
         if let Some(vocabulary) = &self.vocabulary {
             vocabulary.renumber(&mut packed.input_ids);
         }

@@ -59,10 +59,10 @@ impl ForwardPass<'_> {
 
     /// Starts a batch of `examples`.
     fn launch(&self, examples: &[Example<'_>], batch: Vec<u32>) -> Result<Computed, RunnerError> {
-        let vocab_size = u32::try_from(self.model.config().vocab_size).unwrap_or(u32::MAX);
+        let (vocab_size, type_vocab_size) = self.model.config().vocab_sizes();
         let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
         let packing = trace_span!(target: "timeline", "pack").entered();
-        let packed = PackedBatch::new(&members, vocab_size)?;
+        let packed = PackedBatch::new(&members, vocab_size, type_vocab_size)?;
         let inputs = packed_inputs(&packed, self.model.device())?;
         drop(packing);
         let _span = trace_span!(target: "timeline", "forward").entered();

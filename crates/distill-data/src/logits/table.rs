@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use distill_core::hash::TEXT_HASH_LEN;
-use serde_json::Value as Json;
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 use super::row::TableRow;
@@ -12,8 +11,12 @@ use super::schema::COLUMNS;
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
 use crate::source::json_rows;
+use crate::source::json_value::{JsonValue as Json, pick};
 use crate::source::lines::Lines;
 use crate::source::parquet_rows;
+
+/// The one column that must be there, the last of [`COLUMNS`].
+const LOGITS: &str = "logits";
 
 /// A table of logits: a Parquet file, or JSON lines with an array `logits`. Besides `logits` it may have
 /// `row`, `id`, `text_hash`, `text`, `text_pair` and `label`; other columns are ignored.
@@ -157,10 +160,14 @@ impl TableRows {
 }
 
 fn json_fields(line: &str) -> Result<Fields, String> {
-    let mut values = json_rows::pick(line, &COLUMNS)?;
+    let mut values = pick(line, &COLUMNS, LOGITS)?;
     let logits = match values.pop().flatten() {
         None | Some(Json::Null) => None,
-        Some(logits) => Some(serde_json::from_value(logits).map_err(|error| format!("logits: {error}"))?),
+        Some(Json::Numbers(logits)) => Some(logits),
+        Some(Json::NotNumbers(class, value)) => {
+            return Err(format!("{LOGITS}: logit {class} is {value}, not a number"));
+        }
+        Some(other) => return Err(format!("{LOGITS}: {other} is not a list of numbers")),
     };
     let mut values = values.into_iter();
     Ok(Fields { flat: std::array::from_fn(|_| values.next().flatten().map(Cell::Json)), logits })
@@ -226,7 +233,8 @@ fn interpret(fields: Fields, position: u64, place: Place) -> Result<TableRow, Da
 
 fn row_of(cell: Cell) -> Result<i64, String> {
     let row = match cell {
-        Cell::Json(value) => value.as_i64(),
+        Cell::Json(Json::Number(number)) => number.as_i64(),
+        Cell::Json(_) => None,
         Cell::Parquet(Some(Value::Integer(row))) => Some(row),
         Cell::Parquet(_) => None,
     };
@@ -251,7 +259,7 @@ fn text_of(cell: Cell) -> Result<Option<String>, String> {
 fn hash_of(cell: Cell) -> Result<Option<[u8; TEXT_HASH_LEN]>, String> {
     let hash = match &cell {
         Cell::Json(Json::Null) | Cell::Parquet(None) => return Ok(None),
-        Cell::Json(Json::String(digits)) => from_hex(digits),
+        Cell::Json(Json::Text(digits)) => from_hex(digits),
         Cell::Parquet(Some(Value::Bytes(bytes))) => bytes.data().try_into().ok(),
         _ => None,
     };

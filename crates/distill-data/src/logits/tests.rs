@@ -357,7 +357,7 @@ fn tables_of_other_programs_are_read_as_json_lines() {
             "line 2: column \"logits\": 2 logits, rows before it have 1",
         ),
         ("{\"logits\": [1e99]}", "line 1: column \"logits\": logit 0 is inf"),
-        ("{\"logits\": [\"a\"]}", "line 1: logits: invalid type"),
+        ("{\"logits\": [\"a\"]}", "line 1: logits: logit 0 is \"a\", not a number"),
         ("{\"id\": 1}", "line 1: column \"logits\": missing"),
         ("", "has no rows"),
     ] {

@@ -1,12 +1,13 @@
 //! Rows of text from Parquet, JSONL, CSV or TSV, streamed.
 //!
 //! Read in this order: [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
-//! reader a format (`parquet_rows`, `json_rows`, `csv_rows`), [`summary`] (one pass that checks all
+//! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`), [`summary`] (one pass that checks all
 //! rows and counts labels) and [`labels`] (from raw labels to ids).
 
 pub mod columns;
 mod csv_rows;
 pub(crate) mod json_rows;
+pub(crate) mod json_value;
 pub mod labels;
 pub(crate) mod lines;
 pub(crate) mod parquet_rows;

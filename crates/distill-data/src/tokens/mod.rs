@@ -1,10 +1,12 @@
 //! Texts to `input_ids`, exactly as `transformers` makes them.
 //!
 //! [`TextTokenizer`] reads a Hugging Face directory and encodes rows on all cores. `load` reads the files,
-//! `encode` bounds the work on long texts and truncates, `error` is what can go wrong.
+//! `limits` checks what they ask for, `encode` bounds the work on long texts and truncates, `error` is what can go
+//! wrong.
 
 mod encode;
 mod error;
+mod limits;
 mod load;
 
 use std::path::Path;
@@ -35,6 +37,8 @@ pub struct TextTokenizer {
     max_length: usize,
     direction: TruncationDirection,
     splitting: Splitting,
+    /// How many times longer a text can become before it is cut into words.
+    growth: usize,
     /// Tokens that the end of a cut text may differ in.
     margin: usize,
     special_single: usize,

@@ -1,0 +1,20 @@
+//! Files from outside: whatever is in them, a reader gives an error or a right reading. It does not panic,
+//! abort, or take more than 2 GiB or 10 s.
+//!
+//! Read in this order: `mutate` (how a file is damaged), `seeds` (the files that are damaged), `readers`
+//! (what reads them), `child` (a process of its own with a limit on its memory, watched), `mutants` (10,000
+//! of them; `MUTANTS=100000` for more), `corpora` (public damaged files), `hostile` (files made to harm),
+//! `program` (the same through the real binary), `manifest` (every single bit).
+#![allow(clippy::disallowed_methods)]
+
+mod child;
+mod corpora;
+mod exit;
+mod hostile;
+mod manifest;
+mod mutants;
+mod mutate;
+mod program;
+mod readers;
+mod seeds;
+mod settings;
