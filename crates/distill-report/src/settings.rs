@@ -15,6 +15,9 @@ pub enum Undecided {
     Pass,
 }
 
+/// What every report can cut its rows by, whatever columns the data has.
+pub const BUILT_IN_SLICES: [&str; 3] = ["label", "length", "teacher_confidence"];
+
 /// Settings of a report: the `[report]` table of a pipeline file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +32,9 @@ pub struct ReportSettings {
     pub confidence: f64,
     /// Seed of the resamples. Default: 0.
     pub seed: u64,
+    /// What the rows are cut by: `label`, `length`, `teacher_confidence`, or a column of the data.
+    /// Default: the first three.
+    pub slices: Vec<String>,
     /// Labelled rows below which a slice is not listed. Default: 30.
     pub slice_min_rows: usize,
     /// Rows in each list of slices, errors and confusions. Default: 20.
@@ -43,6 +49,7 @@ impl Default for ReportSettings {
             resamples: 10_000,
             confidence: 0.95,
             seed: 0,
+            slices: BUILT_IN_SLICES.map(str::to_owned).to_vec(),
             slice_min_rows: 30,
             listed: 20,
         }
@@ -50,6 +57,11 @@ impl Default for ReportSettings {
 }
 
 impl ReportSettings {
+    /// The columns of the data that slices need.
+    pub fn slice_columns(&self) -> impl Iterator<Item = &str> {
+        self.slices.iter().map(String::as_str).filter(|name| !BUILT_IN_SLICES.contains(name))
+    }
+
     /// Checks that every number is one that means something.
     ///
     /// # Errors
@@ -61,6 +73,9 @@ impl ReportSettings {
         }
         if !(0.5..=0.9999).contains(&self.confidence) {
             return wrong("confidence", format!("is {}; it is a share from 0.5 to 0.9999", self.confidence));
+        }
+        if let Some(at) = (1..self.slices.len()).find(|at| self.slices[..*at].contains(&self.slices[*at])) {
+            return wrong("slices", format!("has {:?} twice", self.slices[at]));
         }
         if self.slice_min_rows == 0 {
             return wrong("slice_min_rows", "is 0; a slice has at least one row".to_owned());

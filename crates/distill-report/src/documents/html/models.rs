@@ -22,7 +22,7 @@ pub fn side_by_side(set: &DataReport) -> String {
         }),
         ("size", |model| model.cost.map(|cost| Cell::number(&format::bytes(cost.bytes), cost.bytes as f64))),
         ("rows/s", |model| {
-            model.cost.map(|cost| Cell::number(&format::rate(cost.rows_per_second), cost.rows_per_second))
+            model.cost?.rows_per_second.map(|rate| Cell::number(&format::rate(rate), rate))
         }),
         ("speed-up", |model| {
             model.against_teacher.as_ref()?.speed_up.map(|factor| Cell::number(&format::times(factor), factor))
@@ -123,9 +123,11 @@ pub fn seeds(set: &DataReport) -> String {
             .metrics
             .iter()
             .map(|(metric, spread)| {
-                let values = [spread.mean, spread.std, spread.min, spread.max];
+                let values = [spread.std, spread.min, spread.max];
                 let cells = values.map(|value| Cell::number(&format::metric(value), value));
-                [Cell::text(metric.title())].into_iter().chain(cells).collect()
+                let mean =
+                    Cell::figure(&format::metric(spread.mean), spread.mean, interval_text(spread.interval));
+                [Cell::text(metric.title()), mean].into_iter().chain(cells).collect()
             })
             .collect();
         let name = text::html(&summary.name);
