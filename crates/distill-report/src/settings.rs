@@ -1,5 +1,7 @@
 //! What a report can be asked for.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReportError;
@@ -39,6 +41,14 @@ pub struct ReportSettings {
     pub slice_min_rows: usize,
     /// Rows in each list of slices, errors and confusions. Default: 20.
     pub listed: usize,
+    /// Measure speed and latency where models are run. Default: true.
+    pub timing: bool,
+    /// Label names in the order of the logits, for tables that do not carry them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// File for the gates as JUnit XML; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub junit: Option<PathBuf>,
 }
 
 impl Default for ReportSettings {
@@ -52,6 +62,9 @@ impl Default for ReportSettings {
             slices: BUILT_IN_SLICES.map(str::to_owned).to_vec(),
             slice_min_rows: 30,
             listed: 20,
+            timing: true,
+            labels: Vec::new(),
+            junit: None,
         }
     }
 }

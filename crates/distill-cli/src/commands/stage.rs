@@ -36,6 +36,22 @@ pub trait Stage {
     /// Whatever stopped it.
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished>;
 
+    /// Hands the finished result to others, such as a CI job's summary; also where it was up to date.
+    ///
+    /// # Errors
+    /// Where something cannot be written.
+    fn publish(&self, _out: &Path) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// What `--json` prints.
+    ///
+    /// # Errors
+    /// Where it cannot be read back.
+    fn json(&self, _out: &Path, finished: &Finished) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(&finished.results)?)
+    }
+
     /// Removes what only an unfinished run needs.
     ///
     /// # Errors
@@ -134,10 +150,11 @@ pub fn run_alone(
         }
     };
     if common.json {
-        printer::result(&serde_json::to_string_pretty(&finished.results)?)?;
+        printer::result(&stage.json(out, &finished)?)?;
     } else {
         printer::result(&finished.text)?;
     }
+    stage.publish(out)?;
     Ok(finished.status)
 }
 
@@ -234,6 +251,7 @@ fn without_paths(settings: &Value) -> Value {
         "checkpoint_steps",
         "checkpoint_minutes",
         "keep_last",
+        "junit",
     ];
     match settings {
         Value::Object(map) => map

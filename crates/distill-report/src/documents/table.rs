@@ -89,19 +89,23 @@ const COST: &[Column] = &[
     ("p99 ms", |model| Some(milliseconds(model.cost?.latency?.p99_ms))),
 ];
 
+/// The models of all data sets, each once.
+fn model_names(report: &Report) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for model in report.data.iter().flat_map(|set| &set.models) {
+        if !names.contains(&model.name.as_str()) {
+            names.push(&model.name);
+        }
+    }
+    names
+}
+
 /// Every model on every data set: in-domain and cross-domain side by side.
 pub fn across(report: &Report) -> Table {
-    let names = report.data.iter().flat_map(|set| &set.models).map(|model| model.name.as_str());
-    let mut models: Vec<&str> = Vec::new();
-    names.for_each(|name| {
-        if !models.contains(&name) {
-            models.push(name)
-        }
-    });
     const SHOWN: [Metric; 2] = [Metric::Accuracy, Metric::MacroF1];
     let titles = report.data.iter().flat_map(|set| SHOWN.map(|name| format!("{}: {}", set.name, name.title())));
     let mut table = Table::new(["model".to_owned()].into_iter().chain(titles));
-    for model in models {
+    for model in model_names(report) {
         let cell = |set: &DataReport, name: Metric| set.model(model)?.metrics.get(&name).map(figure);
         let cells =
             report.data.iter().flat_map(|set| SHOWN.map(|name| cell(set, name).unwrap_or("-".to_owned())));
@@ -114,11 +118,10 @@ pub fn across(report: &Report) -> Table {
 pub fn across_short(report: &Report) -> Table {
     let mut table =
         Table::new(["model"].into_iter().chain(report.data.iter().map(|set| set.name.as_str())));
-    for model in across(report).rows.into_iter().filter_map(|row| row.into_iter().next()) {
-        let cell = |set: &DataReport| Some(metric(set.model(&model)?.value(Metric::Accuracy)?));
-        let cells: Vec<String> =
-            report.data.iter().map(|set| cell(set).unwrap_or_else(|| "-".to_owned())).collect();
-        table.rows.push([model.clone()].into_iter().chain(cells).collect());
+    for model in model_names(report) {
+        let cell = |set: &DataReport| Some(metric(set.model(model)?.value(Metric::Accuracy)?));
+        let cells = report.data.iter().map(|set| cell(set).unwrap_or_else(|| "-".to_owned()));
+        table.rows.push([model.to_owned()].into_iter().chain(cells).collect());
     }
     table
 }
