@@ -31,12 +31,13 @@ pub fn tables() -> Work {
     work
 }
 
-pub const PREDICTIONS: &str = "--predictions teacher.jsonl --predictions student.jsonl --predictions baseline.jsonl";
+pub const PREDICTIONS: &str =
+    "--predictions teacher.jsonl --predictions student.jsonl --predictions baseline.jsonl";
 
 /// A report on the tables with one gate.
 pub fn gated(work: &Work, out: &str, gate: &str, more: &[&str]) -> Run {
     let more = [&["--gate", gate], more].concat();
-    work.run_with(&format!("report {PREDICTIONS} --out {out}"), &more, &[])
+    work.run_with(&format!("report {PREDICTIONS} --set report.resamples=1000 --out {out}"), &more, &[])
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn a_regression_gate_compares_with_an_earlier_report() {
     gated(&work, "same", gate, &[]).exits(0).says("up to date");
     work.write("student.jsonl", table(8));
     let worse = gated(&work, "worse", gate, &[]).exits(1);
-    assert!(worse.stdout.contains("regression is 0.0250"), "{}", worse.shown());
+    assert!(worse.stdout.contains("student: regression is 0.02"), "{}", worse.shown());
     gated(&work, "within", "regression.accuracy <= 0.03 vs old/report.json", &[]).exits(0);
     // Another earlier report is another question, also where it lies in the same place.
     gated(&work, "old", "accuracy >= 0.5", &["--overwrite"]).exits(0);
@@ -166,7 +167,8 @@ fn several_data_sets_stand_side_by_side() {
     for document in ["out/report.md", "out/report.html"] {
         assert!(work.read(document).contains("All data sets"), "{document}");
     }
-    work.run("report --model tiny --data x=a.jsonl --data x=b.jsonl --out o").fails(2, &["called \"x\"", "NAME="]);
+    work.run("report --model tiny --data x=a.jsonl --data x=b.jsonl --out o")
+        .fails(2, &["called \"x\"", "NAME="]);
     work.run("report --model tiny --data a.jsonl --data none.jsonl --out o").fails(2, &["none.jsonl"]);
 }
 
@@ -214,7 +216,8 @@ fn a_name_given_again_is_another_seed() {
     let work = tables();
     work.write("second.jsonl", table(8));
     let flags = "--predictions teacher=teacher.jsonl --predictions student=student.jsonl --predictions student=second.jsonl";
-    let run = work.run_with(&format!("report {flags} --out out"), &["--gate", "student: accuracy >= 0.88"], &[]);
+    let run =
+        work.run_with(&format!("report {flags} --out out"), &["--gate", "student: accuracy >= 0.88"], &[]);
     let run = run.exits(1);
     assert!(run.stdout.contains("0.8875 +- 0.0177 (0.7287 to 1.0463)"), "{}", run.shown());
     let report = work.json("out/report.json");
@@ -263,9 +266,10 @@ fn costs_are_measured_and_gates_are_about_them() {
 #[test]
 fn a_report_that_is_stopped_leaves_nothing_and_starts_anew() {
     let work = tables();
-    for arguments in
-        [format!("report {PREDICTIONS} --out out"), "report --model tiny --data teacher.jsonl --out out".to_owned()]
-    {
+    for arguments in [
+        format!("report {PREDICTIONS} --out out"),
+        "report --model tiny --data teacher.jsonl --out out".to_owned(),
+    ] {
         let run = work.run(&format!("{arguments} --max-time 0s"));
         run.fails(75, &["stopped by the time limit"]);
         assert!(!work.path("out/report.json").exists());

@@ -12,7 +12,8 @@ const SCHEMA: &str = include_str!("../../docs/report.schema.json");
 fn the_json_is_as_its_schema_says() {
     let work = tables();
     let schema = serde_json::from_str(SCHEMA).unwrap();
-    let run = gated(&work, "out", "accuracy >= 0.9 with confidence", &["--json", "--undecided", "pass"]).succeeds();
+    let run =
+        gated(&work, "out", "accuracy >= 0.9 with confidence", &["--json", "--undecided", "pass"]).succeeds();
     assert_schema(&run.json(), &schema);
     assert_eq!(run.json(), work.json("out/report.json"), "--json prints the whole report");
     let again = gated(&work, "out", "accuracy >= 0.9 with confidence", &["--json", "--undecided", "pass"]);
@@ -39,7 +40,7 @@ fn gates_are_cases_of_junit() {
     assert_eq!(inside, ["skipped", "system-out", "failure"]);
     assert_eq!(cases[1].attribute("name"), "f1[LABEL_0] < 0.99 with confidence");
     assert!(cases[1].children[0].text.starts_with("student: f1[LABEL_0] is "), "{:?}", cases[1]);
-    assert!(cases[2].children[0].attribute("message").starts_with("student: macro_f1 is 0.9000"));
+    assert!(cases[2].children[0].attribute("message").starts_with("student: macro_f1 is 0.8990"));
     assert_eq!(cases[0].attribute("classname"), "test.student");
     // Also of a report that is up to date, and never into a folder that is not there.
     let again = |junit: &'static str| {
@@ -59,10 +60,13 @@ fn a_github_job_gets_a_summary_and_annotations() {
     let environment = [("GITHUB_STEP_SUMMARY", summary.as_str()), ("GITHUB_ACTIONS", "true")];
     let arguments = format!("report {PREDICTIONS} --quiet --out out");
     let run = work.run_with(&arguments, &["--gate", "macro_f1 >= 0.95"], &environment).exits(1);
-    let annotation = "::error title=Quality gate failed::macro_f1 >= 0.95 (test): student: macro_f1 is 0.9000";
+    let annotation = "::error title=Quality gate failed::macro_f1 >= 0.95 (test): student: macro_f1 is 0.8990";
     assert!(run.stderr.contains(annotation), "{}", run.shown());
     let text = work.read("summary.md");
-    assert!(text.starts_with("# Distillation report\n\n**Failed.**") && text.contains("| macro\\_f1"), "{text}");
+    assert!(
+        text.starts_with("# Distillation report\n\n**Failed.**") && text.contains("| macro\\_f1"),
+        "{text}"
+    );
     // GitHub takes 1 MiB of a step's summary; what others wrote counts, and stays.
     let others = "x".repeat((1 << 20) - 3000);
     work.write("summary.md", &others);
@@ -99,7 +103,8 @@ fn two_reports_are_compared() {
 #[test]
 fn a_trained_student_gets_its_curves_and_its_card() {
     let work = Work::with_rows();
-    let train = "finetune --model tiny --data rows.jsonl --epochs 2 --batch-size 4 --set finetune.log_every=2 --out ft";
+    let train =
+        "finetune --model tiny --data rows.jsonl --epochs 2 --batch-size 4 --set finetune.log_every=2 --out ft";
     work.run(train).succeeds();
     let trained = work.read("ft/model/README.md");
     let arguments = "report --model teacher=tiny --model student=ft/model --data test.jsonl --no-timing --card";

@@ -73,7 +73,7 @@ fn predictions_for_other_rows_are_refused_before_anything_is_written() {
         }
     });
     refused("relabelled", relabelled, &["row id \"r7\": the label is \"LABEL_1\"", "\"LABEL_0\" in student"]);
-    refused("nan", table(10).replacen("2.0", "1e999", 1), &["nan.jsonl", "logits"]);
+    refused("nan", table(10).replacen("2.0", "1e39", 1), &["nan.jsonl", "line 1", "logit 1 is inf", "\"r0\""]);
     let one = |row: &mut Value| row["label"] = json!(1);
     work.write("one.jsonl", changed(&table(10), one));
     work.run("report --predictions one.jsonl --out out").fails(65, &["at least two classes"]);
@@ -83,7 +83,8 @@ fn predictions_for_other_rows_are_refused_before_anything_is_written() {
     work.write("three.jsonl", changed(&table(10), three));
     work.run("report --predictions teacher.jsonl --predictions three.jsonl --out out").fails(65, &["label"]);
     work.run("report --predictions teacher.jsonl --slice source --out out").fails(2, &["source", "--data"]);
-    work.run("report --predictions teacher.jsonl --model tiny --out out").fails_usage(&["--predictions", "--model"]);
+    work.run("report --predictions teacher.jsonl --model tiny --out out")
+        .fails_usage(&["--predictions", "--model"]);
     assert!(!work.path("out").exists());
 }
 
@@ -100,7 +101,8 @@ fn probabilities_and_separated_values_do_too() {
     let csv = |row: Value| format!("{},{},\"{}\"\n", row["id"].as_str().unwrap(), row["label"], row["logits"]);
     let rows = table(10).lines().map(|line| csv(serde_json::from_str(line).unwrap())).collect::<String>();
     work.write("c.csv", format!("id,label,logits\n{rows}"));
-    work.run("report --predictions a=student.jsonl --predictions b=p.jsonl --predictions c=c.csv --out out").succeeds();
+    work.run("report --predictions a=student.jsonl --predictions b=p.jsonl --predictions c=c.csv --out out")
+        .succeeds();
     let report = work.json("out/report.json");
     let metrics = |model: usize| &report["data"][0]["models"][model]["metrics"];
     for metric in ["accuracy", "macro_f1", "log_loss", "ece", "roc_auc"] {
@@ -125,5 +127,6 @@ fn predictions_say_which_data_set_they_are_about() {
     assert_eq!(report["data"][1]["rows"], 200);
     work.run(&format!("report {flags} --predictions baseline.jsonl --out o"))
         .fails(2, &["baseline.jsonl", "which data set", "in, cross"]);
-    work.run(&format!("report {flags} --data in=teacher.jsonl --out o")).fails(2, &["\"cross\"", "--data has in"]);
+    work.run(&format!("report {flags} --data in=teacher.jsonl --out o"))
+        .fails(2, &["\"cross\"", "--data has in"]);
 }

@@ -25,7 +25,9 @@ fn table(
 
 fn report(predictions: Vec<Predictions>) -> Report {
     let settings = ReportSettings { resamples: 200, slice_min_rows: 1, ..ReportSettings::default() };
-    let report = build(vec![DataSet { name: "test".to_owned(), predictions }], &settings, &StopSignal::default()).unwrap();
+    let report =
+        build(vec![DataSet { name: "test".to_owned(), predictions }], &settings, &StopSignal::default())
+            .unwrap();
     let json = documents::json(&report).unwrap();
     assert!(!json.contains("null"), "a number is not finite");
     assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);

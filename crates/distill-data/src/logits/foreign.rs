@@ -68,7 +68,8 @@ mod tests {
         distill_core::atomic::write(&path, text.as_bytes()).unwrap();
         let table = LogitsTable::open(&path).map_err(|error| error.to_string())?;
         let rows = table.rows().map_err(|error| error.to_string())?;
-        rows.map(|row| row.map(|row| (row.id, row.label, row.logits)).map_err(|error| error.to_string())).collect()
+        rows.map(|row| row.map(|row| (row.id, row.label, row.logits)).map_err(|error| error.to_string()))
+            .collect()
     }
 
     #[test]
@@ -79,7 +80,10 @@ mod tests {
         for (text, problem) in [
             ("{\"probabilities\": [0.5, 0.2]}", "add up to 0.7000"),
             ("{\"probabilities\": [1.5, -0.5]}", "probability 0 is 1.5"),
-            ("{\"probabilities\": [0.5, 0.5]}\n{\"probabilities\": [1]}", "1 probabilities, rows before it have 2"),
+            (
+                "{\"probabilities\": [0.5, 0.5]}\n{\"probabilities\": [1]}",
+                "1 probabilities, rows before it have 2",
+            ),
         ] {
             let error = read("a.jsonl", text).unwrap_err();
             assert!(error.contains(problem) && error.contains("\"probabilities\""), "{error}");

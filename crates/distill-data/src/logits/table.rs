@@ -237,12 +237,7 @@ fn parquet_fields(
     Ok(rows)
 }
 
-fn interpret(
-    fields: Fields,
-    position: u64,
-    place: Place,
-    values: &'static str,
-) -> Result<TableRow, DataError> {
+fn interpret(fields: Fields, position: u64, place: Place, values: &'static str) -> Result<TableRow, DataError> {
     let Fields { flat, logits } = fields;
     let [row, id, hash, text, text_pair, label] = flat;
     let error = |column: usize| {

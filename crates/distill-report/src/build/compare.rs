@@ -120,7 +120,8 @@ pub fn seeds(models: &[Predictions], scored: &[Scored], confidence: f64) -> Vec<
         }
     }
     for (group, values) in groups.iter_mut().zip(values) {
-        group.metrics = values.into_iter().map(|(metric, values)| (metric, spread(&values, confidence))).collect();
+        group.metrics =
+            values.into_iter().map(|(metric, values)| (metric, spread(&values, confidence))).collect();
     }
     groups
 }

@@ -31,11 +31,7 @@ pub struct DataSet {
 /// # Errors
 /// Everything in [`ReportError`] that has to do with rows, models, settings and gates, and
 /// [`ReportError::Stopped`] once `stop` was raised.
-pub fn build(
-    data: Vec<DataSet>,
-    settings: &ReportSettings,
-    stop: &StopSignal,
-) -> Result<Report, ReportError> {
+pub fn build(data: Vec<DataSet>, settings: &ReportSettings, stop: &StopSignal) -> Result<Report, ReportError> {
     // Settings and gates first: what is wrong with them is found before any work.
     settings.check()?;
     let gates: Vec<Gate> = settings.gates.iter().map(|gate| Gate::parse(gate)).collect::<Result<_, _>>()?;

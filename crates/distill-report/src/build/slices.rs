@@ -10,7 +10,6 @@ use crate::stats::wilson_interval;
 
 /// The slices with enough rows, those where the first student is weakest first.
 pub fn slices(models: &[Predictions], scored: &[Scored], settings: &ReportSettings) -> Vec<Slice> {
-    let Some(first) = scored.first() else { return Vec::new() };
     let cuts: Vec<(&str, Vec<String>)> =
         settings.slices.iter().filter_map(|by| Some((by.as_str(), values(by, models, scored)?))).collect();
     let mut slices: Vec<Slice> =

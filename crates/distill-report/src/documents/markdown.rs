@@ -52,7 +52,8 @@ fn foot(report: &Report) -> String {
             report.intervals.seed
         ),
     };
-    let timed = report.timing.as_ref().map(|timing| text::markdown(&timing.sentence()) + " ").unwrap_or_default();
+    let timed =
+        report.timing.as_ref().map(|timing| text::markdown(&timing.sentence()) + " ").unwrap_or_default();
     format!("\n{timed}{how}Made by {} (report schema {}).\n", report.program, report.schema_version)
 }
 

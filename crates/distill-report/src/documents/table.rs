@@ -116,8 +116,7 @@ pub fn across(report: &Report) -> Table {
 
 /// Accuracy of every model on every data set, without intervals.
 pub fn across_short(report: &Report) -> Table {
-    let mut table =
-        Table::new(["model"].into_iter().chain(report.data.iter().map(|set| set.name.as_str())));
+    let mut table = Table::new(["model"].into_iter().chain(report.data.iter().map(|set| set.name.as_str())));
     for model in model_names(report) {
         let cell = |set: &DataReport| Some(metric(set.model(model)?.value(Metric::Accuracy)?));
         let cells = report.data.iter().map(|set| cell(set).unwrap_or_else(|| "-".to_owned()));
@@ -180,12 +179,7 @@ fn difference(difference: &Difference) -> String {
 pub fn seeds(set: &DataReport) -> Table {
     let mut table = Table::new(["seeds of", "seeds", "accuracy", "macro F1", "log-loss"]);
     for group in &set.seeds {
-        let cell = |name: Metric| {
-            group
-                .metrics
-                .get(&name)
-                .map_or("-".to_owned(), spread)
-        };
+        let cell = |name: Metric| group.metrics.get(&name).map_or("-".to_owned(), spread);
         let cells = [Metric::Accuracy, Metric::MacroF1, Metric::LogLoss].map(cell);
         table
             .rows

@@ -50,7 +50,8 @@ pub fn run(
     let (speeds, timing) = match sets.first().filter(|_| settings.report.timing) {
         None => (models.iter().map(|_| Timed::default()).collect(), None),
         Some(set) => {
-            let runners = models.iter().map(|one| teacher::runner(&one.model, &one.tokenizer, settings, session));
+            let runners =
+                models.iter().map(|one| teacher::runner(&one.model, &one.tokenizer, settings, session));
             let (speeds, timing) = timing::time(&runners.collect::<Vec<_>>(), set, slowest, session)?;
             (speeds, Some(timing))
         }

@@ -22,7 +22,7 @@ use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
 use distill_report::documents::{self, terminal};
 use distill_report::gates::{Gate, Quantity, baseline};
-use distill_report::{Report, ReportError, training};
+use distill_report::{ReportError, training};
 use serde_json::{Value, json};
 
 pub use named::Named;
@@ -133,9 +133,11 @@ impl ReportStage<'_> {
             let source = inputs::source(&path, &self.settings.data)?;
             // Every row is checked before any model runs.
             inputs::scan(&source, session)?;
-            let columns = self.settings.report.slice_columns().map(|column| {
-                Ok((column.to_owned(), rows::column(&source, column, &session.stop)?))
-            });
+            let columns = self
+                .settings
+                .report
+                .slice_columns()
+                .map(|column| Ok((column.to_owned(), rows::column(&source, column, &session.stop)?)));
             let columns = columns.collect::<anyhow::Result<_>>()?;
             sets.push(TestSet { name, source, columns });
         }

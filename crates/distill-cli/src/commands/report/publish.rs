@@ -86,7 +86,8 @@ mod tests {
         let trained = "---\n---\n\n# Text classifier\n\n3 layers.\n\nMade by `distill student` with\n\n    loss = 1\n\nover 9 rows.\n";
         let kept = "Made by `distill student` with\n\n    loss = 1\n\nover 9 rows.";
         assert_eq!(training(trained), Some(kept));
-        let filled = format!("# student\n\n## Results\n\n## Training\n\n{kept}\n\n## Use\n\nWritten by distill 0.1\n");
+        let filled =
+            format!("# student\n\n## Results\n\n## Training\n\n{kept}\n\n## Use\n\nWritten by distill 0.1\n");
         assert_eq!(training(&filled), Some(kept));
         assert!(is_ours(trained) && is_ours(&filled) && !is_ours("# My model\n"));
         assert_eq!(training("# student\n\nWritten by distill 0.1\n"), None);

@@ -161,7 +161,11 @@ impl Labelled {
             }
         }
         let mut missing = IdList::default();
-        self.ids.iter().zip(&place_of).filter(|(_, place)| place.is_none()).for_each(|(id, _)| missing.push(id));
+        self.ids
+            .iter()
+            .zip(&place_of)
+            .filter(|(_, place)| place.is_none())
+            .for_each(|(id, _)| missing.push(id));
         if missing.count + extra.count > 0 {
             let (first, other) = (self.name.clone(), model.to_owned());
             return Err(ReportError::Rows(Box::new(OtherRows { first, other, missing, extra })).into());

@@ -21,9 +21,7 @@ pub fn side_by_side(set: &DataReport) -> String {
             model.cost.map(|cost| Cell::number(&format::count(cost.parameters), cost.parameters as f64))
         }),
         ("size", |model| model.cost.map(|cost| Cell::number(&format::bytes(cost.bytes), cost.bytes as f64))),
-        ("rows/s", |model| {
-            model.cost?.rows_per_second.map(|rate| Cell::number(&format::rate(rate), rate))
-        }),
+        ("rows/s", |model| model.cost?.rows_per_second.map(|rate| Cell::number(&format::rate(rate), rate))),
         ("speed-up", |model| {
             model.against_teacher.as_ref()?.speed_up.map(|factor| Cell::number(&format::times(factor), factor))
         }),
