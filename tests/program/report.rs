@@ -14,7 +14,7 @@ pub fn table(wrong: usize) -> String {
 pub fn table_of(rows: std::ops::Range<usize>, wrong: usize) -> String {
     let row = |row: usize| {
         let label = row % 2;
-        let hot = if row % wrong == 0 { 1 - label } else { label };
+        let hot = if row.is_multiple_of(wrong) { 1 - label } else { label };
         let logits: Vec<f64> = (0..2).map(|at| if at == hot { 2.0 } else { -1.0 }).collect();
         let text = format!("row {row} {}", "word ".repeat(row % 7));
         json!({"id": format!("r{row}"), "label": label, "logits": logits, "text": text}).to_string() + "\n"

@@ -50,7 +50,7 @@ fn cut(by: &str, values: &[String], scored: &[Scored], settings: &ReportSettings
         .into_iter()
         .filter(|(_, rows)| is_slice(rows))
         .map(|(value, rows)| Slice {
-            by: by.to_owned(),
+            by: if by == "teacher_confidence" { "teacher confidence".to_owned() } else { by.to_owned() },
             value: value.to_owned(),
             rows: rows.len(),
             accuracies: scored.iter().map(|model| accuracy(model, &rows, settings.confidence)).collect(),

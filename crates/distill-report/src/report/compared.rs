@@ -89,7 +89,7 @@ pub struct Spread {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
-    /// What the rows were cut by: `label`, `length`, `teacher_confidence` or a column.
+    /// What the rows were cut by: `label`, `length`, `teacher confidence` or a column.
     pub by: String,
     /// What these rows have in common.
     pub value: String,

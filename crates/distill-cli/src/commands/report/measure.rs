@@ -80,11 +80,11 @@ fn predict(
     session: &Session,
 ) -> anyhow::Result<(Predictions, f64)> {
     let labels = &loaded.directory.config().labels;
-    let rows = inputs::scan_labels(&set.source, labels, session)?.rows;
+    inputs::check_labels(&set.source, &set.summary, labels)?;
     let runner = teacher::runner(&loaded.model, &loaded.tokenizer, settings, session);
     runner.warm_up(set.source.rows()?)?;
     let collected = Mutex::new(Columns::default());
-    let stats = runner.run(&loaded.entry.name, set.source.rows()?, rows, |rows| {
+    let stats = runner.run(&loaded.entry.name, set.source.rows()?, set.summary.rows, |rows| {
         if let Ok(mut columns) = collected.lock() {
             rows.iter().for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label, &row.logits));
         }

@@ -132,14 +132,14 @@ impl ReportStage<'_> {
         for (name, path) in self.sets() {
             let source = inputs::source(&path, &self.settings.data)?;
             // Every row is checked before any model runs.
-            inputs::scan(&source, session)?;
+            let summary = inputs::scan(&source, session)?;
             let columns = self
                 .settings
                 .report
                 .slice_columns()
                 .map(|column| Ok((column.to_owned(), rows::column(&source, column, &session.stop)?)));
             let columns = columns.collect::<anyhow::Result<_>>()?;
-            sets.push(TestSet { name, source, columns });
+            sets.push(TestSet { name, source, summary, columns });
         }
         Ok(sets)
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use distill_core::hash::text_hash;
 use distill_core::{LabelMap, StopSignal};
 use distill_data::error::Place;
-use distill_data::source::{Columns as Names, RawLabel, Source, resolve_label};
+use distill_data::source::{Columns as Names, RawLabel, Source, Summary, resolve_label};
 use distill_report::error::{IdList, OtherRows, RowDifference};
 use distill_report::{Predictions, ReportError};
 
@@ -17,6 +17,8 @@ pub struct TestSet {
     pub name: String,
     /// Its rows.
     pub source: Source,
+    /// What one pass over them found.
+    pub summary: Summary,
     /// Name and values of each further column, in row order.
     pub columns: Vec<(String, Vec<String>)>,
 }
