@@ -62,7 +62,9 @@ mod tests {
     use super::super::LogitsTable;
     use super::*;
 
-    fn read(name: &str, text: &str) -> Result<Vec<(String, Option<RawLabel>, Vec<f32>)>, String> {
+    type Found = (String, Option<RawLabel>, Vec<f32>);
+
+    fn read(name: &str, text: &str) -> Result<Vec<Found>, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
         distill_core::atomic::write(&path, text.as_bytes()).unwrap();

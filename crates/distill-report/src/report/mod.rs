@@ -69,7 +69,7 @@ pub struct Timing {
     pub threads: usize,
     /// The data set that the timed rows are from.
     pub data: String,
-    /// Rounds in which every model was timed once; rows a second are those of the middle round.
+    /// Rounds in which every model was timed once; rows a second are those of the fastest round.
     pub rounds: usize,
     /// Rows of a round, in batches.
     pub rows: usize,
@@ -82,7 +82,7 @@ impl Timing {
     pub fn sentence(&self) -> String {
         let Timing { device, dtype, threads, data, rounds, rows, single_rows } = self;
         format!(
-            "Timed on {device} ({dtype}, {threads} threads), models in turn: rows a second are the middle of {rounds} rounds \
+            "Timed on {device} ({dtype}, {threads} threads), models in turn: rows a second are the fastest of {rounds} rounds \
              over {rows} rows of {data}, latency is over {single_rows} rows one by one; tokenization included."
         )
     }

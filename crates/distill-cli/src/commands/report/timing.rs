@@ -25,7 +25,7 @@ const ROWS: std::ops::RangeInclusive<f64> = 32.0..=4096.0;
 /// One model's speed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Timed {
-    /// Rows a second in batches, of the middle round.
+    /// Rows a second in batches, of the fastest round: the one that other programs disturbed least.
     pub rows_per_second: Option<f64>,
     /// From one text to its logits.
     pub latency: Option<Latency>,
@@ -60,7 +60,7 @@ pub fn time(
     }
     session.progress.end();
     let timed = rounds.into_iter().zip(latencies).map(|(rounds, latencies)| Timed {
-        rows_per_second: Some(rows.len() as f64 / share(rounds, 0.5).max(1e-9)),
+        rows_per_second: Some(rows.len() as f64 / share(rounds, 0.0).max(1e-9)),
         latency: Some(latency(latencies)),
     });
     let timing = Timing {

@@ -218,7 +218,7 @@ pub fn training(runs: &[TrainingCurves]) -> String {
             title: what,
             description: &description,
             x: "step",
-            y: what,
+            y: "",
             frame: None,
             has_diagonal: false,
             has_marks: false,
