@@ -376,7 +376,7 @@ fn manifest(directory: &Path, bytes: &[u8]) -> Outcome {
     }
     write(&directory.join("manifest.json"), bytes);
     let store = Store::open(directory)?;
-    store.verify(&StopSignal::default())?;
+    store.verify(&StopSignal::default(), &distill_core::Silent)?;
     let read: u64 = store.rows().map(|row| row.map(|_| 1)).sum::<Result<u64, _>>()?;
     assert_eq!(read, store.num_rows());
     Ok(())
@@ -463,7 +463,7 @@ fn resume(directory: &Path, file: &str, bytes: &[u8]) -> Outcome {
 /// The cache, and whether it had to be built.
 fn build_cache(directory: &Path) -> (TokenCache, bool) {
     let mut built = false;
-    let cache = TokenCache::open_or_build(directory, "key", |writer| {
+    let cache = TokenCache::open_or_build(directory, "key", "rows", |writer| {
         built = true;
         for row in 0..50u32 {
             let input_ids: Vec<u32> = (0..=row % 7).collect();

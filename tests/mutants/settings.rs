@@ -5,3 +5,5 @@
 pub mod layers;
 #[path = "../../crates/distill-cli/src/settings/schema.rs"]
 pub mod schema;
+#[path = "../../crates/distill-cli/src/settings/test_sets.rs"]
+pub mod test_sets;

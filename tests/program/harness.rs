@@ -93,6 +93,8 @@ impl Work {
         command
             .current_dir(self.directory.path())
             .env_remove("RUST_BACKTRACE")
+            .env_remove("GITHUB_STEP_SUMMARY")
+            .env_remove("GITHUB_ACTIONS")
             .env("HOME", self.path("home"))
             .env("XDG_CACHE_HOME", self.path("home/.cache"))
             .env("CUDA_VISIBLE_DEVICES", "")
@@ -181,6 +183,14 @@ impl Run {
         for part in parts {
             assert!(errors[0].contains(part), "{part:?} is not in the error\n{}", run.shown());
         }
+        run
+    }
+
+    /// Asserts that the command line itself was refused, with all of `parts` in what was said.
+    #[track_caller]
+    pub fn fails_usage(self, parts: &[&str]) -> Self {
+        let run = self.exits(2);
+        assert!(run.stdout.is_empty() && parts.iter().all(|part| run.stderr.contains(part)), "{}", run.shown());
         run
     }
 

@@ -16,7 +16,11 @@ const POINTS: usize = 300;
 /// Longest line that is read as a logged step.
 const LINE_BYTES: u64 = 1 << 20;
 
-/// Reads the logged steps of a run: of every object the numbers, over its `global_step` (or `step`).
+/// What is no course of the training: the horizontal axis, and how busy the machine was.
+const PASSED_OVER: [&str; 4] = ["global_step", "step", "epoch", "rows_per_second"];
+
+/// Reads the logged steps of a run: of every object the numbers, over its `global_step` (or `step`);
+/// `event`, where a line has one, goes before their names: `train loss`, `validation loss`.
 ///
 /// # Errors
 /// [`ReportError::File`] where the file cannot be read; [`ReportError::NotAReport`] with the line
@@ -51,9 +55,10 @@ pub fn read(name: &str, path: &Path) -> Result<TrainingCurves, ReportError> {
 fn add(series: &mut BTreeMap<String, Vec<[f64; 2]>>, step: &serde_json::Map<String, Value>) {
     const STEPS: [&str; 2] = ["global_step", "step"];
     let Some(at) = STEPS.iter().find_map(|key| step.get(*key)?.as_f64()) else { return };
-    for (what, value) in step.iter().filter(|(what, _)| !STEPS.contains(&what.as_str())) {
+    let event = step.get("event").and_then(Value::as_str).map(|event| format!("{event} ")).unwrap_or_default();
+    for (what, value) in step.iter().filter(|(what, _)| !PASSED_OVER.contains(&what.as_str())) {
         if let Some(value) = value.as_f64() {
-            series.entry(what.clone()).or_default().push([at, value]);
+            series.entry(format!("{event}{}", what.replace('_', " "))).or_default().push([at, value]);
         }
     }
 }
@@ -87,5 +92,19 @@ mod tests {
         assert!(loss.len() <= POINTS + 1 && loss[0] == [0.0, 1.0] && loss[loss.len() - 1][0] == 999.0);
         distill_core::atomic::write(&path, b"{\"step\": 1, \"loss\": 2}\nnonsense\n").unwrap();
         assert!(read("student", &path).unwrap_err().to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn training_and_validation_are_curves_of_their_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        let line = |event: &str, step: u32| {
+            format!("{{\"event\": \"{event}\", \"global_step\": {step}, \"epoch\": 1.0, \"loss\": 0.5}}\n")
+        };
+        let text = [line("train", 1), line("train", 2), line("validation", 2), line("validation", 4)].concat();
+        distill_core::atomic::write(&path, text.as_bytes()).unwrap();
+        let curves = read("student", &path).unwrap();
+        let names: Vec<&str> = curves.series.keys().map(String::as_str).collect();
+        assert_eq!(names, ["train loss", "validation loss"]);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use distill_core::LabelMap;
+use distill_core::{LabelMap, StopSignal};
 use distill_report::metrics::{self, Metric, Scored};
 use distill_report::stats::{draws, percentile_interval};
 use distill_report::{Predictions, Role};
@@ -31,7 +31,7 @@ fn intervals_of_100_000_rows_and_20_labels_take_under_2_seconds() {
     let scored: Vec<Scored> = models.iter().map(Scored::new).collect();
     let values = vec![metrics::all(&scored[0]).into_iter().collect()];
     let start = Instant::now();
-    let draws = draws::draw(&models, &scored, &values, 0, 10_000);
+    let draws = draws::draw(&models, &scored, &values, 0, 10_000, &StopSignal::default());
     let intervals: Vec<_> =
         draws.metrics[0].values().map(|drawn| percentile_interval(drawn.iter().copied(), 0.95)).collect();
     let elapsed = start.elapsed();

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use distill_core::hash::text_hash;
 use distill_core::{LabelMap, Progress, StopSignal};
@@ -108,6 +108,19 @@ impl Runner<'_> {
         let rows = rows.take(WARM_UP_ROWS).collect::<Result<Vec<Row>, DataError>>()?;
         let silent = Runner { progress: &distill_core::Silent, ..*self };
         silent.compute(Block::new(rows, self.tokenizer)?, &mut RunStats::default()).map(drop)
+    }
+
+    /// How long rows take from text to logits, as one block whose logits are then forgotten.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub fn time(&self, rows: &[Row]) -> Result<Duration, RunnerError> {
+        self.stop.check()?;
+        let rows = rows.to_vec();
+        let silent = Runner { progress: &distill_core::Silent, ..*self };
+        let start = Instant::now();
+        silent.compute(Block::new(rows, self.tokenizer)?, &mut RunStats::default())?;
+        Ok(start.elapsed())
     }
 
     fn blocks(

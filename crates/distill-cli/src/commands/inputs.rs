@@ -52,6 +52,15 @@ pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
 /// [`distill_data::DataError`] with file, row and field.
 pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> anyhow::Result<Summary> {
     let summary = scan(source, session)?;
+    check_labels(source, &summary, labels)?;
+    Ok(summary)
+}
+
+/// Refuses the first row of a scanned source whose label is not the model's.
+///
+/// # Errors
+/// [`distill_data::DataError`] with file, row and field.
+pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<()> {
     let known = |label: &RawLabel| match label {
         RawLabel::Name(name) => labels.id(name).is_some(),
         RawLabel::Id(id) => usize::try_from(*id).is_ok_and(|id| id < labels.num_labels()),
@@ -64,7 +73,7 @@ pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> any
             }
         }
     }
-    Ok(summary)
+    Ok(())
 }
 
 /// Loads the tokenizer of a model directory and checks that it fits the model.

@@ -84,13 +84,10 @@ struct Went {
 impl Pipeline<'_> {
     fn run(&self, settings: &Settings) -> anyhow::Result<Status> {
         let student = &settings.student.start;
-        let mut models = vec![Named {
-            name: "teacher".to_owned(),
-            path: settings.teacher.model.clone().unwrap_or_default(),
-        }];
-        models.push(Named { name: "student".to_owned(), path: self.out.join("student/model") });
+        let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
+        models.push(Named::new("student", self.out.join("student/model")));
         if student.no_teacher_baseline {
-            models.push(Named { name: "baseline".to_owned(), path: self.out.join("baseline/model") });
+            models.push(Named::new("baseline", self.out.join("baseline/model")));
         }
         let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
 
@@ -98,7 +95,7 @@ impl Pipeline<'_> {
         let teacher = TeacherStage { settings, portion: Portion::WHOLE };
         let with_teacher = StudentStage::new(settings, rows.clone());
         let without_teacher = StudentStage::without_teacher(settings, rows);
-        let report = ReportStage { settings, models, predictions: Vec::new() };
+        let report = ReportStage { settings, models, predictions: Vec::new(), writes_card: true };
 
         let mut steps: Vec<Step<'_>> = Vec::new();
         if settings.finetune.model.is_some() {
@@ -168,6 +165,7 @@ impl Pipeline<'_> {
         let out = match todo {
             Todo::Nothing(done) => {
                 talk(&format!("── {name}: up to date"));
+                step.stage.publish(&directory)?;
                 return Ok(repeat(step, &done));
             }
             Todo::Rest => OutDir::go_on(&directory)?,
@@ -177,6 +175,7 @@ impl Pipeline<'_> {
         let start = std::time::Instant::now();
         let finished = stage::run_into(step.stage, self.session, out, planned)?;
         talk(&format!("── {name}: done in {}", seconds(start.elapsed())));
+        step.stage.publish(&directory)?;
         Ok(Went {
             status: finished.status,
             ran: true,

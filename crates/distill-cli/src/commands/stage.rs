@@ -39,6 +39,22 @@ pub trait Stage {
     /// What is gone of a finished result in `out`, in words, or none: a record alone is no result.
     fn missing(&self, out: &Path) -> Option<String>;
 
+    /// Hands the finished result to others, such as a CI job's summary; also where it was up to date.
+    ///
+    /// # Errors
+    /// Where something cannot be written.
+    fn publish(&self, _out: &Path) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// What `--json` prints.
+    ///
+    /// # Errors
+    /// Where it cannot be read back.
+    fn json(&self, _out: &Path, finished: &Finished) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(&finished.results)?)
+    }
+
     /// Removes what only an unfinished run needs.
     ///
     /// # Errors
@@ -148,10 +164,11 @@ pub fn run_alone(
         }
     };
     if common.json {
-        printer::result(&serde_json::to_string_pretty(&finished.results)?)?;
+        printer::result(&stage.json(out, &finished)?)?;
     } else {
         printer::result(&finished.text)?;
     }
+    stage.publish(out)?;
     Ok(finished.status)
 }
 
@@ -248,6 +265,7 @@ fn without_paths(settings: &Value) -> Value {
         "checkpoint_steps",
         "checkpoint_minutes",
         "keep_last",
+        "junit",
     ];
     match settings {
         Value::Object(map) => map

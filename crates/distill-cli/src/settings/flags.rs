@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::Value;
 
 use crate::args::{Bench, Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration};
-use crate::settings::{Layers, Settings};
+use crate::settings::{Layers, Settings, TestSets};
 
 /// A subcommand whose flags are settings.
 pub trait Flags {
@@ -133,9 +133,13 @@ impl Flags for Report {
     }
 
     fn lay(&self, layers: &mut Layers) {
-        layers.flag("data.test", self.data.as_deref().map(path));
-        let gates: Vec<Value> = self.gate.iter().cloned().map(Value::String).collect();
-        layers.flag("report.gates", (!gates.is_empty()).then_some(gates));
+        layers.flag("data.test", TestSets::from_flags(&self.data).map(|sets| sets.to_value()));
+        layers.flag("report.gates", list(&self.gate));
+        layers.flag("report.undecided", self.undecided.clone());
+        layers.flag("report.slices", list(&self.slice));
+        layers.flag("report.labels", list(&self.labels));
+        layers.flag("report.timing", self.no_timing.then_some(false));
+        layers.flag("report.junit", self.junit.as_deref().map(path));
         lay_rows(&self.rows, layers);
     }
 }
@@ -181,6 +185,10 @@ impl Flags for Run {
     fn file(&self) -> Option<&Path> {
         Some(&self.pipeline)
     }
+}
+
+fn list(names: &[String]) -> Option<Vec<Value>> {
+    (!names.is_empty()).then(|| names.iter().cloned().map(Value::String).collect())
 }
 
 fn path(path: &Path) -> String {

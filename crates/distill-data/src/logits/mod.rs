@@ -5,6 +5,7 @@
 //! shards), [`verify`], [`info`], [`portion`] (one source over several machines), [`merge`].
 
 pub mod fingerprint;
+mod foreign;
 pub mod info;
 pub mod manifest;
 pub mod merge;

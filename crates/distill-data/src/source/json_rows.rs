@@ -39,7 +39,7 @@ impl JsonRows {
             return self.check_seen().map(|()| None);
         };
         let names = Role::ALL.map(|role| self.columns.name(role));
-        let picked = pick(line, &names, "");
+        let picked = pick(line, &names, &[]);
         let known = picked.as_ref().is_ok_and(|fields| fields[1].is_none()).then(|| keys(line));
         let place = self.lines.place();
         let fields = picked.map_err(|what| DataError::record(&place, what))?;

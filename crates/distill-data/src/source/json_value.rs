@@ -37,9 +37,9 @@ impl fmt::Display for JsonValue {
     }
 }
 
-/// The values of `names` in the object on a line; others are passed over. Under the name `numbers` a list of numbers is
-/// read.
-pub(crate) fn pick(line: &str, names: &[&str], numbers: &str) -> Result<Vec<Option<JsonValue>>, String> {
+/// The values of `names` in the object on a line; others are passed over. Under the names `numbers` a list of
+/// numbers is read.
+pub(crate) fn pick(line: &str, names: &[&str], numbers: &[&str]) -> Result<Vec<Option<JsonValue>>, String> {
     let mut reader = serde_json::Deserializer::from_str(line);
     let picked = reader.deserialize_map(Pick { names, numbers });
     picked.and_then(|fields| reader.end().map(|()| fields)).map_err(|error| {
@@ -56,7 +56,7 @@ pub(crate) fn keys(line: &str) -> Vec<String> {
 
 struct Pick<'a> {
     names: &'a [&'a str],
-    numbers: &'a str,
+    numbers: &'a [&'a str],
 }
 
 impl<'de> Visitor<'de> for Pick<'_> {
@@ -71,7 +71,8 @@ impl<'de> Visitor<'de> for Pick<'_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match self.names.iter().position(|name| *name == key) {
                 Some(position) => {
-                    fields[position] = Some(map.next_value_seed(Field { numbers: key == self.numbers })?);
+                    fields[position] =
+                        Some(map.next_value_seed(Field { numbers: self.numbers.contains(&key.as_ref()) })?);
                 }
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -179,7 +180,7 @@ mod tests {
     fn fields_are_read_and_what_is_too_large_for_one_is_passed_over() {
         let line =
             r#"{"a": [[1, {"b": 2}]], "x": [1], "n": [1, -2.5, 3e0], "t": "é", "o": {"k": [0]}, "i": 7}"#;
-        let found = pick(line, &["a", "n", "t", "o", "i", "absent"], "n").unwrap();
+        let found = pick(line, &["a", "n", "t", "o", "i", "absent"], &["n"]).unwrap();
         let expected = [
             Some(JsonValue::List),
             Some(JsonValue::Numbers(vec![1.0, -2.5, 3.0])),
@@ -189,16 +190,16 @@ mod tests {
             None,
         ];
         assert_eq!(found, expected);
-        let found = pick(r#"{"n": [1, "x", 2]}"#, &["n"], "n").unwrap();
+        let found = pick(r#"{"n": [1, "x", 2]}"#, &["n"], &["n"]).unwrap();
         assert_eq!(found, [Some(JsonValue::NotNumbers(1, Box::new(JsonValue::Text("x".to_owned()))))]);
         assert_eq!(keys(line), ["a", "x", "n", "t", "o", "i"]);
     }
 
     #[test]
     fn what_is_no_object_is_told_with_its_column() {
-        assert!(pick("[1]", &[], "").unwrap_err().contains("not a JSON object"));
-        assert!(pick("{\"a\": 1} x", &[], "").unwrap_err().starts_with("column 10"));
+        assert!(pick("[1]", &[], &[]).unwrap_err().contains("not a JSON object"));
+        assert!(pick("{\"a\": 1} x", &[], &[]).unwrap_err().starts_with("column 10"));
         let deep = format!("{{\"a\": {}", "[".repeat(100_000));
-        assert!(pick(&deep, &["a"], "").unwrap_err().contains("recursion"));
+        assert!(pick(&deep, &["a"], &[]).unwrap_err().contains("recursion"));
     }
 }
