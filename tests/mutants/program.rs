@@ -82,16 +82,36 @@ fn store() -> tempfile::TempDir {
     directory
 }
 
-#[test]
-fn mutants_through_the_program() {
-    for number in 0..MUTANTS {
-        let case = &CASES[number as usize % CASES.len()];
-        let directory = tempfile::tempdir().unwrap();
-        prepare(directory.path());
-        let bytes = mutant(&mut Random::of(case.file, number), &(case.seed)(), &[]);
+/// `MUTANTS` of one case in a folder of its own.
+fn torture(case: &Case) {
+    let directory = tempfile::tempdir().unwrap();
+    prepare(directory.path());
+    let seed = (case.seed)();
+    for number in 0..MUTANTS / CASES.len() as u64 {
+        let bytes = mutant(&mut Random::of(case.file, number), &seed, &[]);
         std::fs::write(directory.path().join(case.file), bytes).unwrap();
         run(directory.path(), case, number);
     }
+}
+
+#[test]
+fn mutants_of_rows_through_the_program() {
+    CASES[..3].iter().for_each(torture);
+}
+
+#[test]
+fn mutants_of_models_through_the_program() {
+    CASES[3..6].iter().for_each(torture);
+}
+
+#[test]
+fn mutants_of_tables_and_settings_through_the_program() {
+    CASES[6..10].iter().for_each(torture);
+}
+
+#[test]
+fn mutants_of_stores_through_the_program() {
+    CASES[10..].iter().for_each(torture);
 }
 
 /// A copy of the golden model, good rows and a good store.
@@ -106,6 +126,11 @@ fn prepare(directory: &Path) {
 }
 
 fn run(directory: &Path, case: &Case, number: u64) {
+    for made in ["targets", "report", "student"] {
+        if directory.join(made).exists() {
+            std::fs::remove_dir_all(directory.join(made)).unwrap();
+        }
+    }
     let stderr = std::fs::File::create(directory.join("stderr")).unwrap();
     let start = Instant::now();
     let mut child = Command::new("sh")

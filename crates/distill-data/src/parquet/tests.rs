@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use parquet::basic::Encoding;
 use parquet::data_type::{
@@ -173,42 +172,6 @@ fn read_everything(path: &Path) -> (usize, usize) {
     let rows = LogitsTable::open(path).and_then(|table| table.rows());
     count(rows.and_then(|rows| rows.collect::<Result<Vec<_>, _>>()).is_ok());
     (good, bad)
-}
-
-#[test]
-#[allow(clippy::print_stderr)]
-fn public_damaged_files_give_an_error_or_a_reading() {
-    let Some(root) = std::env::var_os("DISTILL_CORPORA") else {
-        eprintln!("skipped: DISTILL_CORPORA names no directory of damaged files");
-        return;
-    };
-    let mut open = vec![PathBuf::from(root)];
-    let mut files = 0;
-    let directory = tempfile::tempdir().unwrap();
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-            continue;
-        }
-        files += 1;
-        // Readers go by the ending.
-        let copy = directory.path().join("copy.parquet");
-        std::fs::copy(&path, &copy).unwrap();
-        let start = Instant::now();
-        let (good, bad) = read_everything(&copy);
-        let took = start.elapsed();
-        eprintln!("{:>6} ms {good:>3} read {bad:>3} refused {}", took.as_millis(), path.display());
-        assert!(took < Duration::from_secs(10), "{}", path.display());
-    }
-    assert!(files > 0);
-    #[cfg(target_os = "linux")]
-    {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
-        eprintln!("{files} files, peak memory {peak}");
-        let kilobytes: u64 = peak.trim_end_matches(" kB").trim().parse().unwrap();
-        assert!(kilobytes < 2 << 20, "{peak}");
-    }
 }
 
 #[test]
