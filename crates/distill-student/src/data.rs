@@ -143,7 +143,7 @@ impl CacheBuilder<'_> {
         let own = [("tokenizer", self.tokenizer.hash()), ("max_length", &max_length), ("labels", &labels)];
         let key = parts_hash(inputs.iter().copied().chain(own));
         let cache = match self.directory {
-            Some(directory) => TokenCache::open_or_build(directory, &key, build)?,
+            Some(directory) => TokenCache::open_or_build(directory, &key, self.stop, build)?,
             None => TokenCache::in_memory(build)?,
         };
         if u32::try_from(cache.len()).is_err() {

@@ -1,6 +1,7 @@
 //! `distill finetune`: labelled rows → a teacher.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use distill_core::LabelMap;
 use distill_core::record::RunRecord;
@@ -93,6 +94,10 @@ impl Stage for FinetuneStage<'_> {
 
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
         training::remove_checkpoints(out)
+    }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        training::has_checkpoints(out)
     }
 }
 

@@ -1,8 +1,9 @@
 //! One file a subcommand.
 //!
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
-//! that was done already, where the result goes. [`run`] strings them together.
+//! that was done already; [`claim`] and [`outdir`] where the result goes. [`run`] strings them together.
 
+mod claim;
 mod doctor;
 mod finetune;
 mod inputs;

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use anyhow::bail;
 use distill_core::LabelMap;
 use distill_core::atomic::FileError;
-use distill_core::hash::file_hash;
+use distill_core::hash::file_hash_until;
 use distill_core::record::RunRecord;
 use distill_data::logits::LogitsTable;
 use distill_data::source::{Source, resolve_label};
@@ -143,7 +143,7 @@ impl Stage for ReportStage<'_> {
         }))
     }
 
-    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+    fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
         let mut hashes = BTreeMap::new();
         for named in &self.models {
             let model = teacher::classifier(inputs::model(&named.path)?)?;
@@ -153,7 +153,7 @@ impl Stage for ReportStage<'_> {
             hashes.insert(format!("tokenizer {}", named.name), tokenizer.hash().to_owned());
         }
         for named in &self.predictions {
-            let hash = file_hash(&named.path).map_err(FileError::of("read", &named.path))?;
+            let hash = file_hash_until(&named.path, &session.stop)?;
             hashes.insert(format!("predictions {}", named.name), hash);
         }
         if !self.models.is_empty() {
@@ -162,7 +162,7 @@ impl Stage for ReportStage<'_> {
         Ok(hashes)
     }
 
-    fn execute(&self, session: &Session, out: &OutDir, _record: &RunRecord) -> anyhow::Result<Finished> {
+    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let named = if self.models.is_empty() { &self.predictions } else { &self.models };
         let roles = roles(&named.iter().map(|named| named.name.as_str()).collect::<Vec<_>>());
         let shared = self.shared_labels()?;
@@ -176,6 +176,8 @@ impl Stage for ReportStage<'_> {
         }
         let data = vec![DataSet { name: self.data_name(), predictions }];
         let report = distill_report::build(data, &self.settings.report)?;
+        // From here on the directory holds a run that the same command goes on with.
+        record.write(out.path())?;
         let files = documents::write(&report, out.path())?;
         let status = if report.gates_passed() { Status::Done } else { Status::GateFailed };
         let text = terminal::render(&report, &files, style());

@@ -22,6 +22,7 @@ use crate::exit::{Failure, Status};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::settings::flags::Flags;
+use crate::signals::stop_signal;
 
 /// Runs the subcommand.
 ///
@@ -58,11 +59,8 @@ impl<'a> StudentStage<'a> {
     }
 
     fn store(&self) -> anyhow::Result<Store> {
-        Ok(Store::open(inputs::required(
-            self.settings.student.start.targets.as_ref(),
-            "--targets",
-            "student.targets",
-        )?)?)
+        let targets = self.settings.student.start.targets.as_ref();
+        Ok(Store::open(inputs::required(targets, "--targets", "student.targets")?)?.stopped_by(stop_signal()))
     }
 
     fn init(&self) -> anyhow::Result<ModelDirectory> {
@@ -153,6 +151,10 @@ impl Stage for StudentStage<'_> {
 
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
         training::remove_checkpoints(out)
+    }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        training::has_checkpoints(out)
     }
 }
 

@@ -107,6 +107,15 @@ pub fn clean(directory: &Path) -> Result<Cleaned, CacheError> {
     Ok(cleaned)
 }
 
+/// Removes what killed runs left of a cache that this process alone is building.
+pub(super) fn remove_half_written(directory: &Path, key: &str) -> Result<(), CacheError> {
+    let files = files_by_key(directory)?.remove(key).unwrap_or_default();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")) {
+        std::fs::remove_file(file).map_err(FileError::of("remove", file))?;
+    }
+    Ok(())
+}
+
 /// The directory's cache files by key: `KEY.tokens.arrow`, `.json`, `.lock` and their temporary names.
 fn files_by_key(directory: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, CacheError> {
     let mut keys = BTreeMap::<String, Vec<PathBuf>>::new();

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use distill_core::StopSignal;
 use distill_core::atomic::FileError;
 use distill_core::hash::bytes_hash;
 use serde_json::{Map, Value, json};
@@ -73,6 +74,7 @@ fn finish(
         hash,
         files,
         tokenizer,
+        stop: StopSignal::default(),
     })
 }
 
