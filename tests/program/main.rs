@@ -11,6 +11,7 @@
 //!   the right exit code, and nothing half-written
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
+//! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
 //! - [`command_line`]: help, unknown flags, `doctor`
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
@@ -22,10 +23,12 @@ mod bad_rows;
 mod bad_settings;
 mod command_line;
 mod end_to_end;
+mod faults;
 mod files;
 mod formats;
 mod harness;
 mod pipeline;
+mod reliability;
 mod repeatability;
 mod resume;
 mod signals;

@@ -181,7 +181,13 @@ pub fn create_directory(path: &Path) -> Result<(), FileError> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
     std::fs::create_dir_all(path).map_err(FileError::of("create", path))?;
-    missing.into_iter().rev().try_for_each(|made| sync_directory(parent(made)))
+    missing.into_iter().rev().try_for_each(|made| match sync_directory(parent(made)) {
+        // One may be allowed to write into a directory and not to read it.
+        Err(error) if error.source.kind() != io::ErrorKind::PermissionDenied => {
+            Err(FileError::new("create", made, error.source))
+        }
+        _ => Ok(()),
+    })
 }
 
 /// Makes renames inside a directory durable.

@@ -90,7 +90,7 @@ impl Checkpoints {
     /// [`TrainError`] naming the file that cannot be written; the checkpoints before are untouched.
     pub fn save(&self, state: &State, tensors: &[(String, Tensor)]) -> Result<PathBuf, TrainError> {
         atomic::create_directory(&self.directory)?;
-        let name = self.free_name(state.global_step);
+        let name = self.next_name(state.global_step)?;
         let (temporary, target) = (self.temporary(&name), self.directory.join(&name));
         remove(&temporary)?;
         fs::create_dir(&temporary).map_err(FileError::of("create", &temporary))?;
@@ -147,14 +147,15 @@ impl Checkpoints {
         self.directory.join(format!(".{name}.tmp"))
     }
 
-    /// `step-000500`; where that is taken `step-000500.1`, so that the earlier one stays until this one is whole.
-    fn free_name(&self, global_step: u64) -> String {
-        let names = (0u64..).map(|again| match again {
-            0 => format!("step-{global_step:06}"),
-            again => format!("step-{global_step:06}.{again}"),
-        });
-        let mut free = names.filter(|name| !self.directory.join(name).exists());
-        free.next().unwrap_or_default()
+    /// `step-000500`; where that step was saved before, `step-000500.1`, which is newer and beside which the
+    /// earlier one stays until this one is whole.
+    fn next_name(&self, global_step: u64) -> Result<String, TrainError> {
+        let saved = self.listing()?.complete;
+        let again = saved.iter().filter(|((step, _), _)| *step == global_step).map(|((_, again), _)| again + 1);
+        Ok(match again.max() {
+            None => format!("step-{global_step:06}"),
+            Some(again) => format!("step-{global_step:06}.{again}"),
+        })
     }
 
     /// Takes a checkpoint its name, then removes it: half of one is never seen under a checkpoint's name.
