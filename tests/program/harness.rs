@@ -9,6 +9,9 @@ use tempfile::TempDir;
 /// The golden model, three layers and five labels.
 pub const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/bert-tiny");
 
+/// What the tests' own environment must not decide: settings, and the number of a scheduler's task.
+const FOREIGN: [&str; 6] = ["DISTILL_", "SLURM_", "JOB_COMPLETION", "COMPLETIONS", "RANK", "WORLD_SIZE"];
+
 /// A folder of its own, in which the binary runs with an environment of its own.
 pub struct Work {
     directory: TempDir,
@@ -83,7 +86,7 @@ impl Work {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DISTILL_") {
+            if FOREIGN.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
                 command.env_remove(name);
             }
         }

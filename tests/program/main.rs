@@ -11,6 +11,9 @@
 //!   the right exit code, and nothing half-written
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
+//! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
+//! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
+//! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
 //! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
 //! - [`command_line`]: help, unknown flags, `doctor`
 
@@ -31,4 +34,7 @@ mod pipeline;
 mod reliability;
 mod repeatability;
 mod resume;
+mod schedulers;
+mod sharding;
 mod signals;
+mod stores;

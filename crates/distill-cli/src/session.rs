@@ -40,11 +40,7 @@ impl Session {
     /// # Errors
     /// For a device or dtype that cannot be had, and for a libtorch of another release.
     pub fn start(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
-        logging::start(common);
-        let stop = stop_signal().clone();
-        if let Some(limit) = common.max_time {
-            stop.set_deadline(std::time::Instant::now() + limit);
-        }
+        let stop = begin(common);
         let choice: DeviceChoice = settings.device.parse()?;
         let device = choice.resolve()?;
         if choice == DeviceChoice::Auto && device == Device::Cpu && has_nvidia_driver() {
@@ -119,6 +115,16 @@ impl Session {
             "dtype bf16 is for passes without training (teacher, predict, report); train with f32"
         ))
     }
+}
+
+/// Starts logging and the time limit: all that a command needs which computes nothing.
+pub fn begin(common: &Common) -> StopSignal {
+    logging::start(common);
+    let stop = stop_signal().clone();
+    if let Some(limit) = common.max_time {
+        stop.set_deadline(std::time::Instant::now() + limit);
+    }
+    stop
 }
 
 /// `f32` or `bf16`.

@@ -58,7 +58,7 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
     };
     let planned = plan(stage, session)?;
     if locked.is_none()
-        && let Todo::Nothing(done) = todo(path, &planned, replace)?
+        && let Todo::Nothing(done) = todo(stage, path, &planned, replace)?
     {
         tidy(stage, path);
         return Ok(Claim::UpToDate(done));
@@ -67,11 +67,16 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
         Some(out) => out,
         None => OutDir::claim(path)?,
     };
-    let why = match todo(path, &planned, replace)? {
+    let why = match todo(stage, path, &planned, replace)? {
         Todo::Nothing(done) => return Ok(Claim::UpToDate(done)),
         Todo::Rest => {
             out.go_on()?;
             "it was stopped before its end".to_owned()
+        }
+        Todo::Again(why) => {
+            tracing::info!("{}: {why}; doing it again", path.display());
+            out.start_over()?;
+            why
         }
         Todo::All(why) => {
             out.start_over()?;
@@ -85,7 +90,7 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
 ///
 /// # Errors
 /// [`Failure`] where that may not be replaced.
-pub fn todo(path: &Path, planned: &RunRecord, replace: Replace) -> anyhow::Result<Todo> {
+pub fn todo(stage: &dyn Stage, path: &Path, planned: &RunRecord, replace: Replace) -> anyhow::Result<Todo> {
     if replace == Replace::All {
         return Ok(Todo::All("--overwrite".to_owned()));
     }
@@ -101,7 +106,7 @@ pub fn todo(path: &Path, planned: &RunRecord, replace: Replace) -> anyhow::Resul
         ))),
         Some(why) => Todo::All(why),
         None if done.results.is_empty() => Todo::Rest,
-        None => Todo::Nothing(done),
+        None => stage.missing(path)?.map_or(Todo::Nothing(done), Todo::Again),
     })
 }
 

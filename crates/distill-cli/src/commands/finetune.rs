@@ -92,6 +92,10 @@ impl Stage for FinetuneStage<'_> {
             .run()
     }
 
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, training::RESULT))
+    }
+
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
         training::remove_checkpoints(out)
     }

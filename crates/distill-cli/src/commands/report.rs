@@ -188,6 +188,10 @@ impl Stage for ReportStage<'_> {
         ]);
         Ok(Finished { status, results, text })
     }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, &["report.json", "report.md", "report.html"]))
+    }
 }
 
 impl ReportStage<'_> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use distill_core::record::RunRecord;
+use distill_data::logits::Portion;
 use serde_json::{Map, Value, json};
 
 use crate::args::Run;
@@ -94,7 +95,7 @@ impl Pipeline<'_> {
         let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
 
         let finetune = FinetuneStage { settings };
-        let teacher = TeacherStage { settings };
+        let teacher = TeacherStage { settings, portion: Portion::WHOLE };
         let with_teacher = StudentStage::new(settings, rows.clone());
         let without_teacher = StudentStage::without_teacher(settings, rows);
         let report = ReportStage { settings, models, predictions: Vec::new() };
@@ -155,10 +156,10 @@ impl Pipeline<'_> {
         let replace = if self.args.overwrite { Replace::All } else { Replace::Stale };
         if self.args.common.dry_run {
             let planned = stage::plan(step.stage, self.session)?;
-            let why = match claim::todo(&directory, &planned, replace)? {
+            let why = match claim::todo(step.stage, &directory, &planned, replace)? {
                 Todo::Nothing(_) => None,
                 Todo::Rest => Some("it was stopped before its end".to_owned()),
-                Todo::All(why) => Some(why),
+                Todo::Again(why) | Todo::All(why) => Some(why),
             };
             return Ok(would_run(name, why));
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use distill_core::Category;
 use distill_core::record::RunRecord;
+use distill_data::logits::Store;
 use serde_json::Value;
 
 use crate::args::Common;
@@ -35,6 +36,12 @@ pub trait Stage {
     /// # Errors
     /// Whatever stopped it.
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished>;
+
+    /// What is gone of a finished result in `out`, in words, or none: a record alone is no result.
+    ///
+    /// # Errors
+    /// Where the system refuses to read: what cannot be read now may be whole.
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>>;
 
     /// Removes what only an unfinished run needs.
     ///
@@ -82,8 +89,27 @@ pub enum Todo {
     Nothing(Box<RunRecord>),
     /// The rest of a run that was stopped.
     Rest,
+    /// All of it once more: this very run was finished, and a part of its result is gone.
+    Again(String),
     /// All of it; why it is not done.
     All(String),
+}
+
+/// The first of these files that is not in `out`.
+pub fn first_missing(out: &Path, names: &[&str]) -> Option<String> {
+    names.iter().find(|name| !out.join(name).is_file()).map(|name| format!("{name} is missing"))
+}
+
+/// Why a directory is no store any more, or none.
+///
+/// # Errors
+/// Where the system refuses to read.
+pub fn unusable_store(out: &Path) -> anyhow::Result<Option<String>> {
+    match Store::open(out) {
+        Ok(_) => Ok(None),
+        Err(error) if error.category() == Category::Io => Err(error.into()),
+        Err(error) => Ok(Some(error.to_string())),
+    }
 }
 
 /// Runs one stage for its own subcommand. The same command again does nothing where its result is

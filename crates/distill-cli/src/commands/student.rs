@@ -7,7 +7,7 @@ use anyhow::bail;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
-use distill_data::logits::{MANIFEST_FILE, Store};
+use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
 use distill_model::ModelDirectory;
 use distill_student::TrainSettings;
 use distill_student::trainer::check_soft_targets;
@@ -59,8 +59,26 @@ impl<'a> StudentStage<'a> {
     }
 
     fn store(&self) -> anyhow::Result<Store> {
-        let targets = self.settings.student.start.targets.as_ref();
-        Ok(Store::open(inputs::required(targets, "--targets", "student.targets")?)?.stopped_by(stop_signal()))
+        let start = &self.settings.student.start;
+        let path = inputs::required(start.targets.as_ref(), "--targets", "student.targets")?;
+        if let Ok(found) = find_stores(path)
+            && found.stores.len() + found.missing.len() > 1
+        {
+            bail!(Failure::usage(format!(
+                "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
+                path.display()
+            )));
+        }
+        Ok(Store::open(path)?.stopped_by(stop_signal()))
+    }
+
+    /// Rows of a store without texts must be those that its logits were computed of.
+    fn rows_hash(&self, rows: &Path, store: &Store) -> anyhow::Result<String> {
+        let hash = inputs::source(rows, &self.settings.data)?.hash()?;
+        let theirs = Fingerprint { dataset: hash.clone(), ..store.fingerprint().clone() };
+        let name = store.directory().display().to_string();
+        store.fingerprint().must_equal(&name, &theirs, &rows.display().to_string())?;
+        Ok(hash)
     }
 
     fn init(&self) -> anyhow::Result<ModelDirectory> {
@@ -106,8 +124,11 @@ impl Stage for StudentStage<'_> {
             // The manifest holds the hash of every shard.
             ("targets".to_owned(), file_hash(&manifest).map_err(FileError::of("read", &manifest))?),
         ]);
+        // One by one, so that a run which goes on with another store says what differs.
+        let fields = store.fingerprint().fields();
+        hashes.extend(fields.map(|(field, value)| (format!("fingerprint.{field}"), value)));
         if let Some(rows) = &self.rows {
-            hashes.insert("data".to_owned(), inputs::source(rows, &self.settings.data)?.hash()?);
+            hashes.insert("data".to_owned(), self.rows_hash(rows, &store)?);
         }
         finetune::add_validation(&mut hashes, self.settings)?;
         Ok(hashes)
@@ -120,6 +141,12 @@ impl Stage for StudentStage<'_> {
         let init = self.init()?;
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
         check_max_length(&store, data.max_length)?;
+        if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
+            let theirs = &init.config().labels;
+            tracing::warn!(
+                "--init tells {theirs} apart, the teacher {labels}: the student's head starts afresh"
+            );
+        }
         rng::manual_seed(session.seed);
         let layers = self.settings.student.start.layers.as_deref();
         let model = distill_model::student::initialize(&init, layers, &labels, session.device)?;
@@ -147,6 +174,10 @@ impl Stage for StudentStage<'_> {
             record,
         }
         .run()
+    }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, training::RESULT))
     }
 
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {

@@ -22,6 +22,9 @@ use crate::output::progress::seconds;
 use crate::session::Session;
 use crate::settings::{DataSettings, Validation};
 
+/// What a finished run cannot be without.
+pub const RESULT: &[&str] = &["model/config.json", "model/model.safetensors", "model/tokenizer.json"];
+
 /// Where token caches lie, or none where they are switched off.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use distill_core::StopSignal;
 use distill_core::atomic::FileError;
@@ -24,7 +24,11 @@ impl TokenCache {
     /// that ask for the same key at once wait for the one that builds; if its `build` fails, the next builds.
     ///
     /// `key` names everything the rows depend on (data, tokenizer, maximum length, label map, …), as
-    /// `distill_core::hash::parts_hash` gives it: 1 to 128 letters, digits, `-` or `_`.
+    /// `distill_core::hash::parts_hash` gives it: 1 to 128 letters, digits, `-` or `_`. `about` says the same
+    /// to people, in the list of [`super::info`].
+    ///
+    /// The Arrow file stays locked for others that only read while the value lives, so that
+    /// [`super::clean`] knows what is in use.
     ///
     /// # Errors
     /// [`CacheError`] where the directory cannot be used, or a stop is asked for while it waits; those of
@@ -32,6 +36,7 @@ impl TokenCache {
     pub fn open_or_build<E: From<CacheError>>(
         directory: &Path,
         key: &str,
+        about: &str,
         stop: &StopSignal,
         build: impl FnOnce(&mut CacheWriter) -> Result<(), E>,
     ) -> Result<Self, E> {
@@ -41,6 +46,7 @@ impl TokenCache {
             .map_err(CacheError::from)?;
         let lock = lock_file(&paths.lock)?;
         wait_for(&paths.lock, stop, || lock.try_lock_shared())?;
+        mark_used(&lock);
         if let Ok(cache) = open(&paths, key, stop)? {
             return Ok(cache);
         }
@@ -59,7 +65,7 @@ impl TokenCache {
         }
         let mut writer = CacheWriter::create(&paths.arrow)?;
         build(&mut writer)?;
-        writer.finish(key)?.write(&paths.sidecar)?;
+        writer.finish(key, about)?.write(&paths.sidecar)?;
         open(&paths, key, stop)?.map_err(|refusal| match refusal {
             Refusal::Absent => CacheError::Arrow("it vanished while it was built".to_owned()).into(),
             Refusal::Bad(why) => CacheError::Arrow(format!("what was just written is refused: {why}")).into(),
@@ -79,10 +85,11 @@ fn open(paths: &Paths, key: &str, stop: &StopSignal) -> Result<Result<TokenCache
     let rows = open_checked(paths, key, stop);
     // A check that was cut short says nothing about the file.
     stop.check()?;
-    Ok(rows.map(|rows| TokenCache { store: Store::Mapped(rows) }).map_err(Refusal::Bad))
+    let cache = |(rows, file)| TokenCache { store: Store::Mapped(rows), _in_use: Some(file) };
+    Ok(rows.map(cache).map_err(Refusal::Bad))
 }
 
-fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<MappedRows, String> {
+fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<(MappedRows, File), String> {
     let sidecar = Sidecar::read(&paths.sidecar)?;
     if sidecar.format != CACHE_FORMAT {
         return Err(format!("it has format {}, this version writes {CACHE_FORMAT}", sidecar.format));
@@ -91,8 +98,12 @@ fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<MappedRow
         return Err(format!("its sidecar is of the key {}", sidecar.key));
     }
     let mut file = File::open(&paths.arrow).map_err(|error| format!("it cannot be opened: {error}"))?;
+    // On a file system without locks nobody can know that it is in use; it stays readable when removed.
+    if let Err(error) = file.lock_shared() {
+        tracing::debug!("{}: {error}", paths.arrow.display());
+    }
     check(&mut file, &sidecar, stop)?;
-    MappedRows::map(&file, &sidecar)
+    Ok((MappedRows::map(&file, &sidecar)?, file))
 }
 
 /// Compares length and hash. The same open file is mapped afterwards, so what was checked is what is read.
@@ -116,6 +127,13 @@ fn check(file: &mut File, sidecar: &Sidecar, stop: &StopSignal) -> Result<(), St
         Ok(())
     } else {
         Err(format!("its blake3 is {found}, the sidecar says {}", sidecar.blake3))
+    }
+}
+
+/// The lock's time is when a run last asked for this cache. Not knowing it costs a cleaned cache at most.
+fn mark_used(lock: &File) {
+    if let Err(error) = lock.set_modified(SystemTime::now()) {
+        tracing::debug!("the time of a cache's last use cannot be set: {error}");
     }
 }
 

@@ -66,7 +66,7 @@ impl CacheWriter {
     }
 
     /// Writes what is pending, makes the file visible and says what it holds.
-    pub(super) fn finish(mut self, key: &str) -> Result<Sidecar, CacheError> {
+    pub(super) fn finish(mut self, key: &str, about: &str) -> Result<Sidecar, CacheError> {
         self.flush()?;
         let Some(mut file) = self.file else {
             return Err(CacheError::Arrow("a cache in memory has no file".to_owned()));
@@ -76,6 +76,7 @@ impl CacheWriter {
         Ok(Sidecar {
             format: CACHE_FORMAT,
             key: key.to_owned(),
+            about: about.to_owned(),
             rows: self.rows,
             tokens: self.tokens,
             bytes,

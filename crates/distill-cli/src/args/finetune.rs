@@ -1,0 +1,35 @@
+//! `distill finetune`
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::{Common, Rows, Training};
+
+/// `distill finetune`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  distill finetune --model models/all-MiniLM-L6-v2 --data train.jsonl --out runs/teacher
+  distill finetune --model roberta --data train.csv --label-column topic --epochs 4 \\
+                   --learning-rate 1e-4 --validation dev.csv --out runs/teacher")]
+pub struct Finetune {
+    /// Hugging Face directory to start from
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Labelled rows
+    #[arg(long, value_name = "SRC")]
+    pub data: Option<PathBuf>,
+    /// Run directory; the result is in OUT/model
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace what is in OUT
+    #[arg(long)]
+    pub overwrite: bool,
+    #[command(flatten)]
+    pub rows: Rows,
+    #[command(flatten)]
+    pub training: Training,
+    #[command(flatten)]
+    pub common: Common,
+}

@@ -1,0 +1,24 @@
+//! Which columns hold what.
+
+use clap::Args as ClapArgs;
+
+/// Which columns hold what; rows come from Parquet, JSONL, CSV or TSV.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Rows")]
+pub struct Rows {
+    /// Column with each row's id [default: id, else the row number]
+    #[arg(long, value_name = "NAME")]
+    pub id_column: Option<String>,
+    /// Column with the text [default: text]
+    #[arg(long, value_name = "NAME")]
+    pub text_column: Option<String>,
+    /// Column with the second text of a pair [default: text_pair, where there is one]
+    #[arg(long, value_name = "NAME")]
+    pub text_pair_column: Option<String>,
+    /// Column with the label, a name or an id [default: label, where there is one]
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+    /// Tokens of a row at most, special ones included [default: 128]
+    #[arg(long, value_name = "TOKENS")]
+    pub max_length: Option<usize>,
+}

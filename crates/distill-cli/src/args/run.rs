@@ -1,0 +1,28 @@
+//! `distill run`
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::Common;
+
+/// `distill run`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  distill run pipelines/trec.toml
+  distill run pipelines/trec.toml --seed 2 --set student.epochs=3 --set out=runs/trec-2
+  distill run pipelines/trec.toml --dry-run")]
+pub struct Run {
+    /// TOML file with a table a stage
+    #[arg(value_name = "PIPELINE.toml")]
+    pub pipeline: PathBuf,
+    /// Directory of all stages [default: runs/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Run every stage again, also those whose result is there
+    #[arg(long)]
+    pub overwrite: bool,
+    #[command(flatten)]
+    pub common: Common,
+}

@@ -1,0 +1,39 @@
+//! Flags of the training loop, for `finetune` and `student`.
+
+use clap::Args as ClapArgs;
+
+/// How to train.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Training")]
+pub struct Training {
+    /// Passes over the training rows [default: 3]
+    #[arg(long)]
+    pub epochs: Option<u32>,
+    /// Rows a step [default: 32]
+    #[arg(long, value_name = "ROWS")]
+    pub batch_size: Option<usize>,
+    /// Peak learning rate [default: 5e-5]
+    #[arg(long)]
+    pub learning_rate: Option<f64>,
+    /// Share of steps in which the learning rate rises [default: 0.1]
+    #[arg(long)]
+    pub warmup_ratio: Option<f64>,
+    /// Decoupled weight decay [default: 0.01]
+    #[arg(long)]
+    pub weight_decay: Option<f64>,
+    /// Epochs without improvement after which training stops; 0: never [default: 0]
+    #[arg(long, value_name = "EPOCHS")]
+    pub early_stopping_patience: Option<u32>,
+    /// Validation rows: a file, or a share of the training rows [default: 0.1]
+    #[arg(long, value_name = "SRC|SHARE")]
+    pub validation: Option<String>,
+    /// Save every so many steps (500) or minutes (5m); 0: only when stopped [default: 5m]
+    #[arg(long, value_name = "STEPS|TIME")]
+    pub checkpoint_every: Option<String>,
+    /// Checkpoints that stay, the newest [default: 1]
+    #[arg(long, value_name = "N")]
+    pub keep_last: Option<usize>,
+    /// Tokenize into memory and leave no cache behind
+    #[arg(long)]
+    pub no_cache: bool,
+}
