@@ -432,7 +432,7 @@ fn tensors(step: u64) -> [(String, Tensor); 2] {
 fn save_checkpoints(directory: &Path) {
     let checkpoints = Checkpoints::new(directory, 2);
     for step in [5, 10] {
-        checkpoints.save(state(step), &tensors(step)).unwrap();
+        checkpoints.save(&state(step), &tensors(step)).unwrap();
     }
 }
 
@@ -451,8 +451,7 @@ fn resume(directory: &Path, file: &str, bytes: &[u8]) -> Outcome {
     write(&newest.join(file), bytes);
     let found = Checkpoints::new(directory, 2).newest()?.expect("the checkpoint before is whole");
     let step = found.state.global_step;
-    let expected = State { tensors: found.state.tensors.clone(), format_version: 1, ..state(step) };
-    assert_eq!(found.state, expected, "a damaged checkpoint was used");
+    assert_eq!(found.state, state(step), "a damaged checkpoint was used");
     assert_eq!(found.tensors["model.w"], tensors(step)[0].1);
     match step {
         10 => Ok(()),
@@ -463,7 +462,7 @@ fn resume(directory: &Path, file: &str, bytes: &[u8]) -> Outcome {
 /// The cache, and whether it had to be built.
 fn build_cache(directory: &Path) -> (TokenCache, bool) {
     let mut built = false;
-    let cache = TokenCache::open_or_build(directory, "key", "rows", |writer| {
+    let cache = TokenCache::open_or_build(directory, "key", "rows", &StopSignal::default(), |writer| {
         built = true;
         for row in 0..50u32 {
             let input_ids: Vec<u32> = (0..=row % 7).collect();

@@ -17,6 +17,7 @@
 //! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
 //! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
 //! - [`validate`]: whether JSON is as a schema says, whether XML is well-formed
+//! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
 //! - [`command_line`]: help, unknown flags, `doctor`
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
@@ -28,10 +29,12 @@ mod bad_rows;
 mod bad_settings;
 mod command_line;
 mod end_to_end;
+mod faults;
 mod files;
 mod formats;
 mod harness;
 mod pipeline;
+mod reliability;
 mod repeatability;
 mod report;
 mod report_documents;

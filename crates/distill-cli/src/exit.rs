@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use distill_core::{Category, LabelError, StopReason, atomic::FileError, lock::LockError};
+use distill_core::{Category, LabelError, StopReason, atomic::FileError, hash::HashError, lock::LockError};
 use distill_data::{CacheError, DataError, TokenError, batches::BatchError};
 use distill_model::ModelError;
 use distill_report::ReportError;
@@ -119,7 +119,7 @@ pub fn category(error: &anyhow::Error) -> Category {
             return Category::Io;
         }
         known!(cause; StopReason, DataError, TokenError, CacheError, BatchError, LabelError, ModelError, RunnerError,
-            TrainError, ReportError, LockError, FileError);
+            TrainError, ReportError, LockError, HashError, FileError);
     }
     Category::Internal
 }

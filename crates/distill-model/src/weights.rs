@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
-use distill_core::hash;
 use distill_core::read::bounded;
+use distill_core::{StopSignal, hash};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -161,11 +161,11 @@ pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), ModelError
 /// One hash for all weights of a directory: over the names and hashes of its files.
 ///
 /// # Errors
-/// [`ModelError`] naming the file that cannot be read.
-pub fn weights_hash(directory: &Path) -> Result<String, ModelError> {
+/// [`ModelError`] naming the file that cannot be read; [`ModelError::Stopped`].
+pub fn weights_hash(directory: &Path, stop: &StopSignal) -> Result<String, ModelError> {
     let mut hashes = Vec::new();
     for path in weight_files(directory)? {
-        hashes.push(hash::file_hash(&path).map_err(FileError::of("read", &path))?);
+        hashes.push(hash::file_hash_until(&path, stop)?);
     }
     match hashes.as_slice() {
         [only] => Ok(only.clone()),

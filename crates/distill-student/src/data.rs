@@ -150,7 +150,7 @@ impl CacheBuilder<'_> {
         let cache = match self.directory {
             Some(directory) => {
                 let about = format!("{about}, rows of at most {max_length} tokens");
-                TokenCache::open_or_build(directory, &key, &about, build)?
+                TokenCache::open_or_build(directory, &key, &about, self.stop, build)?
             }
             None => TokenCache::in_memory(build)?,
         };

@@ -125,6 +125,8 @@ struct Run<'a> {
     state: State,
     best_weights: NamedTensors,
     saved: Instant,
+    /// What the newest checkpoint holds.
+    saved_state: Option<State>,
 }
 
 impl<'a> Run<'a> {
@@ -154,6 +156,7 @@ impl<'a> Run<'a> {
             state: State { vocabulary_decay: 1.0, ..State::default() },
             best_weights: Vec::new(),
             saved: Instant::now(),
+            saved_state: None,
             order,
             steps_per_epoch,
         };
@@ -320,6 +323,9 @@ impl Run<'_> {
             metrics_bytes: self.metrics.bytes(),
             ..self.state.clone()
         };
+        if self.saved_state.as_ref() == Some(&state) {
+            return Ok(());
+        }
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         let mut add = |prefix: &str, named: Vec<(String, Tensor)>| {
             tensors.extend(named.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
@@ -327,9 +333,10 @@ impl Run<'_> {
         add("model", self.trainer.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect());
         add("optimizer", self.optimizer.state());
         add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
-        let path = checkpoints.save(state, &tensors)?;
+        let path = checkpoints.save(&state, &tensors)?;
         tracing::info!("checkpoint {}", path.display());
         self.saved = Instant::now();
+        self.saved_state = Some(state);
         Ok(())
     }
 
@@ -359,6 +366,7 @@ impl Run<'_> {
         }
         self.window.set_sums(state.loss_sum, state.loss_rows);
         tracing::info!(global_step = state.global_step, epoch = state.epoch, "going on from a checkpoint");
+        self.saved_state = Some(state.clone());
         self.state = state;
         Ok(())
     }

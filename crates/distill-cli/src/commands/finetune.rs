@@ -92,12 +92,16 @@ impl Stage for FinetuneStage<'_> {
             .run()
     }
 
-    fn missing(&self, out: &Path) -> Option<String> {
-        stage::first_missing(out, training::RESULT)
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, training::RESULT))
     }
 
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
         training::remove_checkpoints(out)
+    }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        training::has_checkpoints(out)
     }
 }
 

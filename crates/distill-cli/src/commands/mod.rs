@@ -1,11 +1,12 @@
 //! One file a subcommand.
 //!
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
-//! that was done already, where the result goes. [`run`] strings them together. Beside each other stand
-//! [`targets`], [`cache`] and [`doctor`], which look at what is there.
+//! that was done already; [`claim`] and [`outdir`] where the result goes. [`run`] strings them together. Beside
+//! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
 mod bench;
 mod cache;
+mod claim;
 mod doctor;
 mod finetune;
 mod inputs;

@@ -9,8 +9,8 @@ use distill_data::logits::Portion;
 use serde_json::{Map, Value, json};
 
 use crate::args::Run;
+use crate::commands::claim::{self, Claim, Replace};
 use crate::commands::finetune::FinetuneStage;
-use crate::commands::outdir::OutDir;
 use crate::commands::report::{Named, ReportStage};
 use crate::commands::stage::{self, Finished, Stage, Todo};
 use crate::commands::student::StudentStage;
@@ -149,29 +149,26 @@ impl Pipeline<'_> {
         if let Some(earlier) = after {
             return Ok(would_run(name, Some(format!("{earlier} runs before it"))));
         }
-        let planned = stage::plan(step.stage, self.session)?;
-        let todo = match stage::todo(step.stage, &directory, &planned)? {
-            _ if self.args.overwrite => Todo::All("--overwrite".to_owned()),
-            todo => todo,
-        };
-        let why = match &todo {
-            Todo::Nothing(_) => None,
-            Todo::Rest => Some("it was stopped before its end".to_owned()),
-            Todo::Again(why) | Todo::All(why) => Some(why.clone()),
-        };
+        self.session.stop.check()?;
+        let replace = if self.args.overwrite { Replace::All } else { Replace::Stale };
         if self.args.common.dry_run {
+            let planned = stage::plan(step.stage, self.session)?;
+            let why = match claim::todo(step.stage, &directory, &planned, replace)? {
+                Todo::Nothing(_) => None,
+                Todo::Rest => Some("it was stopped before its end".to_owned()),
+                Todo::Again(why) | Todo::All(why) => Some(why),
+            };
             return Ok(would_run(name, why));
         }
-        let out = match todo {
-            Todo::Nothing(done) => {
+        let (planned, out, why) = match claim::claim(step.stage, self.session, &directory, replace)? {
+            Claim::Run { planned, out, why } => (planned, out, why),
+            Claim::UpToDate(done) => {
                 talk(&format!("── {name}: up to date"));
                 step.stage.publish(&directory)?;
                 return Ok(repeat(step, &done));
             }
-            Todo::Rest => OutDir::go_on(&directory)?,
-            Todo::Again(_) | Todo::All(_) => OutDir::prepare(&directory)?,
         };
-        talk(&format!("── {name}: {} ({})", step.stage.command(), why.as_deref().unwrap_or_default()));
+        talk(&format!("── {name}: {} ({why})", step.stage.command()));
         let start = std::time::Instant::now();
         let finished = stage::run_into(step.stage, self.session, out, planned)?;
         talk(&format!("── {name}: done in {}", seconds(start.elapsed())));
@@ -179,7 +176,7 @@ impl Pipeline<'_> {
         Ok(Went {
             status: finished.status,
             ran: true,
-            why,
+            why: Some(why),
             text: Some(finished.text),
             results: finished.results,
         })

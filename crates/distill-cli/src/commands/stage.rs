@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::bail;
 use distill_core::Category;
 use distill_core::record::RunRecord;
+use distill_data::logits::Store;
 use serde_json::Value;
 
 use crate::args::Common;
-use crate::commands::outdir::{Found, OutDir};
-use crate::exit::{self, Failure, Status};
+use crate::commands::claim::{Claim, Replace, claim};
+use crate::commands::outdir::OutDir;
+use crate::exit::{self, Status};
 use crate::output::printer::{self, talk};
 use crate::session::Session;
 
@@ -37,7 +38,10 @@ pub trait Stage {
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished>;
 
     /// What is gone of a finished result in `out`, in words, or none: a record alone is no result.
-    fn missing(&self, out: &Path) -> Option<String>;
+    ///
+    /// # Errors
+    /// Where the system refuses to read: what cannot be read now may be whole.
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>>;
 
     /// Hands the finished result to others, such as a CI job's summary; also where it was up to date.
     ///
@@ -61,6 +65,11 @@ pub trait Stage {
     /// Where it cannot be removed.
     fn clean_up(&self, _out: &OutDir) -> anyhow::Result<()> {
         Ok(())
+    }
+
+    /// Whether a finished directory still holds what [`Stage::clean_up`] removes.
+    fn has_left_overs(&self, _out: &Path) -> bool {
+        false
     }
 }
 
@@ -102,31 +111,28 @@ pub enum Todo {
     All(String),
 }
 
-/// Compares a plan with what is in its directory.
-///
-/// # Errors
-/// Where the path is a file.
-pub fn todo(stage: &dyn Stage, out: &Path, planned: &RunRecord) -> anyhow::Result<Todo> {
-    let Found::Run(done) = OutDir::look(out)? else {
-        return Ok(Todo::All("no result is there".to_owned()));
-    };
-    Ok(match stale(&done, planned) {
-        Some(why) => Todo::All(why),
-        None if done.results.is_empty() => Todo::Rest,
-        None => stage.missing(out).map_or(Todo::Nothing(done), Todo::Again),
-    })
-}
-
 /// The first of these files that is not in `out`.
 pub fn first_missing(out: &Path, names: &[&str]) -> Option<String> {
     names.iter().find(|name| !out.join(name).is_file()).map(|name| format!("{name} is missing"))
+}
+
+/// Why a directory is no store any more, or none.
+///
+/// # Errors
+/// Where the system refuses to read.
+pub fn unusable_store(out: &Path) -> anyhow::Result<Option<String>> {
+    match Store::open(out) {
+        Ok(_) => Ok(None),
+        Err(error) if error.category() == Category::Io => Err(error.into()),
+        Err(error) => Ok(Some(error.to_string())),
+    }
 }
 
 /// Runs one stage for its own subcommand. The same command again does nothing where its result is
 /// there, and goes on where it was stopped.
 ///
 /// # Errors
-/// Whatever stopped it; [`Failure`] where the directory holds another run.
+/// Whatever stopped it; [`exit::Failure`] where the directory holds another run.
 pub fn run_alone(
     stage: &dyn Stage,
     session: &Session,
@@ -134,33 +140,19 @@ pub fn run_alone(
     out: &Path,
     overwrite: bool,
 ) -> anyhow::Result<Status> {
-    if !overwrite {
-        OutDir::refuse_foreign(out)?;
-    }
-    let record = plan(stage, session)?;
     if common.dry_run {
-        printer::result(&serde_json::to_string_pretty(&record)?)?;
+        if !overwrite {
+            OutDir::refuse_foreign(out)?;
+        }
+        printer::result(&serde_json::to_string_pretty(&plan(stage, session)?)?)?;
         return Ok(Status::Done);
     }
-    let finished = match todo(stage, out, &record)? {
-        _ if overwrite => run_into(stage, session, OutDir::prepare(out)?, record)?,
-        Todo::Nothing(done) => {
+    let replace = if overwrite { Replace::All } else { Replace::Never };
+    let finished = match claim(stage, session, out, replace)? {
+        Claim::Run { planned, out, .. } => run_into(stage, session, out, planned)?,
+        Claim::UpToDate(done) => {
             talk(&format!("{} is up to date; --overwrite does it again", out.display()));
             Finished::from_record(&done)
-        }
-        Todo::Rest => run_into(stage, session, OutDir::go_on(out)?, record)?,
-        Todo::Again(why) => {
-            tracing::info!("{}: {why}; doing it again", out.display());
-            run_into(stage, session, OutDir::prepare(out)?, record)?
-        }
-        Todo::All(why) => {
-            if let Found::Run(_) = OutDir::look(out)? {
-                bail!(Failure::cannot_create(format!(
-                    "{} holds another run ({why}); choose another directory or give --overwrite",
-                    out.display()
-                )));
-            }
-            run_into(stage, session, OutDir::prepare(out)?, record)?
         }
     };
     if common.json {
@@ -204,9 +196,10 @@ pub fn run_into(
     Ok(finished)
 }
 
-/// Whether the same command may get further than this failure: it was stopped, or the disk was full.
+/// Whether the same command may get further than this failure: it was stopped, the disk was full, or a
+/// directory did not let it write.
 fn can_go_on(error: &anyhow::Error) -> bool {
-    matches!(exit::category(error), Category::Stopped | Category::Io)
+    matches!(exit::category(error), Category::Stopped | Category::Io | Category::CannotCreate)
 }
 
 /// Keys of `results` that every stage has: what it printed, and whether a gate failed.

@@ -22,6 +22,7 @@ use crate::exit::{Failure, Status};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::settings::flags::Flags;
+use crate::signals::stop_signal;
 
 /// Runs the subcommand.
 ///
@@ -68,7 +69,7 @@ impl<'a> StudentStage<'a> {
                 path.display()
             )));
         }
-        Ok(Store::open(path)?)
+        Ok(Store::open(path)?.stopped_by(stop_signal()))
     }
 
     /// Rows of a store without texts must be those that its logits were computed of.
@@ -175,12 +176,16 @@ impl Stage for StudentStage<'_> {
         .run()
     }
 
-    fn missing(&self, out: &Path) -> Option<String> {
-        stage::first_missing(out, training::RESULT)
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, training::RESULT))
     }
 
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
         training::remove_checkpoints(out)
+    }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        training::has_checkpoints(out)
     }
 }
 

@@ -51,7 +51,7 @@ struct Verified {
 }
 
 fn verify_all(args: &Targets, directories: &[PathBuf]) -> anyhow::Result<Status> {
-    let stop = session::begin(&args.common)?;
+    let stop = session::begin(&args.common);
     let progress = Display::new(&args.common);
     let mut all = Verified::default();
     let mut stores = Vec::new();
@@ -168,13 +168,13 @@ impl Stage for MergeStage {
         Ok(Finished { status: Status::Done, text, results })
     }
 
-    fn missing(&self, out: &Path) -> Option<String> {
-        Store::open(out).err().map(|error| error.to_string())
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        stage::unusable_store(out)
     }
 }
 
 fn describe(args: &Targets, directory: &Path) -> anyhow::Result<Status> {
-    let stop = session::begin(&args.common)?;
+    let stop = session::begin(&args.common);
     let found = stores_in(directory)?;
     let [store] = found.as_slice() else {
         bail!(Failure::usage(format!(

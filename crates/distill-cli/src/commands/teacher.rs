@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::logits::{Fingerprint, Manifest, Portion, Store};
+use distill_data::logits::{Fingerprint, Manifest, Portion};
 use distill_data::source::Source;
 use distill_model::{ModelConfig, ModelDirectory};
 use distill_teacher::forward::default_batch_tokens;
@@ -135,8 +135,8 @@ impl Stage for TeacherStage<'_> {
         Ok(Finished { status: Status::Done, text: text(&stats, out), results })
     }
 
-    fn missing(&self, out: &Path) -> Option<String> {
-        Store::open(out).err().map(|error| error.to_string())
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        stage::unusable_store(out)
     }
 }
 

@@ -133,6 +133,15 @@ pub fn clean(directory: &Path, cleaning: Cleaning) -> Result<Cleaned, CacheError
     Ok(cleaned)
 }
 
+/// Removes what killed runs left of a cache that this process alone is building.
+pub(super) fn remove_half_written(directory: &Path, key: &str) -> Result<(), CacheError> {
+    let files = files_by_key(directory)?.remove(key).unwrap_or_default();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")) {
+        std::fs::remove_file(file).map_err(FileError::of("remove", file))?;
+    }
+    Ok(())
+}
+
 /// Takes a lock for the caller's file, or says that a run has it. Without locks there is nobody to wait for.
 fn is_held(file: &File) -> bool {
     matches!(file.try_lock(), Err(TryLockError::WouldBlock))

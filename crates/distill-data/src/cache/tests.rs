@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use distill_core::{StopReason, StopSignal};
+
 use super::writer::CHUNK_ROWS;
 use super::{CacheError, CacheWriter, Cleaned, Cleaning, Example, TokenCache, clean, id_hash, info};
 
@@ -69,7 +71,7 @@ fn read_all(cache: &TokenCache) -> Vec<Row> {
 /// Opens the cache; `true` where it had to be built.
 fn open(directory: &Path, key: &str, rows: &[Row]) -> (TokenCache, bool) {
     let mut built = false;
-    let cache = TokenCache::open_or_build(directory, key, "rows", |writer| {
+    let cache = TokenCache::open_or_build(directory, key, "rows", &StopSignal::default(), |writer| {
         built = true;
         push_all(rows)(writer)
     });
@@ -178,7 +180,7 @@ fn a_missing_damaged_or_foreign_sidecar_means_a_new_cache() {
 #[test]
 fn a_failed_build_leaves_nothing_that_opens_and_the_next_one_builds() {
     let directory = tempfile::tempdir().unwrap();
-    let failed = TokenCache::open_or_build(directory.path(), KEY, "rows", |writer| {
+    let failed = TokenCache::open_or_build(directory.path(), KEY, "rows", &StopSignal::default(), |writer| {
         push_all(&rows(CHUNK_ROWS + 1))(writer)?;
         Err(CacheError::NoPlace)
     });
@@ -197,11 +199,17 @@ fn of_many_that_ask_at_once_one_builds_and_all_read_the_same() {
     std::thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| {
-                let cache = TokenCache::open_or_build(directory.path(), KEY, "rows", |writer| {
-                    builds.fetch_add(1, Ordering::SeqCst);
-                    std::thread::sleep(std::time::Duration::from_millis(30));
-                    push_all(&rows)(writer)
-                });
+                let cache = TokenCache::open_or_build(
+                    directory.path(),
+                    KEY,
+                    "rows",
+                    &StopSignal::default(),
+                    |writer| {
+                        builds.fetch_add(1, Ordering::SeqCst);
+                        std::thread::sleep(std::time::Duration::from_millis(30));
+                        push_all(&rows)(writer)
+                    },
+                );
                 assert!(read_all(&cache.unwrap()) == rows);
             });
         }
@@ -240,6 +248,37 @@ fn of_many_processes_one_builds() {
     let names = std::fs::read_dir(directory.path()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     assert_eq!(names.filter(|name| name.starts_with("built-by-")).count(), 1);
+}
+
+#[test]
+fn what_killed_runs_left_goes_when_the_cache_is_built_and_foreign_files_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let [key, other] = ["a", "b"].map(|digit| digit.repeat(64));
+    let [left, others] = [&key, &other].map(|key| format!(".{key}.tokens.arrow.a1b2c3.tmp"));
+    for name in [left.as_str(), &others, "mine.tmp"] {
+        distill_core::atomic::write(&directory.path().join(name), b"half").unwrap();
+    }
+    assert!(open(directory.path(), &key, &rows(3)).1);
+    assert!(!directory.path().join(left).exists());
+    assert!(directory.path().join(others).exists());
+    assert!(directory.path().join("mine.tmp").exists());
+}
+
+#[test]
+fn a_process_that_waits_for_another_ones_cache_heeds_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path(), KEY, &rows(3));
+    let building = std::fs::File::open(directory.path().join(format!("{KEY}.tokens.lock"))).unwrap();
+    building.lock().unwrap();
+    let stop = StopSignal::default();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            TokenCache::open_or_build(directory.path(), KEY, "rows", &stop, push_all(&[])).unwrap_err()
+        });
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        stop.raise(StopReason::Terminate);
+        assert!(matches!(waiting.join().unwrap(), CacheError::Stopped(StopReason::Terminate)));
+    });
 }
 
 #[test]
@@ -289,8 +328,9 @@ fn info_lists_whole_caches_and_clean_removes_unused_caches_and_nothing_else() {
 #[test]
 fn a_key_that_is_no_file_name_is_refused() {
     for key in ["", "../x", "a/b", "a.b", &"a".repeat(129)] {
-        let refused =
-            TokenCache::open_or_build(Path::new("/nonexistent"), key, "rows", |_| Ok::<_, CacheError>(()));
+        let stop = StopSignal::default();
+        let build = |_: &mut CacheWriter| Ok::<_, CacheError>(());
+        let refused = TokenCache::open_or_build(Path::new("/nonexistent"), key, "rows", &stop, build);
         assert!(matches!(refused, Err(CacheError::Key(_))), "{key}");
     }
 }
@@ -299,7 +339,8 @@ fn a_key_that_is_no_file_name_is_refused() {
 fn a_directory_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let directory = file.path().join("cache");
-    let error = TokenCache::open_or_build(&directory, KEY, "rows", push_all(&[])).unwrap_err();
+    let error =
+        TokenCache::open_or_build(&directory, KEY, "rows", &StopSignal::default(), push_all(&[])).unwrap_err();
     assert!(error.to_string().contains(directory.to_str().unwrap()), "{error}");
     assert_eq!(error.category(), distill_core::Category::Io);
 }

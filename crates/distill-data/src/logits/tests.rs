@@ -161,6 +161,7 @@ fn every_changed_bit_of_a_file_is_noticed() {
         let damage = store.verify(&StopSignal::default(), &Silent).unwrap();
         assert_eq!(damage.len(), 1, "byte {byte}");
         assert_eq!(damage[0].file, path);
+        assert!(store.rows().next().unwrap().is_err(), "byte {byte}: no row of a damaged file comes out");
         // Opening and reading may or may not notice; they must not panic.
         drop(read(&path));
     }

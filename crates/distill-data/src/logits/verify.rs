@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use distill_core::atomic::FileError;
-use distill_core::hash::{file_hash, text_hash};
+use distill_core::hash::{file_hash_until, text_hash};
 use distill_core::{Progress, StopSignal};
 
 use super::manifest::{MANIFEST_FILE, Shard};
@@ -84,7 +84,7 @@ impl Store {
     fn verify_shard(&self, shard: &Shard, stop: &StopSignal) -> Result<(), DataError> {
         let path = self.path(shard);
         stop.check()?;
-        let hash = file_hash(&path).map_err(FileError::of("read", &path))?;
+        let hash = file_hash_until(&path, stop)?;
         if hash != shard.file.blake3 {
             let what = format!("its blake3 is {hash}, the manifest says {}", shard.file.blake3);
             return Err(DataError::damaged(&path, what));

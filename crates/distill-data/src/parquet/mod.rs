@@ -17,9 +17,11 @@ mod thrift;
 pub use columns::{Column, ColumnBatches, Value};
 pub use file::ParquetFile;
 
+use std::io;
 use std::path::Path;
 
 use ::parquet::errors::ParquetError;
+use distill_core::atomic::FileError;
 
 use crate::error::DataError;
 use crate::quiet::{one_line, quietly};
@@ -31,8 +33,26 @@ use crate::quiet::{one_line, quietly};
 fn guarded<T>(file: &Path, call: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, DataError> {
     match quietly(call) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(DataError::damaged(file, one_line(&error.to_string()))),
+        Ok(Err(error)) => Err(match refused(error) {
+            Ok(source) => FileError::new("read", file, source).into(),
+            Err(error) => DataError::damaged(file, one_line(&error.to_string())),
+        }),
         Err(panic) => Err(DataError::damaged(file, format!("the Parquet library gave up: {panic}"))),
+    }
+}
+
+/// What the system said, where it was the system that failed: that is no damage.
+fn refused(error: ParquetError) -> Result<io::Error, ParquetError> {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+            // A seek to a place that cannot be is the file's fault.
+            Ok(source) if source.raw_os_error().is_some() && source.kind() != io::ErrorKind::InvalidInput => {
+                Ok(*source)
+            }
+            Ok(source) => Err(ParquetError::External(source)),
+            Err(inner) => Err(ParquetError::External(inner)),
+        },
+        other => Err(other),
     }
 }
 

@@ -207,3 +207,14 @@ fn mutants_of_a_good_file_never_panic() {
 fn overwrite(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
+
+#[test]
+fn a_read_that_the_system_refuses_is_no_damage() {
+    use std::io;
+    let read = |error| guarded::<()>(Path::new("a.parquet"), || Err(ParquetError::from(error))).unwrap_err();
+    let refused = read(io::Error::from_raw_os_error(5));
+    assert!(refused.to_string().starts_with("cannot read a.parquet: "), "{refused}");
+    assert_eq!(refused.category(), distill_core::Category::Io);
+    let early = read(io::Error::from(io::ErrorKind::UnexpectedEof));
+    assert_eq!(early.category(), distill_core::Category::Data);
+}

@@ -18,8 +18,9 @@ pub mod summary;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use distill_core::StopSignal;
 use distill_core::atomic::FileError;
-use distill_core::hash::{file_hash, parts_hash};
+use distill_core::hash::{file_hash_until, parts_hash};
 
 use crate::error::DataError;
 
@@ -45,6 +46,7 @@ pub struct Source {
     files: Vec<Arc<Path>>,
     format: Format,
     columns: Columns,
+    stop: StopSignal,
 }
 
 impl Source {
@@ -61,7 +63,13 @@ impl Source {
         } else {
             (vec![Arc::from(path)], format_of(path)?)
         };
-        Ok(Source { path: path.to_owned(), files, format, columns: columns.clone() })
+        let stop = StopSignal::default();
+        Ok(Source { path: path.to_owned(), files, format, columns: columns.clone(), stop })
+    }
+
+    /// The same source, of which reading and hashing end with [`DataError::Stopped`] once a stop is asked for.
+    pub fn stopped_by(self, stop: &StopSignal) -> Self {
+        Source { stop: stop.clone(), ..self }
     }
 
     /// The path as it was given.
@@ -87,9 +95,9 @@ impl Source {
     /// of its shards.
     ///
     /// # Errors
-    /// [`DataError::File`].
+    /// [`DataError::File`]; [`DataError::Stopped`].
     pub fn hash(&self) -> Result<String, DataError> {
-        let hash = |file: &Path| file_hash(file).map_err(FileError::of("read", file));
+        let hash = |file: &Path| file_hash_until(file, &self.stop);
         if self.files.len() == 1 && *self.files[0] == *self.path {
             return Ok(hash(&self.path)?);
         }
@@ -119,6 +127,10 @@ impl Source {
 
     pub(crate) fn format(&self) -> Format {
         self.format
+    }
+
+    pub(crate) fn stop(&self) -> &StopSignal {
+        &self.stop
     }
 }
 

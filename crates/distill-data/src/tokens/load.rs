@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use distill_core::StopSignal;
 use distill_core::atomic::FileError;
 use distill_core::hash::bytes_hash;
 use serde_json::{Map, Value, json};
@@ -76,6 +77,7 @@ fn finish(
         hash,
         files,
         tokenizer,
+        stop: StopSignal::default(),
     })
 }
 

@@ -11,7 +11,7 @@ mod load;
 
 use std::path::Path;
 
-use distill_core::atomic;
+use distill_core::{StopSignal, atomic};
 use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationDirection};
 
@@ -47,6 +47,7 @@ pub struct TextTokenizer {
     max_token_id: u32,
     hash: String,
     files: Vec<(&'static str, Vec<u8>)>,
+    stop: StopSignal,
 }
 
 impl TextTokenizer {
@@ -62,16 +63,24 @@ impl TextTokenizer {
         load::load(model_dir, max_length)
     }
 
+    /// The same tokenizer, which ends a batch with [`TokenError::Stopped`] once a stop is asked for.
+    pub fn stopped_by(self, stop: &StopSignal) -> Self {
+        TextTokenizer { stop: stop.clone(), ..self }
+    }
+
     /// Encodes rows of one text or a pair, across the threads of the current rayon pool, in order.
     /// An empty second text is a text, as it is in a batch of `transformers`.
     ///
     /// # Errors
-    /// [`TokenError::Encode`] with the row's index in `rows`.
+    /// [`TokenError::Encode`] with the row's index in `rows`; [`TokenError::Stopped`].
     pub fn encode_batch(&self, rows: &[(&str, Option<&str>)]) -> Result<Vec<Tokens>, TokenError> {
         rows.par_iter()
             .enumerate()
             .with_min_len(8)
-            .map(|(index, (text, pair))| self.encode(index, text, *pair))
+            .map(|(index, (text, pair))| {
+                self.stop.check()?;
+                self.encode(index, text, *pair)
+            })
             .collect()
     }
 

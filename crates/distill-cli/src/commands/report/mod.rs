@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use distill_core::atomic::FileError;
-use distill_core::hash::file_hash;
+use distill_core::hash::file_hash_until;
 use distill_core::record::RunRecord;
 use distill_report::documents::{self, terminal};
 use distill_report::gates::{Gate, Quantity, baseline};
@@ -150,8 +150,8 @@ impl Stage for ReportStage<'_> {
         "report"
     }
 
-    fn missing(&self, out: &Path) -> Option<String> {
-        stage::first_missing(out, &["report.json", "report.md", "report.html"])
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, &["report.json", "report.md", "report.html"]))
     }
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
@@ -175,9 +175,9 @@ impl Stage for ReportStage<'_> {
         }))
     }
 
-    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+    fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
         let mut hashes = BTreeMap::new();
-        let hash = |path: &Path| file_hash(path).map_err(FileError::of("read", path));
+        let hash = |path: &Path| file_hash_until(path, &session.stop);
         for path in self.baselines()? {
             hashes.insert(format!("baseline {path}"), hash(Path::new(&path))?);
         }
@@ -201,7 +201,7 @@ impl Stage for ReportStage<'_> {
         Ok(hashes)
     }
 
-    fn execute(&self, session: &Session, out: &OutDir, _record: &RunRecord) -> anyhow::Result<Finished> {
+    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let sets = self.test_sets(session)?;
         let (data, timing) = match self.models.is_empty() {
             true => (tables::read(self.tables()?, &sets, &self.settings.report.labels, &session.stop)?, None),
@@ -211,6 +211,8 @@ impl Stage for ReportStage<'_> {
         report.timing = timing;
         report.training = self.entries()?.iter().filter_map(curves).collect();
         session.stop.check()?;
+        // From here on the directory holds a run that the same command goes on with.
+        record.write(out.path())?;
         let files = documents::write(&report, out.path())?;
         let status = if report.gates_passed() { Status::Done } else { Status::GateFailed };
         let results = BTreeMap::from([
