@@ -190,7 +190,7 @@ impl Pass {
     }
 
     /// The command into `out`.
-    pub fn into_out(&self) -> String {
+    pub fn command_line(&self) -> String {
         format!("{} --out out", self.command)
     }
 

@@ -14,7 +14,7 @@ fn killed_twenty_times(pass: &Pass, dice: &mut Dice) {
     let mut kills = 0;
     while kills < 20 {
         let ended = if dice.below(2) == 0 {
-            let mut child = start(&pass.work, &pass.into_out());
+            let mut child = start(&pass.work, &pass.command_line());
             std::thread::sleep(Duration::from_millis(dice.below(pass.time.as_millis() as u64 + 100)));
             child.kill().unwrap();
             child.wait().unwrap().code()
@@ -22,7 +22,7 @@ fn killed_twenty_times(pass: &Pass, dice: &mut Dice) {
             let kind = ["write", "fsync", "rename", "change"][dice.below(4) as usize];
             let action = ["before", "middle", "after"][dice.below(3) as usize];
             let at = 1 + dice.below(pass.seen.count(kind));
-            run(&pass.work, &pass.into_out(), Some(Fault { kind, at, action, sticky: false })).0.code
+            run(&pass.work, &pass.command_line(), Some(Fault { kind, at, action, sticky: false })).0.code
         };
         match ended {
             None => kills += 1,
@@ -34,7 +34,7 @@ fn killed_twenty_times(pass: &Pass, dice: &mut Dice) {
         }
         pass.assert_nothing_damaged_is_visible();
     }
-    pass.work.run(&pass.into_out()).succeeds();
+    pass.work.run(&pass.command_line()).succeeds();
     pass.assert_same();
 }
 
@@ -54,7 +54,7 @@ fn every_fault(pass: &Pass, kind: &'static str, step: usize) {
     for at in (1..=pass.seen.count(kind)).step_by(step) {
         let action = ["ENOSPC", "EIO", "EACCES"][(at as usize / step) % 3];
         let fault = Fault { kind, at, action, sticky: at % 2 == 0 && action == "ENOSPC" };
-        let (run, seen) = run(&pass.work, &pass.into_out(), Some(fault));
+        let (run, seen) = run(&pass.work, &pass.command_line(), Some(fault));
         assert!(seen.path.is_some(), "{}", run.shown());
         match run.code {
             // Of no consequence: a cache that cannot be read is built again, a file that is not removed stays.
@@ -66,7 +66,7 @@ fn every_fault(pass: &Pass, kind: &'static str, step: usize) {
             None => panic!("{}", run.shown()),
         }
         pass.assert_nothing_damaged_is_visible();
-        pass.work.run(&pass.into_out()).succeeds();
+        pass.work.run(&pass.command_line()).succeeds();
         pass.assert_same();
         pass.forget();
     }
@@ -92,7 +92,7 @@ fn reading_may_fail_at_any_file() {
 fn stopped_often(pass: &Pass, signals: usize, dice: &mut Dice) {
     let mut stops = 0;
     while stops < signals {
-        let mut child = start(&pass.work, &pass.into_out());
+        let mut child = start(&pass.work, &pass.command_line());
         wait_until_watching(&child);
         std::thread::sleep(Duration::from_millis(dice.below(pass.time.as_millis() as u64)));
         if child.try_wait().unwrap().is_none() {
@@ -107,7 +107,7 @@ fn stopped_often(pass: &Pass, signals: usize, dice: &mut Dice) {
             }
         }
     }
-    pass.work.run(&pass.into_out()).succeeds();
+    pass.work.run(&pass.command_line()).succeeds();
     pass.assert_same();
 }
 
@@ -182,14 +182,14 @@ fn of_two_that_begin_at_once_one_works_and_the_other_leaves() {
 fn what_is_not_ours_is_ignored_and_stays() {
     let pass = Pass::training(3);
     let fault = Fault { kind: "rename", at: pass.seen.count("rename") / 2, action: "after", sticky: false };
-    assert_eq!(run(&pass.work, &pass.into_out(), Some(fault)).0.code, None);
+    assert_eq!(run(&pass.work, &pass.command_line(), Some(fault)).0.code, None);
     let foreign = ["out/checkpoints/mine", "out/checkpoints/.step-x.tmp", "out/.mine.tmp", "out/notes"];
     for name in foreign {
         std::fs::create_dir(pass.work.path(name)).unwrap();
     }
     std::fs::create_dir(pass.work.path("out/checkpoints/.step-999999.tmp")).unwrap();
     std::fs::create_dir(pass.work.path("out/checkpoints/step-999998")).unwrap();
-    pass.work.run(&pass.into_out()).succeeds().says("step-999998 is passed over");
+    pass.work.run(&pass.command_line()).succeeds().says("step-999998 is passed over");
     assert!(pass.work.bytes("out/model/model.safetensors") == pass.work.bytes("whole/model/model.safetensors"));
     for name in foreign {
         assert!(pass.work.path(name).exists(), "{name}");

@@ -19,7 +19,7 @@ pub enum Claim {
     /// It has to run, and why.
     Run {
         /// Its record so far.
-        planned: RunRecord,
+        planned: Box<RunRecord>,
         /// Locked, and rid of what does not belong to the run.
         out: OutDir,
         /// For people.
@@ -83,7 +83,7 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
             why
         }
     };
-    Ok(Claim::Run { planned, out, why })
+    Ok(Claim::Run { planned: Box::new(planned), out, why })
 }
 
 /// Compares a plan with what is in its directory.

@@ -170,7 +170,7 @@ impl Pipeline<'_> {
         };
         talk(&format!("── {name}: {} ({why})", step.stage.command()));
         let start = std::time::Instant::now();
-        let finished = stage::run_into(step.stage, self.session, out, planned)?;
+        let finished = stage::run_into(step.stage, self.session, out, *planned)?;
         talk(&format!("── {name}: done in {}", seconds(start.elapsed())));
         step.stage.publish(&directory)?;
         Ok(Went {

@@ -149,7 +149,7 @@ pub fn run_alone(
     }
     let replace = if overwrite { Replace::All } else { Replace::Never };
     let finished = match claim(stage, session, out, replace)? {
-        Claim::Run { planned, out, .. } => run_into(stage, session, out, planned)?,
+        Claim::Run { planned, out, .. } => run_into(stage, session, out, *planned)?,
         Claim::UpToDate(done) => {
             talk(&format!("{} is up to date; --overwrite does it again", out.display()));
             Finished::from_record(&done)

@@ -8,7 +8,7 @@ use distill_data::cache::{Example, TokenCache};
 use distill_data::logits::{Fingerprint, LogitsWriter, WriterOptions};
 use distill_model::{ModelConfig, ModelDirectory, SequenceClassifier, student};
 use distill_student::data::Part;
-use distill_student::{TrainError, TrainSettings, Trainer, TrainingData};
+use distill_student::{TrainSettings, Trainer, TrainingData};
 use distill_teacher::Runner;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -117,19 +117,15 @@ impl<'a> Passes<'a> {
         Runner { progress: &Silent, ..teacher::runner(model, self.tokenizer, self.settings, self.session) }
     }
 
-    fn train(
-        &self,
-        model: &SequenceClassifier,
-        settings: &TrainSettings,
-        train: Part,
-    ) -> Result<(), TrainError> {
-        let out = tempfile::tempdir().map_err(|error| TrainError::Rows(error.to_string()))?;
+    fn train(&self, model: &SequenceClassifier, settings: &TrainSettings, train: Part) -> anyhow::Result<()> {
+        let out = tempfile::tempdir()?;
         // Validation is no part of a step; one row is the least there can be.
         let validation = Part { rows: vec![0], ..train.clone() };
         let data = TrainingData { train, validation };
         let (seed, stop) = (self.session.seed, &self.session.stop);
         let trainer = Trainer { model, settings, data: &data, seed, stop, progress: &Silent };
-        trainer.run(out.path()).map(drop)
+        trainer.run(out.path())?;
+        Ok(())
     }
 
     fn examples(&self) -> anyhow::Result<Part> {
