@@ -18,6 +18,7 @@
 //! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
 //! - [`validate`]: whether JSON is as a schema says, whether XML is well-formed
 //! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
+//! - [`bench`]: `distill bench`, and the trace of any command
 //! - [`command_line`]: help, unknown flags, `doctor`
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
@@ -27,6 +28,7 @@ mod bad_models;
 mod bad_outputs;
 mod bad_rows;
 mod bad_settings;
+mod bench;
 mod command_line;
 mod end_to_end;
 mod faults;
