@@ -269,11 +269,11 @@ fn rows_of(path: &Path, text: &str) -> Outcome {
     let columns = Columns { text: Some(text.to_owned()), ..Default::default() };
     let source = Source::open(path, &columns)?;
     let _names = source.class_names()?;
-    Ok(source.rows()?.map(|row| row.map(drop)).collect::<Result<(), _>>()?)
+    Ok(source.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
 fn table(path: &Path) -> Outcome {
-    Ok(LogitsTable::open(path)?.rows()?.map(|row| row.map(drop)).collect::<Result<(), _>>()?)
+    Ok(LogitsTable::open(path)?.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
 fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {

@@ -199,6 +199,6 @@ mod tests {
         assert!(pick("[1]", &[], "").unwrap_err().contains("not a JSON object"));
         assert!(pick("{\"a\": 1} x", &[], "").unwrap_err().starts_with("column 10"));
         let deep = format!("{{\"a\": {}", "[".repeat(100_000));
-        assert!(pick(&deep, &["a"], "").unwrap_err().contains("recursion"));
+        assert!(pick(&deep, &["a"], "").unwrap_err().contains("EOF"));
     }
 }
