@@ -126,9 +126,12 @@ fn prepare(directory: &Path) {
 }
 
 fn run(directory: &Path, case: &Case, number: u64) {
-    for made in ["targets", "report", "student"] {
-        if directory.join(made).exists() {
-            std::fs::remove_dir_all(directory.join(made)).unwrap();
+    for made in
+        ["targets", "report", "student", "p.csv", "p.jsonl", "p.parquet"].map(|made| directory.join(made))
+    {
+        match made.is_dir() {
+            true => std::fs::remove_dir_all(&made).unwrap(),
+            false => std::fs::remove_file(&made).unwrap_or_default(),
         }
     }
     let stderr = std::fs::File::create(directory.join("stderr")).unwrap();

@@ -10,10 +10,15 @@ fn bench_times_both_passes_on_given_and_made_up_rows() {
     let figures = run.succeeds().json();
     assert_eq!(figures["rows"], 40);
     let passes = figures["passes"].as_array().unwrap();
-    assert_eq!(passes.iter().map(|pass| pass["pass"].as_str().unwrap()).collect::<Vec<_>>(), ["teacher", "student"]);
+    assert_eq!(
+        passes.iter().map(|pass| pass["pass"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["teacher", "student"]
+    );
     for pass in passes {
         assert_eq!(pass["rounds"].as_array().unwrap().len(), 2);
-        assert!(pass["rows_per_second"].as_f64().unwrap() > 0.0 && pass["share_of_ceiling"].as_f64().unwrap() > 0.0);
+        assert!(
+            pass["rows_per_second"].as_f64().unwrap() > 0.0 && pass["share_of_ceiling"].as_f64().unwrap() > 0.0
+        );
         let seconds = |name: &str| pass["phases"][name].as_f64().unwrap_or_else(|| panic!("{name}: {pass}"));
         let inside = ["pack", "forward"].map(seconds).iter().sum::<f64>();
         let round = pass["rounds"].as_array().unwrap().iter().map(|round| round["seconds"].as_f64().unwrap());
@@ -37,8 +42,10 @@ fn a_trace_holds_the_phases_of_every_thread() {
         let event = events.iter().find(|event| event["name"] == name).unwrap_or_else(|| panic!("{name}"));
         assert!(event["ph"] == "X" && event["dur"].as_f64().unwrap() >= 0.0, "{event}");
     }
-    let threads: Vec<_> = events.iter().filter(|event| event["ph"] == "M").map(|event| &event["args"]["name"]).collect();
+    let threads: Vec<_> =
+        events.iter().filter(|event| event["ph"] == "M").map(|event| &event["args"]["name"]).collect();
     assert_eq!(threads, ["main", "writer"]);
-    work.run("teacher --model tiny --data rows.jsonl --out stopped --max-time 0s --trace stopped.json").exits(75);
+    work.run("teacher --model tiny --data rows.jsonl --out stopped --max-time 0s --trace stopped.json")
+        .exits(75);
     assert!(work.json("stopped.json")["traceEvents"].is_array());
 }
