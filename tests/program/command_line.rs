@@ -3,8 +3,8 @@
 use crate::files::copy_model;
 use crate::harness::Work;
 
-const SUBCOMMANDS: [&str; 8] =
-    ["finetune", "teacher", "student", "report", "predict", "run", "inspect", "doctor"];
+const SUBCOMMANDS: [&str; 10] =
+    ["finetune", "teacher", "student", "report", "predict", "run", "inspect", "targets", "cache", "doctor"];
 
 #[test]
 fn help_of_every_subcommand_shows_examples() {

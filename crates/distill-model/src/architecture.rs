@@ -17,6 +17,9 @@ pub(crate) trait Encoder: std::fmt::Debug {
     /// The table of word vectors, `[V, E]`.
     fn word_embeddings(&self) -> &Tensor;
 
+    /// Lays the layers' weights out for inference.
+    fn pack(&self);
+
     /// Hidden states after the last layer: of every token, `[T, H]`, or of each row's first, `[B, H]`.
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor;
 }

@@ -12,8 +12,8 @@ use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::inputs::Inputs;
 use crate::parameters::{Builder, Fresh, Parameters, canonical_names};
-use crate::parts;
 use crate::parts::head::Head;
+use crate::parts::{self, Linear};
 
 /// Whether a forward pass belongs to training.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,14 @@ impl<'a> Mode<'a> {
         match self {
             Mode::Train(dropout) if probability > 0.0 => dropout.apply(&x, probability),
             _ => x,
+        }
+    }
+
+    /// `dropout(layer(x)) + residual`
+    pub(crate) fn residual(self, layer: &Linear, x: &Tensor, probability: f64, residual: &Tensor) -> Tensor {
+        match self {
+            Mode::Train(_) => self.dropout(layer.forward(x), probability) + residual,
+            Mode::Evaluate => layer.forward_add(x, residual),
         }
     }
 
@@ -96,6 +104,12 @@ impl SequenceClassifier {
     /// [`TorchError`] from libtorch, such as no memory left.
     pub fn forward(&self, inputs: &Inputs, mode: Mode<'_>) -> Result<Tensor, TorchError> {
         guard("forward pass", || self.head.forward(self.encoder.as_ref(), inputs, mode))
+    }
+
+    /// Lays the encoder's weights out once more, as the CPU's fused kernels read them; a model that is trained
+    /// afterwards would not be what it computes with. Takes as much memory again as the linear layers.
+    pub fn pack_for_inference(&self) {
+        self.encoder.pack();
     }
 
     /// Converts every parameter in place; it can no longer be trained then.

@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::LabelMap;
-use distill_core::atomic::FileError;
+use distill_core::read::bounded;
 use serde_json::{Map, Value};
 
 use crate::architecture::Architecture;
 use crate::encoders;
 use crate::error::ModelError;
-use crate::fields::Fields;
+use crate::fields::{Fields, shown};
 pub use crate::kinds::{Activation, ProblemType};
+
+/// Label maps are the only large thing in a config.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// What the encoder and head are built from. Keys that distill does not know are kept and
 /// written back.
@@ -60,7 +63,7 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError`] naming the file and the field that is missing, mistyped or not supported.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let bytes = std::fs::read(path).map_err(FileError::of("read", path))?;
+        let bytes = bounded(path, MAX_BYTES)?;
         let malformed = |message: String| ModelError::Malformed { path: path.to_owned(), message };
         let raw = match serde_json::from_slice(&bytes) {
             Ok(Value::Object(raw)) => raw,
@@ -90,7 +93,7 @@ impl ModelConfig {
             }
         }
         if let Some(pruned) = fields.get("pruned_heads").filter(|heads| **heads != serde_json::json!({})) {
-            return Err(fields.unsupported("pruned_heads", pruned, "{}"));
+            return Err(fields.unsupported("pruned_heads", shown(pruned), "{}"));
         }
         (architecture.read)(&fields)
     }
@@ -187,6 +190,14 @@ impl ModelConfig {
     pub fn must_be_single_label(&self) -> Result<(), ModelError> {
         let only = ProblemType::SingleLabel.name();
         self.fields().must_be("problem_type", &[only], only)
+    }
+
+    /// Ids and token types that there are embeddings for.
+    pub fn vocab_sizes(&self) -> (u32, u32) {
+        let size = |size: i64| u32::try_from(size).unwrap_or(u32::MAX);
+        // Where all tokens are of one type, or of none, the ids are not looked up.
+        let types = if self.type_vocab_size > 1 { size(self.type_vocab_size) } else { u32::MAX };
+        (size(self.vocab_size), types)
     }
 
     /// Whether the file says that the weights carry a classification head.

@@ -9,6 +9,11 @@ use crate::architecture::Architecture;
 use crate::config::{Activation, ModelConfig, ProblemType};
 use crate::error::ModelError;
 
+/// More than any model has: a larger number is a mistake, and would fill the memory with names or layers.
+const MAX_SIZE: i64 = 1 << 24;
+const MAX_LAYERS: i64 = 1 << 10;
+const MAX_LABELS: i64 = 1 << 20;
+
 /// The fields of one file, which is named in errors.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
@@ -36,7 +41,7 @@ impl<'a> Fields<'a> {
         match self.get(field) {
             None => Ok(default.to_owned()),
             Some(Value::String(text)) => Ok(text.clone()),
-            Some(other) => Err(self.malformed(format!("{field} is {other}, expected text"))),
+            Some(other) => Err(self.malformed(format!("{field} is {}, expected text", shown(other)))),
         }
     }
 
@@ -52,17 +57,20 @@ impl<'a> Fields<'a> {
     /// Refuses a field that is there with another value than the only one that is built.
     pub fn must_equal(&self, field: &'static str, only: &Value) -> Result<(), ModelError> {
         match self.get(field) {
-            Some(value) if value != only => Err(self.unsupported(field, value, &only.to_string())),
+            Some(value) if value != only => Err(self.unsupported(field, shown(value), &only.to_string())),
             _ => Ok(()),
         }
     }
 
     /// A size: a positive integer that fits any real model.
     pub fn size(&self, field: &str) -> Result<i64, ModelError> {
-        match self.get(field) {
-            None => Err(self.malformed(format!("{field} is missing"))),
-            Some(_) => self.size_from(field, 1, 0),
-        }
+        self.size_to(field, MAX_SIZE)
+    }
+
+    /// An integer from 1 to `most`.
+    fn size_to(&self, field: &str, most: i64) -> Result<i64, ModelError> {
+        let value = self.get(field).ok_or_else(|| self.malformed(format!("{field} is missing")))?;
+        self.integer(field, value, 1, most)
     }
 
     /// A size that is `default` where the field is absent.
@@ -72,14 +80,14 @@ impl<'a> Fields<'a> {
 
     /// As [`Fields::size_or`] with another smallest value.
     pub fn size_from(&self, field: &str, least: i64, default: i64) -> Result<i64, ModelError> {
-        let Some(value) = self.get(field) else { return Ok(default) };
-        match value.as_i64() {
-            Some(size) if (least..=1 << 24).contains(&size) => Ok(size),
-            _ => {
-                Err(self
-                    .malformed(format!("{field} is {value}, expected an integer from {least} to {}", 1 << 24)))
-            }
-        }
+        self.get(field).map_or(Ok(default), |value| self.integer(field, value, least, MAX_SIZE))
+    }
+
+    fn integer(&self, field: &str, value: &Value, least: i64, most: i64) -> Result<i64, ModelError> {
+        value.as_i64().filter(|size| (least..=most).contains(size)).ok_or_else(|| {
+            let value = shown(value);
+            self.malformed(format!("{field} is {value}, expected an integer from {least} to {most}"))
+        })
     }
 
     pub fn number(&self, field: &str, default: f64) -> Result<f64, ModelError> {
@@ -87,7 +95,7 @@ impl<'a> Fields<'a> {
             None => Ok(default),
             Some(value) => match value.as_f64() {
                 Some(number) if number > 0.0 => Ok(number),
-                _ => Err(self.malformed(format!("{field} is {value}, expected a number above 0"))),
+                _ => Err(self.malformed(format!("{field} is {}, expected a number above 0", shown(value)))),
             },
         }
     }
@@ -97,7 +105,10 @@ impl<'a> Fields<'a> {
             None => Ok(default),
             Some(value) => match value.as_f64() {
                 Some(number) if (0.0..1.0).contains(&number) => Ok(number),
-                _ => Err(self.malformed(format!("{field} is {value}, expected a number from 0 to below 1"))),
+                _ => {
+                    let value = shown(value);
+                    Err(self.malformed(format!("{field} is {value}, expected a number from 0 to below 1")))
+                }
             },
         }
     }
@@ -106,7 +117,7 @@ impl<'a> Fields<'a> {
         match self.get(field) {
             None => Ok(default),
             Some(Value::Bool(flag)) => Ok(*flag),
-            Some(other) => Err(self.malformed(format!("{field} is {other}, expected true or false"))),
+            Some(other) => Err(self.malformed(format!("{field} is {}, expected true or false", shown(other)))),
         }
     }
 
@@ -127,7 +138,7 @@ impl<'a> Fields<'a> {
             architecture: self.architecture,
             vocab_size: self.size("vocab_size")?,
             hidden_size: self.size(keys.hidden)?,
-            num_hidden_layers: usize::try_from(self.size(keys.layers)?).unwrap_or(usize::MAX),
+            num_hidden_layers: usize::try_from(self.size_to(keys.layers, MAX_LAYERS)?).unwrap_or(0),
             num_attention_heads: self.size(keys.heads)?,
             intermediate_size: self.size(keys.intermediate)?,
             max_position_embeddings: self.size("max_position_embeddings")?,
@@ -161,7 +172,7 @@ impl<'a> Fields<'a> {
     /// Base of the angles in a `rope_parameters` object.
     pub fn rotary_theta(&self, parameters: Option<&Value>, default: f64) -> Result<f64, ModelError> {
         if let Some(scaling) = self.get("rope_scaling") {
-            return Err(self.unsupported("rope_scaling", scaling, "null"));
+            return Err(self.unsupported("rope_scaling", shown(scaling), "null"));
         }
         let Some(parameters) = parameters.filter(|value| !value.is_null()) else { return Ok(default) };
         match parameters.get("rope_type").and_then(Value::as_str) {
@@ -195,7 +206,16 @@ impl<'a> Fields<'a> {
                 .map_err(|error| self.malformed(format!("id2label: {error}")))?;
             return LabelMap::try_from(names).map_err(failed);
         }
-        let count = if self.get("num_labels").is_some() { self.size("num_labels")? } else { 2 };
+        let count = if self.get("num_labels").is_some() { self.size_to("num_labels", MAX_LABELS)? } else { 2 };
         LabelMap::numbered(usize::try_from(count).unwrap_or(2)).map_err(failed)
+    }
+}
+
+/// A value in a message: a list or an object is not written out.
+pub(crate) fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        other => other.to_string(),
     }
 }

@@ -67,6 +67,10 @@ fn every_architecture_has_transformers_logits_loss_and_gradients() {
         let evaluated = tch::no_grad(|| model.forward(&inputs, Mode::Evaluate)).unwrap();
         let expected = golden["logits"].index_select(0, &order);
         let mut worst = largest_difference(&logits, &expected).max(largest_difference(&evaluated, &expected));
+        // The same with weights laid out for inference, as the runner has them.
+        let packed_model = open(name).load_classifier_as(Device::Cpu, Kind::Float).unwrap();
+        let fused = tch::no_grad(|| packed_model.forward(&inputs, Mode::Evaluate)).unwrap();
+        worst = worst.max(largest_difference(&fused, &expected));
         let loss = loss(&model, &logits, &golden["labels"].index_select(0, &order));
         worst = worst.max(largest_difference(&loss, &golden["loss"]));
         loss.backward();

@@ -10,6 +10,7 @@ use distill_model::{Mode, SequenceClassifier};
 use distill_teacher::forward::{default_batch_tokens, packed_inputs};
 use distill_torch::{AdamW, AdamWConfig, Dropout, guard};
 use tch::{Device, Tensor};
+use tracing::trace_span;
 
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
 use crate::data::{Part, TrainingData};
@@ -124,6 +125,8 @@ struct Run<'a> {
     state: State,
     best_weights: NamedTensors,
     saved: Instant,
+    /// What the newest checkpoint holds.
+    saved_state: Option<State>,
 }
 
 impl<'a> Run<'a> {
@@ -153,6 +156,7 @@ impl<'a> Run<'a> {
             state: State { vocabulary_decay: 1.0, ..State::default() },
             best_weights: Vec::new(),
             saved: Instant::now(),
+            saved_state: None,
             order,
             steps_per_epoch,
         };
@@ -186,9 +190,12 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, rows: &[u32]) -> Result<(), TrainError> {
         let Trainer { model, settings, data, .. } = self.trainer;
+        let _step = trace_span!(target: "timeline", "step").entered();
+        let packing = trace_span!(target: "timeline", "pack").entered();
         let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
-        let vocab_size = u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX);
-        let mut packed = PackedBatch::new(&examples, vocab_size).map_err(distill_teacher::RunnerError::from)?;
+        let (vocab_size, type_vocab_size) = model.config().vocab_sizes();
+        let packed = PackedBatch::new(&examples, vocab_size, type_vocab_size);
+        let mut packed = packed.map_err(distill_teacher::RunnerError::from)?;
         if let Some(token) = model.config().uncounted_token() {
             packed.uncount(token);
         }
@@ -196,19 +203,27 @@ impl<'a> Run<'a> {
             vocabulary.renumber(&mut packed.input_ids);
         }
         let device = model.device();
-        let logits = model.forward(&packed_inputs(&packed, device)?, Mode::Train(&self.dropout))?; // [B, C]
+        let inputs = packed_inputs(&packed, device)?;
+        drop(packing);
+        let forward = trace_span!(target: "timeline", "forward").entered();
+        let logits = model.forward(&inputs, Mode::Train(&self.dropout))?; // [B, C]
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
         let labels: Vec<i64> =
             ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
         let labels = Tensor::from_slice(&labels).to_device(device);
         let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
         let loss = distillation_loss(settings, &logits, &labels, teacher.as_ref())?;
+        drop(forward);
+        let backward = trace_span!(target: "timeline", "backward").entered();
         guard("backward pass", || loss.backward())?;
+        drop(backward);
+        let optimizer = trace_span!(target: "timeline", "optimizer").entered();
         let learning_rate = self.schedule.learning_rate(self.state.global_step);
         let grad_norm = self.optimizer.step(learning_rate, settings.max_grad_norm)?;
         if let Some(vocabulary) = &mut self.vocabulary {
             vocabulary.note_step(learning_rate, settings.weight_decay);
         }
+        drop(optimizer);
         self.state.global_step += 1;
         self.state.batch += 1;
         self.window.add(&loss, rows.len());
@@ -241,6 +256,7 @@ impl<'a> Run<'a> {
     }
 
     fn validate(&mut self) -> Result<(), TrainError> {
+        let _span = trace_span!(target: "timeline", "validate").entered();
         let Trainer { model, settings, data, stop, .. } = self.trainer;
         let batch_tokens = default_batch_tokens(model.device());
         let best = self.state.best.map(|(_, best)| best);
@@ -299,6 +315,7 @@ impl Run<'_> {
     }
 
     fn save(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
+        let _span = trace_span!(target: "timeline", "checkpoint").entered();
         self.metrics.sync()?;
         let (loss_sum, loss_rows) = self.window.sums();
         let state = State {
@@ -309,6 +326,9 @@ impl Run<'_> {
             metrics_bytes: self.metrics.bytes(),
             ..self.state.clone()
         };
+        if self.saved_state.as_ref() == Some(&state) {
+            return Ok(());
+        }
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         let mut add = |prefix: &str, named: Vec<(String, Tensor)>| {
             tensors.extend(named.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
@@ -316,9 +336,10 @@ impl Run<'_> {
         add("model", self.trainer.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect());
         add("optimizer", self.optimizer.state());
         add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
-        let path = checkpoints.save(state, &tensors)?;
+        let path = checkpoints.save(&state, &tensors)?;
         tracing::info!("checkpoint {}", path.display());
         self.saved = Instant::now();
+        self.saved_state = Some(state);
         Ok(())
     }
 
@@ -348,6 +369,7 @@ impl Run<'_> {
         }
         self.window.set_sums(state.loss_sum, state.loss_rows);
         tracing::info!(global_step = state.global_step, epoch = state.epoch, "going on from a checkpoint");
+        self.saved_state = Some(state.clone());
         self.state = state;
         Ok(())
     }

@@ -2,6 +2,8 @@
 //! puts flags, environment and file together. One file a subcommand, and one a group of flags that
 //! several share: [`common`], [`rows`], [`training`].
 
+mod bench;
+mod cache;
 mod common;
 mod doctor;
 mod finetune;
@@ -11,9 +13,12 @@ mod report;
 mod rows;
 mod run;
 mod student;
+mod targets;
 mod teacher;
 mod training;
 
+pub use bench::{Bench, Pass};
+pub use cache::{Cache, CacheAction, Clean};
 pub use common::{Common, LogFormat, duration};
 pub use doctor::Doctor;
 pub use finetune::Finetune;
@@ -23,6 +28,7 @@ pub use report::Report;
 pub use rows::Rows;
 pub use run::Run;
 pub use student::Student;
+pub use targets::{Merge, Targets, TargetsAction};
 pub use teacher::Teacher;
 pub use training::Training;
 
@@ -64,6 +70,12 @@ pub enum Command {
     Run(Run),
     /// Say what a model directory holds, and what a smaller student would weigh
     Inspect(Inspect),
+    /// Time the passes on this machine and show where time goes
+    Bench(Bench),
+    /// Verify, merge and describe soft-target stores
+    Targets(Targets),
+    /// See and clear the caches of tokenized rows
+    Cache(Cache),
     /// Say what this machine offers and what is missing
     Doctor(Doctor),
 }

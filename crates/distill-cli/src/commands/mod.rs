@@ -1,8 +1,12 @@
 //! One file a subcommand.
 //!
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
-//! that was done already, where the result goes. [`run`] strings them together.
+//! that was done already; [`claim`] and [`outdir`] where the result goes. [`run`] strings them together. Beside
+//! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
+mod bench;
+mod cache;
+mod claim;
 mod doctor;
 mod finetune;
 mod inputs;
@@ -12,8 +16,11 @@ mod predict;
 mod predict_files;
 mod report;
 mod run;
+mod shard;
 mod stage;
+mod store_files;
 mod student;
+mod targets;
 mod teacher;
 mod training;
 
@@ -33,6 +40,9 @@ pub fn dispatch(args: Args) -> anyhow::Result<Status> {
         Command::Predict(args) => predict::command(&args),
         Command::Run(args) => run::command(&args),
         Command::Inspect(args) => inspect::command(&args),
+        Command::Bench(args) => bench::command(&args),
         Command::Doctor(args) => doctor::command(&args),
+        Command::Targets(args) => targets::command(&args),
+        Command::Cache(args) => cache::command(&args),
     }
 }

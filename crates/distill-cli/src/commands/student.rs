@@ -7,7 +7,7 @@ use anyhow::bail;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
-use distill_data::logits::{MANIFEST_FILE, Store};
+use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
 use distill_model::ModelDirectory;
 use distill_model::student::Shape;
 use distill_student::TrainSettings;
@@ -23,6 +23,7 @@ use crate::exit::{Failure, Status};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::settings::flags::Flags;
+use crate::signals::stop_signal;
 
 /// Runs the subcommand.
 ///
@@ -59,11 +60,26 @@ impl<'a> StudentStage<'a> {
     }
 
     fn store(&self) -> anyhow::Result<Store> {
-        Ok(Store::open(inputs::required(
-            self.settings.student.start.targets.as_ref(),
-            "--targets",
-            "student.targets",
-        )?)?)
+        let start = &self.settings.student.start;
+        let path = inputs::required(start.targets.as_ref(), "--targets", "student.targets")?;
+        if let Ok(found) = find_stores(path)
+            && found.stores.len() + found.missing.len() > 1
+        {
+            bail!(Failure::usage(format!(
+                "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
+                path.display()
+            )));
+        }
+        Ok(Store::open(path)?.stopped_by(stop_signal()))
+    }
+
+    /// Rows of a store without texts must be those that its logits were computed of.
+    fn rows_hash(&self, rows: &Path, store: &Store) -> anyhow::Result<String> {
+        let hash = inputs::source(rows, &self.settings.data)?.hash()?;
+        let theirs = Fingerprint { dataset: hash.clone(), ..store.fingerprint().clone() };
+        let name = store.directory().display().to_string();
+        store.fingerprint().must_equal(&name, &theirs, &rows.display().to_string())?;
+        Ok(hash)
     }
 
     fn init(&self) -> anyhow::Result<ModelDirectory> {
@@ -109,8 +125,11 @@ impl Stage for StudentStage<'_> {
             // The manifest holds the hash of every shard.
             ("targets".to_owned(), file_hash(&manifest).map_err(FileError::of("read", &manifest))?),
         ]);
+        // One by one, so that a run which goes on with another store says what differs.
+        let fields = store.fingerprint().fields();
+        hashes.extend(fields.map(|(field, value)| (format!("fingerprint.{field}"), value)));
         if let Some(rows) = &self.rows {
-            hashes.insert("data".to_owned(), inputs::source(rows, &self.settings.data)?.hash()?);
+            hashes.insert("data".to_owned(), self.rows_hash(rows, &store)?);
         }
         finetune::add_validation(&mut hashes, self.settings)?;
         Ok(hashes)
@@ -123,6 +142,12 @@ impl Stage for StudentStage<'_> {
         let init = self.init()?;
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
         check_max_length(&store, data.max_length)?;
+        if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
+            let theirs = &init.config().labels;
+            tracing::warn!(
+                "--init tells {theirs} apart, the teacher {labels}: the student's head starts afresh"
+            );
+        }
         rng::manual_seed(session.seed);
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
@@ -153,8 +178,16 @@ impl Stage for StudentStage<'_> {
         .run()
     }
 
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, training::RESULT))
+    }
+
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
         training::remove_checkpoints(out)
+    }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        training::has_checkpoints(out)
     }
 }
 

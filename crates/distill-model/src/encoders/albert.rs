@@ -17,7 +17,7 @@ use crate::parts::Linear;
 use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::{Embeddings, Tables};
 use crate::parts::head::Head;
-use crate::parts::layer::{self, Layer, LayerNames};
+use crate::parts::layer::{self, Layer, LayerNames, Step};
 
 pub(super) static ALBERT: Architecture = Architecture {
     model_type: "albert",
@@ -41,6 +41,9 @@ const NAMES: LayerNames = LayerNames {
     output_norm: "full_layer_layer_norm",
 };
 
+/// Layers inside a group: more than any model has.
+const MAX_INNER: usize = 64;
+
 /// How layers share weights.
 struct Sharing {
     embedding_size: i64,
@@ -63,9 +66,12 @@ impl Sharing {
 
 fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
     let config = fields.bert()?;
-    let groups = Sharing::read(fields)?.groups;
-    if groups > config.num_hidden_layers {
-        return Err(fields.unsupported("num_hidden_groups", groups, "at most num_hidden_layers"));
+    let sharing = Sharing::read(fields)?;
+    if sharing.groups > config.num_hidden_layers {
+        return Err(fields.unsupported("num_hidden_groups", sharing.groups, "at most num_hidden_layers"));
+    }
+    if sharing.inner > MAX_INNER {
+        return Err(fields.unsupported("inner_group_num", sharing.inner, "at most 64"));
     }
     Ok(ModelConfig {
         activation: fields.activation("hidden_act", "gelu_new")?,
@@ -117,6 +123,11 @@ struct AlbertEncoder {
 impl Encoder for AlbertEncoder {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
+    }
+
+    fn pack(&self) {
+        self.widening.pack();
+        self.groups.iter().flatten().for_each(Step::pack);
     }
 
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {

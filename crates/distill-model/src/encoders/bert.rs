@@ -13,7 +13,7 @@ use crate::parameters::Scope;
 use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::Embeddings;
 use crate::parts::head::Head;
-use crate::parts::layer::{self, BERT_NAMES, Layer};
+use crate::parts::layer::{self, BERT_NAMES, Layer, Step};
 
 pub(super) static BERT: Architecture = Architecture {
     model_type: "bert",
@@ -55,6 +55,10 @@ impl BertEncoder {
 impl Encoder for BertEncoder {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
+    }
+
+    fn pack(&self) {
+        self.layers.iter().for_each(Step::pack);
     }
 
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {

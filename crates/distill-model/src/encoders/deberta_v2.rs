@@ -189,6 +189,10 @@ impl Encoder for DebertaEncoder {
         self.embeddings.word_embeddings()
     }
 
+    fn pack(&self) {
+        self.layers.iter().for_each(Layer::pack);
+    }
+
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
         let mut hidden = self.embeddings.forward(inputs, mode); // [T, H]
         let pass = Pass::new(inputs, mode);

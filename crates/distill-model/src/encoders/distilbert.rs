@@ -14,7 +14,7 @@ use crate::parameters::Scope;
 use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::Embeddings;
 use crate::parts::head::Head;
-use crate::parts::layer::{self, Layer, LayerNames};
+use crate::parts::layer::{self, Layer, LayerNames, Step};
 
 pub(super) static DISTILBERT: Architecture = Architecture {
     model_type: "distilbert",
@@ -79,6 +79,10 @@ struct DistilBertEncoder {
 impl Encoder for DistilBertEncoder {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
+    }
+
+    fn pack(&self) {
+        self.layers.iter().for_each(Step::pack);
     }
 
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {

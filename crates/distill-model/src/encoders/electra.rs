@@ -16,7 +16,7 @@ use crate::parts::Linear;
 use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::{Embeddings, Tables};
 use crate::parts::head::Head;
-use crate::parts::layer::{self, BERT_NAMES, Layer};
+use crate::parts::layer::{self, BERT_NAMES, Layer, Step};
 
 pub(super) static ELECTRA: Architecture = Architecture {
     model_type: "electra",
@@ -65,6 +65,11 @@ struct ElectraEncoder {
 impl Encoder for ElectraEncoder {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
+    }
+
+    fn pack(&self) {
+        self.projection.iter().for_each(Linear::pack);
+        self.layers.iter().for_each(Step::pack);
     }
 
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {

@@ -16,7 +16,7 @@ use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder};
 use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
-use crate::fields::Fields;
+use crate::fields::{Fields, shown};
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::attention::{Pass, StackedAttention, Tokens};
@@ -98,7 +98,7 @@ fn local_layers(fields: &Fields<'_>, layers: usize) -> Result<Vec<bool>, ModelEr
             .collect()
     });
     known.filter(|known| known.len() == layers).ok_or_else(|| {
-        fields.unsupported("layer_types", types, "full_attention or sliding_attention for each layer")
+        fields.unsupported("layer_types", shown(types), "full_attention or sliding_attention for each layer")
     })
 }
 
@@ -187,6 +187,14 @@ impl Encoder for ModernBertEncoder {
         self.embeddings.word_embeddings()
     }
 
+    fn pack(&self) {
+        for layer in &self.layers {
+            layer.attention.query_key_value.pack();
+            layer.attention_output.pack();
+            layer.feed_forward.pack();
+        }
+    }
+
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
         let mut hidden = self.embeddings.forward(inputs, mode); // [T, H]
         let (kind, device) = (hidden.kind(), hidden.device());
@@ -247,9 +255,8 @@ impl Layer {
     fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
         let normed = self.attention_norm.as_ref().map_or(x.shallow_clone(), |norm| norm.forward(x)); // [T, H]
         let gathered = self.attention.forward(&normed, tokens, pass); // [N, H]
-        let projected = pass.mode.dropout(self.attention_output.forward(&gathered), self.dropout); // [N, H]
-        let attended = tokens.of(x, pass.packing) + projected; // [N, H]
-        let fed = self.feed_forward.forward(&self.norm.forward(&attended), pass.mode); // [N, H]
-        attended + fed // [N, H]
+        let x = tokens.of(x, pass.packing); // [N, H]
+        let attended = pass.mode.residual(&self.attention_output, &gathered, self.dropout, &x); // [N, H]
+        self.feed_forward.forward(&self.norm.forward(&attended), pass.mode, 0.0, &attended) // [N, H]
     }
 }

@@ -22,7 +22,7 @@ use crate::parameters::Scope;
 use crate::parts::Embedding;
 use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::Embeddings;
-use crate::parts::layer::{self, Layer, LayerNames};
+use crate::parts::layer::{self, Layer, LayerNames, Step};
 use crate::parts::positions::{distance_places, distances, longest};
 
 pub(super) static MPNET: Architecture = Architecture {
@@ -98,6 +98,10 @@ impl MpnetEncoder {
 impl Encoder for MpnetEncoder {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
+    }
+
+    fn pack(&self) {
+        self.layers.iter().for_each(Step::pack);
     }
 
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {

@@ -90,6 +90,10 @@ impl Encoder for NomicBertEncoder {
         self.embeddings.word_embeddings()
     }
 
+    fn pack(&self) {
+        self.layers.iter().for_each(Step::pack);
+    }
+
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
         let embedded = self.embeddings.forward(inputs, mode); // [T, H]
         let rotary = Rotary::new(&inputs.position_ids, self.head_size, self.theta);
@@ -138,5 +142,10 @@ impl Step for Layer {
     fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
         let gathered = self.attention.forward(x, tokens, pass); // [N, H]
         self.rest.forward(&tokens.of(x, pass.packing), &gathered, pass.mode) // [N, H]
+    }
+
+    fn pack(&self) {
+        self.attention.query_key_value.pack();
+        self.rest.pack();
     }
 }

@@ -110,6 +110,10 @@ impl SelfAttention {
         pass.attend(self.query_key_value(x, tokens, pass), tokens, self.dropout)
     }
 
+    pub fn pack(&self) {
+        [&self.query, &self.key, &self.value].into_iter().for_each(Linear::pack);
+    }
+
     /// Queries `[N, h, d]`, keys and values `[T, h, d]`.
     pub fn query_key_value(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> [Tensor; 3] {
         let asking = tokens.of(x, pass.packing); // [N, H]

@@ -30,17 +30,24 @@ pub(crate) struct FeedForward {
 }
 
 impl FeedForward {
-    /// `x`, `[N, H]` to `[N, H]`.
-    pub fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Tensor {
-        let act = |x: &Tensor| activate(x, self.activation);
+    /// `dropout(x → H) + residual`, all `[N, H]`.
+    pub fn forward(&self, x: &Tensor, mode: Mode<'_>, dropout: f64, residual: &Tensor) -> Tensor {
         let inner = match &self.inner {
-            Inner::Plain(inner) => act(&inner.forward(x)), // [N, I]
-            Inner::Gated(inner, gate) => act(&inner.forward(x)) * gate.forward(x), // [N, I]
+            Inner::Plain(inner) => inner.forward_activated(x, self.activation), // [N, I]
+            Inner::Gated(inner, gate) => inner.forward_activated(x, self.activation) * gate.forward(x), // [N, I]
             Inner::GatedStacked(both) => {
                 let halves = both.forward(x).chunk(2, -1); // 2 of [N, I]
-                act(&halves[0]) * &halves[1]
+                activate(&halves[0], self.activation) * &halves[1]
             }
         };
-        self.outer.forward(&mode.dropout(inner, self.dropout)) // [N, H]
+        mode.residual(&self.outer, &mode.dropout(inner, self.dropout), dropout, residual) // [N, H]
+    }
+
+    pub fn pack(&self) {
+        match &self.inner {
+            Inner::Plain(inner) | Inner::GatedStacked(inner) => inner.pack(),
+            Inner::Gated(inner, gate) => [inner, gate].into_iter().for_each(Linear::pack),
+        }
+        self.outer.pack();
     }
 }

@@ -64,10 +64,15 @@ impl PostNorm {
     /// `x`: the layer's input, `gathered`: what attention made of it; both and the result `[N, H]`.
     pub fn forward(&self, x: &Tensor, gathered: &Tensor, mode: Mode<'_>) -> Tensor {
         let [after_attention, after_feed_forward] = self.dropout;
-        let projected = mode.dropout(self.attention_output.forward(gathered), after_attention); // [N, H]
-        let attended = self.attention_norm.forward(&(projected + x)); // [N, H]
-        let fed = mode.dropout(self.feed_forward.forward(&attended, mode), after_feed_forward); // [N, H]
-        self.output_norm.forward(&(fed + attended)) // [N, H]
+        let projected = mode.residual(&self.attention_output, gathered, after_attention, x); // [N, H]
+        let attended = self.attention_norm.forward(&projected); // [N, H]
+        let fed = self.feed_forward.forward(&attended, mode, after_feed_forward, &attended); // [N, H]
+        self.output_norm.forward(&fed) // [N, H]
+    }
+
+    pub fn pack(&self) {
+        self.attention_output.pack();
+        self.feed_forward.pack();
     }
 }
 
@@ -93,12 +98,20 @@ impl Layer {
 /// What one layer does: `x` `[T, H]` to the states of `tokens`, `[N, H]`.
 pub(crate) trait Step: std::fmt::Debug {
     fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor;
+
+    /// Lays the weights out for inference.
+    fn pack(&self);
 }
 
 impl Step for Layer {
     fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
         let gathered = self.attention.forward(x, tokens, pass); // [N, H]
         self.rest.forward(&tokens.of(x, pass.packing), &gathered, pass.mode) // [N, H]
+    }
+
+    fn pack(&self) {
+        self.attention.pack();
+        self.rest.pack();
     }
 }
 

@@ -106,6 +106,13 @@ impl Layer {
         self.rest.forward(&tokens.of(x, pass.packing), &gathered, pass.mode) // [N, H]
     }
 
+    /// Lays the weights out for inference.
+    pub fn pack(&self) {
+        self.content.pack();
+        self.position_key.iter().chain(&self.position_query).for_each(Linear::pack);
+        self.rest.pack();
+    }
+
     /// The positions as this layer sees them.
     fn positions(&self, relative: &Relative, mode: Mode<'_>) -> Positions {
         let vectors = mode.dropout(relative.vectors.shallow_clone(), self.rest.dropout[0]); // [2·P, H]
