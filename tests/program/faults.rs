@@ -59,19 +59,29 @@ impl Seen {
         Seen { counts: (0..KINDS.len()).map(number).collect(), path, directory }
     }
 
-    /// The name under which the user knows the file: `.NAME.RANDOM.tmp` becomes `NAME`. In the test's folder
-    /// itself only `out` is made.
-    pub fn final_name(&self) -> String {
+    /// The names under which the user knows the file: `.NAME.RANDOM.tmp` becomes `NAME`; of a directory that is
+    /// removed with all that is in it, its own name will do. In the test's folder itself only `out` is made.
+    pub fn names(&self) -> Vec<String> {
         let path = self.path.clone().unwrap();
         if path == self.directory {
-            return "out".to_owned();
+            return vec!["out".to_owned()];
         }
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        match name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")) {
-            Some(inner) if path.is_dir() || inner.starts_with("step-") => inner.to_owned(),
-            Some(inner) => inner.rsplit_once('.').map_or(inner, |(name, _)| name).to_owned(),
-            None => name,
-        }
+        let parts = [Some(path.as_path()), path.parent().filter(|parent| is_half_written(parent))];
+        parts.into_iter().flatten().map(final_name).collect()
+    }
+}
+
+fn is_half_written(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
+fn final_name(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    match name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")) {
+        Some(inner) if inner == "model" || inner.starts_with("step-") => inner.to_owned(),
+        Some(inner) => inner.rsplit_once('.').map_or(inner, |(name, _)| name).to_owned(),
+        None => name,
     }
 }
 

@@ -61,7 +61,9 @@ fn every_fault(pass: &Pass, kind: &'static str, step: usize) {
             Some(0) => {}
             Some(code) => {
                 assert!(code == 74 || (code == 73 && action == "EACCES"), "{}", run.shown());
-                run.fails(code, &[&seen.final_name()]);
+                let named = seen.names().iter().any(|name| run.stderr.contains(name));
+                assert!(named, "{:?} is not named\n{}", seen.path, run.shown());
+                run.fails(code, &["cannot "]);
             }
             None => panic!("{}", run.shown()),
         }
@@ -124,7 +126,8 @@ fn one_huge_row_does_not_keep_a_run_from_stopping() {
     crate::files::with_json(&work, "left", "tokenizer_config.json", |config| {
         config["truncation_side"] = "left".into();
     });
-    let text = "what river ".repeat(5 << 20);
+    // Just below what a text may have.
+    let text = "what river ".repeat(2_900_000);
     work.write("huge.jsonl", format!("{{\"text\": \"{text}\"}}\n"));
     let begin = || {
         let child = start(&work, "teacher --model left --data huge.jsonl --out out");

@@ -1,7 +1,7 @@
 //! Opening a cache, or building it once however many processes ask for it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use distill_core::atomic::FileError;
 
 use super::manage::remove_half_written;
 use super::map::MappedRows;
-use super::sidecar::{Paths, Sidecar};
+use super::sidecar::{Paths, Refusal, Sidecar};
 use super::{CACHE_FORMAT, CacheError, CacheWriter, Store, TokenCache};
 
 /// Time between two tries for a lock that another process holds.
@@ -56,7 +56,7 @@ impl TokenCache {
         match open(&paths, key, stop)? {
             Ok(cache) => return Ok(cache),
             Err(Refusal::Absent) => {}
-            Err(Refusal::Bad(why)) => {
+            Err(why) => {
                 tracing::warn!(cache = %paths.arrow.display(), "the token cache is built again: {why}");
             }
         }
@@ -68,14 +68,10 @@ impl TokenCache {
         writer.finish(key, about)?.write(&paths.sidecar)?;
         open(&paths, key, stop)?.map_err(|refusal| match refusal {
             Refusal::Absent => CacheError::Arrow("it vanished while it was built".to_owned()).into(),
+            Refusal::System(error) => CacheError::from(error).into(),
             Refusal::Bad(why) => CacheError::Arrow(format!("what was just written is refused: {why}")).into(),
         })
     }
-}
-
-enum Refusal {
-    Absent,
-    Bad(String),
 }
 
 fn open(paths: &Paths, key: &str, stop: &StopSignal) -> Result<Result<TokenCache, Refusal>, CacheError> {
@@ -86,48 +82,46 @@ fn open(paths: &Paths, key: &str, stop: &StopSignal) -> Result<Result<TokenCache
     // A check that was cut short says nothing about the file.
     stop.check()?;
     let cache = |(rows, file)| TokenCache { store: Store::Mapped(rows), _in_use: Some(file) };
-    Ok(rows.map(cache).map_err(Refusal::Bad))
+    Ok(rows.map(cache))
 }
 
-fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<(MappedRows, File), String> {
+fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<(MappedRows, File), Refusal> {
     let sidecar = Sidecar::read(&paths.sidecar)?;
     if sidecar.format != CACHE_FORMAT {
-        return Err(format!("it has format {}, this version writes {CACHE_FORMAT}", sidecar.format));
+        return Err(format!("it has format {}, this version writes {CACHE_FORMAT}", sidecar.format).into());
     }
     if sidecar.key != key {
-        return Err(format!("its sidecar is of the key {}", sidecar.key));
+        return Err(format!("its sidecar is of the key {}", sidecar.key).into());
     }
-    let mut file = File::open(&paths.arrow).map_err(|error| format!("it cannot be opened: {error}"))?;
+    let refused = |error| Refusal::System(FileError::new("read", &paths.arrow, error));
+    let mut file = File::open(&paths.arrow).map_err(refused)?;
     // On a file system without locks nobody can know that it is in use; it stays readable when removed.
     if let Err(error) = file.lock_shared() {
         tracing::debug!("{}: {error}", paths.arrow.display());
     }
-    check(&mut file, &sidecar, stop)?;
+    let length = file.metadata().map_err(refused)?.len();
+    if length != sidecar.bytes {
+        return Err(format!("it has {length} bytes, the sidecar says {}", sidecar.bytes).into());
+    }
+    let found = hash(&mut file, stop).map_err(refused)?;
+    if found != sidecar.blake3 {
+        return Err(format!("its blake3 is {found}, the sidecar says {}", sidecar.blake3).into());
+    }
     Ok((MappedRows::map(&file, &sidecar)?, file))
 }
 
-/// Compares length and hash. The same open file is mapped afterwards, so what was checked is what is read.
-fn check(file: &mut File, sidecar: &Sidecar, stop: &StopSignal) -> Result<(), String> {
-    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
-    let length = file.metadata().map_err(unreadable)?.len();
-    if length != sidecar.bytes {
-        return Err(format!("it has {length} bytes, the sidecar says {}", sidecar.bytes));
-    }
+/// blake3 of an open file, or of a part of it once a stop is asked for. The same open file is mapped afterwards,
+/// so what was checked is what is read.
+fn hash(file: &mut File, stop: &StopSignal) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];
-    loop {
-        stop.check().map_err(|reason| reason.to_string())?;
-        match file.read(&mut buffer).map_err(unreadable)? {
+    while stop.check().is_ok() {
+        match file.read(&mut buffer)? {
             0 => break,
             read => hasher.update(&buffer[..read]),
         };
     }
-    let found = hasher.finalize().to_hex();
-    if found.as_str() == sidecar.blake3 {
-        Ok(())
-    } else {
-        Err(format!("its blake3 is {found}, the sidecar says {}", sidecar.blake3))
-    }
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// The lock's time is when a run last asked for this cache. Not knowing it costs a cleaned cache at most.

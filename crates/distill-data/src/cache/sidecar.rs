@@ -1,5 +1,6 @@
 //! `KEY.tokens.json`: what a complete cache file holds. Written last, so that where it stands the cache is whole.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,29 @@ pub(super) struct Paths {
     pub lock: PathBuf,
 }
 
+/// Why a cache is not opened.
+pub(super) enum Refusal {
+    Absent,
+    System(FileError),
+    Bad(String),
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Refusal::Bad(why)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Absent => write!(f, "it is not there"),
+            Refusal::System(error) => write!(f, "{error}"),
+            Refusal::Bad(why) => write!(f, "{why}"),
+        }
+    }
+}
+
 impl Paths {
     pub fn of(directory: &Path, key: &str) -> Result<Self, CacheError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -47,13 +71,13 @@ impl Paths {
 }
 
 impl Sidecar {
-    /// Reads a sidecar; the error says in words why it is none.
-    pub fn read(path: &Path) -> Result<Self, String> {
+    /// Reads a sidecar.
+    pub fn read(path: &Path) -> Result<Self, Refusal> {
         let mut text = Vec::new();
         File::open(path)
             .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut text))
-            .map_err(|error| format!("its sidecar cannot be read: {error}"))?;
-        serde_json::from_slice(&text).map_err(|error| format!("its sidecar is not one: {error}"))
+            .map_err(|error| Refusal::System(FileError::new("read", path, error)))?;
+        serde_json::from_slice(&text).map_err(|error| Refusal::Bad(format!("its sidecar is not one: {error}")))
     }
 
     pub fn write(&self, path: &Path) -> Result<(), CacheError> {

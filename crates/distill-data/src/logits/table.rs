@@ -203,7 +203,8 @@ fn json_fields(line: &str) -> Result<(Fields, &'static str), String> {
         None => None,
         Some(Json::Numbers(values)) => Some(values),
         Some(Json::NotNumbers(class, value)) => {
-            return Err(format!("{from}: value {class} is {value}, not a number"));
+            let one = if from == LOGITS { "logit" } else { "probability" };
+            return Err(format!("{from}: {one} {class} is {value}, not a number"));
         }
         Some(other) => return Err(format!("{from}: {other} is not a list of numbers")),
     };
