@@ -11,6 +11,8 @@
 //!   the right exit code, and nothing half-written
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
+//! - [`methods`]: losses, what moves, several teachers, augmentation
+//! - [`sweep`]: many students, compared on the validation part
 //! - [`command_line`]: help, unknown flags, `doctor`
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
@@ -25,7 +27,9 @@ mod end_to_end;
 mod files;
 mod formats;
 mod harness;
+mod methods;
 mod pipeline;
 mod repeatability;
 mod resume;
 mod signals;
+mod sweep;

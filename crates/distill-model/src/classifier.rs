@@ -83,9 +83,24 @@ impl SequenceClassifier {
     /// # Errors
     /// [`TorchError`] from libtorch, such as no memory left.
     pub fn forward(&self, inputs: &Inputs, mode: Mode<'_>) -> Result<Tensor, TorchError> {
+        self.classify(&self.features(inputs, mode)?, mode)
+    }
+
+    /// What the encoder hands to pooler and head, for each row: `[B, H]`.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn features(&self, inputs: &Inputs, mode: Mode<'_>) -> Result<Tensor, TorchError> {
+        guard("forward pass", || self.encoder.first_token_states(inputs, mode)) // [B, H]
+    }
+
+    /// Logits from features, `[B, C]`.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn classify(&self, features: &Tensor, mode: Mode<'_>) -> Result<Tensor, TorchError> {
         guard("forward pass", || {
-            let first = self.encoder.first_token_states(inputs, mode); // [B, H]
-            let pooled = self.pooler.forward(&first).tanh(); // [B, H]
+            let pooled = self.pooler.forward(features).tanh(); // [B, H]
             self.classifier.forward(&mode.dropout(pooled, self.config.classifier_dropout)) // [B, C]
         })
     }

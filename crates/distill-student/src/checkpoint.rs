@@ -38,6 +38,9 @@ pub struct State {
     pub dropout_counter: u64,
     /// What the rows of the vocabulary that do not occur have decayed by.
     pub vocabulary_decay: f64,
+    /// The same in the mean of the weights.
+    #[serde(default = "undecayed")]
+    pub mean_vocabulary_decay: f64,
     /// Sum over rows of the loss since the last logged line.
     pub loss_sum: f64,
     /// Rows since the last logged line.
@@ -48,6 +51,10 @@ pub struct State {
     pub best: Option<(u32, Evaluation)>,
     /// blake3 of the tensors' file.
     pub tensors: String,
+}
+
+fn undecayed() -> f64 {
+    1.0
 }
 
 /// A checkpoint in memory.

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
 //! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
-//! [`packed`] (rows side by side without padding) and [`attention`] on them, [`dropout`], [`adamw`].
+//! [`packed`] (rows side by side without padding) and [`attention`] on them, [`dropout`], [`adamw`],
+//! [`optimizer`] (the others).
 
 pub mod adamw;
 pub mod attention;
@@ -11,6 +12,7 @@ pub mod dropout;
 pub mod error;
 mod ffi;
 pub mod info;
+pub mod optimizer;
 pub mod packed;
 pub mod rng;
 
@@ -18,4 +20,5 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use device::{DeviceChoice, DeviceError};
 pub use dropout::Dropout;
 pub use error::{TorchError, guard};
+pub use optimizer::{Optimizer, Rule};
 pub use packed::Packing;

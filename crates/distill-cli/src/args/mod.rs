@@ -2,6 +2,7 @@
 //! puts flags, environment and file together. One file a subcommand, and one a group of flags that
 //! several share: [`common`], [`rows`], [`training`].
 
+mod augment;
 mod common;
 mod doctor;
 mod finetune;
@@ -10,9 +11,11 @@ mod report;
 mod rows;
 mod run;
 mod student;
+mod sweep;
 mod teacher;
 mod training;
 
+pub use augment::Augment;
 pub use common::{Common, LogFormat, duration};
 pub use doctor::Doctor;
 pub use finetune::Finetune;
@@ -21,6 +24,7 @@ pub use report::Report;
 pub use rows::Rows;
 pub use run::Run;
 pub use student::Student;
+pub use sweep::Sweep;
 pub use teacher::Teacher;
 pub use training::Training;
 
@@ -50,6 +54,8 @@ pub struct Args {
 pub enum Command {
     /// Fine-tune an encoder on labelled rows: a teacher
     Finetune(Finetune),
+    /// Make more rows for a teacher to label: words left out, exchanged, mixed
+    Augment(Augment),
     /// Run a classifier over rows and keep its soft targets in Parquet
     Teacher(Teacher),
     /// Train a small model on soft targets and labels
@@ -60,6 +66,8 @@ pub enum Command {
     Predict(Predict),
     /// Run all stages of a pipeline file
     Run(Run),
+    /// Train many students over one pipeline and compare them on its validation part
+    Sweep(Sweep),
     /// Say what this machine offers and what is missing
     Doctor(Doctor),
 }

@@ -3,6 +3,7 @@
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
 //! that was done already, where the result goes. [`run`] strings them together.
 
+mod augment;
 mod doctor;
 mod finetune;
 mod inputs;
@@ -13,6 +14,7 @@ mod report;
 mod run;
 mod stage;
 mod student;
+mod sweep;
 mod teacher;
 mod training;
 
@@ -26,11 +28,13 @@ use crate::exit::Status;
 pub fn dispatch(args: Args) -> anyhow::Result<Status> {
     match args.command {
         Command::Finetune(args) => finetune::command(&args),
+        Command::Augment(args) => augment::command(&args),
         Command::Teacher(args) => teacher::command(&args),
         Command::Student(args) => student::command(&args),
         Command::Report(args) => report::command(&args),
         Command::Predict(args) => predict::command(&args),
         Command::Run(args) => run::command(&args),
+        Command::Sweep(args) => sweep::command(&args),
         Command::Doctor(args) => doctor::command(&args),
     }
 }

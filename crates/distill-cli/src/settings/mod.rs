@@ -8,4 +8,4 @@ pub mod layers;
 pub mod schema;
 
 pub use layers::Layers;
-pub use schema::{DataSettings, RuntimeSettings, Settings, Validation};
+pub use schema::{DataSettings, RuntimeSettings, Settings, Targets, Validation};
