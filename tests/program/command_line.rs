@@ -2,7 +2,8 @@
 
 use crate::harness::Work;
 
-const SUBCOMMANDS: [&str; 7] = ["finetune", "teacher", "student", "report", "predict", "run", "doctor"];
+const SUBCOMMANDS: [&str; 9] =
+    ["finetune", "teacher", "student", "report", "predict", "run", "targets", "cache", "doctor"];
 
 #[test]
 fn help_of_every_subcommand_shows_examples() {

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 /// The golden model, three layers and five labels.
 pub const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/bert-tiny");
 
+/// What the tests' own environment must not decide: settings, and the number of a scheduler's task.
+const FOREIGN: [&str; 6] = ["DISTILL_", "SLURM_", "JOB_COMPLETION", "COMPLETIONS", "RANK", "WORLD_SIZE"];
+
 /// A folder of its own, in which the binary runs with an environment of its own.
 pub struct Work {
     directory: TempDir,
@@ -83,13 +86,15 @@ impl Work {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DISTILL_") {
+            if FOREIGN.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
                 command.env_remove(name);
             }
         }
         command
             .current_dir(self.directory.path())
             .env_remove("RUST_BACKTRACE")
+            .env_remove("GITHUB_STEP_SUMMARY")
+            .env_remove("GITHUB_ACTIONS")
             .env("HOME", self.path("home"))
             .env("XDG_CACHE_HOME", self.path("home/.cache"))
             .env("CUDA_VISIBLE_DEVICES", "")
@@ -178,6 +183,14 @@ impl Run {
         for part in parts {
             assert!(errors[0].contains(part), "{part:?} is not in the error\n{}", run.shown());
         }
+        run
+    }
+
+    /// Asserts that the command line itself was refused, with all of `parts` in what was said.
+    #[track_caller]
+    pub fn fails_usage(self, parts: &[&str]) -> Self {
+        let run = self.exits(2);
+        assert!(run.stdout.is_empty() && parts.iter().all(|part| run.stderr.contains(part)), "{}", run.shown());
         run
     }
 

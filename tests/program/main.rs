@@ -9,10 +9,18 @@
 //! - [`formats`]: the same rows in every format give the same logits; pairs, labels, stores without texts
 //! - [`bad_rows`], [`bad_models`], [`bad_settings`], [`bad_outputs`]: one line that says where and what,
 //!   the right exit code, and nothing half-written
+//! - [`report`]: gates with their exit codes, seeds, data sets, slices, costs; [`report_inputs`]: logits from any
+//!   program; [`report_documents`]: JSON by its schema, JUnit, GitHub, HTML, model card, changes
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
 //! - [`methods`]: losses, what moves, several teachers, augmentation
 //! - [`sweep`]: many students, compared on the validation part
+//! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
+//! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
+//! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
+//! - [`validate`]: whether JSON is as a schema says, whether XML is well-formed
+//! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
+//! - [`bench`]: `distill bench`, and the trace of any command
 //! - [`command_line`]: help, unknown flags, `doctor`
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
@@ -22,14 +30,24 @@ mod bad_models;
 mod bad_outputs;
 mod bad_rows;
 mod bad_settings;
+mod bench;
 mod command_line;
 mod end_to_end;
+mod faults;
 mod files;
 mod formats;
 mod harness;
 mod methods;
 mod pipeline;
+mod reliability;
 mod repeatability;
+mod report;
+mod report_documents;
+mod report_inputs;
 mod resume;
+mod schedulers;
+mod sharding;
 mod signals;
+mod stores;
 mod sweep;
+mod validate;

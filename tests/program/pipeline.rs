@@ -140,3 +140,28 @@ fn without_a_test_file_there_is_no_report_and_that_is_said() {
     assert!(!work.path("runs/q/teacher").exists());
     assert_eq!(work.json("runs/q/student/run.json")["inputs"]["data"].as_str().map(str::len), Some(64));
 }
+
+#[test]
+fn a_stage_whose_result_is_gone_is_run_again() {
+    let work = work();
+    let run = "run p.toml --set student.no_teacher_baseline=false --set report.gates=[]";
+    work.run(run).succeeds();
+    let weights = work.bytes("runs/p/teacher/model/model.safetensors");
+    std::fs::remove_dir_all(work.path("runs/p/teacher/model")).unwrap();
+    std::fs::remove_file(work.path("runs/p/report/report.html")).unwrap();
+    let planned = work.run(&format!("{run} --dry-run")).succeeds().stdout;
+    assert!(planned.starts_with("teacher: would run, because model/config.json is missing\n"), "{planned}");
+    let again = work.run(run).succeeds();
+    assert!(again.stderr.contains("── teacher: finetune (model/config.json is missing)"), "{}", again.shown());
+    assert!(again.stderr.contains("── targets: up to date"), "the same teacher again\n{}", again.shown());
+    assert!(again.stderr.contains("── report: report (report.html is missing)"), "{}", again.shown());
+    assert!(weights == work.bytes("runs/p/teacher/model/model.safetensors"));
+    std::fs::remove_file(work.path("runs/p/targets/train-00000-of-00001.parquet")).unwrap();
+    let again = work.run(run).succeeds();
+    assert!(again.stderr.contains("── targets: teacher (runs/p/targets/train-00000"), "{}", again.shown());
+    let alone = work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();
+    std::fs::remove_file(work.path("ft/model/model.safetensors")).unwrap();
+    let again = work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();
+    again.says("ft: model/model.safetensors is missing; doing it again");
+    assert!(work.path("ft/model/model.safetensors").exists(), "{}", alone.shown());
+}

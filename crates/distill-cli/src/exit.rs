@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use distill_core::{Category, LabelError, StopReason, atomic::FileError, lock::LockError};
+use distill_core::{Category, LabelError, StopReason, atomic::FileError, hash::HashError, lock::LockError};
 use distill_data::{CacheError, DataError, TokenError, batches::BatchError};
 use distill_model::ModelError;
 use distill_report::ReportError;
@@ -89,7 +89,17 @@ fn chain(error: &anyhow::Error) -> String {
         }
         text.push_str(&cause);
     }
-    text
+    one_line(&text)
+}
+
+/// What comes from a file may hold anything: line breaks, escape sequences, megabytes.
+fn one_line(text: &str) -> String {
+    const SHOWN: usize = 2_000;
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        line.push('…');
+    }
+    line
 }
 
 /// The kind of the first error in the chain that has one.
@@ -114,7 +124,7 @@ pub fn category(error: &anyhow::Error) -> Category {
             return Category::Io;
         }
         known!(cause; StopReason, DataError, TokenError, CacheError, BatchError, LabelError, ModelError, RunnerError,
-            TrainError, ReportError, LockError, FileError);
+            TrainError, ReportError, LockError, HashError, FileError);
     }
     Category::Internal
 }
@@ -137,6 +147,7 @@ mod tests {
         let error = anyhow::Error::from(Failure::data("bad row")).context("stage student");
         assert_eq!(category(&error), Category::Data);
         assert_eq!(chain(&error), "stage student: bad row");
+        assert_eq!(chain(&anyhow::Error::from(Failure::data("a\n\u{1b}[31mb"))), "a  [31mb");
         let stopped = Err::<(), _>(StopReason::Terminate).context("training").unwrap_err();
         assert_eq!(category(&stopped).exit_code(), 75);
         assert_eq!(category(&anyhow::anyhow!("unknown")).exit_code(), 70);

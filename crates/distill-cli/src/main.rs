@@ -1,7 +1,7 @@
 //! `distill`: arguments → settings → one call.
 //!
 //! Read in this order: [`args`] (what the user typed), [`settings`] (what the program needs),
-//! [`commands`] (one file a subcommand), [`session`] (device, threads, stop signals), [`output`]
+//! [`commands`] (one file a subcommand), [`session`] (device and threads), [`signals`], [`output`]
 //! (stdout is data, stderr is talk), [`exit`] (errors to exit codes).
 
 mod args;
@@ -10,12 +10,20 @@ mod exit;
 mod output;
 mod session;
 mod settings;
+mod signals;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
-    exit::run(|| commands::dispatch(args))
+    exit::run(|| {
+        signals::watch()?;
+        let status = commands::dispatch(args::Args::parse());
+        // Also of a run that failed or was stopped.
+        let traced = output::timeline::finish();
+        let status = status?;
+        traced?;
+        Ok(status)
+    })
 }

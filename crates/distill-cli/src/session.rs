@@ -1,22 +1,21 @@
-//! What a command runs in: device, threads, seed, stop signals, progress.
+//! What a command runs in: device, threads, seed, time limit, progress.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+use distill_core::StopSignal;
 use distill_core::lock::host_name;
-use distill_core::{StopReason, StopSignal};
 use distill_torch::DeviceChoice;
 use distill_torch::device::{device_name, has_nvidia_driver, load_cuda};
 use distill_torch::info::{LibtorchInfo, instruction_sets, set_threads};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::iterator::Signals;
 use tch::{Device, Kind};
 
 use crate::args::Common;
 use crate::exit::Failure;
+use crate::output::logging;
 use crate::output::progress::Display;
-use crate::output::{logging, printer::talk};
 use crate::settings::RuntimeSettings;
+use crate::signals::stop_signal;
 
 /// Set once a command; its stages share it.
 pub struct Session {
@@ -36,14 +35,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts logging, watches signals, checks libtorch and takes the device.
+    /// Starts logging and the time limit, checks libtorch and takes the device.
     ///
     /// # Errors
     /// For a device or dtype that cannot be had, and for a libtorch of another release.
     pub fn start(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
-        logging::start(common);
-        let stop = StopSignal::new(common.max_time.map(|limit| std::time::Instant::now() + limit));
-        watch_signals(&stop)?;
+        Self::after(begin(common), settings, common)
+    }
+
+    /// As [`Session::start`], with a timeline of where time goes.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_with_timeline(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
+        logging::start_with_timeline(common);
+        Self::after(stop_by(common), settings, common)
+    }
+
+    fn after(stop: StopSignal, settings: &RuntimeSettings, common: &Common) -> anyhow::Result<Self> {
         let choice: DeviceChoice = settings.device.parse()?;
         let device = choice.resolve()?;
         if choice == DeviceChoice::Auto && device == Device::Cpu && has_nvidia_driver() {
@@ -120,37 +129,21 @@ impl Session {
     }
 }
 
+/// Starts logging and the time limit: all that a command needs which computes nothing.
+pub fn begin(common: &Common) -> StopSignal {
+    logging::start(common);
+    stop_by(common)
+}
+
+fn stop_by(common: &Common) -> StopSignal {
+    let stop = stop_signal().clone();
+    if let Some(limit) = common.max_time {
+        stop.set_deadline(std::time::Instant::now() + limit);
+    }
+    stop
+}
+
 /// `f32` or `bf16`.
 pub fn dtype_name(kind: Kind) -> &'static str {
     if kind == Kind::BFloat16 { "bf16" } else { "f32" }
-}
-
-/// The first signal asks to stop; a second one ends the process at once.
-fn watch_signals(stop: &StopSignal) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).context("signals cannot be watched")?;
-    let stop = stop.clone();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in &mut signals {
-                let reason = match signal {
-                    SIGINT => StopReason::Interrupt,
-                    SIGTERM => StopReason::Terminate,
-                    _ => StopReason::User1,
-                };
-                if stop.reason().is_some() {
-                    end_now();
-                }
-                stop.raise(reason);
-                talk(&format!("{reason}; ending in order, a second signal ends at once"));
-            }
-        })
-        .context("the signal thread cannot be started")?;
-    Ok(())
-}
-
-/// Leaves without destructors: what is half done has no completion mark and is ignored later.
-#[allow(clippy::disallowed_methods)]
-fn end_now() -> ! {
-    std::process::exit(i32::from(distill_core::Category::Stopped.exit_code()))
 }

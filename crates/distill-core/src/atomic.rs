@@ -33,11 +33,15 @@ impl FileError {
     }
 
     /// A missing input is wrong usage, a place where nothing can be made is an output that cannot be created;
-    /// all else, a full disk too, is an I/O error.
+    /// content that is not what it
+    /// should be is bad data; all else, a full disk too, is an I/O error.
     pub fn category(&self) -> Category {
-        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+        use io::ErrorKind::{
+            InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
+        };
         match (self.action, self.source.kind()) {
             ("open" | "read", NotFound) => Category::Usage,
+            ("read", InvalidData) => Category::Data,
             ("create", NotFound | NotADirectory | IsADirectory | PermissionDenied | ReadOnlyFilesystem) => {
                 Category::CannotCreate
             }
@@ -73,14 +77,19 @@ impl AtomicFile {
     /// Flushes, syncs and renames the file into place, replacing one of that name.
     ///
     /// # Errors
-    /// [`FileError`] naming the final path; nothing is visible under it then.
+    /// [`FileError`] naming the final path. What is visible under it then is what was there before or, where
+    /// only the directory could not be synced, the whole new file.
+    #[allow(clippy::disallowed_methods)]
     pub fn commit(self) -> Result<(), FileError> {
         let AtomicFile { path, writer } = self;
         let temporary = writer
             .into_inner()
             .map_err(|error| FileError::new("write", &path, without_temporary_name(error.into_error())))?;
         temporary.as_file().sync_all().map_err(FileError::of("sync", &path))?;
-        temporary.persist(&path).map_err(|error| FileError::new("create", &path, error.error))?;
+        let temporary = temporary.into_temp_path();
+        std::fs::rename(&temporary, &path).map_err(FileError::of("create", &path))?;
+        // The temporary name is gone already: nothing is left to remove.
+        temporary.keep().map_err(|error| FileError::new("create", &path, error.error))?;
         sync_directory(parent(&path))
     }
 
@@ -97,6 +106,54 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+/// An [`AtomicFile`] that counts and hashes what is written to it.
+pub struct HashedFile {
+    file: AtomicFile,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+/// What a [`HashedFile`] held when it was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// blake3, as 64 hexadecimal digits.
+    pub blake3: String,
+}
+
+impl HashedFile {
+    /// As [`AtomicFile::create`].
+    ///
+    /// # Errors
+    /// [`FileError`] naming `path`.
+    pub fn create(path: &Path) -> Result<Self, FileError> {
+        Ok(HashedFile { file: AtomicFile::create(path)?, hasher: blake3::Hasher::new(), bytes: 0 })
+    }
+
+    /// As [`AtomicFile::commit`].
+    ///
+    /// # Errors
+    /// [`FileError`] naming the final path.
+    pub fn commit(self) -> Result<Written, FileError> {
+        self.file.commit()?;
+        Ok(Written { bytes: self.bytes, blake3: self.hasher.finalize().to_hex().to_string() })
+    }
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -118,6 +175,23 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 pub fn rename_directory(from: &Path, to: &Path) -> Result<(), FileError> {
     std::fs::rename(from, to).map_err(FileError::of("create", to))?;
     sync_directory(parent(to))
+}
+
+/// Creates a directory with those above it that are missing, and makes all of them durable.
+///
+/// # Errors
+/// [`FileError`] naming the directory.
+pub fn create_directory(path: &Path) -> Result<(), FileError> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    std::fs::create_dir_all(path).map_err(FileError::of("create", path))?;
+    missing.into_iter().rev().try_for_each(|made| match sync_directory(parent(made)) {
+        // One may be allowed to write into a directory and not to read it.
+        Err(error) if error.source.kind() != io::ErrorKind::PermissionDenied => {
+            Err(FileError::new("create", made, error.source))
+        }
+        _ => Ok(()),
+    })
 }
 
 /// Makes renames inside a directory durable.
@@ -166,6 +240,19 @@ mod tests {
         write(&path, b"whole").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_hashed_file_says_what_it_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        create_directory(&directory.path().join("a/b")).unwrap();
+        let path = directory.path().join("a/b/out");
+        let mut file = HashedFile::create(&path).unwrap();
+        file.write_all(b"one").unwrap();
+        file.write_all(b"two").unwrap();
+        let blake3 = crate::hash::bytes_hash(b"onetwo");
+        assert_eq!(file.commit().unwrap(), Written { bytes: 6, blake3 });
+        assert_eq!(std::fs::read(&path).unwrap(), b"onetwo");
     }
 
     #[test]

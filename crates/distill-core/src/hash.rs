@@ -4,6 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use thiserror::Error;
+
+use crate::atomic::FileError;
+use crate::category::Category;
+use crate::stop::{StopReason, StopSignal};
+
 /// Bytes of a text hash: long enough that two texts never meet, half the space of a full hash.
 pub const TEXT_HASH_LEN: usize = 16;
 
@@ -22,20 +28,68 @@ pub fn text_hash(text: &str, text_pair: Option<&str>) -> [u8; TEXT_HASH_LEN] {
     short
 }
 
+/// A file that was not hashed to its end.
+#[derive(Debug, Error)]
+pub enum HashError {
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The run was asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] StopReason),
+}
+
+impl HashError {
+    /// The kind of failure, which decides the exit code.
+    pub fn category(&self) -> Category {
+        match self {
+            HashError::File(error) => error.category(),
+            HashError::Stopped(reason) => reason.category(),
+        }
+    }
+}
+
 /// blake3 of a file's bytes, as 64 hexadecimal digits. Memory does not grow with the file.
 ///
 /// # Errors
 /// The operating system's, when the file cannot be opened or read.
 pub fn file_hash(path: &Path) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
+    each_part(path, |part| {
+        hasher.update(part);
+        true
+    })?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// As [`file_hash`], of a file that may be so large that hashing it must heed a stop.
+///
+/// # Errors
+/// [`HashError`] naming the file, or saying why to stop.
+pub fn file_hash_until(path: &Path, stop: &StopSignal) -> Result<String, HashError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut stopped = Ok(());
+    each_part(path, |part| {
+        hasher.update(part);
+        stopped = stop.check();
+        stopped.is_ok()
+    })
+    .map_err(FileError::of("read", path))?;
+    stopped?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Hands a file on in parts until `each` has had enough.
+fn each_part(path: &Path, mut each: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hasher.finalize().to_hex().to_string());
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) if !each(&buffer[..read]) => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
         }
-        hasher.update(&buffer[..read]);
     }
 }
 
@@ -70,6 +124,16 @@ mod tests {
         assert_ne!(text_hash("ab", None), text_hash("a", Some("b")));
         assert_ne!(text_hash("a", None), text_hash("a", Some("")));
         assert_eq!(text_hash("a", None)[..], blake3::hash(b"a").as_bytes()[..16]);
+    }
+
+    #[test]
+    fn hashing_a_file_stops_when_asked() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        crate::atomic::write(file.path(), b"abc").unwrap();
+        let stop = StopSignal::default();
+        assert_eq!(file_hash_until(file.path(), &stop).unwrap(), bytes_hash(b"abc"));
+        stop.raise(StopReason::Terminate);
+        assert!(matches!(file_hash_until(file.path(), &stop), Err(HashError::Stopped(_))));
     }
 
     #[test]

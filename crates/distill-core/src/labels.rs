@@ -140,10 +140,7 @@ impl TryFrom<BTreeMap<String, String>> for LabelMap {
     type Error = LabelError;
 
     fn try_from(map: BTreeMap<String, String>) -> Result<Self, LabelError> {
-        let ids_error = || LabelError::Ids {
-            last: map.len().saturating_sub(1),
-            found: map.keys().cloned().collect::<Vec<_>>().join(", "),
-        };
+        let ids_error = || LabelError::Ids { last: map.len().saturating_sub(1), found: first_ids(&map) };
         let mut names = vec![None; map.len()];
         for (id, name) in &map {
             let slot = id.parse::<usize>().ok().and_then(|id| names.get_mut(id)).ok_or_else(ids_error)?;
@@ -151,6 +148,17 @@ impl TryFrom<BTreeMap<String, String>> for LabelMap {
         }
         LabelMap::new(names.into_iter().collect::<Option<Vec<_>>>().ok_or_else(ids_error)?)
     }
+}
+
+/// The first ids of a map that may be long and hold anything.
+fn first_ids(map: &BTreeMap<String, String>) -> String {
+    const SHOWN: usize = 24;
+    let shorten = |id: &String| id.chars().take(SHOWN).collect::<String>();
+    let mut shown: Vec<String> = map.keys().take(SHOWN).map(shorten).collect();
+    if map.len() > SHOWN {
+        shown.push(format!("and {} more", map.len() - SHOWN));
+    }
+    shown.join(", ")
 }
 
 impl From<LabelMap> for BTreeMap<String, String> {

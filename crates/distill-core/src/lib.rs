@@ -1,7 +1,7 @@
 //! What every part of distill shares, without libtorch and without a file format's library.
 //!
 //! Read in this order: [`category`] (what kind of failure, and the exit code it becomes),
-//! [`labels`] (the label map), [`hash`], [`atomic`] (files that appear whole or not at all),
+//! [`labels`] (the label map), [`hash`], [`atomic`] (files that appear whole or not at all), [`read`],
 //! [`lock`] (one writer a directory), [`record`] (`run.json`), [`stop`] and [`progress`]
 //! (how a long loop talks to whoever started it).
 
@@ -11,6 +11,7 @@ pub mod hash;
 pub mod labels;
 pub mod lock;
 pub mod progress;
+pub mod read;
 pub mod record;
 pub mod stop;
 

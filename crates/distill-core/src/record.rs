@@ -6,9 +6,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::{self, FileError};
+use crate::read;
 
 /// The file's name inside a run directory.
 pub const RUN_FILE: &str = "run.json";
+/// A record holds settings and figures, no rows.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// What one run was: command, settings, versions, device and the hashes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +55,7 @@ impl RunRecord {
     /// [`FileError`] naming the file, also where its content is not a run record.
     pub fn read(directory: &Path) -> Result<Self, FileError> {
         let path = directory.join(RUN_FILE);
-        let bytes = std::fs::read(&path).map_err(FileError::of("read", &path))?;
+        let bytes = read::bounded(&path, MAX_BYTES)?;
         serde_json::from_slice(&bytes).map_err(|error| {
             FileError::new("read", &path, std::io::Error::new(std::io::ErrorKind::InvalidData, error))
         })

@@ -1,7 +1,7 @@
 //! How a run is asked to stop, and how its loops notice.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use thiserror::Error;
@@ -32,17 +32,56 @@ impl StopReason {
     }
 }
 
-/// A shared flag that every long loop asks. Clones see the same flag.
+/// A shared flag that every long loop asks. Clones see the same flag and the same time limit.
 #[derive(Clone, Debug, Default)]
 pub struct StopSignal {
-    flag: Arc<AtomicU8>,
-    deadline: Option<Instant>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    flag: AtomicU8,
+    deadline: OnceLock<Instant>,
+    unsaved: AtomicU32,
+}
+
+/// Work that is lost unless it is saved after a stop was asked for; it ends when the value is dropped.
+#[derive(Debug)]
+pub struct Unsaved {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Unsaved {
+    fn drop(&mut self) {
+        self.shared.unsaved.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl StopSignal {
     /// A signal that nobody has raised, with an optional time limit.
     pub fn new(deadline: Option<Instant>) -> Self {
-        StopSignal { flag: Arc::default(), deadline }
+        let stop = StopSignal::default();
+        if let Some(deadline) = deadline {
+            stop.set_deadline(deadline);
+        }
+        stop
+    }
+
+    /// Sets the time limit of all clones. The first one counts.
+    pub fn set_deadline(&self, deadline: Instant) {
+        self.shared.deadline.get_or_init(|| deadline);
+    }
+
+    /// Says that there is work which a stop has to save first. Whoever would end the process by force waits
+    /// for it; everything else can be cut off anywhere without a loss.
+    pub fn unsaved_work(&self) -> Unsaved {
+        self.shared.unsaved.fetch_add(1, Ordering::SeqCst);
+        Unsaved { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Whether there is such work now.
+    pub fn has_unsaved_work(&self) -> bool {
+        self.shared.unsaved.load(Ordering::SeqCst) > 0
     }
 
     /// Asks every holder to stop. Safe to call from a signal handler.
@@ -53,17 +92,17 @@ impl StopSignal {
             StopReason::User1 => 3,
             StopReason::TimeLimit => 4,
         };
-        self.flag.store(code, Ordering::SeqCst);
+        self.shared.flag.store(code, Ordering::SeqCst);
     }
 
     /// Why to stop, or none.
     pub fn reason(&self) -> Option<StopReason> {
-        match self.flag.load(Ordering::SeqCst) {
+        match self.shared.flag.load(Ordering::SeqCst) {
             1 => Some(StopReason::Interrupt),
             2 => Some(StopReason::Terminate),
             3 => Some(StopReason::User1),
             4 => Some(StopReason::TimeLimit),
-            _ if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+            _ if self.shared.deadline.get().is_some_and(|deadline| Instant::now() >= *deadline) => {
                 Some(StopReason::TimeLimit)
             }
             _ => None,
@@ -79,5 +118,26 @@ impl StopSignal {
             Some(reason) => Err(reason),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_the_flag_the_limit_and_what_is_unsaved() {
+        let stop = StopSignal::default();
+        let clone = stop.clone();
+        assert!(clone.check().is_ok());
+        stop.set_deadline(Instant::now());
+        assert_eq!(clone.reason(), Some(StopReason::TimeLimit));
+        stop.raise(StopReason::User1);
+        assert_eq!(clone.reason(), Some(StopReason::User1), "a signal says more than the limit");
+        let (first, second) = (stop.unsaved_work(), clone.unsaved_work());
+        drop(first);
+        assert!(stop.has_unsaved_work());
+        drop(second);
+        assert!(!clone.has_unsaved_work());
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use distill_core::atomic::FileError;
+use distill_core::hash::HashError;
 use distill_core::{Category, LabelError, StopReason};
 use thiserror::Error;
 
@@ -186,6 +187,15 @@ pub enum DataError {
         /// Why not.
         what: String,
     },
+}
+
+impl From<HashError> for DataError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::File(error) => error.into(),
+            HashError::Stopped(reason) => reason.into(),
+        }
+    }
 }
 
 impl DataError {

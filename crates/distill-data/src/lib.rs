@@ -12,6 +12,7 @@ pub mod cache;
 pub mod error;
 pub mod logits;
 pub mod parquet;
+mod quiet;
 pub mod source;
 pub mod split;
 pub mod tokens;

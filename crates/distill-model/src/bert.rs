@@ -13,7 +13,7 @@ use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::{Embedding, LayerNorm, Linear, activate};
+use crate::parts::{Embedding, LayerNorm, Linear};
 
 /// The encoder, `bert.*` without the pooler.
 #[derive(Debug)]
@@ -30,6 +30,11 @@ impl BertEncoder {
             embeddings: Embeddings::new(&scope.sub("embeddings"), config),
             layers: (0..config.num_hidden_layers).map(|index| Layer::new(&layers.sub(index), config)).collect(),
         }
+    }
+
+    /// Lays every weight out for inference.
+    pub fn pack(&self) {
+        self.layers.iter().for_each(Layer::pack);
     }
 
     /// The table of word vectors, `[V, H]`.
@@ -127,6 +132,11 @@ impl Layer {
         }
     }
 
+    fn pack(&self) {
+        let attention = [&self.query, &self.key, &self.value, &self.attention_output];
+        attention.into_iter().chain([&self.intermediate, &self.output]).for_each(Linear::pack);
+    }
+
     fn forward(&self, x: &Tensor, packing: &Packing, mode: Mode<'_>) -> Tensor {
         let [q, k, v] = [&self.query, &self.key, &self.value].map(|part| self.by_head(&part.forward(x))); // [T, h, d]
         let context = attend(&q, &k, &v, packing, mode.dropped(self.attention_dropout)); // [T, H]
@@ -143,11 +153,11 @@ impl Layer {
 
     /// Output projection and feed-forward; `x` and `context`: `[N, H]` for any number of tokens.
     fn after_attention(&self, x: &Tensor, context: &Tensor, mode: Mode<'_>) -> Tensor {
-        let projected = mode.dropout(self.attention_output.forward(context), self.hidden_dropout); // [N, H]
-        let attended = self.attention_norm.forward(&(projected + x)); // [N, H]
-        let inner = activate(&self.intermediate.forward(&attended), self.activation); // [N, I]
-        let outer = mode.dropout(self.output.forward(&inner), self.hidden_dropout); // [N, H]
-        self.output_norm.forward(&(outer + attended)) // [N, H]
+        let projected = mode.residual(&self.attention_output, context, self.hidden_dropout, x); // [N, H]
+        let attended = self.attention_norm.forward(&projected); // [N, H]
+        let inner = self.intermediate.forward_activated(&attended, self.activation); // [N, I]
+        let outer = mode.residual(&self.output, &inner, self.hidden_dropout, &attended); // [N, H]
+        self.output_norm.forward(&outer) // [N, H]
     }
 
     fn by_head(&self, x: &Tensor) -> Tensor {

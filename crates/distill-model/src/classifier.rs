@@ -32,6 +32,14 @@ impl<'a> Mode<'a> {
         }
     }
 
+    /// `dropout(layer(x)) + residual`
+    pub(crate) fn residual(self, layer: &Linear, x: &Tensor, probability: f64, residual: &Tensor) -> Tensor {
+        match self {
+            Mode::Train(_) => self.dropout(layer.forward(x), probability) + residual,
+            Mode::Evaluate => layer.forward_add(x, residual),
+        }
+    }
+
     /// The dropout of attention weights at `probability`.
     pub(crate) fn dropped(self, probability: f64) -> Dropped<'a> {
         match self {
@@ -103,6 +111,12 @@ impl SequenceClassifier {
             let pooled = self.pooler.forward(features).tanh(); // [B, H]
             self.classifier.forward(&mode.dropout(pooled, self.config.classifier_dropout)) // [B, C]
         })
+    }
+
+    /// Lays the encoder's weights out once more, as the CPU's fused kernels read them; a model that is trained
+    /// afterwards would not be what it computes with. Takes as much memory again as the linear layers.
+    pub fn pack_for_inference(&self) {
+        self.encoder.pack();
     }
 
     /// Converts every parameter in place; it can no longer be trained then.

@@ -2,11 +2,17 @@
 
 use std::path::Path;
 
-use distill_core::atomic::FileError;
+use distill_core::read::bounded;
 use distill_core::{LabelError, LabelMap};
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
+
+/// Label maps are the only large thing in a config.
+const MAX_BYTES: u64 = 16 << 20;
+/// More than any model has: a larger number is a mistake, and would fill the memory with names or layers.
+const MAX_LAYERS: i64 = 1 << 10;
+const MAX_LABELS: i64 = 1 << 20;
 
 /// Architectures that can be built, by `model_type`.
 pub const KNOWN_MODEL_TYPES: &[&str] = &["bert"];
@@ -65,7 +71,7 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError`] naming the file and the field that is missing, mistyped or not supported.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let bytes = std::fs::read(path).map_err(FileError::of("read", path))?;
+        let bytes = bounded(path, MAX_BYTES)?;
         let malformed = |message: String| ModelError::Malformed { path: path.to_owned(), message };
         let raw = match serde_json::from_slice(&bytes) {
             Ok(Value::Object(raw)) => raw,
@@ -100,7 +106,7 @@ impl ModelConfig {
         let config = ModelConfig {
             vocab_size: fields.size("vocab_size")?,
             hidden_size: fields.size("hidden_size")?,
-            num_hidden_layers: usize::try_from(fields.size("num_hidden_layers")?).unwrap_or(usize::MAX),
+            num_hidden_layers: usize::try_from(fields.size_to("num_hidden_layers", MAX_LAYERS)?).unwrap_or(0),
             num_attention_heads: fields.size("num_attention_heads")?,
             intermediate_size: fields.size("intermediate_size")?,
             max_position_embeddings: fields.size("max_position_embeddings")?,
@@ -137,6 +143,12 @@ impl ModelConfig {
     /// The same architecture without any dropout.
     pub fn without_dropout(&self) -> Self {
         ModelConfig { hidden_dropout: 0.0, attention_dropout: 0.0, classifier_dropout: 0.0, ..self.clone() }
+    }
+
+    /// Ids and token types that there are embeddings for.
+    pub fn vocab_sizes(&self) -> (u32, u32) {
+        let size = |size: i64| u32::try_from(size).unwrap_or(u32::MAX);
+        (size(self.vocab_size), size(self.type_vocab_size))
     }
 
     /// Whether the file says that the weights carry a classification head.
@@ -198,7 +210,7 @@ impl Fields<'_> {
         match self.get(field) {
             None => Ok(default.to_owned()),
             Some(Value::String(text)) => Ok(text.clone()),
-            Some(other) => Err(self.malformed(format!("{field} is {other}, expected text"))),
+            Some(other) => Err(self.malformed(format!("{field} is {}, expected text", shown(other)))),
         }
     }
 
@@ -213,10 +225,18 @@ impl Fields<'_> {
 
     /// A size: a positive integer that fits any real model.
     fn size(&self, field: &str) -> Result<i64, ModelError> {
+        self.size_to(field, 1 << 24)
+    }
+
+    /// An integer from 1 to `most`.
+    fn size_to(&self, field: &str, most: i64) -> Result<i64, ModelError> {
         let value = self.get(field).ok_or_else(|| self.malformed(format!("{field} is missing")))?;
         match value.as_i64() {
-            Some(size) if (1..=1 << 24).contains(&size) => Ok(size),
-            _ => Err(self.malformed(format!("{field} is {value}, expected an integer from 1 to {}", 1 << 24))),
+            Some(size) if (1..=most).contains(&size) => Ok(size),
+            _ => {
+                let value = shown(value);
+                Err(self.malformed(format!("{field} is {value}, expected an integer from 1 to {most}")))
+            }
         }
     }
 
@@ -225,7 +245,7 @@ impl Fields<'_> {
             None => Ok(default),
             Some(value) => match value.as_f64() {
                 Some(number) if number > 0.0 => Ok(number),
-                _ => Err(self.malformed(format!("{field} is {value}, expected a number above 0"))),
+                _ => Err(self.malformed(format!("{field} is {}, expected a number above 0", shown(value)))),
             },
         }
     }
@@ -235,7 +255,10 @@ impl Fields<'_> {
             None => Ok(default),
             Some(value) => match value.as_f64() {
                 Some(number) if (0.0..1.0).contains(&number) => Ok(number),
-                _ => Err(self.malformed(format!("{field} is {value}, expected a number from 0 to below 1"))),
+                _ => {
+                    Err(self
+                        .malformed(format!("{field} is {}, expected a number from 0 to below 1", shown(value))))
+                }
             },
         }
     }
@@ -260,8 +283,17 @@ impl Fields<'_> {
                 .map_err(|error| self.malformed(format!("id2label: {error}")))?;
             return LabelMap::try_from(names).map_err(failed);
         }
-        let count = if self.get("num_labels").is_some() { self.size("num_labels")? } else { 2 };
+        let count = if self.get("num_labels").is_some() { self.size_to("num_labels", MAX_LABELS)? } else { 2 };
         LabelMap::numbered(usize::try_from(count).unwrap_or(2)).map_err(failed)
+    }
+}
+
+/// A value in a message: a list or an object is not written out.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
-use distill_core::{LabelMap, hash};
+use distill_core::{LabelMap, StopSignal, hash};
 use tch::{Device, Kind};
 
 use crate::classifier::SequenceClassifier;
@@ -22,6 +22,7 @@ pub struct ModelDirectory {
     config: ModelConfig,
     /// Opened by its `config.json`: the architecture is meant, not the weights that may lie beside it.
     config_alone: bool,
+    stop: StopSignal,
 }
 
 impl ModelDirectory {
@@ -41,7 +42,13 @@ impl ModelDirectory {
             path: directory.to_owned(),
             config: ModelConfig::read(&config_path)?,
             config_alone,
+            stop: StopSignal::default(),
         })
+    }
+
+    /// The same directory, of which hashing ends with [`ModelError::Stopped`] once a stop is asked for.
+    pub fn stopped_by(self, stop: &StopSignal) -> Self {
+        ModelDirectory { stop: stop.clone(), ..self }
     }
 
     /// Where it lies.
@@ -64,7 +71,7 @@ impl ModelDirectory {
     /// # Errors
     /// [`ModelError`] where there are none or they cannot be read.
     pub fn weights_hash(&self) -> Result<String, ModelError> {
-        weights::weights_hash(&self.path)
+        weights::weights_hash(&self.path, &self.stop)
     }
 
     /// Loads a classifier whose weights are all there.
@@ -75,13 +82,14 @@ impl ModelDirectory {
         self.build(self.config.clone(), Fresh::Nothing, device)
     }
 
-    /// Loads a classifier with its weights in another number format, for passes without training.
+    /// Loads a classifier for passes without training: its weights in another number format, and laid out for it.
     ///
     /// # Errors
     /// As [`ModelDirectory::load_classifier`].
     pub fn load_classifier_as(&self, device: Device, kind: Kind) -> Result<SequenceClassifier, ModelError> {
         let model = self.load_classifier(device)?;
         model.convert(kind)?;
+        model.pack_for_inference();
         Ok(model)
     }
 

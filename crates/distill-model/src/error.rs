@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use distill_core::atomic::FileError;
-use distill_core::{Category, LabelError};
+use distill_core::hash::HashError;
+use distill_core::{Category, LabelError, StopReason};
 use distill_torch::TorchError;
 use thiserror::Error;
 
@@ -13,6 +14,9 @@ pub enum ModelError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The run was asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] StopReason),
     /// The directory lacks a file that every model has.
     #[error("{} is not a model directory: it has no {file}{hint}", directory.display())]
     NotAModel {
@@ -82,11 +86,21 @@ pub enum ModelError {
     Torch(#[from] TorchError),
 }
 
+impl From<HashError> for ModelError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::File(error) => error.into(),
+            HashError::Stopped(reason) => reason.into(),
+        }
+    }
+}
+
 impl ModelError {
     /// A malformed input is bad data; a choice of layers is usage; a failure of libtorch is internal.
     pub fn category(&self) -> Category {
         match self {
             ModelError::File(error) => error.category(),
+            ModelError::Stopped(reason) => reason.category(),
             ModelError::Layers { .. } | ModelError::NotAModel { .. } => Category::Usage,
             ModelError::Torch(_) => Category::Internal,
             _ => Category::Data,

@@ -27,6 +27,9 @@ pub enum Fresh {
     Everything,
 }
 
+/// Numbers of the largest parameter that is made fresh.
+const MAX_FRESH: i64 = 1 << 29;
+
 /// Hands out parameters by name while a model is put together, and collects what does not fit.
 pub struct Builder {
     given: RefCell<BTreeMap<String, Tensor>>,
@@ -90,15 +93,16 @@ impl Builder {
             Some(tensor) => {
                 let found = format!("{:?} {:?}", tensor.size(), tensor.kind());
                 self.problems.borrow_mut().push(format!("{name} is {found}, expected {shape:?} Float"));
-                self.initial(shape, init)
+                stand_in()
             }
             None => {
                 if self.may_be_fresh(&name) {
                     self.made_fresh.borrow_mut().push(name.clone());
+                    self.initial(shape, init)
                 } else {
                     self.problems.borrow_mut().push(format!("{name} {shape:?} is missing"));
+                    stand_in()
                 }
-                self.initial(shape, init)
             }
         };
         let parameter = tensor.to_device(self.device).detach().set_requires_grad(true);
@@ -115,6 +119,14 @@ impl Builder {
     }
 
     fn initial(&self, shape: &[i64], init: Init) -> Tensor {
+        let numbers = shape.iter().try_fold(1i64, |product, size| product.checked_mul(*size));
+        if numbers.is_none_or(|numbers| numbers > MAX_FRESH) {
+            self.problems.borrow_mut().push(format!("{shape:?} is larger than any parameter"));
+        }
+        // A model with problems is never used; its shapes may be larger than the memory.
+        if !self.problems.borrow().is_empty() {
+            return stand_in();
+        }
         // On the CPU, so that a seed gives the same weights on every device.
         let options = (Kind::Float, Device::Cpu);
         match init {
@@ -123,6 +135,12 @@ impl Builder {
             Init::Ones => Tensor::ones(shape, options),
         }
     }
+}
+
+/// What stands for a parameter that does not fit: the model is never used, and the shape that a config asks for may
+/// be larger than the memory.
+fn stand_in() -> Tensor {
+    Tensor::zeros([0], (Kind::Float, Device::Cpu))
 }
 
 /// A place in the tree of names.

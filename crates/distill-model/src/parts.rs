@@ -1,5 +1,8 @@
 //! The parts that encoders are put together from. Last dimension first in every comment: `[.., in]`.
 
+use std::cell::OnceCell;
+
+use distill_torch::{PackedLinear, linear};
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
@@ -10,6 +13,8 @@ use crate::parameters::{Init, Scope};
 pub(crate) struct Linear {
     weight: Tensor,
     bias: Tensor,
+    /// Filled by [`Linear::pack`]; then the weight may no longer change.
+    packed: OnceCell<PackedLinear>,
 }
 
 impl Linear {
@@ -17,10 +22,43 @@ impl Linear {
         Linear {
             weight: scope.parameter("weight", &[outputs, inputs], Init::Normal),
             bias: scope.parameter("bias", &[outputs], Init::Zeros),
+            packed: OnceCell::new(),
+        }
+    }
+
+    /// Lays the weight out for the CPU's fused kernels, where they take it.
+    pub fn pack(&self) {
+        if let Some(packed) = PackedLinear::new(&self.weight, Some(&self.bias)) {
+            self.packed.get_or_init(|| packed);
         }
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        self.fused(x, linear::Activation::None).unwrap_or_else(|| self.plain(x)) // [.., out]
+    }
+
+    /// `activation(x·Wᵀ + b)`
+    pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Tensor {
+        let fused = match activation {
+            Activation::Gelu => self.fused(x, linear::Activation::Gelu),
+            Activation::GeluTanh => self.fused(x, linear::Activation::GeluTanh),
+            Activation::Relu => self.fused(x, linear::Activation::Relu),
+            Activation::Silu => None,
+        };
+        fused.unwrap_or_else(|| activate(&self.plain(x), activation)) // [.., out]
+    }
+
+    /// `x·Wᵀ + b + residual`
+    pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Tensor {
+        let fused = self.packed.get().and_then(|packed| packed.forward_add(x, residual).ok());
+        fused.unwrap_or_else(|| self.plain(x) + residual) // [.., out]
+    }
+
+    fn fused(&self, x: &Tensor, activation: linear::Activation) -> Option<Tensor> {
+        self.packed.get().and_then(|packed| packed.forward(x, activation).ok())
+    }
+
+    fn plain(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias)) // [.., out]
     }
 }

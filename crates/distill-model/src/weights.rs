@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
-use distill_core::hash;
+use distill_core::read::bounded;
+use distill_core::{StopSignal, hash};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -13,6 +14,10 @@ use crate::error::ModelError;
 /// The usual file name.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 const INDEX_FILE: &str = "model.safetensors.index.json";
+/// A line for each tensor.
+const MAX_INDEX_BYTES: u64 = 16 << 20;
+/// Some hundred bytes for each tensor: room for more than any model has.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
 const PICKLED_FILE: &str = "pytorch_model.bin";
 
 /// The files that hold the weights of a model directory, in the order of their names.
@@ -43,7 +48,7 @@ pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {
 fn indexed_files(directory: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let malformed =
         |message: &str| ModelError::Malformed { path: index.to_owned(), message: message.to_owned() };
-    let bytes = std::fs::read(index).map_err(FileError::of("read", index))?;
+    let bytes = bounded(index, MAX_INDEX_BYTES)?;
     let json: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|error| malformed(&error.to_string()))?;
     let map =
@@ -67,6 +72,7 @@ pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
     for path in files {
         let malformed = |message: String| ModelError::Malformed { path: path.clone(), message };
         let bytes = std::fs::read(path).map_err(FileError::of("read", path))?;
+        check_header(&bytes).map_err(malformed)?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| malformed(format!("not a whole safetensors file: {error}")))?;
         for (name, view) in file.tensors() {
@@ -77,6 +83,16 @@ pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
         }
     }
     Ok(tensors)
+}
+
+/// Each of a header's tensors takes some hundred times its bytes in time and memory.
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    match bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) {
+        Some(length) if length > MAX_HEADER_BYTES => {
+            Err(format!("not a whole safetensors file: its header claims {length} bytes"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn from_view(view: &TensorView<'_>) -> Result<Tensor, String> {
@@ -145,11 +161,11 @@ pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), ModelError
 /// One hash for all weights of a directory: over the names and hashes of its files.
 ///
 /// # Errors
-/// [`ModelError`] naming the file that cannot be read.
-pub fn weights_hash(directory: &Path) -> Result<String, ModelError> {
+/// [`ModelError`] naming the file that cannot be read; [`ModelError::Stopped`].
+pub fn weights_hash(directory: &Path, stop: &StopSignal) -> Result<String, ModelError> {
     let mut hashes = Vec::new();
     for path in weight_files(directory)? {
-        hashes.push(hash::file_hash(&path).map_err(FileError::of("read", &path))?);
+        hashes.push(hash::file_hash_until(&path, stop)?);
     }
     match hashes.as_slice() {
         [only] => Ok(only.clone()),

@@ -1,7 +1,7 @@
 //! What can be wrong with predictions, gates and output files.
 
 use distill_core::atomic::FileError;
-use distill_core::{Category, LabelError};
+use distill_core::{Category, LabelError, StopReason};
 use thiserror::Error;
 
 use crate::gates::GateError;
@@ -140,6 +140,9 @@ pub enum ReportError {
     /// A gate that cannot be read or applied.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// Asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] StopReason),
     /// A document that cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -224,6 +227,7 @@ impl ReportError {
             | ReportError::DuplicateName { .. }
             | ReportError::TwoTeachers { .. } => Category::Usage,
             ReportError::Gate(error) => error.category(),
+            ReportError::Stopped(reason) => reason.category(),
             ReportError::File(error) => error.category(),
             ReportError::Json(_) => Category::Internal,
             _ => Category::Data,

@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 
 use distill_core::LabelMap;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReportError;
 
 /// The part a model plays in a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The model that was distilled. At most one in a report.
@@ -37,7 +37,8 @@ impl Role {
 }
 
 /// Time from one text to its logits at batch size 1, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
     /// Median.
@@ -49,15 +50,17 @@ pub struct Latency {
 }
 
 /// What a model costs, measured where the report was made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// Weights in the model.
     pub parameters: u64,
     /// Bytes of its weight files.
     pub bytes: u64,
-    /// Rows a second over the whole data set.
-    pub rows_per_second: f64,
+    /// Rows a second in batches, tokenization included, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_per_second: Option<f64>,
     /// Latency at batch size 1, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
@@ -146,14 +149,19 @@ impl Predictions {
         self
     }
 
+    /// The model that this is one of several seeds of.
+    pub fn seeds_of(&self) -> Option<&str> {
+        self.seeds_of.as_deref()
+    }
+
     /// Adds what the model costs.
     ///
     /// # Errors
     /// [`ReportError::Cost`] where a rate or a time is not a finite number above 0.
     pub fn with_cost(mut self, cost: Cost) -> Result<Self, ReportError> {
         let latency = cost.latency.map(|l| [("p50_ms", l.p50_ms), ("p95_ms", l.p95_ms), ("p99_ms", l.p99_ms)]);
-        let figures =
-            [("rows_per_second", cost.rows_per_second)].into_iter().chain(latency.into_iter().flatten());
+        let rate = cost.rows_per_second.map(|rate| ("rows_per_second", rate));
+        let figures = rate.into_iter().chain(latency.into_iter().flatten());
         for (what, value) in figures {
             if !(value.is_finite() && value > 0.0) {
                 return Err(ReportError::Cost { model: self.name, what, value });
@@ -331,7 +339,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_rate_of_zero_is_not_a_cost() {
-        let cost = Cost { parameters: 1, bytes: 4, rows_per_second: 0.0, latency: None };
+        let cost = Cost { parameters: 1, bytes: 4, rows_per_second: Some(0.0), latency: None };
         let error = make("m", Role::Other, &[0, 1], &[[0.0; 3]; 2]).unwrap().with_cost(cost).unwrap_err();
         assert!(error.to_string().contains("rows_per_second is 0"), "{error}");
     }

@@ -1,5 +1,7 @@
 //! What a report can be asked for.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReportError;
@@ -15,6 +17,9 @@ pub enum Undecided {
     Pass,
 }
 
+/// What every report can cut its rows by, whatever columns the data has.
+pub const BUILT_IN_SLICES: [&str; 3] = ["label", "length", "teacher_confidence"];
+
 /// Settings of a report: the `[report]` table of a pipeline file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,10 +34,21 @@ pub struct ReportSettings {
     pub confidence: f64,
     /// Seed of the resamples. Default: 0.
     pub seed: u64,
+    /// What the rows are cut by: `label`, `length`, `teacher_confidence`, or a column of the data.
+    /// Default: the first three.
+    pub slices: Vec<String>,
     /// Labelled rows below which a slice is not listed. Default: 30.
     pub slice_min_rows: usize,
     /// Rows in each list of slices, errors and confusions. Default: 20.
     pub listed: usize,
+    /// Measure speed and latency where models are run. Default: true.
+    pub timing: bool,
+    /// Label names in the order of the logits, for tables that do not carry them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// File for the gates as JUnit XML; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub junit: Option<PathBuf>,
 }
 
 impl Default for ReportSettings {
@@ -43,13 +59,22 @@ impl Default for ReportSettings {
             resamples: 10_000,
             confidence: 0.95,
             seed: 0,
+            slices: BUILT_IN_SLICES.map(str::to_owned).to_vec(),
             slice_min_rows: 30,
             listed: 20,
+            timing: true,
+            labels: Vec::new(),
+            junit: None,
         }
     }
 }
 
 impl ReportSettings {
+    /// The columns of the data that slices need.
+    pub fn slice_columns(&self) -> impl Iterator<Item = &str> {
+        self.slices.iter().map(String::as_str).filter(|name| !BUILT_IN_SLICES.contains(name))
+    }
+
     /// Checks that every number is one that means something.
     ///
     /// # Errors
@@ -61,6 +86,9 @@ impl ReportSettings {
         }
         if !(0.5..=0.9999).contains(&self.confidence) {
             return wrong("confidence", format!("is {}; it is a share from 0.5 to 0.9999", self.confidence));
+        }
+        if let Some(at) = (1..self.slices.len()).find(|at| self.slices[..*at].contains(&self.slices[*at])) {
+            return wrong("slices", format!("has {:?} twice", self.slices[at]));
         }
         if self.slice_min_rows == 0 {
             return wrong("slice_min_rows", "is 0; a slice has at least one row".to_owned());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use distill_core::atomic::FileError;
@@ -14,9 +14,13 @@ use crate::report::TrainingCurves;
 /// Points that a chart can show; longer series are thinned evenly.
 const POINTS: usize = 300;
 /// Longest line that is read as a logged step.
-const LINE_BYTES: usize = 1 << 20;
+const LINE_BYTES: u64 = 1 << 20;
 
-/// Reads the logged steps of a run: of every object the numbers, over its `global_step` (or `step`).
+/// What is no course of the training: the horizontal axis, and how busy the machine was.
+const PASSED_OVER: [&str; 4] = ["global_step", "step", "epoch", "rows_per_second"];
+
+/// Reads the logged steps of a run: of every object the numbers, over its `global_step` (or `step`);
+/// `event`, where a line has one, goes before their names: `train loss`, `validation loss`.
 ///
 /// # Errors
 /// [`ReportError::File`] where the file cannot be read; [`ReportError::NotAReport`] with the line
@@ -28,13 +32,15 @@ pub fn read(name: &str, path: &Path) -> Result<TrainingCurves, ReportError> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(FileError::of("read", path))? == 0 {
+        let mut bounded = reader.by_ref().take(LINE_BYTES);
+        if bounded.read_until(b'\n', &mut line).map_err(FileError::of("read", path))? == 0 {
             break;
         }
         let is_whole = line.ends_with(b"\n");
+        let is_long = line.len() as u64 == LINE_BYTES;
         match serde_json::from_slice::<Value>(&line) {
-            Ok(Value::Object(step)) if line.len() <= LINE_BYTES => add(&mut series, &step),
-            Err(_) if !is_whole || line.trim_ascii().is_empty() => {}
+            Ok(Value::Object(step)) if is_whole || !is_long => add(&mut series, &step),
+            Err(_) if (!is_whole && !is_long) || line.trim_ascii().is_empty() => {}
             _ => {
                 let problem = format!("line {number} is not a logged step (a JSON object)");
                 return Err(ReportError::NotAReport { path: path.to_owned(), problem });
@@ -49,9 +55,10 @@ pub fn read(name: &str, path: &Path) -> Result<TrainingCurves, ReportError> {
 fn add(series: &mut BTreeMap<String, Vec<[f64; 2]>>, step: &serde_json::Map<String, Value>) {
     const STEPS: [&str; 2] = ["global_step", "step"];
     let Some(at) = STEPS.iter().find_map(|key| step.get(*key)?.as_f64()) else { return };
-    for (what, value) in step.iter().filter(|(what, _)| !STEPS.contains(&what.as_str())) {
+    let event = step.get("event").and_then(Value::as_str).map(|event| format!("{event} ")).unwrap_or_default();
+    for (what, value) in step.iter().filter(|(what, _)| !PASSED_OVER.contains(&what.as_str())) {
         if let Some(value) = value.as_f64() {
-            series.entry(what.clone()).or_default().push([at, value]);
+            series.entry(format!("{event}{}", what.replace('_', " "))).or_default().push([at, value]);
         }
     }
 }
@@ -85,5 +92,19 @@ mod tests {
         assert!(loss.len() <= POINTS + 1 && loss[0] == [0.0, 1.0] && loss[loss.len() - 1][0] == 999.0);
         distill_core::atomic::write(&path, b"{\"step\": 1, \"loss\": 2}\nnonsense\n").unwrap();
         assert!(read("student", &path).unwrap_err().to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn training_and_validation_are_curves_of_their_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        let line = |event: &str, step: u32| {
+            format!("{{\"event\": \"{event}\", \"global_step\": {step}, \"epoch\": 1.0, \"loss\": 0.5}}\n")
+        };
+        let text = [line("train", 1), line("train", 2), line("validation", 2), line("validation", 4)].concat();
+        distill_core::atomic::write(&path, text.as_bytes()).unwrap();
+        let curves = read("student", &path).unwrap();
+        let names: Vec<&str> = curves.series.keys().map(String::as_str).collect();
+        assert_eq!(names, ["train loss", "validation loss"]);
     }
 }

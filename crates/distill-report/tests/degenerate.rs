@@ -1,7 +1,7 @@
 //! Inputs at the edge of what is allowed: every document is made, every number in it is finite.
 #![allow(clippy::unwrap_used)]
 
-use distill_core::LabelMap;
+use distill_core::{LabelMap, StopSignal};
 use distill_report::documents::terminal::{self, TerminalStyle};
 use distill_report::documents::{self, html, junit, markdown};
 use distill_report::metrics::Metric;
@@ -25,7 +25,9 @@ fn table(
 
 fn report(predictions: Vec<Predictions>) -> Report {
     let settings = ReportSettings { resamples: 200, slice_min_rows: 1, ..ReportSettings::default() };
-    let report = build(vec![DataSet { name: "test".to_owned(), predictions }], &settings).unwrap();
+    let report =
+        build(vec![DataSet { name: "test".to_owned(), predictions }], &settings, &StopSignal::default())
+            .unwrap();
     let json = documents::json(&report).unwrap();
     assert!(!json.contains("null"), "a number is not finite");
     assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);

@@ -1,7 +1,7 @@
 //! A whole report over hand-made predictions: figures, gates, documents.
 #![allow(clippy::unwrap_used)]
 
-use distill_core::{Category, LabelMap};
+use distill_core::{Category, LabelMap, StopSignal};
 use distill_report::documents::terminal::{self, TerminalStyle};
 use distill_report::documents::{self, markdown};
 use distill_report::gates::GateState;
@@ -22,7 +22,12 @@ fn model(name: &str, role: Role, wrong: &[usize], parameters: u64, rows_per_seco
     });
     Predictions::new(name, role, ids, map, labels, logits.collect())
         .unwrap()
-        .with_cost(Cost { parameters, bytes: 4 * parameters, rows_per_second, latency: None })
+        .with_cost(Cost {
+            parameters,
+            bytes: 4 * parameters,
+            rows_per_second: Some(rows_per_second),
+            latency: None,
+        })
         .unwrap()
 }
 
@@ -37,7 +42,8 @@ fn trio() -> Vec<DataSet> {
 
 fn report(gates: &[&str]) -> Report {
     let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
-    build(trio(), &ReportSettings { gates, resamples: 0, ..ReportSettings::default() }).unwrap()
+    build(trio(), &ReportSettings { gates, resamples: 0, ..ReportSettings::default() }, &StopSignal::default())
+        .unwrap()
 }
 
 #[test]
@@ -73,7 +79,7 @@ fn gates_that_do_not_fit_the_models_are_wrong_usage() {
         ("macro_f2 >= 0.5", "did you mean macro_f1"),
     ] {
         let settings = ReportSettings { gates: vec![gate.to_owned()], ..ReportSettings::default() };
-        let error = build(trio(), &settings).unwrap_err();
+        let error = build(trio(), &settings, &StopSignal::default()).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
         assert_eq!(error.category(), Category::Usage);
     }
@@ -81,7 +87,7 @@ fn gates_that_do_not_fit_the_models_are_wrong_usage() {
         let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
         let predictions = vec![model("m", Role::Other, &[0], 1, 1.0)];
         let settings = ReportSettings { gates, resamples: 0, ..ReportSettings::default() };
-        build(vec![DataSet { name: "test".to_owned(), predictions }], &settings)
+        build(vec![DataSet { name: "test".to_owned(), predictions }], &settings, &StopSignal::default())
     };
     assert!(alone(&["accuracy >= 0.5"]).unwrap().gates_passed());
     assert!(alone(&["agreement >= 0.5"]).unwrap_err().to_string().contains("no teacher to compare with"));
@@ -92,9 +98,19 @@ fn gates_that_do_not_fit_the_models_are_wrong_usage() {
 fn two_teachers_and_two_sets_of_one_name_are_refused() {
     let mut data = trio();
     data[0].predictions.push(model("second", Role::Teacher, &[], 1, 1.0));
-    assert!(build(data, &ReportSettings::default()).unwrap_err().to_string().contains("at most one"));
+    assert!(
+        build(data, &ReportSettings::default(), &StopSignal::default())
+            .unwrap_err()
+            .to_string()
+            .contains("at most one")
+    );
     let data = [trio(), trio()].concat();
-    assert!(build(data, &ReportSettings::default()).unwrap_err().to_string().contains("two data sets"));
+    assert!(
+        build(data, &ReportSettings::default(), &StopSignal::default())
+            .unwrap_err()
+            .to_string()
+            .contains("two data sets")
+    );
 }
 
 #[test]
@@ -157,14 +173,20 @@ fn hundreds(gates: &[&str], undecided: Undecided) -> Result<Report, ReportError>
                 (0..400).map(|row| if row % 4 == 0 { "web" } else { "phone" }.to_owned()).collect(),
             )
             .unwrap()
-            .with_cost(Cost { parameters: 10_000_000, bytes: 40_000_000, rows_per_second: 100.0, latency })
+            .with_cost(Cost {
+                parameters: 10_000_000,
+                bytes: 40_000_000,
+                rows_per_second: Some(100.0),
+                latency,
+            })
             .unwrap()
             .as_seed_of("models")
     };
     let predictions = vec![make("teacher", Role::Teacher, 20), make("student", Role::Student, 10)];
     let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
-    let settings = ReportSettings { gates, undecided, resamples: 2000, ..ReportSettings::default() };
-    build(vec![DataSet { name: "test".to_owned(), predictions }], &settings)
+    let slices = ["label", "length", "teacher_confidence", "source"].map(str::to_owned).to_vec();
+    let settings = ReportSettings { gates, undecided, slices, resamples: 2000, ..ReportSettings::default() };
+    build(vec![DataSet { name: "test".to_owned(), predictions }], &settings, &StopSignal::default())
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! How long intervals take. Run it on a quiet machine with
-//! `cargo test --release -p distill-report --test speed -- --ignored`.
-#![allow(clippy::unwrap_used)]
+//! `cargo test --release -p distill-report --test speed -- --ignored --nocapture`.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::time::{Duration, Instant};
 
-use distill_core::LabelMap;
+use distill_core::{LabelMap, StopSignal};
 use distill_report::metrics::{self, Metric, Scored};
 use distill_report::stats::{draws, percentile_interval};
 use distill_report::{Predictions, Role};
@@ -31,10 +31,11 @@ fn intervals_of_100_000_rows_and_20_labels_take_under_2_seconds() {
     let scored: Vec<Scored> = models.iter().map(Scored::new).collect();
     let values = vec![metrics::all(&scored[0]).into_iter().collect()];
     let start = Instant::now();
-    let draws = draws::draw(&models, &scored, &values, 0, 10_000);
+    let draws = draws::draw(&models, &scored, &values, 0, 10_000, &StopSignal::default());
     let intervals: Vec<_> =
         draws.metrics[0].values().map(|drawn| percentile_interval(drawn.iter().copied(), 0.95)).collect();
     let elapsed = start.elapsed();
+    eprintln!("{} intervals in {elapsed:.2?}", intervals.len());
     assert!(draws.metrics[0].contains_key(&Metric::RocAuc) && intervals.iter().all(Option::is_some));
     assert!(elapsed < Duration::from_secs(2), "{} intervals took {elapsed:?}", intervals.len());
 }

@@ -112,7 +112,8 @@ impl CacheBuilder<'_> {
     /// [`TrainError`] for a row that cannot be read or a label that is not known.
     pub fn from_source(&self, source: &Source, data_hash: &str) -> Result<Part, TrainError> {
         let reading = reading(source);
-        self.open(&[("source", data_hash), ("reading", &reading)], |writer| {
+        let about = source.path().display().to_string();
+        self.open(&[("source", data_hash), ("reading", &reading)], &about, |writer| {
             in_chunks(source.rows()?, |rows| {
                 self.stop.check()?;
                 self.push_rows(rows, |_| Ok(Vec::new()), writer)
@@ -125,7 +126,8 @@ impl CacheBuilder<'_> {
     /// # Errors
     /// [`TrainError`] where the store is damaged or has no texts.
     pub fn from_store(&self, store: &Store, store_hash: &str) -> Result<Part, TrainError> {
-        self.open(&[("targets", store_hash)], |writer| {
+        let about = format!("soft targets {}", store.directory().display());
+        self.open(&[("targets", store_hash)], &about, |writer| {
             in_chunks(store.rows(), |rows: &[LogitsRow]| {
                 self.stop.check()?;
                 self.push_targets(rows, writer)
@@ -145,7 +147,9 @@ impl CacheBuilder<'_> {
         store_hash: &str,
     ) -> Result<Part, TrainError> {
         let reading = reading(source);
-        self.open(&[("source", data_hash), ("reading", &reading), ("targets", store_hash)], |writer| {
+        let about = format!("{} with soft targets {}", source.path().display(), store.directory().display());
+        let inputs = [("source", data_hash), ("reading", &reading), ("targets", store_hash)];
+        self.open(&inputs, &about, |writer| {
             let targets = self.index(store)?;
             in_chunks(source.rows()?, |rows| {
                 self.stop.check()?;
@@ -157,6 +161,7 @@ impl CacheBuilder<'_> {
     pub(crate) fn open(
         &self,
         inputs: &[(&str, &str)],
+        about: &str,
         build: impl FnOnce(&mut CacheWriter) -> Result<(), TrainError>,
     ) -> Result<Part, TrainError> {
         let max_length = self.tokenizer.max_length().to_string();
@@ -164,7 +169,10 @@ impl CacheBuilder<'_> {
         let own = [("tokenizer", self.tokenizer.hash()), ("max_length", &max_length), ("labels", &labels)];
         let key = parts_hash(inputs.iter().copied().chain(own));
         let cache = match self.directory {
-            Some(directory) => TokenCache::open_or_build(directory, &key, build)?,
+            Some(directory) => {
+                let about = format!("{about}, rows of at most {max_length} tokens");
+                TokenCache::open_or_build(directory, &key, &about, self.stop, build)?
+            }
             None => TokenCache::in_memory(build)?,
         };
         if u32::try_from(cache.len()).is_err() {

@@ -59,22 +59,22 @@ pub enum TrainError {
     Stopped(#[from] StopReason),
     /// Rows that cannot be read.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(DataError),
     /// Texts that cannot be tokenized.
     #[error(transparent)]
-    Tokens(#[from] TokenError),
+    Tokens(TokenError),
     /// The token cache failed.
     #[error(transparent)]
-    Cache(#[from] CacheError),
+    Cache(CacheError),
     /// A label map does not fit.
     #[error(transparent)]
     Labels(#[from] LabelError),
     /// A model that cannot be built or saved.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(ModelError),
     /// Evaluation failed.
     #[error(transparent)]
-    Runner(#[from] RunnerError),
+    Runner(RunnerError),
     /// libtorch refused.
     #[error(transparent)]
     Torch(#[from] TorchError),
@@ -82,6 +82,22 @@ pub enum TrainError {
     #[error(transparent)]
     File(#[from] FileError),
 }
+
+/// A stop is a stop wherever it was noticed: the trainer then saves a checkpoint.
+macro_rules! or_stopped {
+    ($($error:ident => $variant:ident),+) => {
+        $(impl From<$error> for TrainError {
+            fn from(error: $error) -> Self {
+                match error {
+                    $error::Stopped(reason) => TrainError::Stopped(reason),
+                    other => TrainError::$variant(other),
+                }
+            }
+        })+
+    };
+}
+
+or_stopped!(DataError => Data, TokenError => Tokens, CacheError => Cache, ModelError => Model, RunnerError => Runner);
 
 impl TrainError {
     /// What kind of failure it is.

@@ -42,7 +42,7 @@ impl Features {
         Ok(Features { train: pass(&data.train)?, places, validation: pass(&data.validation)? })
     }
 
-    /// Logits of training rows, in the order given: `[B, C]`.
+    /// Logits of a batch of training rows, in the order in which they were packed: `[B, C]`.
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
@@ -50,9 +50,11 @@ impl Features {
         &self,
         model: &SequenceClassifier,
         rows: &[u32],
+        packed: &[u32],
         mode: Mode<'_>,
     ) -> Result<Tensor, TorchError> {
-        let places: Vec<i64> = rows.iter().map(|row| self.places.get(row).copied().unwrap_or(-1)).collect();
+        let place = |row: &u32| self.places.get(&rows[*row as usize]).copied().unwrap_or(-1);
+        let places: Vec<i64> = packed.iter().map(place).collect();
         let places = Tensor::from_slice(&places).to_device(self.train.device());
         model.classify(&self.train.f_index_select(0, &places)?, mode)
     }
@@ -78,7 +80,7 @@ fn encode(
     stop: &StopSignal,
 ) -> Result<Tensor, TrainError> {
     let _no_gradients = tch::no_grad_guard();
-    let vocab_size = u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX);
+    let (vocab_size, type_vocab_size) = model.config().vocab_sizes();
     let examples: Vec<_> = part.iter().collect();
     let lengths: Vec<u32> = examples.iter().map(|example| example.input_ids.len() as u32).collect();
     let mut features = Vec::new();
@@ -86,7 +88,7 @@ fn encode(
     for batch in order_by_length(&lengths, batch_tokens) {
         stop.check()?;
         let members: Vec<_> = batch.iter().map(|index| examples[*index as usize]).collect();
-        let packed = PackedBatch::new(&members, vocab_size).map_err(RunnerError::from)?;
+        let packed = PackedBatch::new(&members, vocab_size, type_vocab_size).map_err(RunnerError::from)?;
         order.extend(packed.rows.iter().map(|place| i64::from(batch[*place as usize])));
         let inputs = packed_inputs(&packed, model.device())?;
         features.push(model.features(&inputs, Mode::Evaluate)?.to_kind(Kind::Float));

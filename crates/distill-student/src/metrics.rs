@@ -54,7 +54,8 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// `metrics.jsonl` in `directory`, cut to its first `bytes`: 0 for a new run.
+    /// `metrics.jsonl` in `directory`, cut to its first `bytes`: 0 for a new run. A file that is shorter has
+    /// lost lines, which is said and costs nothing else.
     ///
     /// # Errors
     /// [`FileError`] naming the file.
@@ -66,6 +67,11 @@ impl MetricsFile {
             .write(true)
             .open(&path)
             .map_err(FileError::of("create", &path))?;
+        let length = file.metadata().map_err(FileError::of("read", &path))?.len();
+        if length < bytes {
+            tracing::warn!("{} has lost {} bytes since the checkpoint", path.display(), bytes - length);
+        }
+        let bytes = bytes.min(length);
         file.set_len(bytes)
             .and_then(|()| file.seek(SeekFrom::Start(bytes)))
             .map_err(FileError::of("write", &path))?;
@@ -80,12 +86,18 @@ impl MetricsFile {
     /// Adds one line.
     ///
     /// # Errors
-    /// [`FileError`] naming the file.
+    /// [`FileError`] naming the file, which ends with the line before.
     pub fn write(&mut self, line: &Line) -> Result<(), FileError> {
         let failed = |error: std::io::Error| FileError::new("write", &self.path, error);
         let mut text = serde_json::to_string(line).map_err(|error| failed(std::io::Error::other(error)))?;
         text.push('\n');
-        self.file.write_all(text.as_bytes()).map_err(failed)?;
+        if let Err(error) = self.file.write_all(text.as_bytes()) {
+            // Half a line would not be one; where even that fails, resuming cuts it off.
+            if let Err(left) = self.file.set_len(self.bytes) {
+                tracing::debug!("{}: {left}", self.path.display());
+            }
+            return Err(failed(error));
+        }
         self.bytes += text.len() as u64;
         Ok(())
     }
@@ -96,5 +108,21 @@ impl MetricsFile {
     /// [`FileError`] naming the file.
     pub fn sync(&self) -> Result<(), FileError> {
         self.file.sync_all().map_err(FileError::of("sync", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_lines_are_cut_off_and_lost_ones_are_not_made_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(METRICS_FILE);
+        distill_core::atomic::write(&path, b"{}\n{}\n{\"ha").unwrap();
+        assert_eq!(MetricsFile::open(directory.path(), 3).unwrap().bytes(), 3);
+        assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
+        assert_eq!(MetricsFile::open(directory.path(), 9).unwrap().bytes(), 3);
+        assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
     }
 }

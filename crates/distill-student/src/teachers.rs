@@ -109,11 +109,12 @@ impl CacheBuilder<'_> {
     ) -> Result<Part, TrainError> {
         let key = teachers.key();
         let own = [("targets", stores_hash), ("average", key.as_str())];
+        let about = format!("soft targets of {} teachers", teachers.stores.len());
         match rows {
             Some((source, data_hash)) => {
                 let reading = reading(source);
                 let inputs = [&[("source", data_hash), ("reading", reading.as_str())], &own[..]].concat();
-                self.open(&inputs, |writer| {
+                self.open(&inputs, &about, |writer| {
                     let indices = self.indices(&teachers.stores)?;
                     in_chunks(source.rows()?, |rows| {
                         self.stop.check()?;
@@ -121,7 +122,7 @@ impl CacheBuilder<'_> {
                     })
                 })
             }
-            None => self.open(&own, |writer| {
+            None => self.open(&own, &about, |writer| {
                 let Some((first, others)) = teachers.stores.split_first() else { return Ok(()) };
                 let indices = self.indices(others)?;
                 in_chunks(first.rows(), |rows: &[LogitsRow]| {

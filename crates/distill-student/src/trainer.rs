@@ -10,6 +10,7 @@ use distill_model::{Mode, SequenceClassifier};
 use distill_teacher::forward::{default_batch_tokens, packed_inputs};
 use distill_torch::{Dropout, Optimizer, guard};
 use tch::{Device, Tensor};
+use tracing::trace_span;
 
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
 use crate::data::{Part, TrainingData};
@@ -136,6 +137,8 @@ struct Run<'a> {
     state: State,
     best_weights: NamedTensors,
     saved: Instant,
+    /// What the newest checkpoint holds.
+    saved_state: Option<State>,
 }
 
 impl<'a> Run<'a> {
@@ -174,6 +177,7 @@ impl<'a> Run<'a> {
             state: State { vocabulary_decay: 1.0, mean_vocabulary_decay: 1.0, ..State::default() },
             best_weights: Vec::new(),
             saved: Instant::now(),
+            saved_state: None,
             sampler,
             steps_per_epoch,
         };
@@ -208,20 +212,23 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, rows: &[u32]) -> Result<(), TrainError> {
         let Trainer { model, settings, data, .. } = self.trainer;
+        let _step = trace_span!(target: "timeline", "step").entered();
+        let packing = trace_span!(target: "timeline", "pack").entered();
         let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
-        let vocab_size = u32::try_from(model.config().vocab_size).unwrap_or(u32::MAX);
-        let mut packed = PackedBatch::new(&examples, vocab_size).map_err(distill_teacher::RunnerError::from)?;
+        let (vocab_size, type_vocab_size) = model.config().vocab_sizes();
+        let packed = PackedBatch::new(&examples, vocab_size, type_vocab_size);
+        let mut packed = packed.map_err(distill_teacher::RunnerError::from)?;
         if let Some(vocabulary) = &self.vocabulary {
             vocabulary.renumber(&mut packed.input_ids);
         }
         let device = model.device();
+        let inputs = packed_inputs(&packed, device)?;
+        drop(packing);
+        let forward = trace_span!(target: "timeline", "forward").entered();
         let mode = Mode::Train(&self.dropout);
         let logits = match &self.features {
-            Some(features) => {
-                let ordered: Vec<u32> = packed.rows.iter().map(|place| rows[*place as usize]).collect();
-                features.logits(model, &ordered, mode)?
-            }
-            None => model.forward(&packed_inputs(&packed, device)?, mode)?,
+            Some(features) => features.logits(model, rows, &packed.rows, mode)?,
+            None => model.forward(&inputs, mode)?,
         }; // [B, C]
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
         let labels: Vec<i64> =
@@ -230,11 +237,16 @@ impl<'a> Run<'a> {
         let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
         let temperature = self.temperature.at(self.state.global_step);
         let loss = self.objective.loss(&logits, &labels, teacher.as_ref(), temperature)?;
+        drop(forward);
+        let backward = trace_span!(target: "timeline", "backward").entered();
         guard("backward pass", || loss.backward())?;
+        drop(backward);
+        let optimizer = trace_span!(target: "timeline", "optimizer").entered();
         let learning_rate = self.schedule.learning_rate(self.state.global_step);
         let grad_norm = self.optimizer.step(learning_rate, settings.max_grad_norm)?;
         self.state.global_step += 1;
         self.note_step(learning_rate)?;
+        drop(optimizer);
         self.state.batch += 1;
         self.window.add(&loss, rows.len());
         if self.state.global_step.is_multiple_of(settings.log_every) {
@@ -281,6 +293,7 @@ impl<'a> Run<'a> {
     }
 
     fn validate(&mut self) -> Result<(), TrainError> {
+        let _span = trace_span!(target: "timeline", "validate").entered();
         let Trainer { model, settings, data, stop, .. } = self.trainer;
         let batch_tokens = default_batch_tokens(model.device());
         let best = self.state.best.map(|(_, best)| best);
@@ -351,6 +364,7 @@ impl Run<'_> {
     }
 
     fn save(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
+        let _span = trace_span!(target: "timeline", "checkpoint").entered();
         self.metrics.sync()?;
         let (loss_sum, loss_rows) = self.window.sums();
         let state = State {
@@ -362,6 +376,9 @@ impl Run<'_> {
             metrics_bytes: self.metrics.bytes(),
             ..self.state.clone()
         };
+        if self.saved_state.as_ref() == Some(&state) {
+            return Ok(());
+        }
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         let mut add = |prefix: &str, named: Vec<(String, Tensor)>| {
             tensors.extend(named.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
@@ -370,9 +387,10 @@ impl Run<'_> {
         add("optimizer", self.optimizer.state());
         add("mean", self.mean.as_ref().map_or(Vec::new(), WeightMean::state));
         add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
-        let path = checkpoints.save(state, &tensors)?;
+        let path = checkpoints.save(&state, &tensors)?;
         tracing::info!("checkpoint {}", path.display());
         self.saved = Instant::now();
+        self.saved_state = Some(state);
         Ok(())
     }
 
@@ -405,6 +423,7 @@ impl Run<'_> {
         }
         self.window.set_sums(state.loss_sum, state.loss_rows);
         tracing::info!(global_step = state.global_step, epoch = state.epoch, "going on from a checkpoint");
+        self.saved_state = Some(state.clone());
         self.state = state;
         Ok(())
     }

@@ -4,7 +4,9 @@ use distill_core::StopSignal;
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::Example;
 use distill_model::{Inputs, Mode, SequenceClassifier};
-use tch::{Device, Kind};
+use distill_torch::TorchError;
+use tch::{Device, Kind, Tensor};
+use tracing::trace_span;
 
 use crate::error::RunnerError;
 
@@ -27,46 +29,70 @@ pub struct ForwardPass<'a> {
 impl ForwardPass<'_> {
     /// Logits of each example, row-major `[N, C]`, in the order given.
     ///
-    /// `progress` is told how many rows are done after each batch.
+    /// `progress` is told which examples are done after each batch.
     ///
     /// # Errors
     /// [`RunnerError`] for a token the model does not know, a failure of libtorch, or a stop.
     pub fn logits(
         &self,
         examples: &[Example<'_>],
-        mut progress: impl FnMut(u64),
+        mut progress: impl FnMut(&[u32]),
     ) -> Result<Vec<f32>, RunnerError> {
-        let num_labels = self.model.config().labels.num_labels();
-        let vocab_size = u32::try_from(self.model.config().vocab_size).unwrap_or(u32::MAX);
         let lengths: Vec<u32> = examples.iter().map(|example| example.input_ids.len() as u32).collect();
-        let mut logits = vec![0f32; examples.len() * num_labels];
-        let mut done = 0;
+        let mut logits = vec![0f32; examples.len() * self.model.config().labels.num_labels()];
+        // Read back one batch late: a device works on the next batch meanwhile.
+        let mut on_device: Option<Computed> = None;
         for batch in order_by_length(&lengths, self.batch_tokens) {
             self.stop.check()?;
-            let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
-            let packed = PackedBatch::new(&members, vocab_size)?;
-            let values = self.batch_logits(&packed)?;
-            for (place, values) in packed.rows.iter().zip(values.chunks_exact(num_labels)) {
-                let row = batch[*place as usize] as usize;
-                logits[row * num_labels..(row + 1) * num_labels].copy_from_slice(values);
+            let computed = self.launch(examples, batch)?;
+            if let Some(before) = on_device.replace(computed) {
+                before.read_into(&mut logits)?;
+                progress(&before.examples);
             }
-            done += batch.len() as u64;
-            progress(done);
+        }
+        if let Some(last) = on_device {
+            last.read_into(&mut logits)?;
+            progress(&last.examples);
         }
         Ok(logits)
     }
 
-    /// Logits of a packed batch, row-major `[B, C]`, in the batch's order.
-    fn batch_logits(&self, packed: &PackedBatch) -> Result<Vec<f32>, RunnerError> {
-        let inputs = packed_inputs(packed, self.model.device())?;
+    /// Starts a batch of `examples`.
+    fn launch(&self, examples: &[Example<'_>], batch: Vec<u32>) -> Result<Computed, RunnerError> {
+        let (vocab_size, type_vocab_size) = self.model.config().vocab_sizes();
+        let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
+        let packing = trace_span!(target: "timeline", "pack").entered();
+        let packed = PackedBatch::new(&members, vocab_size, type_vocab_size)?;
+        let inputs = packed_inputs(&packed, self.model.device())?;
+        drop(packing);
+        let _span = trace_span!(target: "timeline", "forward").entered();
         let _no_gradients = tch::no_grad_guard();
-        let logits = self.model.forward(&inputs, Mode::Evaluate)?.to_kind(Kind::Float).to_device(Device::Cpu);
-        let mut values = vec![0f32; logits.numel()];
-        logits
-            .contiguous()
-            .f_copy_data(&mut values, logits.numel())
-            .map_err(distill_torch::TorchError::from)?;
-        Ok(values)
+        let logits = self.model.forward(&inputs, Mode::Evaluate)?.to_kind(Kind::Float);
+        let examples = packed.rows.iter().map(|place| batch[*place as usize]).collect();
+        Ok(Computed { examples, logits })
+    }
+}
+
+/// A batch that the device has, or is at work on.
+struct Computed {
+    /// Its examples, in the order of the rows of `logits`.
+    examples: Vec<u32>,
+    /// `[B, C]`
+    logits: Tensor,
+}
+
+impl Computed {
+    /// Waits for the logits and puts each row where it belongs in `[N, C]`.
+    fn read_into(&self, logits: &mut [f32]) -> Result<(), RunnerError> {
+        let on_host = self.logits.to_device(Device::Cpu).contiguous();
+        let mut values = vec![0f32; on_host.numel()];
+        on_host.f_copy_data(&mut values, on_host.numel()).map_err(TorchError::from)?;
+        let num_labels = values.len() / self.examples.len().max(1);
+        for (example, values) in self.examples.iter().zip(values.chunks_exact(num_labels.max(1))) {
+            let start = *example as usize * num_labels;
+            logits[start..start + num_labels].copy_from_slice(values);
+        }
+        Ok(())
     }
 }
 

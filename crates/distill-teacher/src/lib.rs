@@ -3,6 +3,7 @@
 //! `distill teacher`, `distill predict` and the evaluation half of `distill report` are this one
 //! path. Read in this order: [`forward`] (examples to logits), [`runner`] (a source to a sink).
 
+mod block;
 pub mod error;
 pub mod forward;
 pub mod runner;

@@ -2,16 +2,17 @@
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use distill_core::hash::text_hash;
 use distill_core::{LabelMap, Progress, StopSignal};
-use distill_data::cache::{Example, id_hash};
 use distill_data::logits::LogitsRow;
 use distill_data::source::{Row, resolve_label};
-use distill_data::{DataError, TextTokenizer, Tokens};
+use distill_data::{DataError, TextTokenizer};
 use distill_model::SequenceClassifier;
+use tracing::trace_span;
 
+use crate::block::Block;
 use crate::error::RunnerError;
 use crate::forward::{ForwardPass, first_not_finite};
 
@@ -47,6 +48,8 @@ pub struct RunStats {
     pub truncated: u64,
     /// Rows whose text is empty.
     pub empty: u64,
+    /// Rows whose logits are those of an equal text before them in their block.
+    pub repeated: u64,
     /// Seconds of tokenizing and computing, without start-up.
     pub seconds: f64,
 }
@@ -70,16 +73,22 @@ impl Runner<'_> {
     pub fn run(
         &self,
         what: &str,
-        rows: impl Iterator<Item = Result<Row, DataError>>,
+        rows: impl Iterator<Item = Result<Row, DataError>> + Send,
         total: u64,
         mut sink: impl FnMut(&[LogitsRow]) -> Result<(), RunnerError> + Send,
     ) -> Result<RunStats, RunnerError> {
         self.progress.begin(what, total, "rows");
         let result = thread::scope(|scope| {
             let (sender, receiver) = sync_channel::<Vec<LogitsRow>>(2);
-            let writer = scope.spawn(move || receiver.into_iter().try_for_each(|block| sink(&block)));
+            let writer = named(scope, "writer", move || {
+                receiver.into_iter().try_for_each(|block| {
+                    let _span = trace_span!(target: "timeline", "write").entered();
+                    sink(&block)
+                })
+            })?;
+            let ahead = self.model.device().is_cuda();
             let computed =
-                self.blocks(rows, |block| sender.send(block).map_err(|_| RunnerError::Thread("writer")));
+                self.blocks(rows, ahead, |block| sender.send(block).map_err(|_| RunnerError::Thread("writer")));
             drop(sender);
             // The writer's own error says more than the closed channel that it leaves behind.
             writer.join().map_err(|_| RunnerError::Thread("writer"))??;
@@ -98,64 +107,117 @@ impl Runner<'_> {
         const WARM_UP_ROWS: usize = 128;
         let rows = rows.take(WARM_UP_ROWS).collect::<Result<Vec<Row>, DataError>>()?;
         let silent = Runner { progress: &distill_core::Silent, ..*self };
-        silent.block(rows, &mut RunStats::default()).map(drop)
+        silent.compute(Block::new(rows, self.tokenizer)?, &mut RunStats::default()).map(drop)
+    }
+
+    /// How long rows take from text to logits, as one block whose logits are then forgotten.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub fn time(&self, rows: &[Row]) -> Result<Duration, RunnerError> {
+        self.stop.check()?;
+        let rows = rows.to_vec();
+        let silent = Runner { progress: &distill_core::Silent, ..*self };
+        let start = Instant::now();
+        silent.compute(Block::new(rows, self.tokenizer)?, &mut RunStats::default())?;
+        Ok(start.elapsed())
     }
 
     fn blocks(
         &self,
-        mut rows: impl Iterator<Item = Result<Row, DataError>>,
+        rows: impl Iterator<Item = Result<Row, DataError>> + Send,
+        ahead: bool,
         mut hand_on: impl FnMut(Vec<LogitsRow>) -> Result<(), RunnerError>,
     ) -> Result<RunStats, RunnerError> {
         let mut stats = RunStats::default();
         let start = Instant::now();
-        loop {
-            self.stop.check()?;
-            let block = rows.by_ref().take(BLOCK_ROWS).collect::<Result<Vec<Row>, DataError>>()?;
-            if block.is_empty() {
-                stats.seconds = start.elapsed().as_secs_f64();
-                return Ok(stats);
-            }
-            let done = self.block(block, &mut stats)?;
-            hand_on(done)?;
+        let mut compute = |block: Block| hand_on(self.compute(block, &mut stats)?);
+        if ahead {
+            self.read_ahead(rows, compute)?;
+        } else {
+            // On the CPU a second thread would only take cores from the model.
+            read_blocks(rows, self.tokenizer, self.stop, &mut compute)?;
         }
+        stats.seconds = start.elapsed().as_secs_f64();
+        Ok(stats)
     }
 
-    fn block(&self, block: Vec<Row>, stats: &mut RunStats) -> Result<Vec<LogitsRow>, RunnerError> {
-        let texts: Vec<(&str, Option<&str>)> =
-            block.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
-        let tokens = self.tokenizer.encode_batch(&texts)?;
-        stats.truncated += tokens.iter().filter(|tokens| tokens.truncated).count() as u64;
-        stats.empty += block.iter().filter(|row| row.text.is_empty()).count() as u64;
-        stats.tokens += tokens.iter().map(|tokens| tokens.input_ids.len() as u64).sum::<u64>();
-        let examples: Vec<Example<'_>> =
-            block.iter().zip(&tokens).map(|(row, tokens)| example(row, tokens)).collect();
-        let forward = ForwardPass { model: self.model, batch_tokens: self.batch_tokens, stop: self.stop };
-        let before = stats.rows;
-        let logits = forward.logits(&examples, |done| self.progress.update(before + done, ""))?;
-        stats.rows += block.len() as u64;
-        let labels = &self.model.config().labels;
-        if let Some(bad) = first_not_finite(&logits, labels.num_labels()) {
-            let logits = logits[bad * labels.num_labels()..(bad + 1) * labels.num_labels()].to_vec();
-            return Err(RunnerError::NotFinite { row: block[bad].row, id: block[bad].id.clone(), logits });
+    /// Reads and tokenizes on a thread of its own, one block ahead of the device.
+    fn read_ahead(
+        &self,
+        rows: impl Iterator<Item = Result<Row, DataError>> + Send,
+        compute: impl FnMut(Block) -> Result<(), RunnerError>,
+    ) -> Result<(), RunnerError> {
+        thread::scope(|scope| {
+            let (sender, receiver) = sync_channel::<Block>(1);
+            let (tokenizer, stop) = (self.tokenizer, self.stop);
+            let reader = named(scope, "reader", move || {
+                read_blocks(rows, tokenizer, stop, &mut |block| {
+                    sender.send(block).map_err(|_| RunnerError::Thread("model"))
+                })
+            })?;
+            let computed = receiver.into_iter().try_for_each(compute);
+            let read = reader.join().map_err(|_| RunnerError::Thread("reader"))?;
+            // A reader that lost its listener says less than what the model said before.
+            computed.and(read)
+        })
+    }
+
+    fn compute(&self, block: Block, stats: &mut RunStats) -> Result<Vec<LogitsRow>, RunnerError> {
+        for (row, tokens) in block.rows.iter().zip(block.row_tokens()) {
+            stats.truncated += u64::from(tokens.truncated);
+            stats.empty += u64::from(row.text.is_empty());
+            stats.tokens += tokens.input_ids.len() as u64;
         }
-        block
-            .into_iter()
-            .zip(logits.chunks_exact(labels.num_labels()))
-            .map(|(row, logits)| logits_row(row, logits, labels))
-            .collect()
+        let repeats = block.repeats();
+        stats.repeated += (block.rows.len() - repeats.len()) as u64;
+        let forward = ForwardPass { model: self.model, batch_tokens: self.batch_tokens, stop: self.stop };
+        let mut done = stats.rows;
+        let logits = forward.logits(&block.examples(), |texts| {
+            done += texts.iter().map(|text| repeats[*text as usize]).sum::<u64>();
+            self.progress.update(done, "");
+        })?;
+        stats.rows += block.rows.len() as u64;
+        let labels = &self.model.config().labels;
+        let of_text = |text: usize| &logits[text * labels.num_labels()..(text + 1) * labels.num_labels()];
+        if let Some(bad) = first_not_finite(&logits, labels.num_labels()) {
+            let row = block.text_of_row.iter().position(|text| *text == bad).unwrap_or(0);
+            let (row, logits) = (&block.rows[row], of_text(bad).to_vec());
+            return Err(RunnerError::NotFinite { row: row.row, id: row.id.clone(), logits });
+        }
+        let rows = block.rows.into_iter().zip(&block.text_of_row);
+        rows.map(|(row, text)| logits_row(row, of_text(*text), labels)).collect()
     }
 }
 
-/// Tokens of a row as an example without label and soft targets.
-fn example<'a>(row: &Row, tokens: &'a Tokens) -> Example<'a> {
-    Example {
-        input_ids: &tokens.input_ids,
-        token_type_ids: Some(&tokens.token_type_ids),
-        label: None,
-        logits: &[],
-        id_hash: id_hash(&row.id),
-        row: row.row,
+fn read_blocks(
+    mut rows: impl Iterator<Item = Result<Row, DataError>>,
+    tokenizer: &TextTokenizer,
+    stop: &StopSignal,
+    hand_on: &mut impl FnMut(Block) -> Result<(), RunnerError>,
+) -> Result<(), RunnerError> {
+    loop {
+        stop.check()?;
+        let reading = trace_span!(target: "timeline", "read").entered();
+        let block = rows.by_ref().take(BLOCK_ROWS).collect::<Result<Vec<Row>, DataError>>()?;
+        drop(reading);
+        if block.is_empty() {
+            return Ok(());
+        }
+        hand_on(Block::new(block, tokenizer)?)?;
     }
+}
+
+/// A thread whose name a debugger and a trace show.
+fn named<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<thread::ScopedJoinHandle<'scope, T>, RunnerError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, body)
+        .map_err(|_| RunnerError::Thread(name))
 }
 
 fn logits_row(row: Row, logits: &[f32], labels: &LabelMap) -> Result<LogitsRow, RunnerError> {
@@ -169,4 +231,52 @@ fn logits_row(row: Row, logits: &[f32], labels: &LabelMap) -> Result<LogitsRow, 
         label,
         logits: logits.to_vec(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    use distill_data::source::{Columns, Source};
+    use distill_model::ModelDirectory;
+    use tch::Device;
+
+    const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/bert-tiny");
+
+    /// What a GPU's pass does on another thread must be what the CPU's does on its own; and a repeated text
+    /// must get the very logits of its first row.
+    #[test]
+    #[allow(clippy::disallowed_methods)]
+    fn reading_ahead_and_repeated_texts_change_no_logit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows.jsonl");
+        let lines: String = (0..60).map(|row| format!("{{\"text\": \"the film is {}\"}}\n", row % 7)).collect();
+        std::fs::write(&path, lines).unwrap();
+        let source = Source::open(&path, &Columns::default()).unwrap();
+        let model = ModelDirectory::open(Path::new(TINY)).unwrap().load_classifier(Device::Cpu).unwrap();
+        let tokenizer = TextTokenizer::load(Path::new(TINY), 32).unwrap();
+        let stop = StopSignal::new(None);
+        let runner = Runner {
+            model: &model,
+            tokenizer: &tokenizer,
+            batch_tokens: 64,
+            stop: &stop,
+            progress: &distill_core::Silent,
+        };
+        let passes = [false, true].map(|ahead| {
+            let mut all = Vec::new();
+            let stats = runner.blocks(source.rows().unwrap(), ahead, |rows| {
+                all.extend(rows);
+                Ok(())
+            });
+            (all, stats.unwrap())
+        });
+        assert_eq!(passes[0].0, passes[1].0);
+        let (rows, stats) = &passes[0];
+        assert_eq!((stats.rows, stats.repeated), (60, 53));
+        assert!(rows.iter().zip(0..).all(|(row, number)| row.row == number));
+        assert!(rows.iter().skip(7).zip(rows).all(|(row, before)| row.logits == before.logits));
+        assert_ne!(rows[0].logits, rows[1].logits);
+    }
 }

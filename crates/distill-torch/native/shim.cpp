@@ -8,7 +8,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/GradMode.h>
+#include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
@@ -44,6 +46,17 @@ std::vector<at::Tensor> list(at::Tensor* const* tensors, size_t count) {
   out.reserve(count);
   for (size_t i = 0; i < count; ++i) out.push_back(*tensors[i]);
   return out;
+}
+
+// Calls an operator that has no C++ header by its schema's name; `stack` holds its arguments in order.
+at::Tensor call(const char* name, const char* overload, torch::jit::Stack stack) {
+  auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, overload);
+  op.callBoxed(stack);
+  return stack.at(0).toTensor();
+}
+
+c10::IValue or_none(const at::Tensor* tensor) {
+  return tensor ? c10::IValue(*tensor) : c10::IValue();
 }
 
 int copy_text(const std::string& text, char* out, size_t capacity) {
@@ -117,6 +130,56 @@ int distill_clip_grad_norm(at::Tensor* const* grads, size_t count, double max_no
 int distill_drop_gradients(at::Tensor* const* params, size_t count) {
   return guarded([&] {
     for (size_t i = 0; i < count; ++i) params[i]->mutable_grad().reset();
+  });
+}
+
+// Whether the operators below exist here and take this format: oneDNN is a part of libtorch on x86-64.
+int distill_onednn_available(int* out) {
+  return guarded([&] {
+    auto& dispatcher = c10::Dispatcher::singleton();
+    const bool packs = dispatcher.findSchema({"mkldnn::_reorder_linear_weight", ""}).has_value();
+    const bool runs = dispatcher.findSchema({"mkldnn::_linear_pointwise", "binary"}).has_value();
+    *out = packs && runs && at::globalContext().userEnabledMkldnn() && at::hasMKLDNN();
+  });
+}
+
+// A weight [out, in] in the blocked layout that oneDNN prefers for batches of about `tokens` rows.
+int distill_onednn_pack(const at::Tensor* weight, int64_t tokens, at::Tensor** out) {
+  return guarded([&] {
+    c10::AutoGradMode no_grad(false);
+    *out = new at::Tensor(call("mkldnn::_reorder_linear_weight", "", {*weight, tokens}));
+  });
+}
+
+// x · Wᵀ + b, and `activation` ("none", "relu", "gelu", "swish") in the same pass over memory.
+int distill_onednn_linear(const at::Tensor* x, const at::Tensor* packed, const at::Tensor* bias,
+                          const char* activation, const char* algorithm, at::Tensor** out) {
+  return guarded([&] {
+    c10::AutoGradMode no_grad(false);
+    c10::List<std::optional<at::Scalar>> scalars;
+    *out = new at::Tensor(call("mkldnn::_linear_pointwise", "",
+                               {*x, *packed, or_none(bias), std::string(activation), scalars, std::string(algorithm)}));
+  });
+}
+
+// x · Wᵀ + b + other.
+int distill_onednn_linear_add(const at::Tensor* x, const at::Tensor* other, const at::Tensor* packed,
+                              const at::Tensor* bias, at::Tensor** out) {
+  return guarded([&] {
+    c10::AutoGradMode no_grad(false);
+    *out = new at::Tensor(call("mkldnn::_linear_pointwise", "binary",
+                               {*x, *other, *packed, or_none(bias), std::string("add")}));
+  });
+}
+
+// Variable-length attention (Dao 2023, arXiv:2307.08691) on [T, heads, d] in bf16 or f16; libtorch derives it.
+int distill_flash_attention(const at::Tensor* query, const at::Tensor* key, const at::Tensor* value,
+                            const at::Tensor* cu_seqlens_q, const at::Tensor* cu_seqlens_k, int64_t longest_q,
+                            int64_t longest_k, double dropout, at::Tensor** out) {
+  return guarded([&] {
+    auto results = at::_flash_attention_forward(*query, *key, *value, *cu_seqlens_q, *cu_seqlens_k, longest_q,
+                                                longest_k, dropout, /*is_causal=*/false, /*return_debug_mask=*/false);
+    *out = new at::Tensor(std::get<0>(results));
   });
 }
 

@@ -2,11 +2,15 @@
 //!
 //! `softmax(q·kᵀ/√d)·v`, Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1.
 //!
+//! On a GPU in bf16 or f16: variable-length flash attention (Dao 2023, arXiv:2307.08691) on the packed tokens as they
+//! are. Elsewhere: SDPA over padded views of rows of like length.
+//!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
 
 use tch::{Kind, Tensor};
 
 use crate::dropout::Dropout;
+use crate::ffi::{self, Sequences};
 use crate::packed::{Group, Packing};
 
 /// The masks of a training pass with their probability; none outside training.
@@ -20,6 +24,11 @@ pub type Dropped<'a> = Option<(&'a Dropout, f64)>;
 ///
 /// `dropout` drops attention weights at the given probability in training.
 pub fn attend(query: &Tensor, key: &Tensor, value: &Tensor, packing: &Packing, dropout: Dropped<'_>) -> Tensor {
+    if let Some(keys) = flash_sequences(query, packing)
+        && let Ok(context) = ffi::flash_attention([query, key, value], &keys, &keys, probability(dropout))
+    {
+        return context.flatten(1, 2); // [T, h·d]
+    }
     let outputs: Vec<Tensor> = packing
         .groups()
         .iter()
@@ -48,6 +57,13 @@ pub fn attend_from_one(
     packing: &Packing,
     dropout: Dropped<'_>,
 ) -> Tensor {
+    if let Some(keys) = flash_sequences(query, packing) {
+        let one_each = Tensor::arange(packing.rows() + 1, (Kind::Int, query.device()));
+        let queries = Sequences { cu_seqlens: &one_each, longest: 1 };
+        if let Ok(context) = ffi::flash_attention([query, key, value], &queries, &keys, probability(dropout)) {
+            return context.flatten(1, 2); // [B, h·d]
+        }
+    }
     let outputs: Vec<Tensor> = packing
         .groups()
         .iter()
@@ -58,6 +74,17 @@ pub fn attend_from_one(
         })
         .collect();
     joined(outputs)
+}
+
+/// Rows for variable-length flash attention, which a GPU has in 16-bit formats. What it refuses (an old GPU, an odd
+/// head size) goes the padded way.
+fn flash_sequences<'a>(query: &Tensor, packing: &'a Packing) -> Option<Sequences<'a>> {
+    let halves = matches!(query.kind(), Kind::BFloat16 | Kind::Half);
+    if halves { packing.sequences() } else { None }
+}
+
+fn probability(dropout: Dropped<'_>) -> f64 {
+    dropout.map_or(0.0, |(_, probability)| probability)
 }
 
 /// A group's tokens as `[R, h, S, d]`.

@@ -35,6 +35,34 @@ unsafe extern "C" {
         norm: *mut *mut C_tensor,
     ) -> c_int;
     fn distill_drop_gradients(params: *const *const C_tensor, count: usize) -> c_int;
+    fn distill_onednn_available(out: *mut c_int) -> c_int;
+    fn distill_onednn_pack(weight: *const C_tensor, tokens: i64, out: *mut *mut C_tensor) -> c_int;
+    fn distill_onednn_linear(
+        x: *const C_tensor,
+        packed: *const C_tensor,
+        bias: *const C_tensor,
+        activation: *const c_char,
+        algorithm: *const c_char,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
+    fn distill_onednn_linear_add(
+        x: *const C_tensor,
+        other: *const C_tensor,
+        packed: *const C_tensor,
+        bias: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
+    fn distill_flash_attention(
+        query: *const C_tensor,
+        key: *const C_tensor,
+        value: *const C_tensor,
+        cu_seqlens_q: *const C_tensor,
+        cu_seqlens_k: *const C_tensor,
+        longest_q: i64,
+        longest_k: i64,
+        dropout: f64,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
 }
 
 fn checked(operation: &'static str, status: c_int) -> Result<(), TorchError> {
@@ -162,4 +190,98 @@ pub(crate) fn gradients_enabled() -> bool {
     let enabled = set_gradients_enabled(true);
     set_gradients_enabled(enabled);
     enabled
+}
+
+/// A new tensor from a shim function that stores it where it is told to.
+fn returned(
+    operation: &'static str,
+    call: impl FnOnce(*mut *mut C_tensor) -> c_int,
+) -> Result<Tensor, TorchError> {
+    let mut out = std::ptr::null_mut();
+    checked(operation, call(&mut out))?;
+    // SAFETY: after success the shim has stored a new tensor that the caller owns.
+    Ok(unsafe { Tensor::from_ptr(out) })
+}
+
+fn pointer_or_null(tensor: Option<&Tensor>) -> *const C_tensor {
+    tensor.map_or(std::ptr::null(), Tensor::as_ptr)
+}
+
+/// Whether oneDNN's fused linear operators are there.
+pub(crate) fn onednn_available() -> bool {
+    let mut found = 0;
+    // SAFETY: the shim writes one int.
+    let status = unsafe { distill_onednn_available(&mut found) };
+    checked("oneDNN", status).is_ok() && found != 0
+}
+
+/// A weight `[out, in]` in oneDNN's layout for about `tokens` rows.
+pub(crate) fn onednn_pack(weight: &Tensor, tokens: i64) -> Result<Tensor, TorchError> {
+    // SAFETY: a live tensor, only read.
+    returned("packing a weight", |out| unsafe { distill_onednn_pack(weight.as_ptr(), tokens, out) })
+}
+
+/// `x · Wᵀ + b` with an activation behind it, by oneDNN's names.
+pub(crate) fn onednn_linear(
+    x: &Tensor,
+    packed: &Tensor,
+    bias: Option<&Tensor>,
+    activation: &CStr,
+    algorithm: &CStr,
+) -> Result<Tensor, TorchError> {
+    // SAFETY: live tensors, the bias or null, and NUL-terminated names; nothing is kept.
+    returned("linear", |out| unsafe {
+        distill_onednn_linear(
+            x.as_ptr(),
+            packed.as_ptr(),
+            pointer_or_null(bias),
+            activation.as_ptr(),
+            algorithm.as_ptr(),
+            out,
+        )
+    })
+}
+
+/// `x · Wᵀ + b + other`.
+pub(crate) fn onednn_linear_add(
+    x: &Tensor,
+    other: &Tensor,
+    packed: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor, TorchError> {
+    // SAFETY: live tensors, the bias or null; nothing is kept.
+    returned("linear", |out| unsafe {
+        distill_onednn_linear_add(x.as_ptr(), other.as_ptr(), packed.as_ptr(), pointer_or_null(bias), out)
+    })
+}
+
+/// One side of variable-length attention.
+pub(crate) struct Sequences<'a> {
+    /// int32 `[B+1]`, on the device.
+    pub cu_seqlens: &'a Tensor,
+    /// Tokens of the longest row.
+    pub longest: i64,
+}
+
+/// Variable-length flash attention over `[T, heads, d]`; returns `[T_q, heads, d]`.
+pub(crate) fn flash_attention(
+    [query, key, value]: [&Tensor; 3],
+    queries: &Sequences<'_>,
+    keys: &Sequences<'_>,
+    dropout: f64,
+) -> Result<Tensor, TorchError> {
+    // SAFETY: five live tensors; wrong shapes and formats are C++ exceptions; libtorch keeps what autograd needs.
+    returned("flash attention", |out| unsafe {
+        distill_flash_attention(
+            query.as_ptr(),
+            key.as_ptr(),
+            value.as_ptr(),
+            queries.cu_seqlens.as_ptr(),
+            keys.cu_seqlens.as_ptr(),
+            queries.longest,
+            keys.longest,
+            dropout,
+            out,
+        )
+    })
 }

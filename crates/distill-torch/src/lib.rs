@@ -2,8 +2,8 @@
 //!
 //! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
 //! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
-//! [`packed`] (rows side by side without padding) and [`attention`] on them, [`dropout`], [`adamw`],
-//! [`optimizer`] (the others).
+//! [`packed`] (rows side by side without padding) and [`attention`] on them, [`linear`] (fused layers for
+//! inference on the CPU), [`dropout`], [`adamw`], [`optimizer`] (the others).
 
 pub mod adamw;
 pub mod attention;
@@ -12,6 +12,7 @@ pub mod dropout;
 pub mod error;
 mod ffi;
 pub mod info;
+pub mod linear;
 pub mod optimizer;
 pub mod packed;
 pub mod rng;
@@ -20,5 +21,6 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use device::{DeviceChoice, DeviceError};
 pub use dropout::Dropout;
 pub use error::{TorchError, guard};
+pub use linear::PackedLinear;
 pub use optimizer::{Optimizer, Rule};
 pub use packed::Packing;

@@ -5,6 +5,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TorchError;
+use crate::ffi::Sequences;
 
 /// Padding that a group may hold: a share of its tokens, or a few tokens that cost less than a call.
 const GROUP_PADDING_SHARE: f64 = 0.15;
@@ -15,6 +16,8 @@ const GROUP_PADDING_TOKENS: i64 = 96;
 pub struct Packing {
     lengths: Vec<i64>,
     first_tokens: Tensor,
+    /// int32 `[B+1]`, for variable-length kernels; none on the CPU, which has none.
+    cu_seqlens: Option<Tensor>,
     groups: Vec<Group>,
 }
 
@@ -60,7 +63,12 @@ impl Packing {
             .windows(2)
             .map(|pair| Group::new(&lengths[pair[0]..pair[1]], pair[0], first_tokens[pair[0]], device))
             .collect();
-        Ok(Packing { first_tokens: Tensor::from_slice(&first_tokens).to_device(device), lengths, groups })
+        Ok(Packing {
+            first_tokens: Tensor::from_slice(&first_tokens).to_device(device),
+            cu_seqlens: device.is_cuda().then(|| Tensor::from_slice(cu_seqlens).to_device(device)),
+            lengths,
+            groups,
+        })
     }
 
     /// Number of rows, `B`.
@@ -81,6 +89,12 @@ impl Packing {
     /// Length of each row, in tokens.
     pub fn lengths(&self) -> &[i64] {
         &self.lengths
+    }
+
+    /// The rows as a variable-length kernel takes them, where one can run.
+    pub(crate) fn sequences(&self) -> Option<Sequences<'_>> {
+        let longest = self.lengths.iter().copied().max().unwrap_or(0);
+        self.cu_seqlens.as_ref().map(|cu_seqlens| Sequences { cu_seqlens, longest })
     }
 
     pub(crate) fn groups(&self) -> &[Group] {

@@ -30,6 +30,9 @@ pub struct Common {
     /// Stop in order after this time, such as 90s, 45m or 2h, with exit code 75
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub max_time: Option<Duration>,
+    /// Write where time went, in Chrome's trace format
+    #[arg(long, global = true, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Print what would be done and stop
     #[arg(long, global = true)]
     pub dry_run: bool,
@@ -56,12 +59,19 @@ pub enum LogFormat {
 
 /// A time with its unit: `90s`, `45m`, `2h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
+    time(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0)])
+}
+
+/// A time that may be longer: `12h`, `7d`.
+pub fn age(text: &str) -> Result<Duration, String> {
+    time(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)])
+}
+
+fn time(text: &str, units: &[(&str, f64)]) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
-    let seconds = match unit {
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("expected a number with s, m or h, such as 45m".to_owned()),
+    let Some((_, seconds)) = units.iter().find(|(name, _)| *name == unit) else {
+        let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+        return Err(format!("expected a number with {}, such as 45m", names.join(", ")));
     };
     match number.parse::<f64>() {
         Ok(number) if (0.0..=1e6).contains(&number) => Ok(Duration::from_secs_f64(number * seconds)),
@@ -71,7 +81,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{age, duration};
     use std::time::Duration;
 
     #[test]
@@ -81,5 +91,7 @@ mod tests {
         for bad in ["", "5", "m", "-1s", "5d", "é"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+        assert_eq!(age("7d").unwrap(), Duration::from_secs(604_800));
+        assert!(age("7w").is_err());
     }
 }

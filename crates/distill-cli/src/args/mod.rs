@@ -3,6 +3,8 @@
 //! several share: [`common`], [`rows`], [`training`].
 
 mod augment;
+mod bench;
+mod cache;
 mod common;
 mod doctor;
 mod finetune;
@@ -12,10 +14,13 @@ mod rows;
 mod run;
 mod student;
 mod sweep;
+mod targets;
 mod teacher;
 mod training;
 
 pub use augment::Augment;
+pub use bench::{Bench, Pass};
+pub use cache::{Cache, CacheAction, Clean};
 pub use common::{Common, LogFormat, duration};
 pub use doctor::Doctor;
 pub use finetune::Finetune;
@@ -25,6 +30,7 @@ pub use rows::Rows;
 pub use run::Run;
 pub use student::Student;
 pub use sweep::Sweep;
+pub use targets::{Merge, Targets, TargetsAction};
 pub use teacher::Teacher;
 pub use training::Training;
 
@@ -68,6 +74,12 @@ pub enum Command {
     Run(Run),
     /// Train many students over one pipeline and compare them on its validation part
     Sweep(Sweep),
+    /// Time the passes on this machine and show where time goes
+    Bench(Bench),
+    /// Verify, merge and describe soft-target stores
+    Targets(Targets),
+    /// See and clear the caches of tokenized rows
+    Cache(Cache),
     /// Say what this machine offers and what is missing
     Doctor(Doctor),
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use distill_data::logits::Portion;
 
 use super::{Common, Rows};
 
@@ -11,7 +12,9 @@ use super::{Common, Rows};
 #[command(after_help = "\
 Examples:
   distill teacher --model runs/teacher/model --data train.parquet --out runs/targets
-  distill teacher --model runs/teacher/model --data rows.csv --no-text --float16 --out runs/targets")]
+  distill teacher --model runs/teacher/model --data rows.csv --no-text --float16 --out runs/targets
+  distill teacher --model runs/teacher/model --data rows.parquet --shard 0/8 --out runs/shards
+  distill targets merge runs/shards --out runs/targets")]
 pub struct Teacher {
     /// The classifier
     #[arg(long, value_name = "DIR")]
@@ -31,6 +34,10 @@ pub struct Teacher {
     /// Store logits as float16
     #[arg(long)]
     pub float16: bool,
+    /// Compute one of N shards of the rows, I from 0, into OUT/shard-I-of-N; 0/1: all rows [default: what
+    /// a Slurm array, a Kubernetes Indexed Job or RANK and WORLD_SIZE say, else 0/1]
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Portion>,
     /// Rows of a Parquet file of the store, a multiple of 4096 [default: 16384]
     #[arg(long, value_name = "ROWS")]
     pub shard_rows: Option<u64>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::bail;
 use distill_core::atomic::{AtomicFile, FileError};
@@ -93,6 +94,10 @@ impl Stage for AugmentStage<'_> {
                 .into(),
             text: format!("{rows} rows and {copies} copies without labels\nrows: {}", path.display()),
         })
+    }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, &[ROWS_FILE]))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `distill finetune`: labelled rows → a teacher.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use distill_core::LabelMap;
 use distill_core::record::RunRecord;
@@ -91,8 +92,16 @@ impl Stage for FinetuneStage<'_> {
             .run()
     }
 
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, training::RESULT))
+    }
+
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
         training::remove_checkpoints(out)
+    }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        training::has_checkpoints(out)
     }
 }
 

@@ -11,6 +11,7 @@ use distill_model::{ModelConfig, ModelDirectory};
 use crate::exit::Failure;
 use crate::session::Session;
 use crate::settings::DataSettings;
+use crate::signals::stop_signal;
 
 /// A setting that a command cannot do without.
 ///
@@ -28,7 +29,7 @@ pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> anyhow
 /// # Errors
 /// [`distill_data::DataError`] for a missing file or an unknown format.
 pub fn source(path: &Path, data: &DataSettings) -> anyhow::Result<Source> {
-    Ok(Source::open(path, &data.columns)?)
+    Ok(Source::open(path, &data.columns)?.stopped_by(stop_signal()))
 }
 
 /// Reads every row once: checks them all and counts, before any work is done on them.
@@ -52,6 +53,15 @@ pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
 /// [`distill_data::DataError`] with file, row and field.
 pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> anyhow::Result<Summary> {
     let summary = scan(source, session)?;
+    check_labels(source, &summary, labels)?;
+    Ok(summary)
+}
+
+/// Refuses the first row of a scanned source whose label is not the model's.
+///
+/// # Errors
+/// [`distill_data::DataError`] with file, row and field.
+pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<()> {
     let known = |label: &RawLabel| match label {
         RawLabel::Name(name) => labels.id(name).is_some(),
         RawLabel::Id(id) => usize::try_from(*id).is_ok_and(|id| id < labels.num_labels()),
@@ -64,7 +74,7 @@ pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> any
             }
         }
     }
-    Ok(summary)
+    Ok(())
 }
 
 /// Loads the tokenizer of a model directory and checks that it fits the model.
@@ -79,7 +89,7 @@ pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> a
             config.max_position_embeddings
         )));
     }
-    let tokenizer = TextTokenizer::load(directory, max_length)?;
+    let tokenizer = TextTokenizer::load(directory, max_length)?.stopped_by(stop_signal());
     if i64::from(tokenizer.max_token_id()) >= config.vocab_size {
         bail!(Failure::data(format!(
             "{}: the tokenizer has token ids to {}, the model's vocabulary ends at {}; they do not belong together",
@@ -103,5 +113,5 @@ pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
 /// # Errors
 /// [`distill_model::ModelError`] where it is none.
 pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
-    Ok(ModelDirectory::open(path)?)
+    Ok(ModelDirectory::open(path)?.stopped_by(stop_signal()))
 }

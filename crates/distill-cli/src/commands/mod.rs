@@ -1,9 +1,13 @@
 //! One file a subcommand.
 //!
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
-//! that was done already, where the result goes. [`run`] strings them together.
+//! that was done already; [`claim`] and [`outdir`] where the result goes. [`run`] strings them together. Beside
+//! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
 mod augment;
+mod bench;
+mod cache;
+mod claim;
 mod doctor;
 mod finetune;
 mod inputs;
@@ -12,9 +16,12 @@ mod predict;
 mod predict_files;
 mod report;
 mod run;
+mod shard;
 mod stage;
+mod store_files;
 mod student;
 mod sweep;
+mod targets;
 mod teacher;
 mod training;
 
@@ -35,6 +42,9 @@ pub fn dispatch(args: Args) -> anyhow::Result<Status> {
         Command::Predict(args) => predict::command(&args),
         Command::Run(args) => run::command(&args),
         Command::Sweep(args) => sweep::command(&args),
+        Command::Bench(args) => bench::command(&args),
         Command::Doctor(args) => doctor::command(&args),
+        Command::Targets(args) => targets::command(&args),
+        Command::Cache(args) => cache::command(&args),
     }
 }

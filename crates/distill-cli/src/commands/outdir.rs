@@ -1,13 +1,16 @@
 //! The directory that a stage writes: made, locked, and never overwritten without being asked.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use distill_core::atomic::{self, FileError};
-use distill_core::lock::{DirectoryLock, LOCK_FILE};
+use distill_core::lock::{DirectoryLock, LOCK_FILE, must_be_free};
 use distill_core::record::{RUN_FILE, RunRecord};
 
+use crate::commands::claim::foreign;
 use crate::exit::Failure;
 
 /// Files and directories that stages write: all that `--overwrite` ever removes.
@@ -38,7 +41,8 @@ pub enum Found {
 #[derive(Debug)]
 pub struct OutDir {
     path: PathBuf,
-    made_here: bool,
+    /// The directories that were made for it, the deepest first.
+    made: Vec<PathBuf>,
     /// Whether it holds the beginning of this very run.
     resumed: bool,
     // Dropped last: the directory is ours until everything is written.
@@ -49,64 +53,70 @@ impl OutDir {
     /// Looks at a directory without touching it.
     ///
     /// # Errors
-    /// [`Failure`] for a path that is a file.
+    /// [`Failure`] for a path that is a file; [`FileError`] where a record cannot be read.
     pub fn look(path: &Path) -> anyhow::Result<Found> {
         if path.exists() && !path.is_dir() {
             bail!(Failure::cannot_create(format!("{} is a file, expected a directory", path.display())));
         }
         let Some(name) = first_entry(path)? else { return Ok(Found::Empty) };
-        Ok(match RunRecord::read(path) {
-            Ok(record) => Found::Run(Box::new(record)),
-            Err(_) => Found::Foreign(name),
-        })
+        match RunRecord::read(path) {
+            Ok(record) => Ok(Found::Run(Box::new(record))),
+            Err(error) if is_no_record(error.source.kind()) => Ok(Found::Foreign(name)),
+            // What cannot be read now may be the record of a run.
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Refuses a directory that holds anything but a run.
+    /// Refuses a directory that another run owns, or that holds anything but a run.
     ///
     /// # Errors
     /// [`Failure`] naming what is there.
     pub fn refuse_foreign(path: &Path) -> anyhow::Result<()> {
         let found = Self::look(path)?;
-        if !matches!(found, Found::Empty) && path.join(LOCK_FILE).exists() {
-            // A run that is at work says more than what it has written so far.
-            drop(DirectoryLock::acquire(path)?);
-        }
+        must_be_free(path)?;
         match found {
-            Found::Foreign(name) => bail!(Failure::cannot_create(format!(
-                "{} is not empty (it has {name}); choose another directory or give --overwrite",
-                path.display()
-            ))),
+            Found::Foreign(name) => bail!(foreign(path, &name)),
             _ => Ok(()),
         }
     }
 
-    /// Makes and locks the directory and removes the results of earlier runs.
+    /// Makes and locks the directory; what is in it stays.
     ///
     /// # Errors
-    /// [`Failure`] where it cannot be made; [`distill_core::lock::LockError`] where another run owns it.
-    pub fn prepare(path: &Path) -> anyhow::Result<Self> {
-        let out = Self::lock(path)?;
-        remove_results(path)?;
-        Ok(out)
-    }
-
-    /// Locks a directory that holds the beginning of this very run, and removes only what was half-written.
-    ///
-    /// # Errors
-    /// As [`OutDir::prepare`].
-    pub fn go_on(path: &Path) -> anyhow::Result<Self> {
-        let mut out = Self::lock(path)?;
-        out.resumed = true;
-        remove_where(path, is_half_written)?;
-        Ok(out)
-    }
-
-    fn lock(path: &Path) -> anyhow::Result<Self> {
+    /// [`FileError`] where it cannot be made; [`distill_core::lock::LockError`] where another run owns it.
+    pub fn claim(path: &Path) -> anyhow::Result<Self> {
         Self::look(path)?;
-        let made_here = !path.exists();
-        fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))?;
+        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+        atomic::create_directory(path)?;
         let lock = DirectoryLock::acquire(path)?;
-        Ok(OutDir { path: path.to_owned(), made_here, resumed: false, _lock: lock })
+        Ok(OutDir { path: path.to_owned(), made, resumed: false, _lock: lock })
+    }
+
+    /// Removes the results of earlier runs.
+    ///
+    /// # Errors
+    /// Where files cannot be removed.
+    pub fn start_over(&self) -> anyhow::Result<()> {
+        if let Ok(record) = RunRecord::read(&self.path) {
+            // A record without inputs is that of no run: whoever is killed below begins here again.
+            let emptied = RunRecord { inputs: BTreeMap::new(), results: BTreeMap::new(), ..record };
+            emptied.write(&self.path)?;
+        }
+        for name in OWN_NAMES.iter().filter(|name| **name != RUN_FILE) {
+            remove(&self.path.join(name))?;
+        }
+        remove_where(&self.path, |name| is_half_written(name) || is_shard(name))?;
+        remove(&self.path.join(RUN_FILE))
+    }
+
+    /// Takes over the beginning of this very run, and removes only what was half-written.
+    ///
+    /// # Errors
+    /// Where files cannot be removed.
+    pub fn go_on(&mut self) -> anyhow::Result<()> {
+        self.resumed = true;
+        remove_where(&self.path, is_half_written)
     }
 
     /// Takes back that a run began here.
@@ -114,8 +124,8 @@ impl OutDir {
     /// # Errors
     /// Where files cannot be removed.
     pub fn forget(&self) -> anyhow::Result<()> {
-        remove(&self.path.join(RUN_FILE))?;
-        remove_where(&self.path, |name| is_half_written(name) || is_shard(name))
+        remove_where(&self.path, |name| is_half_written(name) || is_shard(name))?;
+        remove(&self.path.join(RUN_FILE))
     }
 
     /// Whether the directory holds the beginning of this run.
@@ -144,6 +154,8 @@ impl OutDir {
         fs::create_dir(&temporary).map_err(FileError::of("create", &temporary))?;
         let filled = fill(&temporary).and_then(|()| {
             atomic::sync_directory(&temporary)?;
+            // There is one where a run was killed before it could write its record.
+            remove(&result)?;
             Ok(atomic::rename_directory(&temporary, &result)?)
         });
         if filled.is_err()
@@ -156,42 +168,38 @@ impl OutDir {
 }
 
 impl Drop for OutDir {
-    /// A directory that was made for a run which then wrote nothing goes away again.
+    /// A run that wrote nothing leaves no lock behind, nor the directories that were made for it.
     fn drop(&mut self) {
-        if self.made_here
-            && !self.resumed
-            && matches!(first_entry(&self.path), Ok(None))
-            && let Err(error) =
-                fs::remove_file(self.path.join(LOCK_FILE)).and_then(|()| fs::remove_dir(&self.path))
-        {
+        if self.resumed || !matches!(first_entry(&self.path), Ok(None)) {
+            return;
+        }
+        let lock = self.path.join(LOCK_FILE);
+        let removed = fs::remove_file(&lock).and_then(|()| self.made.iter().try_for_each(fs::remove_dir));
+        if let Err(error) = removed {
             tracing::debug!("{}: {error}", self.path.display());
         }
     }
 }
 
-/// The first name in a directory that is not the lock.
+/// The first name in a directory that is neither the lock nor half-written by a run that was killed.
 fn first_entry(path: &Path) -> anyhow::Result<Option<String>> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot_create(path, &error).into()),
     };
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(FileError::of("read", path))?.file_name().to_string_lossy().into_owned();
-        if name != LOCK_FILE {
+        if name != LOCK_FILE && !is_half_written(&name) {
             names.push(name);
         }
     }
     Ok(names.into_iter().min())
 }
 
-fn remove_results(path: &Path) -> anyhow::Result<()> {
-    // The record first: without it, nothing else in the directory counts as a result.
-    for name in OWN_NAMES {
-        remove(&path.join(name))?;
-    }
-    remove_where(path, |name| is_half_written(name) || is_shard(name))
+fn is_no_record(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::IsADirectory)
 }
 
 /// A file of a soft-target store.
@@ -199,9 +207,12 @@ fn is_shard(name: &str) -> bool {
     name.starts_with("train-") && name.ends_with(".parquet")
 }
 
-/// What a killed run was writing: a file gets its own name only when it is whole.
+/// What a killed run was writing: `.NAME.RANDOM.tmp` of a file, `.NAME.tmp` of a directory; or removing:
+/// `.NAME.old.tmp`.
 fn is_half_written(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
+    let Some(name) = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")) else { return false };
+    let is_own = |name: &str| OWN_NAMES.contains(&name) || is_shard(name);
+    is_own(name) || name.rsplit_once('.').is_some_and(|(name, _)| is_own(name))
 }
 
 fn remove_where(path: &Path, matches: impl Fn(&str) -> bool) -> anyhow::Result<()> {
@@ -214,12 +225,23 @@ fn remove_where(path: &Path, matches: impl Fn(&str) -> bool) -> anyhow::Result<(
     Ok(())
 }
 
+/// Removes a file, or a directory, which first loses its name: half of it is never seen under that.
 fn remove(path: &Path) -> anyhow::Result<()> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(FileError::new("remove", path, error).into())
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let removed = if path.is_dir() && !name.starts_with('.') {
+        let temporary = path.with_file_name(format!(".{name}.old.tmp"));
+        if temporary.exists() {
+            fs::remove_dir_all(&temporary).map_err(FileError::of("remove", &temporary))?;
         }
+        atomic::rename_directory(path, &temporary)?;
+        fs::remove_dir_all(&temporary)
+    } else if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::new("remove", path, error).into()),
         _ => Ok(()),
     }
 }
@@ -232,33 +254,76 @@ fn cannot_create(path: &Path, error: &std::io::Error) -> Failure {
 mod tests {
     use super::*;
 
+    fn put(path: &Path, names: &[&str]) {
+        names.iter().for_each(|name| atomic::write(&path.join(name), b"x").unwrap());
+    }
+
+    fn record() -> RunRecord {
+        let json = serde_json::json!({"format_version": 1, "command": "student", "settings": {}, "versions": {},
+            "device": {}, "inputs": {"data": "abc"}, "results": {"rows": 1}});
+        serde_json::from_value(json).unwrap()
+    }
+
     #[test]
-    fn a_directory_with_anything_in_it_needs_overwrite_which_spares_foreign_files() {
+    fn a_run_that_wrote_nothing_leaves_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let out = root.path().join("out");
-        drop(OutDir::prepare(&out).unwrap());
-        assert!(!out.exists(), "an unused directory goes away again");
-        fs::create_dir(&out).unwrap();
-        for name in ["metrics.jsonl", "train-00000-of-00001.parquet", "mine.txt"] {
-            atomic::write(&out.join(name), b"x").unwrap();
-        }
-        let text = OutDir::refuse_foreign(&out).unwrap_err().to_string();
+        let out = root.path().join("runs/a");
+        drop(OutDir::claim(&out).unwrap());
+        assert!(!root.path().join("runs").exists());
+        fs::create_dir_all(&out).unwrap();
+        drop(OutDir::claim(&out).unwrap());
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "a directory that was there stays");
+        put(&out, &["run.json"]);
+        drop(OutDir::claim(&out).unwrap());
+        assert!(out.join("run.json").exists());
+    }
+
+    #[test]
+    fn foreign_files_are_refused_and_spared() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path();
+        put(
+            out,
+            &["metrics.jsonl", "train-00000-of-00001.parquet", "mine.txt", ".mine.tmp", ".run.json.a1.tmp"],
+        );
+        let text = OutDir::refuse_foreign(out).unwrap_err().to_string();
         assert!(text.contains("not empty") && text.contains("--overwrite"), "{text}");
-        let held = OutDir::prepare(&out).unwrap();
-        assert!(!out.join("metrics.jsonl").exists() && !out.join("train-00000-of-00001.parquet").exists());
-        assert!(out.join("mine.txt").exists());
-        assert!(OutDir::prepare(&out).unwrap_err().to_string().contains("in use"));
+        let held = OutDir::claim(out).unwrap();
+        held.start_over().unwrap();
+        let mut left: Vec<_> = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".lock", ".mine.tmp", "mine.txt"]);
+        assert!(OutDir::claim(out).unwrap_err().to_string().contains("in use"));
         drop(held);
         assert!(out.exists());
     }
 
     #[test]
-    fn a_filled_directory_appears_whole_or_not_at_all() {
+    fn what_a_killed_run_was_writing_is_no_content() {
         let root = tempfile::tempdir().unwrap();
-        let out = OutDir::prepare(root.path()).unwrap();
+        put(root.path(), &[".run.json.a1B2c3.tmp", ".train-00000-of-00001.parquet.a1B2c3.tmp"]);
+        fs::create_dir(root.path().join(".model.tmp")).unwrap();
+        assert!(matches!(OutDir::look(root.path()).unwrap(), Found::Empty));
+        put(root.path(), &[".other.a1B2c3.tmp"]);
+        assert!(matches!(OutDir::look(root.path()).unwrap(), Found::Foreign(_)));
+    }
+
+    #[test]
+    fn a_record_without_inputs_is_that_of_no_run() {
+        let emptied = RunRecord { inputs: BTreeMap::new(), results: BTreeMap::new(), ..record() };
+        assert!(crate::commands::stage::stale(&emptied, &record()).is_some());
+    }
+
+    #[test]
+    fn a_filled_directory_appears_whole_or_not_at_all_and_replaces_one() {
+        let root = tempfile::tempdir().unwrap();
+        let out = OutDir::claim(root.path()).unwrap();
         assert!(out.fill_directory("model", |_| bail!("no")).is_err());
         assert!(!root.path().join("model").exists() && !root.path().join(".model.tmp").exists());
-        let made = out.fill_directory("model", |path| Ok(atomic::write(&path.join("a"), b"1")?)).unwrap();
-        assert!(made.join("a").exists());
+        for name in ["a", "b"] {
+            let made = out.fill_directory("model", |path| Ok(atomic::write(&path.join(name), b"1")?)).unwrap();
+            assert_eq!(fs::read_dir(&made).unwrap().count(), 1);
+            assert!(made.join(name).exists());
+        }
     }
 }

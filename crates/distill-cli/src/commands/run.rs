@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use distill_core::record::RunRecord;
+use distill_data::logits::Portion;
 use serde_json::{Map, Value, json};
 
 use crate::args::Run;
 use crate::commands::augment::{self, AugmentStage};
+use crate::commands::claim::{self, Claim, Replace};
 use crate::commands::finetune::FinetuneStage;
-use crate::commands::outdir::OutDir;
 use crate::commands::report::{Named, ReportStage};
 use crate::commands::stage::{self, Finished, Stage, Todo};
 use crate::commands::student::StudentStage;
@@ -106,23 +107,20 @@ struct Went {
 impl Pipeline<'_> {
     fn run(&self, settings: &Settings) -> anyhow::Result<Status> {
         let student = &settings.student.start;
-        let mut models = vec![Named {
-            name: "teacher".to_owned(),
-            path: settings.teacher.model.clone().unwrap_or_default(),
-        }];
-        models.push(Named { name: "student".to_owned(), path: self.out.join("student/model") });
+        let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
+        models.push(Named::new("student", self.out.join("student/model")));
         if student.no_teacher_baseline {
-            models.push(Named { name: "baseline".to_owned(), path: self.out.join("baseline/model") });
+            models.push(Named::new("baseline", self.out.join("baseline/model")));
         }
         let labelled = with_copies(settings, self.out);
         let rows = if settings.teacher.text { None } else { labelled.data.train.clone() };
 
         let finetune = FinetuneStage { settings };
         let augment = AugmentStage { settings };
-        let teacher = TeacherStage { settings: &labelled };
+        let teacher = TeacherStage { settings: &labelled, portion: Portion::WHOLE };
         let with_teacher = StudentStage::new(settings, rows.clone());
         let without_teacher = StudentStage::without_teacher(settings, rows);
-        let report = ReportStage { settings, models, predictions: Vec::new() };
+        let report = ReportStage { settings, models, predictions: Vec::new(), writes_card: true };
 
         let mut steps: Vec<Step<'_>> = Vec::new();
         if settings.finetune.model.is_some() {
@@ -185,35 +183,34 @@ impl Pipeline<'_> {
         if let Some(earlier) = after {
             return Ok(would_run(name, Some(format!("{earlier} runs before it"))));
         }
-        let planned = stage::plan(step.stage, self.session)?;
-        let todo = match stage::todo(&directory, &planned)? {
-            _ if self.args.overwrite => Todo::All("--overwrite".to_owned()),
-            todo => todo,
-        };
-        let why = match &todo {
-            Todo::Nothing(_) => None,
-            Todo::Rest => Some("it was stopped before its end".to_owned()),
-            Todo::All(why) => Some(why.clone()),
-        };
+        self.session.stop.check()?;
+        let replace = if self.args.overwrite { Replace::All } else { Replace::Stale };
         if self.args.common.dry_run {
+            let planned = stage::plan(step.stage, self.session)?;
+            let why = match claim::todo(step.stage, &directory, &planned, replace)? {
+                Todo::Nothing(_) => None,
+                Todo::Rest => Some("it was stopped before its end".to_owned()),
+                Todo::Again(why) | Todo::All(why) => Some(why),
+            };
             return Ok(would_run(name, why));
         }
-        let out = match todo {
-            Todo::Nothing(done) => {
+        let (planned, out, why) = match claim::claim(step.stage, self.session, &directory, replace)? {
+            Claim::Run { planned, out, why } => (planned, out, why),
+            Claim::UpToDate(done) => {
                 talk(&format!("── {name}: up to date"));
+                step.stage.publish(&directory)?;
                 return Ok(repeat(step, &done));
             }
-            Todo::Rest => OutDir::go_on(&directory)?,
-            Todo::All(_) => OutDir::prepare(&directory)?,
         };
-        talk(&format!("── {name}: {} ({})", step.stage.command(), why.as_deref().unwrap_or_default()));
+        talk(&format!("── {name}: {} ({why})", step.stage.command()));
         let start = std::time::Instant::now();
-        let finished = stage::run_into(step.stage, self.session, out, planned)?;
+        let finished = stage::run_into(step.stage, self.session, out, *planned)?;
         talk(&format!("── {name}: done in {}", seconds(start.elapsed())));
+        step.stage.publish(&directory)?;
         Ok(Went {
             status: finished.status,
             ran: true,
-            why,
+            why: Some(why),
             text: Some(finished.text),
             results: finished.results,
         })

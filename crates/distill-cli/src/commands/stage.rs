@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::bail;
 use distill_core::Category;
 use distill_core::record::RunRecord;
+use distill_data::logits::Store;
 use serde_json::Value;
 
 use crate::args::Common;
-use crate::commands::outdir::{Found, OutDir};
-use crate::exit::{self, Failure, Status};
+use crate::commands::claim::{Claim, Replace, claim};
+use crate::commands::outdir::OutDir;
+use crate::exit::{self, Status};
 use crate::output::printer::{self, talk};
 use crate::session::Session;
 
@@ -36,12 +37,39 @@ pub trait Stage {
     /// Whatever stopped it.
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished>;
 
+    /// What is gone of a finished result in `out`, in words, or none: a record alone is no result.
+    ///
+    /// # Errors
+    /// Where the system refuses to read: what cannot be read now may be whole.
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>>;
+
+    /// Hands the finished result to others, such as a CI job's summary; also where it was up to date.
+    ///
+    /// # Errors
+    /// Where something cannot be written.
+    fn publish(&self, _out: &Path) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// What `--json` prints.
+    ///
+    /// # Errors
+    /// Where it cannot be read back.
+    fn json(&self, _out: &Path, finished: &Finished) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(&finished.results)?)
+    }
+
     /// Removes what only an unfinished run needs.
     ///
     /// # Errors
     /// Where it cannot be removed.
     fn clean_up(&self, _out: &OutDir) -> anyhow::Result<()> {
         Ok(())
+    }
+
+    /// Whether a finished directory still holds what [`Stage::clean_up`] removes.
+    fn has_left_overs(&self, _out: &Path) -> bool {
+        false
     }
 }
 
@@ -77,30 +105,34 @@ pub enum Todo {
     Nothing(Box<RunRecord>),
     /// The rest of a run that was stopped.
     Rest,
+    /// All of it once more: this very run was finished, and a part of its result is gone.
+    Again(String),
     /// All of it; why it is not done.
     All(String),
 }
 
-/// Compares a plan with what is in its directory.
+/// The first of these files that is not in `out`.
+pub fn first_missing(out: &Path, names: &[&str]) -> Option<String> {
+    names.iter().find(|name| !out.join(name).is_file()).map(|name| format!("{name} is missing"))
+}
+
+/// Why a directory is no store any more, or none.
 ///
 /// # Errors
-/// Where the path is a file.
-pub fn todo(out: &Path, planned: &RunRecord) -> anyhow::Result<Todo> {
-    let Found::Run(done) = OutDir::look(out)? else {
-        return Ok(Todo::All("no result is there".to_owned()));
-    };
-    Ok(match stale(&done, planned) {
-        Some(why) => Todo::All(why),
-        None if done.results.is_empty() => Todo::Rest,
-        None => Todo::Nothing(done),
-    })
+/// Where the system refuses to read.
+pub fn unusable_store(out: &Path) -> anyhow::Result<Option<String>> {
+    match Store::open(out) {
+        Ok(_) => Ok(None),
+        Err(error) if error.category() == Category::Io => Err(error.into()),
+        Err(error) => Ok(Some(error.to_string())),
+    }
 }
 
 /// Runs one stage for its own subcommand. The same command again does nothing where its result is
 /// there, and goes on where it was stopped.
 ///
 /// # Errors
-/// Whatever stopped it; [`Failure`] where the directory holds another run.
+/// Whatever stopped it; [`exit::Failure`] where the directory holds another run.
 pub fn run_alone(
     stage: &dyn Stage,
     session: &Session,
@@ -108,36 +140,27 @@ pub fn run_alone(
     out: &Path,
     overwrite: bool,
 ) -> anyhow::Result<Status> {
-    if !overwrite {
-        OutDir::refuse_foreign(out)?;
-    }
-    let record = plan(stage, session)?;
     if common.dry_run {
-        printer::result(&serde_json::to_string_pretty(&record)?)?;
+        if !overwrite {
+            OutDir::refuse_foreign(out)?;
+        }
+        printer::result(&serde_json::to_string_pretty(&plan(stage, session)?)?)?;
         return Ok(Status::Done);
     }
-    let finished = match todo(out, &record)? {
-        _ if overwrite => run_into(stage, session, OutDir::prepare(out)?, record)?,
-        Todo::Nothing(done) => {
+    let replace = if overwrite { Replace::All } else { Replace::Never };
+    let finished = match claim(stage, session, out, replace)? {
+        Claim::Run { planned, out, .. } => run_into(stage, session, out, *planned)?,
+        Claim::UpToDate(done) => {
             talk(&format!("{} is up to date; --overwrite does it again", out.display()));
             Finished::from_record(&done)
         }
-        Todo::Rest => run_into(stage, session, OutDir::go_on(out)?, record)?,
-        Todo::All(why) => {
-            if let Found::Run(_) = OutDir::look(out)? {
-                bail!(Failure::cannot_create(format!(
-                    "{} holds another run ({why}); choose another directory or give --overwrite",
-                    out.display()
-                )));
-            }
-            run_into(stage, session, OutDir::prepare(out)?, record)?
-        }
     };
     if common.json {
-        printer::result(&serde_json::to_string_pretty(&finished.results)?)?;
+        printer::result(&stage.json(out, &finished)?)?;
     } else {
         printer::result(&finished.text)?;
     }
+    stage.publish(out)?;
     Ok(finished.status)
 }
 
@@ -173,9 +196,10 @@ pub fn run_into(
     Ok(finished)
 }
 
-/// Whether the same command may get further than this failure: it was stopped, or the disk was full.
+/// Whether the same command may get further than this failure: it was stopped, the disk was full, or a
+/// directory did not let it write.
 fn can_go_on(error: &anyhow::Error) -> bool {
-    matches!(exit::category(error), Category::Stopped | Category::Io)
+    matches!(exit::category(error), Category::Stopped | Category::Io | Category::CannotCreate)
 }
 
 /// Keys of `results` that every stage has: what it printed, and whether a gate failed.
@@ -234,6 +258,7 @@ fn without_paths(settings: &Value) -> Value {
         "checkpoint_steps",
         "checkpoint_minutes",
         "keep_last",
+        "junit",
     ];
     match settings {
         Value::Object(map) => map

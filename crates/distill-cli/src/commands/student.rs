@@ -8,7 +8,7 @@ use distill_core::LabelMap;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
-use distill_data::logits::{MANIFEST_FILE, Store};
+use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
 use distill_model::ModelDirectory;
 use distill_student::TrainSettings;
 use distill_student::data::{CacheBuilder, Part};
@@ -25,6 +25,7 @@ use crate::exit::{Failure, Status};
 use crate::session::Session;
 use crate::settings::flags::Flags;
 use crate::settings::{Settings, Targets};
+use crate::signals::stop_signal;
 
 /// Runs the subcommand.
 ///
@@ -64,7 +65,7 @@ impl<'a> StudentStage<'a> {
     fn stores(&self) -> anyhow::Result<Vec<Store>> {
         let directories = self.settings.student.start.targets.as_ref().map_or(&[][..], Targets::directories);
         inputs::required(directories.first(), "--targets", "student.targets")?;
-        directories.iter().map(|directory| Ok(Store::open(directory)?)).collect()
+        directories.iter().map(|directory| open_store(directory)).collect()
     }
 
     /// Rows with their soft targets.
@@ -85,6 +86,15 @@ impl<'a> StudentStage<'a> {
             None => builder.from_store(store, &hash)?,
             Some(source) => builder.from_join(source, &data_hash, store, &hash)?,
         })
+    }
+
+    /// Rows of a store without texts must be those that its logits were computed of.
+    fn rows_hash(&self, rows: &Path, store: &Store) -> anyhow::Result<String> {
+        let hash = inputs::source(rows, &self.settings.data)?.hash()?;
+        let theirs = Fingerprint { dataset: hash.clone(), ..store.fingerprint().clone() };
+        let name = store.directory().display().to_string();
+        store.fingerprint().must_equal(&name, &theirs, &rows.display().to_string())?;
+        Ok(hash)
     }
 
     fn init(&self) -> anyhow::Result<ModelDirectory> {
@@ -133,8 +143,15 @@ impl Stage for StudentStage<'_> {
             let hash = file_hash(&manifest).map_err(FileError::of("read", &manifest))?;
             hashes.insert(targets_name(number), hash);
         }
+        // One by one, so that a run which goes on with another store says what differs.
+        for (number, store) in stores.iter().enumerate() {
+            let name = targets_name(number).replacen("targets", "fingerprint", 1);
+            hashes
+                .extend(store.fingerprint().fields().map(|(field, value)| (format!("{name}.{field}"), value)));
+        }
         if let Some(rows) = &self.rows {
-            hashes.insert("data".to_owned(), inputs::source(rows, &self.settings.data)?.hash()?);
+            let Some(store) = stores.first() else { return Ok(hashes) };
+            hashes.insert("data".to_owned(), self.rows_hash(rows, store)?);
         }
         finetune::add_validation(&mut hashes, self.settings)?;
         Ok(hashes)
@@ -148,6 +165,12 @@ impl Stage for StudentStage<'_> {
         let init = self.init()?;
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
         stores.iter().try_for_each(|store| check_max_length(store, data.max_length))?;
+        if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
+            let theirs = &init.config().labels;
+            tracing::warn!(
+                "--init tells {theirs} apart, the teacher {labels}: the student's head starts afresh"
+            );
+        }
         rng::manual_seed(session.seed);
         let layers = self.settings.student.start.layers.as_deref();
         let model = distill_model::student::initialize(&init, layers, &labels, session.device)?;
@@ -177,9 +200,29 @@ impl Stage for StudentStage<'_> {
         .run()
     }
 
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, training::RESULT))
+    }
+
     fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
         training::remove_checkpoints(out)
     }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        training::has_checkpoints(out)
+    }
+}
+
+fn open_store(path: &Path) -> anyhow::Result<Store> {
+    if let Ok(found) = find_stores(path)
+        && found.stores.len() + found.missing.len() > 1
+    {
+        bail!(Failure::usage(format!(
+            "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
+            path.display()
+        )));
+    }
+    Ok(Store::open(path)?.stopped_by(stop_signal()))
 }
 
 /// `targets`, `targets 2`, …

@@ -1,26 +1,24 @@
 //! `distill teacher`: rows → soft-target store.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
-use distill_core::atomic::FileError;
-use distill_core::hash::file_hash;
+use anyhow::bail;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::logits::{
-    FileEntry, Fingerprint, LogitsRow, LogitsTable, LogitsWriter, Manifest, Shard, WriterOptions, shard_name,
-};
+use distill_data::logits::{Fingerprint, Manifest, Portion};
 use distill_data::source::Source;
 use distill_model::{ModelConfig, ModelDirectory};
 use distill_teacher::forward::default_batch_tokens;
 use distill_teacher::runner::BLOCK_ROWS;
-use distill_teacher::{RunStats, Runner, RunnerError};
+use distill_teacher::{RunStats, Runner};
 use serde_json::{Value, json};
 
 use crate::args::Teacher;
-use crate::commands::outdir::OutDir;
+use crate::commands::outdir::{Found, OutDir};
 use crate::commands::stage::{self, Finished, Stage};
-use crate::commands::{finetune, inputs};
+use crate::commands::store_files::StoreFiles;
+use crate::commands::{finetune, inputs, shard};
 use crate::exit::{Failure, Status};
 use crate::output::progress::seconds;
 use crate::session::{Session, dtype_name};
@@ -34,13 +32,31 @@ use crate::settings::flags::Flags;
 pub fn command(args: &Teacher) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
-    stage::run_alone(&TeacherStage { settings: &settings }, &session, &args.common, &args.out, args.overwrite)
+    let portion = shard::choose(args.shard)?;
+    let stage = TeacherStage { settings: &settings, portion };
+    if !portion.is_whole() {
+        refuse_store(&args.out)?;
+    }
+    stage::run_alone(&stage, &session, &args.common, &portion.directory(&args.out), args.overwrite)
+}
+
+/// Shards have directories of their own, beside which no store of all rows can stand.
+fn refuse_store(out: &Path) -> anyhow::Result<()> {
+    match OutDir::look(out)? {
+        Found::Run(_) => bail!(Failure::cannot_create(format!(
+            "{} holds a run over all rows; choose another directory for the shards",
+            out.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The stage with its settings.
 pub struct TeacherStage<'a> {
     /// All settings; `[data]` and `[teacher]` are read.
     pub settings: &'a Settings,
+    /// Which of the rows.
+    pub portion: Portion,
 }
 
 impl TeacherStage<'_> {
@@ -71,7 +87,12 @@ impl Stage for TeacherStage<'_> {
         if let Some(data) = data.as_object_mut() {
             data.remove("validation");
         }
-        Ok(json!({"data": data, "teacher": self.settings.teacher, "dtype": dtype_name(session.kind)}))
+        let mut settings =
+            json!({"data": data, "teacher": self.settings.teacher, "dtype": dtype_name(session.kind)});
+        if !self.portion.is_whole() {
+            settings["shard"] = self.portion.to_string().into();
+        }
+        Ok(settings)
     }
 
     fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
@@ -94,18 +115,28 @@ impl Stage for TeacherStage<'_> {
         let fingerprint = fingerprint(record, directory.config(), max_length, session);
         let model = directory.load_classifier_as(session.device, session.kind)?;
         record.write(out.path())?;
-        let mut shards = Shards::new(self.settings, out, &fingerprint, summary.rows)?;
-        let done = shards.next_row;
-        if done > 0 {
-            tracing::info!(rows = done, "going on after the rows that are there");
+        let rows = self.portion.rows(summary.rows, BLOCK_ROWS as u64);
+        let mut files = StoreFiles::new(&self.settings.teacher, out, &fingerprint, rows.clone())?;
+        let next = files.next_row();
+        if next > rows.start {
+            tracing::info!(rows = next - rows.start, "going on after the rows that are there");
         }
         let runner = runner(&model, &tokenizer, self.settings, session);
-        let rest = source.rows()?.skip(usize::try_from(done).unwrap_or(usize::MAX));
-        let stats = runner.run("teacher", rest, summary.rows - done, |rows| shards.write(rows))?;
-        let written = shards.finish()?;
-        Manifest::new(fingerprint, written, Some(summary.rows)).write(out.path())?;
+        let as_size = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+        let rest = source.rows()?.skip(as_size(next)).take(as_size(rows.end - next));
+        let stats = runner.run("teacher", rest, rows.end - next, |rows| files.write(rows))?;
+        let files = files.finish()?;
+        let manifest = Manifest::new(fingerprint, files, Some(summary.rows));
+        manifest.write(out.path())?;
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
-        Ok(Finished { status: Status::Done, text: text(&stats, out), results: results(&stats) })
+        let mut results = results(&stats);
+        // Of the store, also where an earlier part of this run computed some of them.
+        results.insert("rows".to_owned(), manifest.rows.into());
+        Ok(Finished { status: Status::Done, text: text(&stats, out), results })
+    }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        stage::unusable_store(out)
     }
 }
 
@@ -157,108 +188,6 @@ pub fn fingerprint(
 /// Label names lie in `config.json`, outside the weights' hash.
 pub fn labels_hash(config: &ModelConfig) -> String {
     distill_core::hash::parts_hash(config.labels.names().iter().map(|name| ("label", name.as_str())))
-}
-
-/// The store's files, one open at a time.
-struct Shards<'a> {
-    out: &'a OutDir,
-    fingerprint: &'a Fingerprint,
-    options: WriterOptions,
-    shard_rows: u64,
-    count: usize,
-    current: Option<(u64, LogitsWriter)>,
-    rows_in_current: u64,
-    next_row: u64,
-    done: Vec<Shard>,
-}
-
-impl<'a> Shards<'a> {
-    /// The files of `rows` rows, after those that an earlier part of this run finished.
-    fn new(
-        settings: &Settings,
-        out: &'a OutDir,
-        fingerprint: &'a Fingerprint,
-        rows: u64,
-    ) -> anyhow::Result<Self> {
-        let teacher = &settings.teacher;
-        let options =
-            WriterOptions { with_text: teacher.text, float16: teacher.float16, ..WriterOptions::default() };
-        let mut shards = Shards {
-            out,
-            fingerprint,
-            options,
-            shard_rows: teacher.shard_rows,
-            count: usize::try_from(rows.div_ceil(teacher.shard_rows)).unwrap_or(usize::MAX).max(1),
-            current: None,
-            rows_in_current: 0,
-            next_row: 0,
-            done: Vec::new(),
-        };
-        while shards.done.len() < shards.count && shards.take_finished()? {}
-        Ok(shards)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.out.path().join(shard_name(self.done.len(), self.count))
-    }
-
-    /// Takes over the next file where an earlier part of this run wrote it: files appear whole.
-    fn take_finished(&mut self) -> anyhow::Result<bool> {
-        let path = self.path();
-        if !self.out.is_resumed() || !path.exists() {
-            return Ok(false);
-        }
-        let table = LogitsTable::open(&path)?;
-        match table.fingerprint() {
-            Some(found) => self.fingerprint.must_equal("this run", found, &path.display().to_string())?,
-            None => return Ok(false),
-        }
-        let file = FileEntry {
-            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            rows: table.num_rows().unwrap_or(0),
-            bytes: std::fs::metadata(&path).map_err(FileError::of("read", &path))?.len(),
-            blake3: file_hash(&path).map_err(FileError::of("read", &path))?,
-        };
-        let first_row = self.next_row;
-        self.next_row += file.rows;
-        self.done.push(Shard { file, first_row });
-        Ok(true)
-    }
-
-    fn write(&mut self, mut rows: &[LogitsRow]) -> Result<(), RunnerError> {
-        while !rows.is_empty() {
-            if self.current.is_none() {
-                let path = self.out.path().join(shard_name(self.done.len(), self.count));
-                self.current =
-                    Some((self.next_row, LogitsWriter::create(&path, self.fingerprint, self.options)?));
-            }
-            let room = usize::try_from(self.shard_rows - self.rows_in_current).unwrap_or(usize::MAX);
-            let (now, later) = rows.split_at(room.min(rows.len()));
-            if let Some((_, writer)) = &mut self.current {
-                writer.write(now)?;
-            }
-            self.rows_in_current += now.len() as u64;
-            self.next_row += now.len() as u64;
-            if self.rows_in_current == self.shard_rows {
-                self.close()?;
-            }
-            rows = later;
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<(), RunnerError> {
-        if let Some((first_row, writer)) = self.current.take() {
-            self.done.push(Shard { file: writer.finish()?, first_row });
-            self.rows_in_current = 0;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Vec<Shard>, RunnerError> {
-        self.close()?;
-        Ok(self.done)
-    }
 }
 
 fn text(stats: &RunStats, out: &OutDir) -> String {

@@ -1,14 +1,14 @@
 //! What finetune and student share: data parts, the loop, the saved model.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use distill_core::record::RunRecord;
 use distill_core::{LabelMap, atomic};
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
 use distill_model::{SequenceClassifier, directory};
-use distill_student::checkpoint::Checkpoints;
+use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::{Outcome, TrainSettings, Trainer, TrainingData};
 use serde_json::{Value, json};
@@ -21,6 +21,9 @@ use crate::output::printer::bytes;
 use crate::output::progress::seconds;
 use crate::session::Session;
 use crate::settings::{DataSettings, Validation};
+
+/// What a finished run cannot be without.
+pub const RESULT: &[&str] = &["model/config.json", "model/model.safetensors", "model/tokenizer.json"];
 
 /// Where token caches lie, or none where they are switched off.
 ///
@@ -99,6 +102,8 @@ impl Job<'_> {
             stop: &self.session.stop,
             progress: &self.session.progress,
         };
+        // Until the model is written, a stop has something to save first.
+        let _unsaved = self.session.stop.unsaved_work();
         let outcome = trainer.run(self.out.path())?;
         let mut weights_hash = String::new();
         let directory = self.out.fill_directory("model", |path| {
@@ -205,6 +210,11 @@ impl Job<'_> {
 /// Where they cannot be removed.
 pub fn remove_checkpoints(out: &OutDir) -> anyhow::Result<()> {
     Ok(Checkpoints::new(out.path(), 1).clear()?)
+}
+
+/// Whether a run's directory has any.
+pub fn has_checkpoints(out: &Path) -> bool {
+    out.join(CHECKPOINTS).exists()
 }
 
 /// The cache builder of a stage.

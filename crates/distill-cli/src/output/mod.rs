@@ -3,3 +3,4 @@
 pub mod logging;
 pub mod printer;
 pub mod progress;
+pub mod timeline;

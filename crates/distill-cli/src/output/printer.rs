@@ -30,6 +30,11 @@ pub fn complain(text: &str) {
     }
 }
 
+/// Prints a CI system's workflow commands on stderr, however quiet or in whatever form all else is said.
+pub fn annotate(lines: &str) {
+    lines.lines().for_each(line);
+}
+
 /// A closed stderr is not worth failing for.
 fn line(text: &str) {
     if let Err(error) = writeln!(io::stderr().lock(), "{text}") {

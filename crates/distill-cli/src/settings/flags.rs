@@ -5,9 +5,9 @@ use std::path::Path;
 use toml::Value;
 
 use crate::args::{
-    Augment, Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration,
+    Augment, Bench, Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration,
 };
-use crate::settings::{Layers, Settings};
+use crate::settings::{Layers, Settings, TestSets};
 
 /// A subcommand whose flags are settings.
 pub trait Flags {
@@ -165,9 +165,13 @@ impl Flags for Report {
     }
 
     fn lay(&self, layers: &mut Layers) {
-        layers.flag("data.test", self.data.as_deref().map(path));
-        let gates: Vec<Value> = self.gate.iter().cloned().map(Value::String).collect();
-        layers.flag("report.gates", (!gates.is_empty()).then_some(gates));
+        layers.flag("data.test", TestSets::from_flags(&self.data).map(|sets| sets.to_value()));
+        layers.flag("report.gates", list(&self.gate));
+        layers.flag("report.undecided", self.undecided.clone());
+        layers.flag("report.slices", list(&self.slice));
+        layers.flag("report.labels", list(&self.labels));
+        layers.flag("report.timing", self.no_timing.then_some(false));
+        layers.flag("report.junit", self.junit.as_deref().map(path));
         lay_rows(&self.rows, layers);
     }
 }
@@ -185,6 +189,22 @@ impl Flags for Predict {
     }
 }
 
+impl Flags for Bench {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("teacher.model", self.model.as_deref().map(path));
+        layers.flag("data.train", self.data.as_deref().map(path));
+        layers.flag("teacher.batch_tokens", self.batch_tokens.map(integer));
+        layers.flag("student.batch_size", self.batch_size.map(integer));
+        let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
+        layers.flag("student.layers", chosen);
+        lay_rows(&self.rows, layers);
+    }
+}
+
 impl Flags for Run {
     fn common(&self) -> &Common {
         &self.common
@@ -197,6 +217,10 @@ impl Flags for Run {
     fn file(&self) -> Option<&Path> {
         Some(&self.pipeline)
     }
+}
+
+fn list(names: &[String]) -> Option<Vec<Value>> {
+    (!names.is_empty()).then(|| names.iter().cloned().map(Value::String).collect())
 }
 
 fn path(path: &Path) -> String {

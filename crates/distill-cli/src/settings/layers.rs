@@ -1,9 +1,10 @@
 //! Puts file, environment and command line together, and names what is unknown.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::bail;
-use distill_core::atomic::FileError;
+use distill_core::read::bounded;
 use toml::{Table, Value};
 
 use crate::exit::Failure;
@@ -30,7 +31,7 @@ impl Layers {
     pub fn new(file: Option<&Path>) -> anyhow::Result<Self> {
         let mut layers = Layers::default();
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path).map_err(FileError::of("read", path))?;
+            let text = read(path)?;
             layers.table = text.parse().map_err(|error| not_toml(path, &text, &error))?;
             // Mistakes in the file are told with its name, before other layers are laid over it.
             resolve(&layers.table)
@@ -108,6 +109,20 @@ impl Layers {
         }
         table.insert(last.to_owned(), value);
     }
+}
+
+/// The text of a settings file.
+fn read(path: &Path) -> anyhow::Result<String> {
+    const MAX_BYTES: u64 = 1 << 20;
+    let unusable = |what: String| Failure::usage(format!("{}: {what}", path.display()));
+    let bytes = match bounded(path, MAX_BYTES) {
+        Err(error) if error.source.kind() == ErrorKind::InvalidData => {
+            bail!(unusable(error.source.to_string()))
+        }
+        other => other?,
+    };
+    let text = String::from_utf8(bytes);
+    Ok(text.map_err(|error| unusable(format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to() + 1)))?)
 }
 
 /// A file that is not TOML, in one line: where and why.

@@ -9,6 +9,8 @@ use distill_student::TrainSettings;
 use distill_student::teachers::Average;
 use serde::{Deserialize, Serialize};
 
+use super::test_sets::TestSets;
+
 /// A whole settings file. Each stage reads its own table and the shared ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -62,9 +64,9 @@ pub struct DataSettings {
     pub train: Option<PathBuf>,
     /// Validation rows: a share of the training rows, or a file.
     pub validation: Validation,
-    /// Held-out rows; `--data` of `report`.
+    /// Held-out rows, one file or a table of names and files; `--data` of `report`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub test: Option<PathBuf>,
+    pub test: Option<TestSets>,
     /// Tokens of a row at most, special ones included.
     pub max_length: usize,
     /// Names of the columns.
@@ -296,6 +298,9 @@ mod tests {
         let mut all = toml::Table::try_from(Settings::default()).unwrap();
         for key in STUDENT_KEYS {
             all["student"].as_table_mut().unwrap().insert((*key).to_owned(), true.into());
+        }
+        for key in ["labels", "junit"] {
+            all["report"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }
         for (table, settings) in &all {
             assert!(documented.contains(&format!("## `[{table}]`")), "{table}");

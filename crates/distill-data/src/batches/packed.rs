@@ -50,6 +50,25 @@ pub enum BatchError {
         /// Length of `token_type_ids`.
         types: usize,
     },
+    /// A token type that the model has no embedding for.
+    #[error(
+        "row {row} (position in the source, from 0) has the token type {id}, but the model knows {type_vocab_size}; \
+         tokenizer and model do not belong together"
+    )]
+    TypeId {
+        /// Position in the source, from 0.
+        row: u64,
+        /// The token type.
+        id: u8,
+        /// Token types that the model has embeddings for.
+        type_vocab_size: u32,
+    },
+    /// A row without any token, not even a special one.
+    #[error("row {row} (position in the source, from 0) has no tokens; the tokenizer adds no special ones")]
+    Empty {
+        /// Position in the source, from 0.
+        row: u64,
+    },
     /// More tokens than `cu_seqlens` can count.
     #[error("a batch of {tokens} tokens is too large: at most 2147483647 can be packed")]
     TooLarge {
@@ -59,10 +78,10 @@ pub enum BatchError {
 }
 
 impl BatchError {
-    /// A token out of range is bad data; the others are defects of the caller.
+    /// A token out of range, or none, is bad data; the others are defects of the caller.
     pub fn category(&self) -> Category {
         match self {
-            BatchError::TokenId { .. } => Category::Data,
+            BatchError::TokenId { .. } | BatchError::TypeId { .. } | BatchError::Empty { .. } => Category::Data,
             BatchError::TypeIds { .. } | BatchError::TooLarge { .. } => Category::Internal,
         }
     }
@@ -72,8 +91,8 @@ impl PackedBatch {
     /// Packs `examples`, longest first; rows of one length keep their order.
     ///
     /// # Errors
-    /// [`BatchError::TokenId`] unless every id is below `vocab_size`.
-    pub fn new(examples: &[Example<'_>], vocab_size: u32) -> Result<Self, BatchError> {
+    /// [`BatchError`] unless every row has tokens, with ids below `vocab_size` and types below `type_vocab_size`.
+    pub fn new(examples: &[Example<'_>], vocab_size: u32, type_vocab_size: u32) -> Result<Self, BatchError> {
         let tokens: usize = examples.iter().map(|example| example.input_ids.len()).sum();
         if i32::try_from(tokens).is_err() {
             return Err(BatchError::TooLarge { tokens });
@@ -89,14 +108,21 @@ impl PackedBatch {
             rows: Vec::new(),
         };
         for row in &rows {
-            batch.push(&examples[*row as usize], vocab_size)?;
+            batch.push(&examples[*row as usize], vocab_size, type_vocab_size)?;
         }
         batch.rows = rows;
         Ok(batch)
     }
 
-    fn push(&mut self, example: &Example<'_>, vocab_size: u32) -> Result<(), BatchError> {
-        let ids = example.input_ids;
+    fn push(&mut self, example: &Example<'_>, vocab_size: u32, type_vocab_size: u32) -> Result<(), BatchError> {
+        let (row, ids) = (example.row, example.input_ids);
+        if ids.is_empty() {
+            return Err(BatchError::Empty { row });
+        }
+        let types = example.token_type_ids.unwrap_or_default();
+        if let Some(id) = types.iter().find(|id| u32::from(**id) >= type_vocab_size) {
+            return Err(BatchError::TypeId { row, id: *id, type_vocab_size });
+        }
         if let Some(id) = ids.iter().find(|id| **id >= vocab_size) {
             return Err(BatchError::TokenId { row: example.row, id: *id, vocab_size });
         }
@@ -144,14 +170,14 @@ mod tests {
     fn rows_stand_behind_one_another_longest_first_with_their_borders() {
         let rows =
             [example(0, &[1, 2], None), example(1, &[3, 4, 5], Some(&[0, 1, 1])), example(2, &[6, 7], None)];
-        let batch = PackedBatch::new(&rows, 8).unwrap();
+        let batch = PackedBatch::new(&rows, 8, 2).unwrap();
         assert_eq!(batch.input_ids, [3, 4, 5, 1, 2, 6, 7]);
         assert_eq!(batch.token_type_ids, [0, 1, 1, 0, 0, 0, 0]);
         assert_eq!(batch.position_ids, [0, 1, 2, 0, 1, 0, 1]);
         assert_eq!(batch.cu_seqlens, [0, 3, 5, 7]);
         assert_eq!(batch.rows, [1, 0, 2]);
         assert_eq!((batch.max_length, batch.len(), batch.tokens()), (3, 3, 7));
-        let empty = PackedBatch::new(&[], 8).unwrap();
+        let empty = PackedBatch::new(&[], 8, 2).unwrap();
         assert!(empty.is_empty());
         assert_eq!(empty.cu_seqlens, [0]);
     }
@@ -159,11 +185,14 @@ mod tests {
     /// An id beyond the embeddings would end in libtorch, without a row to look for.
     #[test]
     fn an_id_beyond_the_vocabulary_is_named_with_its_row() {
-        let error = PackedBatch::new(&[example(17, &[1, 8], None)], 8).unwrap_err();
+        let error = PackedBatch::new(&[example(17, &[1, 8], None)], 8, 2).unwrap_err();
         assert_eq!(error, BatchError::TokenId { row: 17, id: 8, vocab_size: 8 });
         assert!(error.to_string().contains("row 17") && error.to_string().contains("8 entries"), "{error}");
         assert_eq!(error.category(), Category::Data);
-        let error = PackedBatch::new(&[example(3, &[1, 2], Some(&[0]))], 8).unwrap_err();
+        let error = PackedBatch::new(&[example(3, &[1, 2], Some(&[0]))], 8, 2).unwrap_err();
         assert_eq!(error, BatchError::TypeIds { row: 3, tokens: 2, types: 1 });
+        let error = PackedBatch::new(&[example(4, &[1, 2], Some(&[0, 2]))], 8, 2).unwrap_err();
+        assert_eq!(error, BatchError::TypeId { row: 4, id: 2, type_vocab_size: 2 });
+        assert_eq!(PackedBatch::new(&[example(5, &[], None)], 8, 2), Err(BatchError::Empty { row: 5 }));
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with a token cache. Damage is not among it: a damaged cache is built again.
 
-use distill_core::Category;
 use distill_core::atomic::FileError;
+use distill_core::{Category, StopReason};
 use thiserror::Error;
 
 /// A token cache that cannot be written or opened.
@@ -10,6 +10,9 @@ pub enum CacheError {
     /// A file of the cache that cannot be read or written.
     #[error("token cache: {0} (--no-cache works without one)")]
     File(#[from] FileError),
+    /// The run was asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] StopReason),
     /// A key that cannot be a file name.
     #[error("token cache: the key {0:?} is not 1 to 128 letters, digits, '-' or '_'")]
     Key(String),
@@ -34,6 +37,7 @@ impl CacheError {
     pub fn category(&self) -> Category {
         match self {
             CacheError::File(_) => Category::Io,
+            CacheError::Stopped(reason) => reason.category(),
             CacheError::NoPlace => Category::Usage,
             CacheError::Key(_) | CacheError::Row { .. } | CacheError::Arrow(_) => Category::Internal,
         }

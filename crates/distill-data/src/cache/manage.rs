@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::TryLockError;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,14 +17,25 @@ use super::sidecar::{Paths, Sidecar};
 pub struct CacheEntry {
     /// What it was built for.
     pub key: String,
+    /// What it was made of, for people; empty where an earlier version built it.
+    pub about: String,
     /// Rows it holds.
     pub rows: u64,
     /// Tokens of all rows.
     pub tokens: u64,
     /// Length of its Arrow file.
     pub bytes: u64,
-    /// When it was built, where the file system says so.
-    pub modified: Option<SystemTime>,
+    /// When it was built or last opened, where the file system says so.
+    pub used: Option<SystemTime>,
+}
+
+/// What [`clean`] is to do.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Cleaning {
+    /// Leave caches that were used since.
+    pub unused_since: Option<SystemTime>,
+    /// Only say what would be removed.
+    pub dry_run: bool,
 }
 
 /// What [`clean`] did.
@@ -34,8 +45,10 @@ pub struct Cleaned {
     pub removed: usize,
     /// Bytes freed.
     pub bytes: u64,
-    /// Caches left because a run is building or opening them.
+    /// Caches left because a run is building or reading them.
     pub busy: usize,
+    /// Caches left because they were used lately.
+    pub recent: usize,
 }
 
 /// The default directory: `$DISTILL_CACHE`, else `$XDG_CACHE_HOME/distill/tokens`, else
@@ -67,44 +80,71 @@ pub fn info(directory: &Path) -> Result<Vec<CacheEntry>, CacheError> {
         let (Ok(sidecar), Ok(data)) = (Sidecar::read(&paths.sidecar), paths.arrow.metadata()) else { continue };
         if sidecar.key == key {
             entries.push(CacheEntry {
+                used: used(&paths),
                 key,
+                about: sidecar.about,
                 rows: sidecar.rows,
                 tokens: sidecar.tokens,
                 bytes: data.len(),
-                modified: data.modified().ok(),
             });
         }
     }
     Ok(entries)
 }
 
-/// Removes the caches of a directory, with what killed runs left of them, and nothing else.
-/// Runs that have one open keep reading it.
+/// The later of when a cache was built and when it was last asked for.
+fn used(paths: &Paths) -> Option<SystemTime> {
+    let time = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+    time(&paths.arrow).max(time(&paths.lock))
+}
+
+/// Removes the caches of a directory that no run is building or reading, with what killed runs left of
+/// them, and nothing else.
 ///
 /// # Errors
 /// [`CacheError::File`] naming the file that cannot be removed.
-pub fn clean(directory: &Path) -> Result<Cleaned, CacheError> {
+pub fn clean(directory: &Path, cleaning: Cleaning) -> Result<Cleaned, CacheError> {
     let mut cleaned = Cleaned::default();
     for (key, files) in files_by_key(directory)? {
         let paths = Paths::of(directory, &key)?;
+        // Read before the lock is opened, which may make it anew.
+        let last_used = used(&paths);
         let lock = lock_file(&paths.lock)?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                cleaned.busy += 1;
-                continue;
-            }
-            // Without locks there is nothing to wait for.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+        let reader = File::options().read(true).write(true).open(&paths.arrow).ok();
+        if is_held(&lock) || reader.as_ref().is_some_and(is_held) {
+            cleaned.busy += 1;
+            continue;
         }
+        let whole = [&paths.arrow, &paths.sidecar];
+        let recent = cleaning.unused_since.is_some_and(|since| last_used.is_some_and(|used| used > since));
+        let keep = recent && whole.iter().any(|file| file.exists());
+        cleaned.recent += usize::from(keep);
         let lock_only = files.iter().all(|file| *file == paths.lock);
-        for file in files.iter().chain([&paths.lock]).filter(|file| file.exists()) {
-            let bytes = file.metadata().map_or(0, |data| data.len());
-            std::fs::remove_file(file).map_err(FileError::of("remove", file))?;
-            cleaned.bytes += bytes;
+        cleaned.removed += usize::from(!keep && !lock_only);
+        let kept = |file: &PathBuf| keep && (whole.contains(&file) || *file == paths.lock);
+        let own_lock = (!files.contains(&paths.lock)).then_some(&paths.lock);
+        for file in files.iter().chain(own_lock).filter(|file| file.exists() && !kept(file)) {
+            cleaned.bytes += file.metadata().map_or(0, |data| data.len());
+            if !cleaning.dry_run || own_lock == Some(file) {
+                std::fs::remove_file(file).map_err(FileError::of("remove", file))?;
+            }
         }
-        cleaned.removed += usize::from(!lock_only);
     }
     Ok(cleaned)
+}
+
+/// Removes what killed runs left of a cache that this process alone is building.
+pub(super) fn remove_half_written(directory: &Path, key: &str) -> Result<(), CacheError> {
+    let files = files_by_key(directory)?.remove(key).unwrap_or_default();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")) {
+        std::fs::remove_file(file).map_err(FileError::of("remove", file))?;
+    }
+    Ok(())
+}
+
+/// Takes a lock for the caller's file, or says that a run has it. Without locks there is nobody to wait for.
+fn is_held(file: &File) -> bool {
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 /// The directory's cache files by key: `KEY.tokens.arrow`, `.json`, `.lock` and their temporary names.
@@ -123,7 +163,8 @@ fn files_by_key(directory: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, Cach
             ["", key, "tokens", "arrow" | "json", _, "tmp"] => *key,
             _ => continue,
         };
-        if Paths::of(directory, key).is_ok() {
+        // Keys are hashes: what somebody else keeps there does not look like one.
+        if key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             keys.entry(key.to_owned()).or_default().push(path);
         }
     }

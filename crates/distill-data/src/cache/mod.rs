@@ -13,8 +13,10 @@ mod rows;
 mod sidecar;
 mod writer;
 
+use std::fs::File;
+
 pub use error::CacheError;
-pub use manage::{CacheEntry, Cleaned, cache_dir, clean, info};
+pub use manage::{CacheEntry, Cleaned, Cleaning, cache_dir, clean, info};
 pub use rows::Example;
 pub use writer::CacheWriter;
 
@@ -28,6 +30,8 @@ pub const CACHE_FORMAT: u32 = 1;
 #[derive(Debug)]
 pub struct TokenCache {
     store: Store,
+    /// The Arrow file with its shared lock.
+    _in_use: Option<File>,
 }
 
 #[derive(Debug)]
@@ -44,7 +48,7 @@ impl TokenCache {
     pub fn in_memory<E>(build: impl FnOnce(&mut CacheWriter) -> Result<(), E>) -> Result<Self, E> {
         let mut writer = CacheWriter::memory();
         build(&mut writer)?;
-        Ok(TokenCache { store: Store::Memory(writer.into_rows()) })
+        Ok(TokenCache { store: Store::Memory(writer.into_rows()), _in_use: None })
     }
 
     /// Number of rows.

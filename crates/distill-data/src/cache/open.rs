@@ -1,14 +1,20 @@
 //! Opening a cache, or building it once however many processes ask for it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
+use distill_core::StopSignal;
 use distill_core::atomic::FileError;
 
+use super::manage::remove_half_written;
 use super::map::MappedRows;
 use super::sidecar::{Paths, Sidecar};
 use super::{CACHE_FORMAT, CacheError, CacheWriter, Store, TokenCache};
+
+/// Time between two tries for a lock that another process holds.
+const BETWEEN: Duration = Duration::from_millis(50);
 
 impl TokenCache {
     /// Opens the cache of `key` in `directory`, or runs `build` and keeps what it pushes.
@@ -18,13 +24,20 @@ impl TokenCache {
     /// that ask for the same key at once wait for the one that builds; if its `build` fails, the next builds.
     ///
     /// `key` names everything the rows depend on (data, tokenizer, maximum length, label map, …), as
-    /// `distill_core::hash::parts_hash` gives it: 1 to 128 letters, digits, `-` or `_`.
+    /// `distill_core::hash::parts_hash` gives it: 1 to 128 letters, digits, `-` or `_`. `about` says the same
+    /// to people, in the list of [`super::info`].
+    ///
+    /// The Arrow file stays locked for others that only read while the value lives, so that
+    /// [`super::clean`] knows what is in use.
     ///
     /// # Errors
-    /// [`CacheError`] where the directory cannot be used; those of `build`.
+    /// [`CacheError`] where the directory cannot be used, or a stop is asked for while it waits; those of
+    /// `build`.
     pub fn open_or_build<E: From<CacheError>>(
         directory: &Path,
         key: &str,
+        about: &str,
+        stop: &StopSignal,
         build: impl FnOnce(&mut CacheWriter) -> Result<(), E>,
     ) -> Result<Self, E> {
         let paths = Paths::of(directory, key)?;
@@ -32,24 +45,28 @@ impl TokenCache {
             .map_err(FileError::of("create", directory))
             .map_err(CacheError::from)?;
         let lock = lock_file(&paths.lock)?;
-        held(lock.lock_shared(), &paths.lock)?;
-        if let Ok(cache) = open(&paths, key) {
+        wait_for(&paths.lock, stop, || lock.try_lock_shared())?;
+        mark_used(&lock);
+        if let Ok(cache) = open(&paths, key, stop)? {
             return Ok(cache);
         }
         // Not an upgrade, which two holders of a shared lock would wait for for ever.
         lock.unlock().map_err(FileError::of("unlock", &paths.lock)).map_err(CacheError::from)?;
-        held(lock.lock(), &paths.lock)?;
-        match open(&paths, key) {
+        let alone = wait_for(&paths.lock, stop, || lock.try_lock())?;
+        match open(&paths, key, stop)? {
             Ok(cache) => return Ok(cache),
             Err(Refusal::Absent) => {}
             Err(Refusal::Bad(why)) => {
                 tracing::warn!(cache = %paths.arrow.display(), "the token cache is built again: {why}");
             }
         }
+        if alone {
+            remove_half_written(directory, key)?;
+        }
         let mut writer = CacheWriter::create(&paths.arrow)?;
         build(&mut writer)?;
-        writer.finish(key)?.write(&paths.sidecar)?;
-        open(&paths, key).map_err(|refusal| match refusal {
+        writer.finish(key, about)?.write(&paths.sidecar)?;
+        open(&paths, key, stop)?.map_err(|refusal| match refusal {
             Refusal::Absent => CacheError::Arrow("it vanished while it was built".to_owned()).into(),
             Refusal::Bad(why) => CacheError::Arrow(format!("what was just written is refused: {why}")).into(),
         })
@@ -61,15 +78,18 @@ enum Refusal {
     Bad(String),
 }
 
-fn open(paths: &Paths, key: &str) -> Result<TokenCache, Refusal> {
+fn open(paths: &Paths, key: &str, stop: &StopSignal) -> Result<Result<TokenCache, Refusal>, CacheError> {
     if !paths.sidecar.exists() {
-        return Err(Refusal::Absent);
+        return Ok(Err(Refusal::Absent));
     }
-    let rows = open_checked(paths, key).map_err(Refusal::Bad)?;
-    Ok(TokenCache { store: Store::Mapped(rows) })
+    let rows = open_checked(paths, key, stop);
+    // A check that was cut short says nothing about the file.
+    stop.check()?;
+    let cache = |(rows, file)| TokenCache { store: Store::Mapped(rows), _in_use: Some(file) };
+    Ok(rows.map(cache).map_err(Refusal::Bad))
 }
 
-fn open_checked(paths: &Paths, key: &str) -> Result<MappedRows, String> {
+fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<(MappedRows, File), String> {
     let sidecar = Sidecar::read(&paths.sidecar)?;
     if sidecar.format != CACHE_FORMAT {
         return Err(format!("it has format {}, this version writes {CACHE_FORMAT}", sidecar.format));
@@ -78,12 +98,16 @@ fn open_checked(paths: &Paths, key: &str) -> Result<MappedRows, String> {
         return Err(format!("its sidecar is of the key {}", sidecar.key));
     }
     let mut file = File::open(&paths.arrow).map_err(|error| format!("it cannot be opened: {error}"))?;
-    check(&mut file, &sidecar)?;
-    MappedRows::map(&file, &sidecar)
+    // On a file system without locks nobody can know that it is in use; it stays readable when removed.
+    if let Err(error) = file.lock_shared() {
+        tracing::debug!("{}: {error}", paths.arrow.display());
+    }
+    check(&mut file, &sidecar, stop)?;
+    Ok((MappedRows::map(&file, &sidecar)?, file))
 }
 
 /// Compares length and hash. The same open file is mapped afterwards, so what was checked is what is read.
-fn check(file: &mut File, sidecar: &Sidecar) -> Result<(), String> {
+fn check(file: &mut File, sidecar: &Sidecar, stop: &StopSignal) -> Result<(), String> {
     let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
     let length = file.metadata().map_err(unreadable)?.len();
     if length != sidecar.bytes {
@@ -92,6 +116,7 @@ fn check(file: &mut File, sidecar: &Sidecar) -> Result<(), String> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
+        stop.check().map_err(|reason| reason.to_string())?;
         match file.read(&mut buffer).map_err(unreadable)? {
             0 => break,
             read => hasher.update(&buffer[..read]),
@@ -105,15 +130,34 @@ fn check(file: &mut File, sidecar: &Sidecar) -> Result<(), String> {
     }
 }
 
+/// The lock's time is when a run last asked for this cache. Not knowing it costs a cleaned cache at most.
+fn mark_used(lock: &File) {
+    if let Err(error) = lock.set_modified(SystemTime::now()) {
+        tracing::debug!("the time of a cache's last use cannot be set: {error}");
+    }
+}
+
 pub(super) fn lock_file(path: &Path) -> Result<File, CacheError> {
     let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
     Ok(file.map_err(FileError::of("create", path))?)
 }
 
-/// A file system without locks costs two runs the same work twice, no more: files appear by rename.
-fn held(locked: std::io::Result<()>, path: &Path) -> Result<(), CacheError> {
-    match locked {
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
-        other => Ok(other.map_err(FileError::of("lock", path))?),
+/// Waits for a lock; false on a file system without locks, which costs two runs the same work twice, no more:
+/// files appear by rename.
+fn wait_for(
+    path: &Path,
+    stop: &StopSignal,
+    mut take: impl FnMut() -> Result<(), TryLockError>,
+) -> Result<bool, CacheError> {
+    loop {
+        match take() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path, error).into()),
+            Err(TryLockError::WouldBlock) => {
+                stop.check()?;
+                std::thread::sleep(BETWEEN);
+            }
+        }
     }
 }

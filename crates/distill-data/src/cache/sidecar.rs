@@ -17,6 +17,9 @@ const MAX_BYTES: u64 = 1 << 16;
 pub(super) struct Sidecar {
     pub format: u32,
     pub key: String,
+    /// What it was made of, for people.
+    #[serde(default)]
+    pub about: String,
     pub rows: u64,
     pub tokens: u64,
     /// Length of the Arrow file.

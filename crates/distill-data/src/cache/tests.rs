@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use distill_core::{StopReason, StopSignal};
+
 use super::writer::CHUNK_ROWS;
-use super::{CacheError, CacheWriter, Cleaned, Example, TokenCache, clean, id_hash, info};
+use super::{CacheError, CacheWriter, Cleaned, Cleaning, Example, TokenCache, clean, id_hash, info};
 
 const KEY: &str = "0123abcd";
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// A row as `rows` makes it, owned.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +71,7 @@ fn read_all(cache: &TokenCache) -> Vec<Row> {
 /// Opens the cache; `true` where it had to be built.
 fn open(directory: &Path, key: &str, rows: &[Row]) -> (TokenCache, bool) {
     let mut built = false;
-    let cache = TokenCache::open_or_build(directory, key, |writer| {
+    let cache = TokenCache::open_or_build(directory, key, "rows", &StopSignal::default(), |writer| {
         built = true;
         push_all(rows)(writer)
     });
@@ -177,7 +180,7 @@ fn a_missing_damaged_or_foreign_sidecar_means_a_new_cache() {
 #[test]
 fn a_failed_build_leaves_nothing_that_opens_and_the_next_one_builds() {
     let directory = tempfile::tempdir().unwrap();
-    let failed = TokenCache::open_or_build(directory.path(), KEY, |writer| {
+    let failed = TokenCache::open_or_build(directory.path(), KEY, "rows", &StopSignal::default(), |writer| {
         push_all(&rows(CHUNK_ROWS + 1))(writer)?;
         Err(CacheError::NoPlace)
     });
@@ -196,11 +199,17 @@ fn of_many_that_ask_at_once_one_builds_and_all_read_the_same() {
     std::thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| {
-                let cache = TokenCache::open_or_build(directory.path(), KEY, |writer| {
-                    builds.fetch_add(1, Ordering::SeqCst);
-                    std::thread::sleep(std::time::Duration::from_millis(30));
-                    push_all(&rows)(writer)
-                });
+                let cache = TokenCache::open_or_build(
+                    directory.path(),
+                    KEY,
+                    "rows",
+                    &StopSignal::default(),
+                    |writer| {
+                        builds.fetch_add(1, Ordering::SeqCst);
+                        std::thread::sleep(std::time::Duration::from_millis(30));
+                        push_all(&rows)(writer)
+                    },
+                );
                 assert!(read_all(&cache.unwrap()) == rows);
             });
         }
@@ -242,41 +251,86 @@ fn of_many_processes_one_builds() {
 }
 
 #[test]
-fn info_lists_whole_caches_and_clean_removes_caches_and_nothing_else() {
+fn what_killed_runs_left_goes_when_the_cache_is_built_and_foreign_files_stay() {
     let directory = tempfile::tempdir().unwrap();
+    let [key, other] = ["a", "b"].map(|digit| digit.repeat(64));
+    let [left, others] = [&key, &other].map(|key| format!(".{key}.tokens.arrow.a1b2c3.tmp"));
+    for name in [left.as_str(), &others, "mine.tmp"] {
+        distill_core::atomic::write(&directory.path().join(name), b"half").unwrap();
+    }
+    assert!(open(directory.path(), &key, &rows(3)).1);
+    assert!(!directory.path().join(left).exists());
+    assert!(directory.path().join(others).exists());
+    assert!(directory.path().join("mine.tmp").exists());
+}
+
+#[test]
+fn a_process_that_waits_for_another_ones_cache_heeds_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path(), KEY, &rows(3));
+    let building = std::fs::File::open(directory.path().join(format!("{KEY}.tokens.lock"))).unwrap();
+    building.lock().unwrap();
+    let stop = StopSignal::default();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            TokenCache::open_or_build(directory.path(), KEY, "rows", &stop, push_all(&[])).unwrap_err()
+        });
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        stop.raise(StopReason::Terminate);
+        assert!(matches!(waiting.join().unwrap(), CacheError::Stopped(StopReason::Terminate)));
+    });
+}
+
+#[test]
+fn info_lists_whole_caches_and_clean_removes_unused_caches_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let clean = |cleaning: Cleaning| clean(directory.path(), cleaning).unwrap();
     assert_eq!(info(&directory.path().join("absent")).unwrap(), []);
     let rows = rows(20);
-    let (cache, _) = open(directory.path(), "one", &rows);
-    open(directory.path(), "two", &rows[..2]);
+    let [one, two] = ["1", "2"].map(|digit| digit.repeat(64));
+    let (cache, _) = open(directory.path(), &one, &rows);
+    open(directory.path(), &two, &rows[..2]);
     let file = |name: &str| directory.path().join(name);
-    for (name, text) in [("notes.json", "mine"), ("x.arrow", "mine"), (".two.tokens.arrow.a1b2.tmp", "killed")]
-    {
-        distill_core::atomic::write(&file(name), text.as_bytes()).unwrap();
+    let killed = format!(".{two}.tokens.arrow.a1b2.tmp");
+    for name in ["notes.json", "x.arrow", "notes.tokens.json", &killed] {
+        distill_core::atomic::write(&file(name), b"mine").unwrap();
     }
     let entries = info(directory.path()).unwrap();
-    let found: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.rows, entry.tokens)).collect();
-    let two: u64 = rows[..2].iter().map(|row| row.input_ids.len() as u64).sum();
-    assert_eq!(found, [("one", 20, cache.total_tokens()), ("two", 2, two)]);
-    assert!(entries.iter().all(|entry| entry.bytes > 0 && entry.modified.is_some()));
+    let found: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.key.as_str(), entry.rows, entry.tokens, entry.about.as_str()))
+        .collect();
+    let tokens: u64 = rows[..2].iter().map(|row| row.input_ids.len() as u64).sum();
+    assert_eq!(found, [(one.as_str(), 20, cache.total_tokens(), "rows"), (&two, 2, tokens, "rows")]);
+    assert!(entries.iter().all(|entry| entry.bytes > 0 && entry.used.is_some()));
 
-    let lock = std::fs::File::open(file("two.tokens.lock")).unwrap();
+    let recent = clean(Cleaning { unused_since: entries[0].used.map(|at| at - HOUR), dry_run: false });
+    assert_eq!((recent.removed, recent.busy, recent.recent), (0, 1, 1));
+    assert!(!file(&killed).exists(), "what a killed run left is of no use to anybody");
+    let planned = clean(Cleaning { unused_since: None, dry_run: true });
+    assert_eq!((planned.removed, planned.busy, info(directory.path()).unwrap().len()), (1, 1, 2));
+    let Cleaned { removed, bytes, busy, recent } = clean(Cleaning::default());
+    assert_eq!((removed, busy, recent), (1, 1, 0), "the first is in use");
+    assert!(bytes >= entries[1].bytes && bytes == planned.bytes);
+    drop(cache);
+    let lock = std::fs::File::open(file(&format!("{one}.tokens.lock"))).unwrap();
     lock.lock_shared().unwrap();
-    let Cleaned { removed, bytes, busy } = clean(directory.path()).unwrap();
-    assert_eq!((removed, busy), (1, 1));
-    assert!(bytes >= entries[0].bytes);
+    assert_eq!(clean(Cleaning::default()).busy, 1, "somebody is opening it");
     lock.unlock().unwrap();
-    assert_eq!(clean(directory.path()).unwrap().removed, 1);
+    let later = entries[0].used.map(|at| at + HOUR);
+    assert_eq!(clean(Cleaning { unused_since: later, dry_run: false }).removed, 1);
     let mut left: Vec<_> =
         std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["notes.json", "x.arrow"]);
-    assert!(read_all(&cache) == rows, "a run that has the cache open goes on reading it");
+    assert_eq!(left, ["notes.json", "notes.tokens.json", "x.arrow"]);
 }
 
 #[test]
 fn a_key_that_is_no_file_name_is_refused() {
     for key in ["", "../x", "a/b", "a.b", &"a".repeat(129)] {
-        let refused = TokenCache::open_or_build(Path::new("/nonexistent"), key, |_| Ok::<_, CacheError>(()));
+        let stop = StopSignal::default();
+        let build = |_: &mut CacheWriter| Ok::<_, CacheError>(());
+        let refused = TokenCache::open_or_build(Path::new("/nonexistent"), key, "rows", &stop, build);
         assert!(matches!(refused, Err(CacheError::Key(_))), "{key}");
     }
 }
@@ -285,7 +339,8 @@ fn a_key_that_is_no_file_name_is_refused() {
 fn a_directory_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let directory = file.path().join("cache");
-    let error = TokenCache::open_or_build(&directory, KEY, push_all(&[])).unwrap_err();
+    let error =
+        TokenCache::open_or_build(&directory, KEY, "rows", &StopSignal::default(), push_all(&[])).unwrap_err();
     assert!(error.to_string().contains(directory.to_str().unwrap()), "{error}");
     assert_eq!(error.category(), distill_core::Category::Io);
 }

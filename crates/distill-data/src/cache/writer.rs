@@ -1,6 +1,5 @@
 //! Rows on their way into a cache: a few thousand at a time as an Arrow record batch, or all into memory.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use arrow2::array::{Array, ListArray, PrimitiveArray};
@@ -10,7 +9,7 @@ use arrow2::datatypes::{DataType, Field, Schema};
 use arrow2::io::ipc::write::{FileWriter, WriteOptions};
 use arrow2::offset::OffsetsBuffer;
 use arrow2::types::NativeType;
-use distill_core::atomic::{AtomicFile, FileError};
+use distill_core::atomic::{FileError, HashedFile, Written};
 
 use super::rows::{Example, Lists, Rows};
 use super::sidecar::Sidecar;
@@ -23,7 +22,7 @@ const CHUNK_VALUES: usize = 1 << 21;
 /// Where `build` pushes its rows.
 pub struct CacheWriter {
     pending: Rows,
-    file: Option<FileWriter<HashingFile>>,
+    file: Option<FileWriter<HashedFile>>,
     path: PathBuf,
     rows: u64,
     tokens: u64,
@@ -35,7 +34,7 @@ impl CacheWriter {
     }
 
     pub(super) fn create(path: &Path) -> Result<Self, CacheError> {
-        let file = HashingFile { file: AtomicFile::create(path)?, hasher: blake3::Hasher::new(), bytes: 0 };
+        let file = HashedFile::create(path)?;
         let options = WriteOptions { compression: None };
         let file = FileWriter::try_new(file, schema(), None, options).map_err(|error| failed(path, error))?;
         Ok(CacheWriter { file: Some(file), path: path.to_owned(), ..CacheWriter::memory() })
@@ -67,21 +66,21 @@ impl CacheWriter {
     }
 
     /// Writes what is pending, makes the file visible and says what it holds.
-    pub(super) fn finish(mut self, key: &str) -> Result<Sidecar, CacheError> {
+    pub(super) fn finish(mut self, key: &str, about: &str) -> Result<Sidecar, CacheError> {
         self.flush()?;
         let Some(mut file) = self.file else {
             return Err(CacheError::Arrow("a cache in memory has no file".to_owned()));
         };
         file.finish().map_err(|error| failed(&self.path, error))?;
-        let HashingFile { file, hasher, bytes } = file.into_inner();
-        file.commit()?;
+        let Written { bytes, blake3 } = file.into_inner().commit()?;
         Ok(Sidecar {
             format: CACHE_FORMAT,
             key: key.to_owned(),
+            about: about.to_owned(),
             rows: self.rows,
             tokens: self.tokens,
             bytes,
-            blake3: hasher.finalize().to_hex().to_string(),
+            blake3,
         })
     }
 
@@ -145,25 +144,5 @@ fn failed(path: &Path, error: arrow2::error::Error) -> CacheError {
     match error {
         arrow2::error::Error::Io(source) => FileError::new("write", path, source).into(),
         other => CacheError::Arrow(other.to_string()),
-    }
-}
-
-/// Counts and hashes what passes on to the file.
-struct HashingFile {
-    file: AtomicFile,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl Write for HashingFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
     }
 }

@@ -72,7 +72,8 @@ impl Fingerprint {
         }
     }
 
-    fn fields(&self) -> [(&'static str, String); 7] {
+    /// Its fields with their values as text, the label map in full.
+    pub fn fields(&self) -> [(&'static str, String); 7] {
         // The whole map, not its shortened display: maps of many labels may differ late.
         let labels = self.label_map.names().iter().enumerate().map(|(id, name)| format!("{id}={name}"));
         [

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Component, Path};
 
 use distill_core::atomic::{self, FileError};
+use distill_core::read::bounded;
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
@@ -11,6 +12,8 @@ use crate::error::DataError;
 
 /// The manifest's name inside a store.
 pub const MANIFEST_FILE: &str = "manifest.json";
+/// Some 300 bytes a shard, and the label map.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A finished file of logits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +84,7 @@ impl Manifest {
     /// [`DataError::File`]; [`DataError::Damaged`] with line and column, or what disagrees.
     pub fn read(directory: &Path) -> Result<Self, DataError> {
         let path = directory.join(MANIFEST_FILE);
-        let bytes = std::fs::read(&path).map_err(FileError::of("read", &path))?;
+        let bytes = bounded(&path, MAX_BYTES)?;
         let manifest: Manifest =
             serde_json::from_slice(&bytes).map_err(|error| DataError::damaged(&path, error.to_string()))?;
         manifest.check().map_err(|what| DataError::damaged(&path, what))?;

@@ -4,71 +4,116 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use distill_core::StopSignal;
 use distill_core::atomic::{AtomicFile, FileError};
+use distill_core::hash::file_hash;
+use distill_core::{Progress, StopSignal};
 
-use super::manifest::{FileEntry, Manifest, Shard, shard_name};
+use super::fingerprint::Fingerprint;
+use super::manifest::{FileEntry, MANIFEST_FILE, Manifest, Shard, shard_name};
 use super::store::Store;
 use crate::error::DataError;
 
-/// Copies the shards of several stores into `out`, which must be empty or not exist, and writes one
-/// manifest. Each file is hashed on its way.
-///
-/// # Errors
-/// [`DataError::Fingerprint`] where two stores differ; [`DataError::Store`] where a row is missing or
-/// stands twice; [`DataError::NotEmpty`] for `out`; [`DataError::Damaged`] for a file that is not what its manifest
-/// says; [`DataError::File`]; [`DataError::Stopped`]. The manifest is written last: without one, what
-/// lies in `out` is no store.
-pub fn merge(directories: &[PathBuf], out: &Path, stop: &StopSignal) -> Result<Manifest, DataError> {
-    let stores: Vec<Store> = directories.iter().map(|path| Store::open(path)).collect::<Result<_, _>>()?;
-    let Some(first) = stores.first() else {
-        return Err(incomplete(out, "there is nothing to merge"));
-    };
-    let name = |store: &Store| store.directory().display().to_string();
-    for store in &stores[1..] {
-        first.fingerprint().must_equal(&name(first), store.fingerprint(), &name(store))?;
+/// Stores that make a whole, before anything is copied.
+#[derive(Clone, Debug)]
+pub struct Merge {
+    fingerprint: Fingerprint,
+    source_rows: Option<u64>,
+    /// Each file with the name that it gets, in the order of the rows.
+    files: Vec<(PathBuf, String, Shard)>,
+}
+
+impl Merge {
+    /// Opens the stores and checks that together they hold each row once.
+    ///
+    /// # Errors
+    /// [`DataError::Fingerprint`] where two stores differ; [`DataError::Store`] where a row is missing or
+    /// stands twice; those of [`Store::open`].
+    pub fn plan(directories: &[PathBuf]) -> Result<Self, DataError> {
+        let stores: Vec<Store> = directories.iter().map(|path| Store::open(path)).collect::<Result<_, _>>()?;
+        let Some(first) = stores.first() else {
+            return Err(incomplete(Path::new("."), "there is nothing to merge".to_owned()));
+        };
+        let name = |store: &Store| store.directory().display().to_string();
+        let source_rows = first.manifest().source_rows;
+        for store in &stores[1..] {
+            first.fingerprint().must_equal(&name(first), store.fingerprint(), &name(store))?;
+            if store.manifest().source_rows != source_rows {
+                let what = format!("its source has another number of rows than that of {}", name(first));
+                return Err(incomplete(store.directory(), what));
+            }
+        }
+        let mut parts: Vec<(&Store, &Shard)> = stores
+            .iter()
+            .flat_map(|store| store.manifest().shards.iter().map(move |shard| (store, shard)))
+            .collect();
+        parts.sort_by_key(|(_, shard)| (shard.first_row, shard.file.rows));
+        check_whole(first.directory(), &parts, source_rows)?;
+        let named = |(index, (store, shard)): (usize, &(&Store, &Shard))| {
+            (store.path(shard), shard_name(index, parts.len()), (*shard).clone())
+        };
+        let files = parts.iter().enumerate().map(named).collect();
+        Ok(Merge { fingerprint: first.fingerprint().clone(), source_rows, files })
     }
-    let mut parts: Vec<(&Store, &Shard)> = stores
-        .iter()
-        .flat_map(|store| store.manifest().shards.iter().map(move |shard| (store, shard)))
-        .collect();
-    parts.sort_by_key(|(_, shard)| (shard.first_row, shard.file.rows));
-    let source_rows = stores.iter().find_map(|store| store.manifest().source_rows);
-    check_whole(out, &parts, source_rows)?;
-    prepare(out)?;
-    let mut shards = Vec::with_capacity(parts.len());
-    for (index, (store, shard)) in parts.iter().enumerate() {
-        let file = copy(&store.path(shard), out, shard_name(index, parts.len()), &shard.file, stop)?;
-        shards.push(Shard { file, first_row: shard.first_row });
+
+    /// The blake3 of each file, in the order of the rows: what the result depends on.
+    pub fn hashes(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(_, _, shard)| shard.file.blake3.as_str())
     }
-    let manifest = Manifest::new(first.fingerprint().clone(), shards, source_rows);
-    manifest.write(out)?;
-    Ok(manifest)
+
+    /// Copies the files into `out`, which must exist, hashing each on its way, and writes the manifest
+    /// last: without one, what lies in `out` is no store. Files that an earlier attempt finished are kept.
+    ///
+    /// # Errors
+    /// [`DataError::NotEmpty`] where `out` is a store already; [`DataError::Damaged`] for a file that is
+    /// not what its manifest says; [`DataError::File`]; [`DataError::Stopped`].
+    pub fn write(&self, out: &Path, stop: &StopSignal, progress: &dyn Progress) -> Result<Manifest, DataError> {
+        if out.join(MANIFEST_FILE).exists() {
+            return Err(DataError::NotEmpty { directory: out.to_owned() });
+        }
+        progress.begin("merge", self.files.len() as u64, "files");
+        let mut shards = Vec::with_capacity(self.files.len());
+        for (done, (from, name, shard)) in (1..).zip(&self.files) {
+            let file = FileEntry { name: name.clone(), ..shard.file.clone() };
+            if !is_there(&out.join(name), &file)? {
+                copy(from, &out.join(name), &file, stop)?;
+            }
+            shards.push(Shard { file, first_row: shard.first_row });
+            progress.update(done, "");
+        }
+        progress.end();
+        let manifest = Manifest::new(self.fingerprint.clone(), shards, self.source_rows);
+        manifest.write(out)?;
+        Ok(manifest)
+    }
 }
 
 /// Rows 0 to n, each once.
-fn check_whole(out: &Path, parts: &[(&Store, &Shard)], source_rows: Option<u64>) -> Result<(), DataError> {
+fn check_whole(
+    directory: &Path,
+    parts: &[(&Store, &Shard)],
+    source_rows: Option<u64>,
+) -> Result<(), DataError> {
     let mut next = 0u64;
     for (store, shard) in parts {
         let path = store.path(shard);
         if shard.first_row < next {
             let what = format!("row {} of {} stands in another shard too", shard.first_row, path.display());
-            return Err(incomplete(out, &what));
+            return Err(incomplete(directory, what));
         }
         if shard.first_row > next {
             let what = format!("rows {next} to {} are in no shard", shard.first_row - 1);
-            return Err(incomplete(out, &what));
+            return Err(incomplete(directory, what));
         }
         next = next.saturating_add(shard.file.rows);
     }
     if let Some(rows) = source_rows.filter(|rows| *rows != next) {
-        let what = format!("the source has {rows} rows, the shards hold rows 0 to {}", next.saturating_sub(1));
-        return Err(incomplete(out, &what));
+        let held = if next == 0 { "no row".to_owned() } else { format!("rows 0 to {}", next - 1) };
+        return Err(incomplete(directory, format!("the source has {rows} rows, the shards hold {held}")));
     }
     let expected = parts.iter().filter_map(|(_, shard)| count_in_name(&shard.file.name)).max().unwrap_or(0);
     if source_rows.is_none() && parts.len() < expected {
         let what = format!("{} shards, their names speak of {expected}", parts.len());
-        return Err(incomplete(out, &what));
+        return Err(incomplete(directory, what));
     }
     Ok(())
 }
@@ -78,29 +123,22 @@ fn count_in_name(name: &str) -> Option<usize> {
     name.strip_suffix(".parquet")?.rsplit_once("-of-")?.1.parse().ok()
 }
 
-fn incomplete(out: &Path, what: &str) -> DataError {
-    DataError::Store { directory: out.to_owned(), what: what.to_owned() }
+fn incomplete(directory: &Path, what: String) -> DataError {
+    DataError::Store { directory: directory.to_owned(), what }
 }
 
-fn prepare(out: &Path) -> Result<(), DataError> {
-    std::fs::create_dir_all(out).map_err(FileError::of("create", out))?;
-    let mut entries = std::fs::read_dir(out).map_err(FileError::of("read", out))?;
-    if entries.next().is_some() {
-        return Err(DataError::NotEmpty { directory: out.to_owned() });
+/// Whether an earlier attempt copied this file: files appear whole.
+fn is_there(path: &Path, entry: &FileEntry) -> Result<bool, DataError> {
+    if !path.exists() {
+        return Ok(false);
     }
-    Ok(())
+    let hash = file_hash(path).map_err(FileError::of("read", path))?;
+    Ok(hash == entry.blake3)
 }
 
-fn copy(
-    from: &Path,
-    out: &Path,
-    name: String,
-    entry: &FileEntry,
-    stop: &StopSignal,
-) -> Result<FileEntry, DataError> {
-    let to = out.join(&name);
+fn copy(from: &Path, to: &Path, entry: &FileEntry, stop: &StopSignal) -> Result<(), DataError> {
     let mut source = File::open(from).map_err(FileError::of("open", from))?;
-    let mut target = AtomicFile::create(&to)?;
+    let mut target = AtomicFile::create(to)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -110,7 +148,7 @@ fn copy(
             break;
         }
         hasher.update(&buffer[..read]);
-        target.write_all(&buffer[..read]).map_err(FileError::of("write", &to))?;
+        target.write_all(&buffer[..read]).map_err(FileError::of("write", to))?;
     }
     let hash = hasher.finalize().to_hex().to_string();
     if hash != entry.blake3 {
@@ -119,6 +157,5 @@ fn copy(
             format!("its blake3 is {hash}, the manifest says {}", entry.blake3),
         ));
     }
-    target.commit()?;
-    Ok(FileEntry { name, ..entry.clone() })
+    Ok(target.commit()?)
 }

@@ -2,12 +2,14 @@
 //!
 //! Read in this order: [`fingerprint`] (what logits belong to), [`row`], [`schema`] and [`writer`] (one
 //! Parquet file), [`table`] (read one, whoever wrote it), [`manifest`] and [`store`] (a directory of
-//! shards), [`verify`], [`info`], [`merge`].
+//! shards), [`verify`], [`info`], [`portion`] (one source over several machines), [`merge`].
 
 pub mod fingerprint;
+mod foreign;
 pub mod info;
 pub mod manifest;
 pub mod merge;
+pub mod portion;
 pub mod row;
 pub mod schema;
 pub mod store;
@@ -18,7 +20,8 @@ pub mod writer;
 pub use fingerprint::{Difference, Fingerprint};
 pub use info::Info;
 pub use manifest::{FileEntry, MANIFEST_FILE, Manifest, Shard, shard_name};
-pub use merge::merge;
+pub use merge::Merge;
+pub use portion::{Portion, find_stores, stores_in};
 pub use row::{LogitsRow, TableRow};
 pub use store::{Store, StoreRows};
 pub use table::{LogitsTable, TableRows};

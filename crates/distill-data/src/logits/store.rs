@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use distill_core::StopSignal;
 use distill_core::atomic::FileError;
+use distill_core::hash::file_hash_until;
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 use super::manifest::{Manifest, Shard};
@@ -17,6 +19,7 @@ use crate::source::RawLabel;
 pub struct Store {
     directory: PathBuf,
     manifest: Manifest,
+    stop: StopSignal,
 }
 
 impl Store {
@@ -38,7 +41,13 @@ impl Store {
     /// # Errors
     /// [`DataError::File`] without a manifest; [`DataError::Damaged`] where the manifest cannot be read.
     pub fn open_unchecked(directory: &Path) -> Result<Self, DataError> {
-        Ok(Store { directory: directory.to_owned(), manifest: Manifest::read(directory)? })
+        let (directory, manifest) = (directory.to_owned(), Manifest::read(directory)?);
+        Ok(Store { directory, manifest, stop: StopSignal::default() })
+    }
+
+    /// The same store, whose rows end with [`DataError::Stopped`] once a stop is asked for.
+    pub fn stopped_by(self, stop: &StopSignal) -> Self {
+        Store { stop: stop.clone(), ..self }
     }
 
     /// The store's directory.
@@ -61,8 +70,8 @@ impl Store {
         self.manifest.rows
     }
 
-    /// A stream over all rows in the order of the source; memory does not grow with their number. It
-    /// ends after the first error.
+    /// A stream over all rows in the order of the source; memory does not grow with their number. Each file
+    /// is hashed and compared with the manifest before its first row. It ends after the first error.
     pub fn rows(&self) -> StoreRows {
         StoreRows {
             directory: self.directory.clone(),
@@ -70,6 +79,7 @@ impl Store {
             num_labels: self.fingerprint().label_map.num_labels(),
             current: None,
             failed: false,
+            stop: self.stop.clone(),
         }
     }
 
@@ -111,6 +121,7 @@ pub struct StoreRows {
     num_labels: usize,
     current: Option<Current>,
     failed: bool,
+    stop: StopSignal,
 }
 
 struct Current {
@@ -134,6 +145,7 @@ impl Iterator for StoreRows {
 
 impl StoreRows {
     fn next_row(&mut self) -> Result<Option<LogitsRow>, DataError> {
+        self.stop.check()?;
         loop {
             if let Some(current) = &mut self.current
                 && current.read < current.shard.file.rows
@@ -145,7 +157,13 @@ impl StoreRows {
                 return strict(row, expected, self.num_labels).map(Some);
             }
             let Some(shard) = self.shards.next() else { return Ok(None) };
-            let rows = LogitsTable::open(&self.directory.join(&shard.file.name))?.rows()?;
+            let path = self.directory.join(&shard.file.name);
+            let hash = file_hash_until(&path, &self.stop)?;
+            if hash != shard.file.blake3 {
+                let what = format!("its blake3 is {hash}, the manifest says {}", shard.file.blake3);
+                return Err(DataError::damaged(&path, what));
+            }
+            let rows = LogitsTable::open(&path)?.rows()?;
             self.current = Some(Current { shard, rows, read: 0 });
         }
     }

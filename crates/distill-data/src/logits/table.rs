@@ -4,51 +4,57 @@ use std::path::Path;
 use std::sync::Arc;
 
 use distill_core::hash::TEXT_HASH_LEN;
-use serde_json::Value as Json;
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
+use super::foreign::{LOGITS, PROBABILITIES, Record, separated, to_logits};
 use super::row::TableRow;
 use super::schema::COLUMNS;
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
 use crate::source::json_rows;
+use crate::source::json_value::{JsonValue as Json, pick};
 use crate::source::lines::Lines;
 use crate::source::parquet_rows;
+use crate::source::{Rows, Source};
 
 /// A table of logits: a Parquet file, or JSON lines with an array `logits`. Besides `logits` it may have
-/// `row`, `id`, `text_hash`, `text`, `text_pair` and `label`; other columns are ignored.
+/// `row`, `id`, `text_hash`, `text`, `text_pair` and `label`; other columns are ignored. A CSV or TSV file
+/// has the array as JSON in a cell, and may have `id` and `label`. In place of `logits` there may be
+/// `probabilities`, which become their logarithms.
 pub struct LogitsTable {
     path: Arc<Path>,
     parquet: Option<ParquetFile>,
+    separated: Option<Source>,
     fingerprint: Option<Fingerprint>,
 }
 
 impl LogitsTable {
-    /// Opens a `.parquet`, `.jsonl` or `.ndjson` file.
+    /// Opens a `.parquet`, `.jsonl`, `.ndjson`, `.csv` or `.tsv` file.
     ///
     /// # Errors
     /// [`DataError::File`], [`DataError::Format`] for another ending, [`DataError::Damaged`],
-    /// [`DataError::MissingColumn`] without `logits`.
+    /// [`DataError::MissingColumn`] without `logits` and `probabilities`.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        let parquet = match ending.as_str() {
-            "parquet" => Some(ParquetFile::open(path)?),
-            "jsonl" | "ndjson" => Lines::open(&Arc::from(path)).map(|_| None)?,
+        let (parquet, separated) = match ending.as_str() {
+            "parquet" => (Some(ParquetFile::open(path)?), None),
+            "jsonl" | "ndjson" => Lines::open(&Arc::from(path)).map(|_| (None, None))?,
+            "csv" | "tsv" => (None, Some(separated(path)?)),
             _ => {
-                let what = "a table of logits must end in .parquet, .jsonl or .ndjson".to_owned();
+                let what = "a table of logits must end in .parquet, .jsonl, .ndjson, .csv or .tsv".to_owned();
                 return Err(DataError::Format { file: path.to_owned(), what });
             }
         };
         let mut fingerprint = None;
         if let Some(file) = &parquet {
             let names = file.column_names();
-            if !names.contains(&"logits") {
+            if !names.contains(&LOGITS) && !names.contains(&PROBABILITIES) {
                 return Err(DataError::missing_column(path, "logits", "logits", &names));
             }
             let json = file.key_value(FINGERPRINT_KEY);
             fingerprint = json.map(|json| Fingerprint::from_json(json, path)).transpose()?;
         }
-        Ok(LogitsTable { path: path.into(), parquet, fingerprint })
+        Ok(LogitsTable { path: path.into(), parquet, separated, fingerprint })
     }
 
     /// The fingerprint, where distill wrote the file.
@@ -66,18 +72,27 @@ impl LogitsTable {
     /// # Errors
     /// [`DataError::File`], [`DataError::ColumnType`]. All others come out of the stream.
     pub fn rows(&self) -> Result<TableRows, DataError> {
-        let reader = match &self.parquet {
-            None => Reader::Json(Lines::open(&self.path)?),
-            Some(file) => {
+        let mut values = LOGITS;
+        let reader = match (&self.parquet, &self.separated) {
+            (None, None) => Reader::Json(Lines::open(&self.path)?),
+            (None, Some(source)) => {
+                values = if source.columns().text_name() == LOGITS { LOGITS } else { PROBABILITIES };
+                Reader::Separated(source.rows()?)
+            }
+            (Some(file), _) => {
                 let names = file.column_names();
-                let mut found: Vec<&str> = COLUMNS.into_iter().filter(|name| names.contains(name)).collect();
+                let mut columns = COLUMNS;
+                if !names.contains(&LOGITS) {
+                    (values, columns[COLUMNS.len() - 1]) = (PROBABILITIES, PROBABILITIES);
+                }
+                let mut found: Vec<&str> = columns.into_iter().filter(|name| names.contains(name)).collect();
                 found.dedup();
-                let slots = COLUMNS.map(|name| found.iter().position(|found| *found == name));
+                let slots = columns.map(|name| found.iter().position(|found| *found == name));
                 let batches = ColumnBatches::new(file, &found)?;
                 Reader::Parquet { batches: Box::new(batches), slots, current: Vec::new().into_iter() }
             }
         };
-        Ok(TableRows { path: Arc::clone(&self.path), reader, read: 0, num_labels: None, failed: false })
+        Ok(TableRows { path: Arc::clone(&self.path), reader, values, read: 0, num_labels: None, failed: false })
     }
 }
 
@@ -85,6 +100,8 @@ impl LogitsTable {
 pub struct TableRows {
     path: Arc<Path>,
     reader: Reader,
+    /// The column that the values are from.
+    values: &'static str,
     read: u64,
     num_labels: Option<usize>,
     failed: bool,
@@ -92,6 +109,7 @@ pub struct TableRows {
 
 enum Reader {
     Json(Lines),
+    Separated(Rows),
     Parquet { batches: Box<ColumnBatches>, slots: [Option<usize>; 7], current: std::vec::IntoIter<Fields> },
 }
 
@@ -126,7 +144,17 @@ impl TableRows {
                 let Some(line) = lines.next_line()? else { return self.end() };
                 let fields = json_fields(line);
                 let place = lines.place();
-                (fields.map_err(|what| DataError::record(&place, what))?, place)
+                let (fields, values) = fields.map_err(|what| DataError::record(&place, what))?;
+                self.values = values;
+                (fields, place)
+            }
+            Reader::Separated(rows) => {
+                let Some(row) = rows.next() else { return self.end() };
+                let row = row?;
+                let place = row.place.clone();
+                let record = Record::of(row).map_err(|what| DataError::value(&place, self.values, what))?;
+                let flat = [None, Some(record.id), None, None, None, record.label];
+                (Fields { flat: flat.map(|value| value.map(Cell::Json)), logits: Some(record.logits) }, place)
             }
             Reader::Parquet { batches, slots, current } => {
                 if current.as_slice().is_empty() {
@@ -137,13 +165,18 @@ impl TableRows {
                 (fields, Place { file: Arc::clone(&self.path), at: At::Row(self.read + 1) })
             }
         };
-        let row = interpret(fields, self.read, place)?;
+        let mut row = interpret(fields, self.read, place, self.values)?;
+        if self.values == PROBABILITIES {
+            to_logits(&mut row.logits).map_err(|what| {
+                DataError::value(&row.place, PROBABILITIES, format!("{what} (row id {:?})", row.id))
+            })?;
+        }
         self.read += 1;
         let expected = *self.num_labels.get_or_insert(row.logits.len());
         if row.logits.len() != expected || expected == 0 {
-            let what =
-                format!("{} logits, rows before it have {expected} (row id {:?})", row.logits.len(), row.id);
-            return Err(DataError::value(&row.place, "logits", what));
+            let (found, values) = (row.logits.len(), self.values);
+            let what = format!("{found} {values}, rows before it have {expected} (row id {:?})", row.id);
+            return Err(DataError::value(&row.place, self.values, what));
         }
         Ok(Some(row))
     }
@@ -156,14 +189,27 @@ impl TableRows {
     }
 }
 
-fn json_fields(line: &str) -> Result<Fields, String> {
-    let mut values = json_rows::pick(line, &COLUMNS)?;
-    let logits = match values.pop().flatten() {
-        None | Some(Json::Null) => None,
-        Some(logits) => Some(serde_json::from_value(logits).map_err(|error| format!("logits: {error}"))?),
+fn json_fields(line: &str) -> Result<(Fields, &'static str), String> {
+    let [row, id, hash, text, text_pair, label, logits] = COLUMNS;
+    let names = [row, id, hash, text, text_pair, label, logits, PROBABILITIES];
+    let mut values = pick(line, &names, &[LOGITS, PROBABILITIES])?;
+    let given = |value: Option<Option<Json>>| value.flatten().filter(|value| *value != Json::Null);
+    let (probabilities, logits) = (given(values.pop()), given(values.pop()));
+    let (list, from) = match (logits, probabilities) {
+        (None, Some(list)) => (Some(list), PROBABILITIES),
+        (list, _) => (list, LOGITS),
+    };
+    let array = match list {
+        None => None,
+        Some(Json::Numbers(values)) => Some(values),
+        Some(Json::NotNumbers(class, value)) => {
+            return Err(format!("{from}: value {class} is {value}, not a number"));
+        }
+        Some(other) => return Err(format!("{from}: {other} is not a list of numbers")),
     };
     let mut values = values.into_iter();
-    Ok(Fields { flat: std::array::from_fn(|_| values.next().flatten().map(Cell::Json)), logits })
+    let flat = std::array::from_fn(|_| values.next().flatten().map(Cell::Json));
+    Ok((Fields { flat, logits: array }, from))
 }
 
 /// Turns a batch of columns into rows.
@@ -199,12 +245,13 @@ fn parquet_fields(
     Ok(rows)
 }
 
-fn interpret(fields: Fields, position: u64, place: Place) -> Result<TableRow, DataError> {
+fn interpret(fields: Fields, position: u64, place: Place, values: &'static str) -> Result<TableRow, DataError> {
     let Fields { flat, logits } = fields;
     let [row, id, hash, text, text_pair, label] = flat;
     let error = |column: usize| {
         let place = place.clone();
-        move |what: String| DataError::value(&place, COLUMNS[column], what)
+        let name = if column == 6 { values } else { COLUMNS[column] };
+        move |what: String| DataError::value(&place, name, what)
     };
     let row = row.map_or(Ok(position as i64), row_of).map_err(error(0))?;
     let id = id.map_or(Ok(row.to_string()), id_of).map_err(error(1))?;
@@ -219,14 +266,16 @@ fn interpret(fields: Fields, position: u64, place: Place) -> Result<TableRow, Da
     let label = label.map_err(error(5))?;
     let logits = logits.ok_or_else(|| error(6)(format!("missing (row id {id:?})")))?;
     if let Some((class, value)) = logits.iter().enumerate().find(|(_, value)| !value.is_finite()) {
-        return Err(error(6)(format!("logit {class} is {value} (row id {id:?})")));
+        let kind = if values == LOGITS { "logit" } else { "probability" };
+        return Err(error(6)(format!("{kind} {class} is {value} (row id {id:?})")));
     }
     Ok(TableRow { row, id, text_hash, text, text_pair, label, logits, place })
 }
 
 fn row_of(cell: Cell) -> Result<i64, String> {
     let row = match cell {
-        Cell::Json(value) => value.as_i64(),
+        Cell::Json(Json::Number(number)) => number.as_i64(),
+        Cell::Json(_) => None,
         Cell::Parquet(Some(Value::Integer(row))) => Some(row),
         Cell::Parquet(_) => None,
     };
@@ -251,7 +300,7 @@ fn text_of(cell: Cell) -> Result<Option<String>, String> {
 fn hash_of(cell: Cell) -> Result<Option<[u8; TEXT_HASH_LEN]>, String> {
     let hash = match &cell {
         Cell::Json(Json::Null) | Cell::Parquet(None) => return Ok(None),
-        Cell::Json(Json::String(digits)) => from_hex(digits),
+        Cell::Json(Json::Text(digits)) => from_hex(digits),
         Cell::Parquet(Some(Value::Bytes(bytes))) => bytes.data().try_into().ok(),
         _ => None,
     };

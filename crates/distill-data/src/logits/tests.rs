@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelMap, StopSignal};
+use distill_core::{LabelMap, Silent, StopSignal};
 use tempfile::TempDir;
 
 use super::*;
@@ -138,7 +138,7 @@ fn a_store_streams_its_rows_and_counts_them() {
     let store = Store::open(directory.path()).unwrap();
     let found: Vec<LogitsRow> = store.rows().collect::<Result<_, _>>().unwrap();
     assert_eq!(found, rows(0..33));
-    assert_eq!(store.verify(&StopSignal::default()).unwrap(), []);
+    assert_eq!(store.verify(&StopSignal::default(), &Silent).unwrap(), []);
     let info = store.info(&StopSignal::default()).unwrap();
     assert_eq!((info.rows, info.labelled, info.unlabelled, info.shards), (33, 24, 9, 3));
     assert_eq!(info.label_counts.iter().sum::<u64>(), 24);
@@ -158,9 +158,10 @@ fn every_changed_bit_of_a_file_is_noticed() {
         let mut changed = whole.clone();
         changed[byte] ^= 1 << (byte % 8);
         overwrite(&path, &changed);
-        let damage = store.verify(&StopSignal::default()).unwrap();
+        let damage = store.verify(&StopSignal::default(), &Silent).unwrap();
         assert_eq!(damage.len(), 1, "byte {byte}");
         assert_eq!(damage[0].file, path);
+        assert!(store.rows().next().unwrap().is_err(), "byte {byte}: no row of a damaged file comes out");
         // Opening and reading may or may not notice; they must not panic.
         drop(read(&path));
     }
@@ -240,7 +241,9 @@ fn merged(parts: &[(i64, &[i64], (usize, usize))]) -> (TempDir, PathBuf, Result<
         store(&directories[index], *first, lengths, *names);
     }
     let out = directory.path().join("out");
-    let manifest = merge(&directories, &out, &StopSignal::default());
+    std::fs::create_dir(&out).unwrap();
+    let manifest =
+        Merge::plan(&directories).and_then(|merge| merge.write(&out, &StopSignal::default(), &Silent));
     (directory, out, manifest)
 }
 
@@ -251,7 +254,7 @@ fn merging_in_any_order_gives_the_rows_of_the_source() {
     let store = Store::open(&out).unwrap();
     let found: Vec<LogitsRow> = store.rows().collect::<Result<_, _>>().unwrap();
     assert_eq!(found, rows(0..21));
-    assert_eq!(store.verify(&StopSignal::default()).unwrap(), []);
+    assert_eq!(store.verify(&StopSignal::default(), &Silent).unwrap(), []);
     assert_eq!(store.manifest().shards[1].file.name, "train-00001-of-00003.parquet");
 }
 
@@ -270,11 +273,67 @@ fn merging_refuses_missing_and_repeated_rows() {
 }
 
 #[test]
-fn merging_into_a_directory_that_holds_something_is_refused() {
+fn merging_keeps_the_files_that_an_earlier_attempt_finished_and_no_damaged_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let part = directory.path().join("part");
+    let whole = store(&part, 0, &[3, 4], (0, 2));
+    let out = directory.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let names = [shard_name(0, 2), shard_name(1, 2)];
+    overwrite(&out.join(&names[0]), &std::fs::read(part.join(&names[0])).unwrap());
+    overwrite(&out.join(&names[1]), b"PAR1 half PAR1");
+    let before = std::fs::metadata(out.join(&names[0])).unwrap().modified().unwrap();
+    let merge = Merge::plan(&[part]).unwrap();
+    let merged = merge.write(&out, &StopSignal::default(), &Silent).unwrap();
+    assert_eq!(merged, whole);
+    assert_eq!(std::fs::metadata(out.join(&names[0])).unwrap().modified().unwrap(), before);
+    assert_eq!(Store::open(&out).unwrap().verify(&StopSignal::default(), &Silent).unwrap(), []);
+}
+
+#[test]
+fn rows_that_are_in_no_file_and_files_that_are_in_no_manifest_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut manifest = store(directory.path(), 0, &[5, 5, 5], (0, 3));
+    let lost = manifest.shards.remove(1);
+    manifest.rows -= 5;
+    manifest.write(directory.path()).unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let damage = store.verify(&StopSignal::default(), &Silent).unwrap();
+    assert_eq!(damage.len(), 1);
+    assert!(damage[0].what.ends_with("manifest.json is damaged: rows 5 to 9 are in no file"), "{damage:?}");
+    assert_eq!(store.strangers().unwrap(), [directory.path().join(&lost.file.name)]);
+}
+
+#[test]
+fn a_directory_stands_for_its_shards_when_all_are_finished() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path();
+    let shard = |index, count| Portion::new(index, count).unwrap().directory(out);
+    assert!(stores_in(&out.join("absent")).unwrap_err().to_string().contains("absent"));
+    let message = || stores_in(out).unwrap_err().to_string();
+    assert!(message().contains("it is no finished store: there is no manifest.json"), "{}", message());
+    store(&shard(2, 3), 8, &[4], (0, 1));
+    std::fs::create_dir(shard(0, 3)).unwrap();
+    assert!(message().contains("shard-00000-of-00003: it is no finished store"), "{}", message());
+    assert!(message().contains("(2 of 3 shards are like this)"), "{}", message());
+    store(&shard(0, 3), 0, &[4], (0, 1));
+    let found = find_stores(out).unwrap();
+    assert_eq!(found.stores, [shard(0, 3), shard(2, 3)]);
+    assert!(found.missing[0].what.ends_with("shard-00001-of-00003: it is missing: there is no manifest.json"));
+    store(&shard(1, 3), 4, &[4], (0, 1));
+    assert_eq!(stores_in(out).unwrap(), [shard(0, 3), shard(1, 3), shard(2, 3)]);
+    std::fs::create_dir(shard(0, 2)).unwrap();
+    assert!(message().contains("shards of 2 and of 3"), "{}", message());
+    assert_eq!(stores_in(&shard(1, 3)).unwrap(), [shard(1, 3)]);
+}
+
+#[test]
+fn merging_into_a_store_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let part = directory.path().join("part");
     store(&part, 0, &[3], (0, 1));
-    let error = merge(std::slice::from_ref(&part), &part, &StopSignal::default()).unwrap_err();
+    let merge = Merge::plan(std::slice::from_ref(&part)).unwrap();
+    let error = merge.write(&part, &StopSignal::default(), &Silent).unwrap_err();
     assert_eq!(error.category(), distill_core::Category::CannotCreate);
 }
 
@@ -299,7 +358,7 @@ fn tables_of_other_programs_are_read_as_json_lines() {
             "line 2: column \"logits\": 2 logits, rows before it have 1",
         ),
         ("{\"logits\": [1e99]}", "line 1: column \"logits\": logit 0 is inf"),
-        ("{\"logits\": [\"a\"]}", "line 1: logits: invalid type"),
+        ("{\"logits\": [\"a\"]}", "line 1: logits: logit 0 is \"a\", not a number"),
         ("{\"id\": 1}", "line 1: column \"logits\": missing"),
         ("", "has no rows"),
     ] {

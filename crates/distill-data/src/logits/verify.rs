@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use distill_core::StopSignal;
 use distill_core::atomic::FileError;
-use distill_core::hash::{file_hash, text_hash};
+use distill_core::hash::{file_hash_until, text_hash};
+use distill_core::{Progress, StopSignal};
 
-use super::manifest::Shard;
+use super::manifest::{MANIFEST_FILE, Shard};
 use super::store::Store;
 use super::table::LogitsTable;
 use crate::error::DataError;
@@ -29,22 +29,62 @@ impl Store {
     ///
     /// # Errors
     /// [`DataError::Stopped`] only; everything else is damage.
-    pub fn verify(&self, stop: &StopSignal) -> Result<Vec<Damage>, DataError> {
-        let mut found = Vec::new();
-        for shard in &self.manifest().shards {
+    pub fn verify(&self, stop: &StopSignal, progress: &dyn Progress) -> Result<Vec<Damage>, DataError> {
+        let shards = &self.manifest().shards;
+        let mut found: Vec<Damage> = self.gaps().collect();
+        progress.begin("verify", shards.len() as u64, "files");
+        for (done, shard) in (1..).zip(shards) {
             match self.verify_shard(shard, stop) {
                 Ok(()) => {}
                 Err(DataError::Stopped(reason)) => return Err(reason.into()),
                 Err(error) => found.push(Damage { file: self.path(shard), what: error.to_string() }),
             }
+            progress.update(done, "");
         }
+        progress.end();
         Ok(found)
+    }
+
+    /// Parquet files that lie in the store's directory and are none of its files: whoever reads all of
+    /// the directory reads them too.
+    ///
+    /// # Errors
+    /// [`DataError::File`].
+    pub fn strangers(&self) -> Result<Vec<PathBuf>, DataError> {
+        let directory = self.directory();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(directory).map_err(FileError::of("read", directory))? {
+            let entry = entry.map_err(FileError::of("read", directory))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let listed = self.manifest().shards.iter().any(|shard| shard.file.name == name);
+            if name.ends_with(".parquet") && !name.starts_with('.') && !listed {
+                found.push(entry.path());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Rows between two files that are in neither.
+    fn gaps(&self) -> impl Iterator<Item = Damage> {
+        let manifest = self.directory().join(MANIFEST_FILE);
+        self.manifest().shards.windows(2).filter_map(move |pair| {
+            let end = pair[0].first_row + pair[0].file.rows;
+            (end < pair[1].first_row).then(|| Damage {
+                file: manifest.clone(),
+                what: format!(
+                    "{} is damaged: rows {end} to {} are in no file",
+                    manifest.display(),
+                    pair[1].first_row - 1
+                ),
+            })
+        })
     }
 
     fn verify_shard(&self, shard: &Shard, stop: &StopSignal) -> Result<(), DataError> {
         let path = self.path(shard);
         stop.check()?;
-        let hash = file_hash(&path).map_err(FileError::of("read", &path))?;
+        let hash = file_hash_until(&path, stop)?;
         if hash != shard.file.blake3 {
             let what = format!("its blake3 is {hash}, the manifest says {}", shard.file.blake3);
             return Err(DataError::damaged(&path, what));

@@ -1,10 +1,10 @@
 //! Writing one Parquet file of logits, whole or not at all.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use distill_core::atomic::{AtomicFile, FileError};
+use distill_core::atomic::{FileError, HashedFile, Written};
 use half::f16;
 use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type,
@@ -44,7 +44,7 @@ pub struct LogitsWriter {
     num_labels: usize,
     pending: Vec<LogitsRow>,
     rows: u64,
-    file: SerializedFileWriter<Hashing>,
+    file: SerializedFileWriter<HashedFile>,
 }
 
 impl LogitsWriter {
@@ -53,7 +53,7 @@ impl LogitsWriter {
     /// # Errors
     /// [`DataError::File`].
     pub fn create(path: &Path, fingerprint: &Fingerprint, options: WriterOptions) -> Result<Self, DataError> {
-        let sink = Hashing { file: AtomicFile::create(path)?, hasher: blake3::Hasher::new(), bytes: 0 };
+        let sink = HashedFile::create(path)?;
         let json = fingerprint.to_json().map_err(|error| io_error(path, io::Error::other(error)))?;
         let file = schema::schema(options.with_text, options.float16)
             .and_then(|schema| Ok((schema, schema::properties(json, options.float16)?)))
@@ -98,13 +98,9 @@ impl LogitsWriter {
             self.flush()?;
         }
         let sink = self.file.into_inner().map_err(|error| parquet_error(&self.path, error))?;
-        sink.file.commit()?;
-        Ok(FileEntry {
-            name: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            rows: self.rows,
-            bytes: sink.bytes,
-            blake3: sink.hasher.finalize().to_hex().to_string(),
-        })
+        let Written { bytes, blake3 } = sink.commit()?;
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(FileEntry { name, rows: self.rows, bytes, blake3 })
     }
 
     fn check(&self, row: &LogitsRow) -> Result<(), DataError> {
@@ -138,7 +134,7 @@ impl LogitsWriter {
 
 /// Writes one row group, column by column in the order of the schema.
 fn write_group(
-    file: &mut SerializedFileWriter<Hashing>,
+    file: &mut SerializedFileWriter<HashedFile>,
     rows: &[LogitsRow],
     options: WriterOptions,
 ) -> ParquetResult<()> {
@@ -167,7 +163,7 @@ fn bytes(text: &str) -> ByteArray {
 }
 
 fn optional<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, Hashing>,
+    group: &mut SerializedRowGroupWriter<'_, HashedFile>,
     values: impl Iterator<Item = Option<T::T>>,
 ) -> ParquetResult<()> {
     let values: Vec<Option<T::T>> = values.collect();
@@ -177,7 +173,7 @@ fn optional<T: DataType>(
 }
 
 fn write_logits(
-    group: &mut SerializedRowGroupWriter<'_, Hashing>,
+    group: &mut SerializedRowGroupWriter<'_, HashedFile>,
     rows: &[LogitsRow],
     float16: bool,
 ) -> ParquetResult<()> {
@@ -196,7 +192,7 @@ fn write_logits(
 }
 
 fn column<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, Hashing>,
+    group: &mut SerializedRowGroupWriter<'_, HashedFile>,
     values: &[T::T],
     definition: Option<&[i16]>,
     repetition: Option<&[i16]>,
@@ -221,24 +217,4 @@ fn parquet_error(path: &Path, error: ParquetError) -> DataError {
         other => io::Error::other(other),
     };
     io_error(path, source)
-}
-
-/// An atomic file that hashes and counts what passes through.
-struct Hashing {
-    file: AtomicFile,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parquet::basic::{Repetition, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
@@ -11,13 +10,14 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::schema::types::Type;
 
 use super::file::ParquetFile;
-use super::guard::GuardedPages;
+use super::guard::{Drawn, GuardedPages, MAX_BATCH_BYTES, too_much_text};
+use super::guarded;
 use super::list::{self, ListLevels};
-use super::quiet::guarded;
 use crate::error::DataError;
 
-/// Rows of one batch: enough to be fast, few enough that long texts stay affordable.
+/// Rows of one batch: enough to be fast, few enough that long texts, or logits of many labels, stay affordable.
 const BATCH_ROWS: usize = 1024;
+const BATCH_LISTS: usize = 256;
 
 /// One value of a flat column.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,13 @@ impl Column {
             Column::List(lists) => lists.len(),
         }
     }
+
+    /// Bytes of all values that are bytes, each counted as often as it stands there.
+    fn bytes(&self) -> u64 {
+        let Column::Flat(values) = self else { return 0 };
+        let length = |value: &Value| if let Value::Bytes(bytes) = value { bytes.len() as u64 } else { 0 };
+        values.iter().flatten().map(length).sum()
+    }
 }
 
 /// A column that is read: which leaf it is and of which form.
@@ -64,7 +71,7 @@ pub struct ColumnBatches {
     readers: Vec<ColumnReader>,
     next_group: usize,
     left_in_group: usize,
-    drawn: Arc<AtomicU64>,
+    drawn: Arc<Drawn>,
     failed: bool,
 }
 
@@ -110,10 +117,12 @@ impl ColumnBatches {
             }
             self.open_group()?;
         }
-        let rows = self.left_in_group.min(BATCH_ROWS);
+        let has_lists = self.wanted.iter().any(|wanted| wanted.list.is_some());
+        let rows = self.left_in_group.min(if has_lists { BATCH_LISTS } else { BATCH_ROWS });
+        self.drawn.next_batch();
         let mut batch = Vec::with_capacity(self.readers.len());
         for (reader, wanted) in self.readers.iter_mut().zip(&self.wanted) {
-            self.drawn.store(0, Ordering::Relaxed);
+            self.drawn.next_column();
             let column = match wanted.list {
                 Some(levels) => Column::List(list::read(reader, levels, rows)?),
                 None => Column::Flat(read_flat(reader, rows)?),
@@ -125,6 +134,10 @@ impl ColumnBatches {
                 )));
             }
             batch.push(column);
+        }
+        // A dictionary can put one long text into every row.
+        if batch.iter().map(Column::bytes).sum::<u64>() > MAX_BATCH_BYTES {
+            return Err(too_much_text());
         }
         self.left_in_group -= rows;
         Ok(Some(batch))

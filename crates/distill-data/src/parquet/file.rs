@@ -10,14 +10,14 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::schema::types::Type;
 
-use super::guard::check_schema;
-use super::quiet::guarded;
+use super::footer::check_footer;
+use super::guarded;
 use crate::error::DataError;
 
 /// The footer's length and the format's four letters.
 const TAIL: u64 = 8;
 /// The largest footer that is read into memory.
-const MAX_FOOTER: u64 = 256 << 20;
+const MAX_FOOTER: u64 = 64 << 20;
 
 /// An open Parquet file whose footer has been read and checked.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ impl ParquetFile {
         let length = file.metadata().map_err(FileError::of("read", path))?.len();
         let footer = read_footer(&mut file, path, length)?;
         let metadata = guarded(path, || {
-            check_schema(&footer)?;
+            check_footer(&footer)?;
             let metadata = ParquetMetaDataReader::decode_metadata(&footer)?;
             check_row_groups(&metadata, length)?;
             Ok(metadata)
@@ -87,8 +87,11 @@ fn read_footer(file: &mut File, path: &Path, length: u64) -> Result<Vec<u8>, Dat
         _ => return damaged("it does not end as a Parquet file does; it may be cut off"),
     }
     let size = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
-    if size > (length - TAIL).min(MAX_FOOTER) {
+    if size > length - TAIL {
         return damaged("its footer claims to be larger than the file");
+    }
+    if size > MAX_FOOTER {
+        return damaged("its footer is larger than 64 MiB");
     }
     let mut footer = vec![0; size as usize];
     file.seek(SeekFrom::Start(length - TAIL - size))

@@ -1,119 +1,74 @@
 //! Checks of what a Parquet file claims about itself, before the library allocates for the claims.
 
 use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parquet::basic::{Encoding, Type};
+use flate2::read::MultiGzDecoder;
+use parquet::basic::{Compression, Encoding, Type};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::delta;
-use super::thrift::{Compact, kind};
+use super::page_header::PageHeader;
 
-/// The largest page, uncompressed: several of these at once still leave a small machine alive.
-const MAX_PAGE_BYTES: i64 = 256 << 20;
-/// The largest dictionary page: its values are all held as objects of 32 bytes.
-const MAX_DICTIONARY_BYTES: i64 = 64 << 20;
-/// The most values of one page, and of all pages that one batch of rows may draw on.
-const MAX_BATCH_VALUES: u64 = 128 << 20;
-/// The deepest schema; a deeper one could exhaust the stack of whoever walks it.
-const MAX_SCHEMA_DEPTH: usize = 64;
+/// The largest page, uncompressed: one of each column is held at a time, and a text of 64 MiB must fit.
+const MAX_PAGE_BYTES: i64 = 96 << 20;
+/// The largest dictionary page, and the most values of one: they are all held as objects of 32 bytes.
+const MAX_DICTIONARY_BYTES: i64 = 32 << 20;
+const MAX_DICTIONARY_VALUES: i64 = 1 << 20;
+/// The most values of one page, and of all pages of a column that one batch of rows may draw on.
+const MAX_BATCH_VALUES: u64 = 32 << 20;
+/// The most bytes that one batch of rows may draw, unfolded from compression, prefixes and dictionaries.
+pub(super) const MAX_BATCH_BYTES: u64 = 256 << 20;
 
 fn error(what: impl Into<String>) -> ParquetError {
     ParquetError::General(what.into())
 }
 
-/// Checks the schema inside a footer's bytes: its depth, and that no group claims more children than
-/// there are elements.
-pub(crate) fn check_schema(footer: &[u8]) -> Result<()> {
-    let broken = || error("its footer cannot be read");
-    let mut reader = Compact::new(footer);
-    let mut last = 0;
-    while let Some((id, field)) = reader.field(&mut last).ok_or_else(broken)? {
-        if (id, field) != (2, kind::LIST) {
-            reader.skip(field).ok_or_else(broken)?;
-            continue;
-        }
-        let (element, length) = reader.list().ok_or_else(broken)?;
-        if element != kind::STRUCT || length > footer.len() as u64 {
-            return Err(broken());
-        }
-        // Children still to come at each depth that is open.
-        let mut open: Vec<u64> = Vec::new();
-        for _ in 0..length {
-            let children = schema_element(&mut reader).ok_or_else(broken)?;
-            if children > length || open.len() >= MAX_SCHEMA_DEPTH {
-                return Err(error("its schema is nested too deeply or claims too many columns"));
-            }
-            if let Some(left) = open.last_mut() {
-                *left = left.saturating_sub(1);
-            }
-            if children > 0 {
-                open.push(children);
-            }
-            while open.last() == Some(&0) {
-                open.pop();
-            }
-        }
-    }
-    Ok(())
+/// What one batch of rows has drawn from the pages of all its columns.
+#[derive(Debug, Default)]
+pub(super) struct Drawn {
+    values: AtomicU64,
+    bytes: AtomicU64,
 }
 
-/// Passes over one `SchemaElement`; returns its `num_children`.
-fn schema_element(reader: &mut Compact<'_>) -> Option<u64> {
-    let mut last = 0;
-    let mut children = 0;
-    while let Some((id, field)) = reader.field(&mut last)? {
-        match id {
-            5 => children = u64::try_from(reader.integer()?).ok()?,
-            _ => reader.skip(field)?,
+impl Drawn {
+    /// Begins another column of the same batch.
+    pub fn next_column(&self) {
+        self.values.store(0, Ordering::Relaxed);
+    }
+
+    /// Begins another batch.
+    pub fn next_batch(&self) {
+        self.next_column();
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    fn add_values(&self, values: u64) -> Result<()> {
+        match self.values.fetch_add(values, Ordering::Relaxed) {
+            before if before > MAX_BATCH_VALUES => Err(error("a row holds more values than any row should")),
+            _ => Ok(()),
         }
     }
-    Some(children)
-}
 
-/// What of a page header matters here.
-#[derive(Debug, Default, PartialEq)]
-struct PageHeader {
-    kind: i64,
-    uncompressed: i64,
-    compressed: i64,
-    values: i64,
-    bytes: usize,
-}
-
-fn page_header(bytes: &[u8]) -> Option<PageHeader> {
-    let mut reader = Compact::new(bytes);
-    let mut header = PageHeader::default();
-    let mut last = 0;
-    while let Some((id, field)) = reader.field(&mut last)? {
-        match (id, field) {
-            (1, 5) => header.kind = reader.integer()?,
-            (2, 5) => header.uncompressed = reader.integer()?,
-            (3, 5) => header.compressed = reader.integer()?,
-            (5 | 7 | 8, kind::STRUCT) => header.values = first_integer(&mut reader)?,
-            _ => reader.skip(field)?,
+    /// The page that brings the sum over the limit is still drawn: most of it may belong to later rows.
+    fn add_bytes(&self, bytes: u64) -> Result<()> {
+        match self.bytes.fetch_add(bytes, Ordering::Relaxed) {
+            before if before > MAX_BATCH_BYTES => Err(too_much_text()),
+            _ => Ok(()),
         }
     }
-    header.bytes = reader.position();
-    Some(header)
 }
 
-/// Passes over a struct; returns its field 1, `num_values` in every kind of page header.
-fn first_integer(reader: &mut Compact<'_>) -> Option<i64> {
-    let mut last = 0;
-    let mut values = 0;
-    while let Some((id, field)) = reader.field(&mut last)? {
-        match (id, field) {
-            (1, 5) => values = reader.integer()?,
-            _ => reader.skip(field)?,
-        }
-    }
-    Some(values)
+/// The error of neighbouring rows that do not fit into memory together.
+pub(super) fn too_much_text() -> ParquetError {
+    error(format!("neighbouring rows hold more than {} MiB of text", MAX_BATCH_BYTES >> 20))
 }
 
 /// The library's page reader behind a check of each page header.
@@ -123,8 +78,7 @@ pub(crate) struct GuardedPages {
     chunk: ColumnChunkMetaData,
     at: u64,
     end: u64,
-    /// Values that this batch of rows has drawn; whoever reads sets it to zero between batches.
-    drawn: Arc<AtomicU64>,
+    drawn: Arc<Drawn>,
 }
 
 impl GuardedPages {
@@ -133,9 +87,13 @@ impl GuardedPages {
         file: Arc<File>,
         chunk: &ColumnChunkMetaData,
         rows: usize,
-        drawn: Arc<AtomicU64>,
+        drawn: Arc<Drawn>,
     ) -> Result<Self> {
-        let inner = SerializedPageReader::new(Arc::clone(&file), chunk, rows, None)?;
+        // Older forms of LZ4 do not say how far they unfold.
+        let properties = ReaderProperties::builder().set_backward_compatible_lz4(false).build();
+        let properties = Arc::new(properties);
+        let inner =
+            SerializedPageReader::new_with_properties(Arc::clone(&file), chunk, rows, None, properties)?;
         let (start, length) = chunk.byte_range();
         Ok(GuardedPages { inner, file, chunk: chunk.clone(), at: start, end: start + length, drawn })
     }
@@ -145,9 +103,9 @@ impl GuardedPages {
         while self.at < self.end.min(self.file.len()) {
             let header = self.read_header()?;
             self.check(&header)?;
+            self.check_gzip(&header)?;
             self.at += header.bytes as u64 + header.compressed as u64;
-            const INDEX_PAGE: i64 = 1;
-            if header.kind != INDEX_PAGE {
+            if header.kind != PageHeader::INDEX {
                 break;
             }
         }
@@ -159,7 +117,7 @@ impl GuardedPages {
         let left = self.end - self.at;
         for size in [1 << 10, 1 << 16, 1 << 24] {
             let bytes = self.file.get_bytes(self.at, size.min(left) as usize)?;
-            if let Some(header) = page_header(&bytes) {
+            if let Some(header) = PageHeader::parse(&bytes) {
                 return Ok(header);
             }
             if size >= left {
@@ -170,29 +128,48 @@ impl GuardedPages {
     }
 
     fn check(&mut self, header: &PageHeader) -> Result<()> {
-        const DICTIONARY_PAGE: i64 = 2;
-        let largest = if header.kind == DICTIONARY_PAGE { MAX_DICTIONARY_BYTES } else { MAX_PAGE_BYTES };
+        let is_dictionary = header.kind == PageHeader::DICTIONARY;
+        let (bytes, values) = match is_dictionary {
+            true => (MAX_DICTIONARY_BYTES, MAX_DICTIONARY_VALUES),
+            false => (MAX_PAGE_BYTES, MAX_BATCH_VALUES as i64),
+        };
         let left = (self.end - self.at).saturating_sub(header.bytes as u64);
-        let size_fits = (0..=largest).contains(&header.uncompressed)
+        let fits = (0..=bytes).contains(&header.uncompressed)
+            && (0..=values).contains(&header.values)
             && u64::try_from(header.compressed).is_ok_and(|size| size <= left);
         // A dictionary's values take at least two bytes each (float16).
-        let values_fit = match header.kind {
-            DICTIONARY_PAGE => (0..=header.uncompressed / 2).contains(&header.values),
-            _ => (0..=MAX_BATCH_VALUES as i64).contains(&header.values),
-        };
-        if !size_fits || !values_fit {
+        if !fits || (is_dictionary && header.values > header.uncompressed / 2) {
             return Err(error(format!(
                 "the page at byte {} claims {} bytes, {} compressed, and {} values",
                 self.at, header.uncompressed, header.compressed, header.values
             )));
         }
-        if header.kind != DICTIONARY_PAGE {
-            let drawn = self.drawn.fetch_add(header.values as u64, Ordering::Relaxed);
-            if drawn > MAX_BATCH_VALUES {
-                return Err(error("a single row holds more values than any row should"));
-            }
+        if !is_dictionary {
+            self.drawn.add_values(header.values.unsigned_abs())?;
+            self.drawn.add_bytes(header.uncompressed.unsigned_abs())?;
         }
         Ok(())
+    }
+
+    /// The library unfolds a gzip page to its end, whatever size the header claims: this looks how far that goes.
+    fn check_gzip(&self, header: &PageHeader) -> Result<()> {
+        if !matches!(self.chunk.compression(), Compression::GZIP(_)) || header.plain {
+            return Ok(());
+        }
+        let wrong = || error(format!("the page at byte {} has levels that do not fit it", self.at));
+        let levels = usize::try_from(header.levels).map_err(|_| wrong())?;
+        let start = self.at + header.bytes as u64;
+        let page = self.file.get_bytes(start, header.compressed.unsigned_abs() as usize)?;
+        let claimed = header.uncompressed.unsigned_abs();
+        let mut unfolded = MultiGzDecoder::new(page.get(levels..).ok_or_else(wrong)?).take(claimed + 1);
+        match std::io::copy(&mut unfolded, &mut std::io::sink()) {
+            Ok(size) if size > claimed => Err(error(format!(
+                "the gzip page at byte {} unfolds to more than the {claimed} bytes that it claims",
+                self.at
+            ))),
+            // The library meets the same error, and says it.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Pages whose encoding states lengths of its own are looked into.
@@ -209,14 +186,19 @@ impl GuardedPages {
         if stated == 0 || !page.is_data_page() {
             return Ok(());
         }
-        let fits = self.values_of(page).and_then(|mut values| {
-            for _ in 0..stated {
-                let length = delta::packed_length(values, u64::from(page.num_values()))?;
-                values = values.get(length..)?;
-            }
-            Some(())
-        });
-        fits.ok_or_else(|| error(format!("a page in encoding {encoding} states lengths that do not fit it")))
+        let values = u64::from(page.num_values());
+        let misfit = || error(format!("a page in encoding {encoding} states lengths that do not fit it"));
+        let mut bytes = self.values_of(page).ok_or_else(misfit)?;
+        if stated == 2 {
+            // Each value begins as the one before: a few bytes can stand for many long texts.
+            self.drawn.add_bytes(delta::packed_sum(bytes, values).ok_or_else(misfit)?)?;
+            self.drawn.add_bytes(0)?;
+        }
+        for _ in 0..stated {
+            let length = delta::packed_length(bytes, values).ok_or_else(misfit)?;
+            bytes = bytes.get(length..).ok_or_else(misfit)?;
+        }
+        Ok(())
     }
 
     /// A data page's bytes after its levels.
@@ -270,32 +252,5 @@ impl PageReader for GuardedPages {
 
     fn at_record_boundary(&mut self) -> Result<bool> {
         self.inner.at_record_boundary()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_header_is_read_past_what_is_not_needed() {
-        // type 0, uncompressed 10, compressed 8, crc, data_page_header { num_values 3, encoding 0 }
-        let bytes =
-            [0x15, 0x00, 0x15, 0x14, 0x15, 0x10, 0x15, 0x02, 0x1c, 0x15, 0x06, 0x15, 0x00, 0x00, 0x00, 0xff];
-        let expected = PageHeader { kind: 0, uncompressed: 10, compressed: 8, values: 3, bytes: 15 };
-        assert_eq!(page_header(&bytes), Some(expected));
-        assert_eq!(page_header(&bytes[..9]), None);
-    }
-
-    #[test]
-    fn a_schema_deeper_than_any_real_one_is_refused() {
-        // field 2: a list of 200 groups of one child each
-        let mut footer = vec![0x29, 0xfc, 0xc8, 0x01];
-        for _ in 0..200 {
-            footer.extend([0x55, 0x02, 0x00]);
-        }
-        footer.push(0);
-        assert!(check_schema(&footer).unwrap_err().to_string().contains("nested"));
-        assert!(check_schema(&footer[..20]).is_err());
     }
 }

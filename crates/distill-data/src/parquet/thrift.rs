@@ -83,6 +83,11 @@ impl<'a> Compact<'a> {
         self.skip_nested(kind, MAX_DEPTH, false)
     }
 
+    /// Passes over an element of a list of type `kind`.
+    pub(crate) fn skip_element(&mut self, kind: u8) -> Option<()> {
+        self.skip_nested(kind, MAX_DEPTH, true)
+    }
+
     fn skip_nested(&mut self, kind: u8, depth: u32, element: bool) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         match kind {

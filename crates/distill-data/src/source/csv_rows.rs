@@ -15,6 +15,8 @@ use super::lines::MAX_LINE;
 use super::row::RawRow;
 use crate::error::{At, DataError, Place};
 
+/// The longest header: each of its columns takes some ten times its bytes.
+const MAX_HEADER: usize = 1 << 20;
 /// The csv crate's own buffer; what it holds counts against the next record.
 const BUFFER: usize = 1 << 17;
 
@@ -36,9 +38,15 @@ impl CsvRows {
     pub(super) fn open(path: &Arc<Path>, separator: u8, columns: &Columns) -> Result<Self, DataError> {
         let drawn = Arc::new(AtomicUsize::new(0));
         let file = File::open(path).map_err(FileError::of("open", path))?;
+        // The header counts as one that has been read in part: only this much of it is left.
+        drawn.store(MAX_LINE - MAX_HEADER, Ordering::Relaxed);
         let bounded = Bounded { file, drawn: Arc::clone(&drawn) };
         let mut reader = ReaderBuilder::new().delimiter(separator).buffer_capacity(BUFFER).from_reader(bounded);
-        let header = reader.byte_headers().map_err(|error| failure(path, error, 0))?.clone();
+        let header = reader.byte_headers().map_err(|error| match failure(path, error, 0) {
+            DataError::Damaged { .. } => DataError::damaged(path, "its header is longer than 1 MiB"),
+            other => other,
+        })?;
+        let header = header.clone();
         let mut names = Vec::with_capacity(header.len());
         for name in &header {
             let place = Place { file: Arc::clone(path), at: At::Line(1) };

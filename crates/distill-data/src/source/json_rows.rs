@@ -1,13 +1,10 @@
 //! Rows of JSON lines: one object a line.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
-
 use super::columns::{Columns, Role};
+use super::json_value::{JsonValue, keys, pick};
 use super::labels::RawLabel;
 use super::lines::Lines;
 use super::row::RawRow;
@@ -42,7 +39,7 @@ impl JsonRows {
             return self.check_seen().map(|()| None);
         };
         let names = Role::ALL.map(|role| self.columns.name(role));
-        let picked = pick(line, &names);
+        let picked = pick(line, &names, &[]);
         let known = picked.as_ref().is_ok_and(|fields| fields[1].is_none()).then(|| keys(line));
         let place = self.lines.place();
         let fields = picked.map_err(|what| DataError::record(&place, what))?;
@@ -56,19 +53,19 @@ impl JsonRows {
         self.row(fields, place).map(Some)
     }
 
-    fn row(&mut self, fields: Vec<Option<Value>>, place: Place) -> Result<RawRow, DataError> {
+    fn row(&mut self, fields: Vec<Option<JsonValue>>, place: Place) -> Result<RawRow, DataError> {
         let at = |role: Role| (&place, self.columns.name(role));
-        let [id, text, text_pair, label] = <[Option<Value>; 4]>::try_from(fields).unwrap_or_default();
+        let [id, text, text_pair, label] = <[Option<JsonValue>; 4]>::try_from(fields).unwrap_or_default();
         let id = id.map(|id| id_of(&id).map_err(|what| value_error(at(Role::Id), what))).transpose()?;
         if *self.has_id.get_or_insert(id.is_some()) != id.is_some() {
             let what = if id.is_some() { "an id, but rows before it have none" } else { "missing here" };
             return Err(value_error(at(Role::Id), what));
         }
-        let text = text_of(text.unwrap_or(Value::Null)).and_then(|text| text.ok_or("null".to_owned()));
+        let text = text_of(text.unwrap_or(JsonValue::Null)).and_then(|text| text.ok_or("null".to_owned()));
         let text = text.map_err(|what| value_error(at(Role::Text), what))?;
-        let text_pair = text_of(text_pair.unwrap_or(Value::Null));
+        let text_pair = text_of(text_pair.unwrap_or(JsonValue::Null));
         let text_pair = text_pair.map_err(|what| value_error(at(Role::TextPair), what))?;
-        let label = label_of(&label.unwrap_or(Value::Null));
+        let label = label_of(&label.unwrap_or(JsonValue::Null));
         let label = label.map_err(|what| value_error(at(Role::Label), what))?;
         Ok(RawRow { id, text, text_pair, label, place })
     }
@@ -105,94 +102,36 @@ fn first_keys(file: &Arc<Path>) -> Result<Vec<String>, DataError> {
     Ok(Lines::open(file)?.next_line()?.map(keys).unwrap_or_default())
 }
 
-/// The keys of the object on a line, for messages.
-pub(crate) fn keys(line: &str) -> Vec<String> {
-    match serde_json::from_str::<Value>(line) {
-        Ok(Value::Object(object)) => object.keys().cloned().collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The values of `names` in the object on a line; others are passed over without being kept.
-pub(crate) fn pick(line: &str, names: &[&str]) -> Result<Vec<Option<Value>>, String> {
-    let mut reader = serde_json::Deserializer::from_str(line);
-    let picked = Pick { names }.deserialize(&mut reader);
-    picked.and_then(|fields| reader.end().map(|()| fields)).map_err(|error| {
-        let text = error.to_string();
-        let suffix = format!(" at line {} column {}", error.line(), error.column());
-        format!("column {}: not a JSON object: {}", error.column(), text.trim_end_matches(&suffix))
-    })
-}
-
-struct Pick<'a> {
-    names: &'a [&'a str],
-}
-
-impl<'de> DeserializeSeed<'de> for Pick<'_> {
-    type Value = Vec<Option<Value>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Pick<'_> {
-    type Value = Vec<Option<Value>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one JSON object a line")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = vec![None; self.names.len()];
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            match self.names.iter().position(|name| *name == key) {
-                Some(position) => fields[position] = Some(map.next_value()?),
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(fields)
-    }
-}
-
 /// An id as text: a string or a whole number.
-pub(crate) fn id_of(value: &Value) -> Result<String, String> {
+pub(crate) fn id_of(value: &JsonValue) -> Result<String, String> {
     match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
-        other => Err(format!("{} is neither a string nor a whole number", shown(other))),
+        JsonValue::Text(text) => Ok(text.clone()),
+        JsonValue::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+        other => Err(format!("{other} is neither a string nor a whole number")),
     }
 }
 
 /// A text, or none for null.
-pub(crate) fn text_of(value: Value) -> Result<Option<String>, String> {
+pub(crate) fn text_of(value: JsonValue) -> Result<Option<String>, String> {
     match value {
-        Value::String(text) => Ok(Some(text)),
-        Value::Null => Ok(None),
-        other => Err(format!("{} is not a string", shown(&other))),
+        JsonValue::Text(text) => Ok(Some(text)),
+        JsonValue::Null => Ok(None),
+        other => Err(format!("{other} is not a string")),
     }
 }
 
 /// A label, or none for null and the empty string.
-pub(crate) fn label_of(value: &Value) -> Result<Option<RawLabel>, String> {
+pub(crate) fn label_of(value: &JsonValue) -> Result<Option<RawLabel>, String> {
     match value {
-        Value::Null => Ok(None),
-        Value::String(name) if name.is_empty() => Ok(None),
-        Value::String(name) => Ok(Some(RawLabel::Name(name.clone()))),
-        Value::Bool(flag) => Ok(Some(RawLabel::Id(i64::from(*flag)))),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+        JsonValue::Null => Ok(None),
+        JsonValue::Text(name) if name.is_empty() => Ok(None),
+        JsonValue::Text(name) => Ok(Some(RawLabel::Name(name.clone()))),
+        JsonValue::Bool(flag) => Ok(Some(RawLabel::Id(i64::from(*flag)))),
+        JsonValue::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(id), _) => Ok(Some(RawLabel::Id(id))),
             (None, Some(float)) => RawLabel::from_float(float).map(Some),
             (None, None) => Err(format!("{number} is no label")),
         },
-        other => Err(format!("{} is neither a name nor an id", shown(other))),
-    }
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-        other => other.to_string(),
+        other => Err(format!("{other} is neither a name nor an id")),
     }
 }

@@ -1,12 +1,13 @@
 //! Rows of text from Parquet, JSONL, CSV or TSV, streamed.
 //!
 //! Read in this order: [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
-//! reader a format (`parquet_rows`, `json_rows`, `csv_rows`), [`summary`] (one pass that checks all
+//! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`), [`summary`] (one pass that checks all
 //! rows and counts labels) and [`labels`] (from raw labels to ids).
 
 pub mod columns;
 mod csv_rows;
 pub(crate) mod json_rows;
+pub(crate) mod json_value;
 pub mod labels;
 pub(crate) mod lines;
 pub(crate) mod parquet_rows;
@@ -17,8 +18,9 @@ pub mod summary;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use distill_core::StopSignal;
 use distill_core::atomic::FileError;
-use distill_core::hash::{file_hash, parts_hash};
+use distill_core::hash::{file_hash_until, parts_hash};
 
 use crate::error::DataError;
 
@@ -44,6 +46,7 @@ pub struct Source {
     files: Vec<Arc<Path>>,
     format: Format,
     columns: Columns,
+    stop: StopSignal,
 }
 
 impl Source {
@@ -60,7 +63,13 @@ impl Source {
         } else {
             (vec![Arc::from(path)], format_of(path)?)
         };
-        Ok(Source { path: path.to_owned(), files, format, columns: columns.clone() })
+        let stop = StopSignal::default();
+        Ok(Source { path: path.to_owned(), files, format, columns: columns.clone(), stop })
+    }
+
+    /// The same source, of which reading and hashing end with [`DataError::Stopped`] once a stop is asked for.
+    pub fn stopped_by(self, stop: &StopSignal) -> Self {
+        Source { stop: stop.clone(), ..self }
     }
 
     /// The path as it was given.
@@ -86,9 +95,9 @@ impl Source {
     /// of its shards.
     ///
     /// # Errors
-    /// [`DataError::File`].
+    /// [`DataError::File`]; [`DataError::Stopped`].
     pub fn hash(&self) -> Result<String, DataError> {
-        let hash = |file: &Path| file_hash(file).map_err(FileError::of("read", file));
+        let hash = |file: &Path| file_hash_until(file, &self.stop);
         if self.files.len() == 1 && *self.files[0] == *self.path {
             return Ok(hash(&self.path)?);
         }
@@ -118,6 +127,10 @@ impl Source {
 
     pub(crate) fn format(&self) -> Format {
         self.format
+    }
+
+    pub(crate) fn stop(&self) -> &StopSignal {
+        &self.stop
     }
 }
 

@@ -12,6 +12,9 @@ use super::row::RawRow;
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
 
+/// The longest value of the key `huggingface`: as JSON in memory it takes up to fifty times as much.
+const MAX_HUGGINGFACE: usize = 8 << 20;
+
 /// Streams the rows of a Parquet file.
 pub(super) struct ParquetRows {
     file: Arc<Path>,
@@ -108,9 +111,11 @@ pub(crate) fn label_of(value: Option<Value>) -> Result<Option<RawLabel>, String>
 /// The label names that `datasets` keeps under the key `huggingface` of the footer.
 pub(super) fn class_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
     let file = ParquetFile::open(path)?;
-    let Some(Ok(metadata)) = file.key_value("huggingface").map(serde_json::from_str::<Json>) else {
-        return Ok(None);
-    };
+    let Some(text) = file.key_value("huggingface") else { return Ok(None) };
+    if text.len() > MAX_HUGGINGFACE {
+        return Err(DataError::damaged(path, "its key \"huggingface\" holds more than 8 MiB"));
+    }
+    let Ok(metadata) = serde_json::from_str::<Json>(text) else { return Ok(None) };
     let names = metadata["info"]["features"][label]["names"].as_array();
     Ok(names.and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect()))
 }

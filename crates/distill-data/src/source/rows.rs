@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use distill_core::StopSignal;
+
 use super::columns::Columns;
 use super::csv_rows::CsvRows;
 use super::json_rows::JsonRows;
@@ -19,6 +21,7 @@ pub struct Rows {
     columns: Columns,
     current: Option<Reader>,
     next_row: u64,
+    stop: StopSignal,
 }
 
 enum Reader {
@@ -36,6 +39,7 @@ impl Rows {
             columns: source.columns().clone(),
             current: None,
             next_row: 0,
+            stop: source.stop().clone(),
         };
         rows.open_next()?;
         Ok(rows)
@@ -58,6 +62,7 @@ impl Rows {
     }
 
     fn next_raw(&mut self) -> Result<Option<RawRow>, DataError> {
+        self.stop.check()?;
         loop {
             let row = match &mut self.current {
                 None => return Ok(None),

@@ -13,8 +13,6 @@ use crate::error::{DataError, Place, name_list};
 
 /// More classes than any classifier has: a larger id means that the column holds something else.
 const MAX_LABELS: i64 = 1 << 20;
-/// Rows between two looks at the stop signal.
-const STOP_EVERY: u64 = 1024;
 
 /// What one pass over a source found. All ids differ and labels are of one kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,9 +52,7 @@ impl Summary {
         let mut ids: HashSet<[u8; 16]> = HashSet::new();
         for row in source.rows()? {
             let row = row?;
-            if row.row.is_multiple_of(STOP_EVERY) {
-                stop.check()?;
-            }
+            stop.check()?;
             if !ids.insert(text_hash(&row.id, None)) {
                 return Err(duplicate(source, row));
             }
@@ -138,6 +134,9 @@ fn is_name(label: &RawLabel) -> bool {
 /// Reads the source again to say where the id stood first.
 fn duplicate(source: &Source, second: Row) -> DataError {
     let first = source.rows().ok().and_then(|mut rows| rows.find_map(|row| first_of(row, &second.id)));
+    if let Err(reason) = source.stop().check() {
+        return reason.into();
+    }
     match first {
         Some(first) => DataError::DuplicateId { id: second.id, first, second: second.place },
         None => DataError::value(&second.place, source.columns().id_name(), "the id stands twice"),

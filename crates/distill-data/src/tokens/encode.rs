@@ -8,13 +8,13 @@
 //! therefore never used. Where the cut text gives too few tokens (a word of more than 100 characters is one
 //! `[UNK]`, white space is nothing) more of the text is taken. Other tokenizers get the whole text.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Encoding, Tokenizer, TruncationDirection};
 
+use super::limits::MAX_TEXT_BYTES;
 use super::{TextTokenizer, TokenError, Tokens};
+use crate::quiet::quietly;
 
 /// Bytes of text first tried for each token that is needed; English has between four and five.
 const BYTES_PER_TOKEN: usize = 8;
@@ -49,8 +49,8 @@ impl TextTokenizer {
             return Err(TokenError::MaxLength { max_length: self.max_length, special, pair: pair.is_some() });
         };
         // A tokenizer file from outside can ask for what the crate asserts against.
-        catch_unwind(AssertUnwindSafe(|| self.encode_row(text, pair, room)))
-            .unwrap_or_else(|_| Err("the tokenizer's parts contradict each other".to_owned()))
+        quietly(|| self.encode_row(text, pair, room))
+            .unwrap_or_else(|panic| Err(format!("the tokenizer's parts contradict each other: {panic}")))
             .map_err(|reason| TokenError::Encode { index, reason })
     }
 
@@ -111,6 +111,13 @@ impl TextTokenizer {
     }
 
     fn raw(&self, text: &str) -> Plain<Encoding> {
+        if text.len().saturating_mul(self.growth) > MAX_TEXT_BYTES {
+            return Err(format!(
+                "its text of {} bytes has no place to cut it, and may become {} times longer",
+                text.len(),
+                self.growth
+            ));
+        }
         self.tokenizer.encode_fast(text, false).map_err(|error| error.to_string())
     }
 

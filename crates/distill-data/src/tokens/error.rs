@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use distill_core::Category;
 use distill_core::atomic::FileError;
+use distill_core::{Category, StopReason};
 use thiserror::Error;
 
 /// A tokenizer that cannot be read or used.
@@ -12,6 +12,9 @@ pub enum TokenError {
     /// A file that cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The run was asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] StopReason),
     /// A directory without a tokenizer.
     #[error("{} has no tokenizer: neither tokenizer.json nor vocab.txt is there", directory.display())]
     Missing {
@@ -51,6 +54,7 @@ impl TokenError {
     pub fn category(&self) -> Category {
         match self {
             TokenError::File(error) => error.category(),
+            TokenError::Stopped(reason) => reason.category(),
             TokenError::Missing { .. } | TokenError::MaxLength { .. } => Category::Usage,
             TokenError::Invalid { .. } | TokenError::Encode { .. } => Category::Data,
         }

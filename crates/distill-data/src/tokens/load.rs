@@ -1,9 +1,9 @@
 //! From a Hugging Face directory to a [`TextTokenizer`].
 
 use std::io::{ErrorKind, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use distill_core::StopSignal;
 use distill_core::atomic::FileError;
 use distill_core::hash::bytes_hash;
 use serde_json::{Map, Value, json};
@@ -11,15 +11,16 @@ use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
 
 use super::encode::{Splitting, margin};
-use super::{TextTokenizer, TokenError};
+use super::{TextTokenizer, TokenError, limits};
+use crate::quiet::{one_line, quietly};
 
 const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 const SPECIAL: &str = "special_tokens_map.json";
 const VOCAB: &str = "vocab.txt";
 
-/// No tokenizer comes near this; a larger file would only fill the memory.
-const MAX_BYTES: u64 = 1 << 29;
+/// The largest published tokenizers have 35 MB; a larger file would only fill the memory.
+const MAX_BYTES: u64 = 64 << 20;
 
 pub(super) fn load(directory: &Path, max_length: usize) -> Result<TextTokenizer, TokenError> {
     let mut files = Vec::new();
@@ -38,12 +39,14 @@ pub(super) fn load(directory: &Path, max_length: usize) -> Result<TextTokenizer,
         files.insert(0, (TOKENIZER, from_vocab(&path, &source, &config)?));
     }
     let mut tokenizer = from_json(&path, file(&files, TOKENIZER).unwrap_or_default())?;
+    let growth = limits::check(&tokenizer).map_err(|reason| invalid(&path, reason))?;
     let changes = config.apply(&mut tokenizer);
-    finish(tokenizer, max_length, config.direction, hash(source, &changes), files)
+    finish(tokenizer, growth, max_length, config.direction, hash(source, &changes), files)
 }
 
 fn finish(
     mut tokenizer: Tokenizer,
+    growth: usize,
     max_length: usize,
     direction: TruncationDirection,
     hash: String,
@@ -65,6 +68,7 @@ fn finish(
         max_length,
         direction,
         splitting: Splitting::of(&tokenizer),
+        growth,
         margin: margin(&tokenizer),
         special_single,
         special_pair,
@@ -73,6 +77,7 @@ fn finish(
         hash,
         files,
         tokenizer,
+        stop: StopSignal::default(),
     })
 }
 
@@ -105,9 +110,10 @@ fn invalid(path: &Path, reason: impl ToString) -> TokenError {
 
 fn from_json(path: &Path, bytes: &[u8]) -> Result<Tokenizer, TokenError> {
     // The crate's readers contain assertions about fields that they have not checked.
-    catch_unwind(AssertUnwindSafe(|| Tokenizer::from_bytes(bytes)))
-        .map_err(|_| invalid(path, "its parts contradict each other"))?
-        .map_err(|error| invalid(path, error))
+    limits::check_json(bytes).map_err(|reason| invalid(path, reason))?;
+    quietly(|| Tokenizer::from_bytes(bytes))
+        .map_err(|panic| invalid(path, format!("its parts contradict each other: {panic}")))?
+        .map_err(|error| invalid(path, one_line(&error.to_string())))
 }
 
 /// What `transformers` builds from a `vocab.txt`: `BertConverter` of `convert_slow_tokenizer.py`.

@@ -1,15 +1,17 @@
 //! Texts to `input_ids`, exactly as `transformers` makes them.
 //!
 //! [`TextTokenizer`] reads a Hugging Face directory and encodes rows on all cores. `load` reads the files,
-//! `encode` bounds the work on long texts and truncates, `error` is what can go wrong.
+//! `limits` checks what they ask for, `encode` bounds the work on long texts and truncates, `error` is what can go
+//! wrong.
 
 mod encode;
 mod error;
+mod limits;
 mod load;
 
 use std::path::Path;
 
-use distill_core::atomic;
+use distill_core::{StopSignal, atomic};
 use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationDirection};
 
@@ -35,6 +37,8 @@ pub struct TextTokenizer {
     max_length: usize,
     direction: TruncationDirection,
     splitting: Splitting,
+    /// How many times longer a text can become before it is cut into words.
+    growth: usize,
     /// Tokens that the end of a cut text may differ in.
     margin: usize,
     special_single: usize,
@@ -43,6 +47,7 @@ pub struct TextTokenizer {
     max_token_id: u32,
     hash: String,
     files: Vec<(&'static str, Vec<u8>)>,
+    stop: StopSignal,
 }
 
 impl TextTokenizer {
@@ -58,16 +63,24 @@ impl TextTokenizer {
         load::load(model_dir, max_length)
     }
 
+    /// The same tokenizer, which ends a batch with [`TokenError::Stopped`] once a stop is asked for.
+    pub fn stopped_by(self, stop: &StopSignal) -> Self {
+        TextTokenizer { stop: stop.clone(), ..self }
+    }
+
     /// Encodes rows of one text or a pair, across the threads of the current rayon pool, in order.
     /// An empty second text is a text, as it is in a batch of `transformers`.
     ///
     /// # Errors
-    /// [`TokenError::Encode`] with the row's index in `rows`.
+    /// [`TokenError::Encode`] with the row's index in `rows`; [`TokenError::Stopped`].
     pub fn encode_batch(&self, rows: &[(&str, Option<&str>)]) -> Result<Vec<Tokens>, TokenError> {
         rows.par_iter()
             .enumerate()
             .with_min_len(8)
-            .map(|(index, (text, pair))| self.encode(index, text, *pair))
+            .map(|(index, (text, pair))| {
+                self.stop.check()?;
+                self.encode(index, text, *pair)
+            })
             .collect()
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Measured;
 use crate::metrics::{self, Metric, Scored, against};
 use crate::predictions::{Predictions, Role};
-use crate::report::{AgainstTeacher, Comparison, Difference, Figure, SeedSummary, Spread};
-use crate::stats::{McNemar, Sample};
+use crate::report::{AgainstTeacher, Comparison, Difference, Figure, ModelReport, SeedSummary, Spread};
+use crate::stats::{McNemar, Sample, student_t};
 
 /// Fills in what stands in a report between models.
 pub fn compare(set: &mut Measured, scored: &[Scored], confidence: f64) {
@@ -39,6 +39,7 @@ fn against_teacher(set: &Measured, name: &str, confidence: f64) -> Option<Agains
         return None;
     }
     let baseline = set.report.with_role(Role::Baseline).filter(|baseline| baseline.name != name);
+    let speed = |model: &ModelReport| model.cost?.rows_per_second;
     let shared = || teacher.metrics.keys().copied().filter(|metric| metric.higher_is_better());
     let kept = shared().filter_map(|metric| {
         let share = kept(set, name, &teacher.name, metric)?;
@@ -52,7 +53,7 @@ fn against_teacher(set: &Measured, name: &str, confidence: f64) -> Option<Agains
         teacher: teacher.name.clone(),
         kept: kept.collect(),
         gap_closed: closed.collect(),
-        speed_up: model.cost.zip(teacher.cost).map(|(own, its)| own.rows_per_second / its.rows_per_second),
+        speed_up: speed(model).zip(speed(teacher)).map(|(own, its)| own / its),
     })
 }
 
@@ -103,7 +104,7 @@ fn mcnemar(first: &Scored, second: &Scored) -> McNemar {
 }
 
 /// Mean and spread of every group of seeds, in the order in which groups first occur.
-pub fn seeds(models: &[Predictions], scored: &[Scored]) -> Vec<SeedSummary> {
+pub fn seeds(models: &[Predictions], scored: &[Scored], confidence: f64) -> Vec<SeedSummary> {
     let mut groups: Vec<SeedSummary> = Vec::new();
     let mut values: Vec<BTreeMap<Metric, Vec<f64>>> = Vec::new();
     for (model, scored) in models.iter().zip(scored) {
@@ -119,18 +120,22 @@ pub fn seeds(models: &[Predictions], scored: &[Scored]) -> Vec<SeedSummary> {
         }
     }
     for (group, values) in groups.iter_mut().zip(values) {
-        group.metrics = values.into_iter().map(|(metric, values)| (metric, spread(&values))).collect();
+        group.metrics =
+            values.into_iter().map(|(metric, values)| (metric, spread(&values, confidence))).collect();
     }
     groups
 }
 
-fn spread(values: &[f64]) -> Spread {
+fn spread(values: &[f64], confidence: f64) -> Spread {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let std = if values.len() < 2 { 0.0 } else { (squares / (count - 1.0)).sqrt() };
+    let half = student_t::quantile(values.len().saturating_sub(1), confidence).map(|t| t * std / count.sqrt());
     Spread {
         mean,
-        std: if values.len() < 2 { 0.0 } else { (squares / (count - 1.0)).sqrt() },
+        std,
+        interval: half.map(|half| [mean - half, mean + half]),
         min: values.iter().copied().fold(f64::INFINITY, f64::min),
         max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use distill_core::StopSignal;
 use distill_core::hash::parts_hash;
 
 use super::{DataSet, compare, errors, slices};
@@ -26,16 +27,18 @@ impl Measured {
     /// Measures every model of a data set.
     ///
     /// # Errors
-    /// Those of [`align`], and [`ReportError::TwoTeachers`].
-    pub fn new(set: DataSet, settings: &ReportSettings) -> Result<Self, ReportError> {
+    /// Those of [`align`], [`ReportError::TwoTeachers`] and [`ReportError::Stopped`].
+    pub fn new(set: DataSet, settings: &ReportSettings, stop: &StopSignal) -> Result<Self, ReportError> {
         let models = align(set.predictions)?;
         let Some(first) = models.first() else { return Err(ReportError::NoModels) };
         let teacher = only_teacher(&models)?;
         let scored: Vec<Scored> = models.iter().map(Scored::new).collect();
         let values: Vec<BTreeMap<Metric, f64>> =
             models.iter().zip(&scored).map(|(model, scored)| metrics_of(model, scored, teacher)).collect();
+        stop.check()?;
         let draws = (settings.resamples > 0)
-            .then(|| draws::draw(&models, &scored, &values, settings.seed, settings.resamples));
+            .then(|| draws::draw(&models, &scored, &values, settings.seed, settings.resamples, stop));
+        stop.check()?;
         let reports = models.iter().zip(&scored).zip(values);
         let report = DataReport {
             name: set.name,
@@ -45,7 +48,7 @@ impl Measured {
             labels: first.label_map.names().to_vec(),
             models: reports.map(|((model, scored), values)| describe(model, scored, values)).collect(),
             comparisons: Vec::new(),
-            seeds: compare::seeds(&models, &scored),
+            seeds: compare::seeds(&models, &scored, settings.confidence),
             slices: slices::slices(&models, &scored, settings),
             errors: errors::errors(&models, &scored, settings.listed),
         };

@@ -8,6 +8,8 @@ pub mod slices;
 
 pub use measure::Measured;
 
+use distill_core::StopSignal;
+
 use crate::error::ReportError;
 use crate::gates::{self, Gate};
 use crate::predictions::Predictions;
@@ -27,8 +29,9 @@ pub struct DataSet {
 /// Measures every model on every data set and applies the gates.
 ///
 /// # Errors
-/// Everything in [`ReportError`] that has to do with rows, models, settings and gates.
-pub fn build(data: Vec<DataSet>, settings: &ReportSettings) -> Result<Report, ReportError> {
+/// Everything in [`ReportError`] that has to do with rows, models, settings and gates, and
+/// [`ReportError::Stopped`] once `stop` was raised.
+pub fn build(data: Vec<DataSet>, settings: &ReportSettings, stop: &StopSignal) -> Result<Report, ReportError> {
     // Settings and gates first: what is wrong with them is found before any work.
     settings.check()?;
     let gates: Vec<Gate> = settings.gates.iter().map(|gate| Gate::parse(gate)).collect::<Result<_, _>>()?;
@@ -41,7 +44,7 @@ pub fn build(data: Vec<DataSet>, settings: &ReportSettings) -> Result<Report, Re
         if sets.iter().any(|earlier| earlier.report.name == set.name) {
             return Err(ReportError::DuplicateName { what: "data sets", name: set.name });
         }
-        sets.push(Measured::new(set, settings)?);
+        sets.push(Measured::new(set, settings, stop)?);
     }
     let outcomes = gates::evaluate(&gates, &sets, &baselines, settings)?;
     let outcome = match outcomes.iter().all(|gate| gate.passed) {
@@ -61,6 +64,7 @@ pub fn build(data: Vec<DataSet>, settings: &ReportSettings) -> Result<Report, Re
         },
         gates: outcomes,
         data,
+        timing: None,
         training: Vec::new(),
     })
 }

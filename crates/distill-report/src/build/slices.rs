@@ -10,20 +10,8 @@ use crate::stats::wilson_interval;
 
 /// The slices with enough rows, those where the first student is weakest first.
 pub fn slices(models: &[Predictions], scored: &[Scored], settings: &ReportSettings) -> Vec<Slice> {
-    let Some(first) = scored.first() else { return Vec::new() };
-    let mut cuts: Vec<(String, Vec<String>)> = vec![("label".to_owned(), by_label(models, first))];
-    if let Some(texts) = models.iter().find_map(|model| model.texts.as_ref()) {
-        cuts.push(("length".to_owned(), by_length(texts, first)));
-    }
-    if let Some(at) = models.iter().position(|model| model.role == Role::Teacher) {
-        let confidence = (0..first.len()).map(|row| confidence_band(scored[at].confidence(row))).collect();
-        cuts.push(("teacher confidence".to_owned(), confidence));
-    }
-    if let Some(model) = models.iter().find(|model| !model.columns.is_empty()) {
-        cuts.extend(model.columns.iter().map(|(name, values)| {
-            (name.clone(), first.rows().iter().map(|row| values[*row].clone()).collect())
-        }));
-    }
+    let cuts: Vec<(&str, Vec<String>)> =
+        settings.slices.iter().filter_map(|by| Some((by.as_str(), values(by, models, scored)?))).collect();
     let mut slices: Vec<Slice> =
         cuts.iter().flat_map(|(by, values)| cut(by, values, scored, settings)).collect();
     let student = models.iter().position(|model| model.role == Role::Student).unwrap_or(0);
@@ -35,6 +23,24 @@ pub fn slices(models: &[Predictions], scored: &[Scored], settings: &ReportSettin
     slices
 }
 
+/// What each labelled row is cut by; none where the models' rows do not have it.
+fn values(by: &str, models: &[Predictions], scored: &[Scored]) -> Option<Vec<String>> {
+    let first = scored.first()?;
+    match by {
+        "label" => Some(by_label(models, first)),
+        "length" => Some(by_length(models.iter().find_map(|model| model.texts.as_ref())?, first)),
+        "teacher_confidence" => {
+            let teacher = &scored[models.iter().position(|model| model.role == Role::Teacher)?];
+            Some((0..first.len()).map(|row| confidence_band(teacher.confidence(row))).collect())
+        }
+        column => {
+            let mut columns = models.iter().flat_map(|model| &model.columns);
+            let (_, values) = columns.find(|(name, _)| name == column)?;
+            Some(first.rows().iter().map(|row| values[*row].clone()).collect())
+        }
+    }
+}
+
 /// One slice a distinct value, where it has enough rows and is not all of them.
 fn cut(by: &str, values: &[String], scored: &[Scored], settings: &ReportSettings) -> Vec<Slice> {
     let mut rows_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -44,7 +50,7 @@ fn cut(by: &str, values: &[String], scored: &[Scored], settings: &ReportSettings
         .into_iter()
         .filter(|(_, rows)| is_slice(rows))
         .map(|(value, rows)| Slice {
-            by: by.to_owned(),
+            by: if by == "teacher_confidence" { "teacher confidence".to_owned() } else { by.to_owned() },
             value: value.to_owned(),
             rows: rows.len(),
             accuracies: scored.iter().map(|model| accuracy(model, &rows, settings.confidence)).collect(),

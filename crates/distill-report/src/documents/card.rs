@@ -1,6 +1,7 @@
-//! The student's model card: the `README.md` of its directory, with its figures as `model-index`.
+//! The student's model card: the `README.md` of its directory, with its figures as `model-index`. No
+//! times stand in it, so that the same model on the same rows has the same card.
 
-use super::format::{bytes, count, metric, percent, times};
+use super::format::{bytes, count, metric, percent};
 use super::{table, text};
 use crate::metrics::Metric;
 use crate::report::{DataReport, ModelReport, Report};
@@ -18,6 +19,8 @@ pub struct CardInfo {
     pub license: Option<String>,
     /// Language codes, such as `en`.
     pub languages: Vec<String>,
+    /// How the model was trained, as finished Markdown.
+    pub training: Option<String>,
 }
 
 /// Metrics that the `model-index` lists.
@@ -38,6 +41,9 @@ pub fn render(report: &Report, info: &CardInfo) -> Option<String> {
     out.push_str("\n## Results\n");
     for (set, model) in &results {
         out.push_str(&result(set, model, report.intervals.confidence));
+    }
+    if let Some(training) = &info.training {
+        out.push_str(&format!("\n## Training\n\n{}\n", training.trim()));
     }
     out.push_str(USE);
     out.push_str(&limits(&results));
@@ -103,9 +109,6 @@ fn introduction(results: &[(&DataReport, &ModelReport)]) -> String {
                 percent(kept.value),
                 text::markdown(&set.name)
             ));
-        }
-        if let Some(speed_up) = against.speed_up {
-            out.push_str(&format!(" at {} its speed on the machine of the report", times(speed_up)));
         }
         out.push('.');
     }

@@ -39,6 +39,11 @@ pub fn bytes(value: u64) -> String {
     scaled(value as f64, &[" B", " kB", " MB", " GB", " TB"])
 }
 
+/// A time in milliseconds: `8.3`, below one `0.42`.
+pub fn milliseconds(value: f64) -> String {
+    if value >= 1.0 { format!("{value:.1}") } else { format!("{value:.2}") }
+}
+
 /// A rate: three digits at least.
 pub fn rate(value: f64) -> String {
     if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") }

@@ -52,7 +52,9 @@ fn foot(report: &Report) -> String {
             report.intervals.seed
         ),
     };
-    format!("\n{how}Made by {} (report schema {}).\n", report.program, report.schema_version)
+    let timed =
+        report.timing.as_ref().map(|timing| text::markdown(&timing.sentence()) + " ").unwrap_or_default();
+    format!("\n{timed}{how}Made by {} (report schema {}).\n", report.program, report.schema_version)
 }
 
 fn gates(report: &Report) -> Table {
@@ -71,7 +73,12 @@ fn data_head(set: &DataReport) -> String {
         rows => format!(", {rows} more without a label"),
     };
     let (name, models) = (text::markdown(&set.name), table::models(set, false).markdown());
-    format!("\n## {name}: {} rows{unlabelled}\n\n{models}", set.labelled)
+    let mut out = format!("\n## {name}: {} rows{unlabelled}\n\n{models}", set.labelled);
+    let costs = table::costs(set);
+    if !costs.rows.is_empty() {
+        out.push_str(&format!("\n{}", costs.markdown()));
+    }
+    out
 }
 
 fn data_set(out: &mut String, set: &DataReport) {

@@ -1,9 +1,9 @@
 //! Tables before they take a document's form: the same rows in Markdown and on the terminal.
 
-use super::format::{bytes, count, metric, percent, rate, times};
+use super::format::{bytes, count, metric, milliseconds, percent, rate, times};
 use super::text;
 use crate::metrics::Metric;
-use crate::report::{DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report};
+use crate::report::{DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report, Spread};
 
 /// A table of finished cells. The first column is text, the others are numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,14 +34,26 @@ impl Table {
     }
 }
 
-/// The models side by side; a column that no model has a value for is left out. A narrow table has
-/// only what a terminal of 100 columns can hold.
+/// The models side by side, by quality; a column that no model has a value for is left out. A narrow
+/// table has only what a terminal of 100 columns can hold.
 pub fn models(set: &DataReport, is_narrow: bool) -> Table {
+    const WIDE_ONLY: [&str; 2] = ["weighted F1", "ECE"];
+    let is_shown = |title: &str| !(is_narrow && WIDE_ONLY.contains(&title));
+    of_models(set, QUALITY.iter().filter(|(title, _)| is_shown(title)))
+}
+
+/// What the models cost, side by side; without rows where no cost is known.
+pub fn costs(set: &DataReport) -> Table {
+    let table = of_models(set, COST.iter());
+    if table.header.len() > 1 { table } else { Table::default() }
+}
+
+fn of_models<'a>(set: &DataReport, columns: impl Iterator<Item = &'a Column>) -> Table {
     let mut table = Table::new(["model"]);
     table.rows = set.models.iter().map(|model| vec![model.name.clone()]).collect();
-    for (title, cell) in MODEL_COLUMNS {
+    for (title, cell) in columns {
         let cells: Vec<Option<String>> = set.models.iter().map(cell).collect();
-        if cells.iter().all(Option::is_none) || (is_narrow && WIDE_ONLY.contains(title)) {
+        if cells.iter().all(Option::is_none) {
             continue;
         }
         table.header.push((*title).to_owned());
@@ -52,42 +64,62 @@ pub fn models(set: &DataReport, is_narrow: bool) -> Table {
     table
 }
 
-const WIDE_ONLY: [&str; 3] = ["weighted F1", "KL", "size"];
+type Column = (&'static str, fn(&ModelReport) -> Option<String>);
 
-type ModelCell = fn(&ModelReport) -> Option<String>;
-
-const MODEL_COLUMNS: &[(&str, ModelCell)] = &[
+const QUALITY: &[Column] = &[
     ("accuracy", |model| model.value(Metric::Accuracy).map(metric)),
     ("macro F1", |model| model.value(Metric::MacroF1).map(metric)),
     ("weighted F1", |model| model.value(Metric::WeightedF1).map(metric)),
+    ("ECE", |model| model.value(Metric::Ece).map(metric)),
     ("agreement", |model| model.value(Metric::Agreement).map(metric)),
     ("KL", |model| model.value(Metric::Kl).map(metric)),
     ("kept", |model| Some(percent(model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy)?.value))),
     ("gap closed", |model| {
         Some(percent(model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy)?.value))
     }),
+];
+
+const COST: &[Column] = &[
     ("parameters", |model| model.cost.map(|cost| count(cost.parameters))),
     ("size", |model| model.cost.map(|cost| bytes(cost.bytes))),
-    ("rows/s", |model| model.cost.map(|cost| rate(cost.rows_per_second))),
+    ("rows/s", |model| model.cost?.rows_per_second.map(rate)),
     ("speed-up", |model| model.against_teacher.as_ref()?.speed_up.map(times)),
+    ("p50 ms", |model| Some(milliseconds(model.cost?.latency?.p50_ms))),
+    ("p95 ms", |model| Some(milliseconds(model.cost?.latency?.p95_ms))),
+    ("p99 ms", |model| Some(milliseconds(model.cost?.latency?.p99_ms))),
 ];
+
+/// The models of all data sets, each once.
+fn model_names(report: &Report) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for model in report.data.iter().flat_map(|set| &set.models) {
+        if !names.contains(&model.name.as_str()) {
+            names.push(&model.name);
+        }
+    }
+    names
+}
 
 /// Every model on every data set: in-domain and cross-domain side by side.
 pub fn across(report: &Report) -> Table {
-    let names = report.data.iter().flat_map(|set| &set.models).map(|model| model.name.as_str());
-    let mut models: Vec<&str> = Vec::new();
-    names.for_each(|name| {
-        if !models.contains(&name) {
-            models.push(name)
-        }
-    });
     const SHOWN: [Metric; 2] = [Metric::Accuracy, Metric::MacroF1];
     let titles = report.data.iter().flat_map(|set| SHOWN.map(|name| format!("{}: {}", set.name, name.title())));
     let mut table = Table::new(["model".to_owned()].into_iter().chain(titles));
-    for model in models {
+    for model in model_names(report) {
         let cell = |set: &DataReport, name: Metric| set.model(model)?.metrics.get(&name).map(figure);
         let cells =
             report.data.iter().flat_map(|set| SHOWN.map(|name| cell(set, name).unwrap_or("-".to_owned())));
+        table.rows.push([model.to_owned()].into_iter().chain(cells).collect());
+    }
+    table
+}
+
+/// Accuracy of every model on every data set, without intervals.
+pub fn across_short(report: &Report) -> Table {
+    let mut table = Table::new(["model"].into_iter().chain(report.data.iter().map(|set| set.name.as_str())));
+    for model in model_names(report) {
+        let cell = |set: &DataReport| Some(metric(set.model(model)?.value(Metric::Accuracy)?));
+        let cells = report.data.iter().map(|set| cell(set).unwrap_or_else(|| "-".to_owned()));
         table.rows.push([model.to_owned()].into_iter().chain(cells).collect());
     }
     table
@@ -145,20 +177,21 @@ fn difference(difference: &Difference) -> String {
 
 /// Mean and spread of the models that were given with several seeds.
 pub fn seeds(set: &DataReport) -> Table {
-    let mut table = Table::new(["model", "seeds", "accuracy", "macro F1", "log-loss"]);
+    let mut table = Table::new(["seeds of", "seeds", "accuracy", "macro F1", "log-loss"]);
     for group in &set.seeds {
-        let cell = |name: Metric| {
-            group
-                .metrics
-                .get(&name)
-                .map_or("-".to_owned(), |spread| format!("{:.4} ± {:.4}", spread.mean, spread.std))
-        };
+        let cell = |name: Metric| group.metrics.get(&name).map_or("-".to_owned(), spread);
         let cells = [Metric::Accuracy, Metric::MacroF1, Metric::LogLoss].map(cell);
         table
             .rows
             .push([group.name.clone(), group.models.len().to_string()].into_iter().chain(cells).collect());
     }
     table
+}
+
+/// `0.9210 ± 0.0034 (0.9126 to 0.9294)`: mean, standard deviation, interval of the mean.
+fn spread(spread: &Spread) -> String {
+    let interval = spread.interval.map_or(String::new(), |[low, high]| format!(" ({low:.4} to {high:.4})"));
+    format!("{:.4} ± {:.4}{interval}", spread.mean, spread.std)
 }
 
 /// The slices, weakest first.

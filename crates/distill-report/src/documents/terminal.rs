@@ -32,6 +32,18 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
     for set in &report.data {
         out.push_str(&format!("\n{} ({} rows)\n", visible(&set.name), set.labelled));
         out.push_str(&draw(&table::models(set, true), style));
+        let seeds = table::seeds(set);
+        if !seeds.rows.is_empty() {
+            out.push_str(&format!("\n{}", draw(&ascii(seeds), style)));
+        }
+    }
+    // What a model costs does not depend on the data set.
+    let costs = report.data.first().map(table::costs).unwrap_or_default();
+    if !costs.rows.is_empty() {
+        out.push_str(&format!("\ncost\n{}", draw(&costs, style)));
+    }
+    if report.data.len() > 1 {
+        out.push_str(&format!("\naccuracy on all data sets\n{}", draw(&table::across_short(report), style)));
     }
     if !report.gates.is_empty() {
         out.push_str("\ngates\n");
@@ -50,6 +62,12 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
     }
     files.iter().for_each(|file| out.push_str(&format!("  {}\n", visible(&file.display().to_string()))));
     out
+}
+
+/// Logs and terminals may not know the plus-minus sign.
+fn ascii(mut table: Table) -> Table {
+    table.rows.iter_mut().flatten().for_each(|cell| *cell = cell.replace('±', "+-"));
+    table
 }
 
 /// A table with a rule under its titles, numbers to the right, ending in a line break.

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use distill_core::atomic::FileError;
+use distill_core::read::bounded;
 use serde::Deserialize;
 
 use super::{Gate, GateError, Quantity};
 use crate::error::ReportError;
 use crate::predictions::Role;
 use crate::report::{DataReport, ModelReport, Report, SCHEMA_VERSION};
+
+/// A report lists some rows, never all.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Earlier reports by the path that a gate names.
 pub type Baselines = BTreeMap<String, Report>;
@@ -35,7 +38,7 @@ pub fn read_all(gates: &[Gate]) -> Result<Baselines, ReportError> {
 /// [`ReportError::File`] where the file cannot be read, [`ReportError::NotAReport`] where it is not
 /// a report or has another schema version.
 pub fn read(path: &Path) -> Result<Report, ReportError> {
-    let bytes = std::fs::read(path).map_err(FileError::of("read", path))?;
+    let bytes = bounded(path, MAX_BYTES)?;
     let not_a_report = |problem: String| ReportError::NotAReport { path: PathBuf::from(path), problem };
     let versioned: Versioned =
         serde_json::from_slice(&bytes).map_err(|error| not_a_report(format!("it is not a report: {error}")))?;

@@ -140,17 +140,18 @@ impl Subject<'_> {
     fn cost(&self, figure: CostFigure) -> Result<f64, GateError> {
         let unmeasured = || missing(self.gate, "the model's cost was not measured");
         let cost = self.model.cost.ok_or_else(unmeasured)?;
+        let untimed = || missing(self.gate, "the model's speed was not measured");
         let latency = || cost.latency.ok_or_else(|| missing(self.gate, "the model's latency was not measured"));
         Ok(match figure {
             CostFigure::LatencyP50 => latency()?.p50_ms,
             CostFigure::LatencyP95 => latency()?.p95_ms,
             CostFigure::LatencyP99 => latency()?.p99_ms,
-            CostFigure::RowsPerSecond => cost.rows_per_second,
+            CostFigure::RowsPerSecond => cost.rows_per_second.ok_or_else(untimed)?,
             CostFigure::Parameters => cost.parameters as f64,
             CostFigure::Bytes => cost.bytes as f64,
             CostFigure::SpeedUp => {
                 let its = teacher(self.gate, &self.set.report)?.cost.ok_or_else(unmeasured)?;
-                cost.rows_per_second / its.rows_per_second
+                cost.rows_per_second.ok_or_else(untimed)? / its.rows_per_second.ok_or_else(untimed)?
             }
         })
     }
@@ -193,6 +194,10 @@ fn data_sets<'a>(gate: &Gate, data: &'a [Measured]) -> Result<Vec<&'a Measured>,
 
 fn models<'a>(gate: &Gate, set: &'a DataReport) -> Result<Vec<&'a ModelReport>, GateError> {
     if let Some(name) = &gate.model {
+        // The name of a model that was given with several seeds stands for each of them.
+        if let Some(seeds) = set.seeds.iter().find(|seeds| seeds.name == *name) {
+            return seeds.models.iter().map(|model| named(gate, set, model)).collect();
+        }
         return Ok(vec![named(gate, set, name)?]);
     }
     if let [only] = set.models.as_slice() {

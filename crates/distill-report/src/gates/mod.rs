@@ -23,7 +23,6 @@ pub mod parse;
 pub mod quantity;
 
 use distill_core::Category;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -93,7 +92,8 @@ impl GateError {
 }
 
 /// What came of a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GateState {
     /// The condition holds.
@@ -105,7 +105,8 @@ pub enum GateState {
 }
 
 /// One gate applied to one model on one data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GateOutcome {
     /// The gate as it was given.

@@ -4,7 +4,6 @@
 //! Source: Guo et al. 2017, arXiv:1706.04599; 15 bins of equal width over the confidence.
 
 use rayon::prelude::*;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::Metric;
@@ -14,7 +13,8 @@ use super::scored::Scored;
 pub const BINS: usize = 15;
 
 /// Rows whose confidence lies in one interval `(k / 15, (k + 1) / 15]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bin {
     /// Rows in it.

@@ -2,7 +2,6 @@
 //! `zero_division=0` and its default `labels`: averages run over the classes that occur among the
 //! labels or the predictions; a class that occurs in neither is listed but not averaged.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::confusion::Tally;
@@ -106,7 +105,8 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// Figures of one class, as a report lists them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClassFigures {
     /// The label's name.

@@ -6,7 +6,6 @@
 //! ask that every class has.
 
 use rayon::prelude::*;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::Metric;
@@ -128,7 +127,8 @@ impl ClassInfluence {
 }
 
 /// ROC and precision-recall curve, thinned out to what a chart can show.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Curves {
     /// Points `[false positive rate, true positive rate]`, from `[0, 0]` to `[1, 1]`.

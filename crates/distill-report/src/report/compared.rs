@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::data::Figure;
@@ -10,7 +9,8 @@ use crate::metrics::Metric;
 use crate::stats::McNemar;
 
 /// A model beside the teacher.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AgainstTeacher {
     /// The teacher's name.
@@ -25,7 +25,8 @@ pub struct AgainstTeacher {
 }
 
 /// Two models on the same rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
     /// The first model.
@@ -39,7 +40,8 @@ pub struct Comparison {
 }
 
 /// A difference between two models.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// First minus second.
@@ -52,7 +54,8 @@ pub struct Difference {
 }
 
 /// Several seeds of one model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SeedSummary {
     /// What the seeds are of.
@@ -64,13 +67,17 @@ pub struct SeedSummary {
 }
 
 /// Mean and spread over several seeds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Spread {
     /// Mean.
     pub mean: f64,
     /// Sample standard deviation (over n − 1); 0 with one seed.
     pub std: f64,
+    /// Interval of the mean over seeds of this kind, by Student's t; none with one seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// Smallest.
     pub min: f64,
     /// Largest.
@@ -78,7 +85,8 @@ pub struct Spread {
 }
 
 /// A part of the rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
     /// What the rows were cut by: `label`, `length`, `teacher confidence` or a column.
@@ -92,7 +100,8 @@ pub struct Slice {
 }
 
 /// What a student got wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Errors {
     /// The student.
@@ -110,7 +119,8 @@ pub struct Errors {
 }
 
 /// A row that deserves a look.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRow {
     /// The row's id.
@@ -129,7 +139,8 @@ pub struct ErrorRow {
 }
 
 /// A confusion that the student makes more often than the teacher.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GrownConfusion {
     /// The label.

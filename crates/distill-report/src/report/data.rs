@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compared::{AgainstTeacher, Comparison, Errors, SeedSummary, Slice};
@@ -12,7 +11,8 @@ use crate::metrics::{ClassFigures, Metric};
 use crate::predictions::{Cost, Role};
 
 /// All models on one data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DataReport {
     /// The data set's name.
@@ -39,7 +39,8 @@ pub struct DataReport {
 }
 
 /// One model on one data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ModelReport {
     /// The model's name.
@@ -66,7 +67,8 @@ pub struct ModelReport {
 }
 
 /// A measured value.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
     /// The value on these rows.
@@ -77,7 +79,8 @@ pub struct Figure {
 }
 
 /// Reliability of a model's confidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// The temperature that fits these rows best: above 1 the model is too sure of itself.

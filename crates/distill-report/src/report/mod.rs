@@ -6,7 +6,6 @@ pub mod data;
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compared::{
@@ -20,7 +19,8 @@ use crate::gates::GateOutcome;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A whole report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the program that wrote it.
@@ -35,13 +35,17 @@ pub struct Report {
     pub gates: Vec<GateOutcome>,
     /// The figures, a data set each.
     pub data: Vec<DataReport>,
+    /// How speed and latency were measured, where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
     /// Training curves, a run each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub training: Vec<TrainingCurves>,
 }
 
 /// How the intervals of a report were made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Intervals {
     /// Bootstrap resamples; 0: there are no intervals.
@@ -52,8 +56,41 @@ pub struct Intervals {
     pub seed: u64,
 }
 
+/// How speed and latency were measured: models took turns, each warm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Timing {
+    /// Where the models ran.
+    pub device: String,
+    /// In which number format.
+    pub dtype: String,
+    /// Threads on the processor.
+    pub threads: usize,
+    /// The data set that the timed rows are from.
+    pub data: String,
+    /// Rounds in which every model was timed once; rows a second are those of the fastest round.
+    pub rounds: usize,
+    /// Rows of a round, in batches.
+    pub rows: usize,
+    /// Rows of all rounds that were timed one by one, for the latency.
+    pub single_rows: usize,
+}
+
+impl Timing {
+    /// A sentence for people.
+    pub fn sentence(&self) -> String {
+        let Timing { device, dtype, threads, data, rounds, rows, single_rows } = self;
+        format!(
+            "Timed on {device} ({dtype}, {threads} threads), models in turn: rows a second are the fastest of {rounds} rounds \
+             over {rows} rows of {data}, latency is over {single_rows} rows one by one; tokenization included."
+        )
+    }
+}
+
 /// The logged steps of one training run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TrainingCurves {
     /// The run's name.
@@ -63,7 +100,8 @@ pub struct TrainingCurves {
 }
 
 /// The answer that a report gives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// Whether the gates passed.
@@ -73,7 +111,8 @@ pub struct Verdict {
 }
 
 /// The word in a [`Verdict`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every gate passed, or counts as passed.
@@ -85,18 +124,24 @@ pub enum Outcome {
 }
 
 impl Report {
-    /// The JSON Schema of `report.json`, as it stands in `docs/report.schema.json`.
-    ///
-    /// # Errors
-    /// Those of the JSON writer, which would be a defect.
-    pub fn json_schema() -> Result<String, serde_json::Error> {
-        let mut text = serde_json::to_string_pretty(&schemars::schema_for!(Report))?;
-        text.push('\n');
-        Ok(text)
-    }
-
     /// True unless a gate failed.
     pub fn gates_passed(&self) -> bool {
         self.gates.iter().all(|gate| gate.passed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE_SCHEMA=1 cargo test -p distill-report schema` rewrites the committed file.
+    #[test]
+    fn the_committed_schema_is_the_one_of_this_program() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/report.schema.json");
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Report)).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            distill_core::atomic::write(&path, schema.as_bytes()).unwrap();
+        }
+        assert!(std::fs::read_to_string(&path).unwrap() == schema, "docs/report.schema.json is out of date");
     }
 }

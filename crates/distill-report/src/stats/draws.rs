@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use distill_core::StopSignal;
 use rayon::prelude::*;
 
 use super::means::draw_means;
@@ -28,14 +29,16 @@ pub struct Draws {
 }
 
 /// Draws every metric of models that were aligned; `values` are the metrics on the rows themselves.
+/// Once `stop` was raised, what is returned is worth nothing.
 pub fn draw(
     models: &[Predictions],
     scored: &[Scored],
     values: &[BTreeMap<Metric, f64>],
     seed: u64,
     resamples: usize,
+    stop: &StopSignal,
 ) -> Draws {
-    let mut draws = draw_counts(models, scored, seed, resamples);
+    let mut draws = draw_counts(models, scored, seed, resamples, stop);
     let teacher = models.iter().find(|model| model.role == Role::Teacher);
     let mut owners = Vec::new();
     let mut columns = Vec::new();
@@ -102,7 +105,13 @@ impl Patterns {
     }
 }
 
-fn draw_counts(models: &[Predictions], scored: &[Scored], seed: u64, resamples: usize) -> Draws {
+fn draw_counts(
+    models: &[Predictions],
+    scored: &[Scored],
+    seed: u64,
+    resamples: usize,
+    stop: &StopSignal,
+) -> Draws {
     let patterns = Patterns::new(scored);
     let sampler = CountSampler::new(&patterns.counts);
     let num_labels = models.first().map_or(0, Predictions::num_labels);
@@ -113,6 +122,9 @@ fn draw_counts(models: &[Predictions], scored: &[Scored], seed: u64, resamples: 
             let mut rng = stream(seed, 0, part);
             let (mut counts, mut tally) = (Vec::new(), Tally::new(num_labels));
             let mut drawn = Vec::new();
+            if stop.reason().is_some() {
+                return drawn;
+            }
             for _ in part * STREAM..resamples.min((part + 1) * STREAM) {
                 sampler.draw(&mut rng, &mut counts);
                 for model in 0..models.len() {
@@ -209,7 +221,7 @@ mod tests {
         let models = [noisy("t", Role::Teacher, 2.5, &mut rng), noisy("s", Role::Student, 1.5, &mut rng)];
         let scored: Vec<Scored> = models.iter().map(Scored::new).collect();
         let values = measure(&models, &scored);
-        let draws = draw(&models, &scored, &values, 1, 4000);
+        let draws = draw(&models, &scored, &values, 1, 4000, &StopSignal::default());
         let mut plain: BTreeMap<Metric, Vec<f64>> = BTreeMap::new();
         let mut differences = Vec::new();
         for _ in 0..RESAMPLES {
@@ -243,9 +255,9 @@ mod tests {
         let values = measure(&models, &scored);
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| draw(&models, &scored, &values, 1, 200)).metrics
+            pool.install(|| draw(&models, &scored, &values, 1, 200, &StopSignal::default())).metrics
         };
         assert_eq!(on(1), on(3));
-        assert_ne!(draw(&models, &scored, &values, 2, 200).metrics, on(1));
+        assert_ne!(draw(&models, &scored, &values, 2, 200, &StopSignal::default()).metrics, on(1));
     }
 }

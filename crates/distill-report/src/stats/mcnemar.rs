@@ -1,10 +1,10 @@
 //! McNemar's exact test: do two models err on different rows?
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Rows that only one of two models gets right, and how likely so uneven a split is by chance.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct McNemar {
     /// Labelled rows that only the first model gets right.

@@ -1,7 +1,7 @@
 //! How sure a figure is: [`multinomial`] and [`means`] draw resamples, [`draws`] turns them into
 //! values of every metric of every model on one data set, [`interval`] into intervals and [`sample`] keeps them together;
 //! [`mcnemar`] tests whether two models err on different rows;
-//! [`wilson`] is for shares of few rows.
+//! [`wilson`] is for shares of few rows, [`student_t`] for means of few seeds.
 
 pub mod draws;
 pub mod interval;
@@ -9,6 +9,7 @@ pub mod mcnemar;
 pub mod means;
 pub mod multinomial;
 pub mod sample;
+pub mod student_t;
 pub mod wilson;
 
 pub use draws::Draws;

@@ -10,14 +10,13 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use distill_core::record::RunRecord;
 use distill_student::TrainError;
 use serde_json::Value;
 
 use crate::args::{Run, Sweep};
-use crate::commands::outdir::OutDir;
+use crate::commands::claim::{self, Claim, Replace};
 use crate::commands::run;
-use crate::commands::stage::{self, Todo};
+use crate::commands::stage;
 use crate::commands::student::StudentStage;
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
@@ -145,13 +144,12 @@ impl Searcher<'_> {
     fn student(&self, settings: &Settings, directory: &Path) -> anyhow::Result<Option<Value>> {
         let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
         let stage = StudentStage::new(settings, rows);
-        let planned = stage::plan(&stage, &self.session)?;
-        let (out, record): (OutDir, RunRecord) = match stage::todo(directory, &planned)? {
-            Todo::Nothing(done) => return Ok(Some(serde_json::to_value(&done.results)?)),
-            Todo::Rest => (OutDir::go_on(directory)?, planned),
-            Todo::All(_) => (OutDir::prepare(directory)?, planned),
+        self.session.stop.check()?;
+        let (planned, out) = match claim::claim(&stage, &self.session, directory, Replace::Stale)? {
+            Claim::UpToDate(done) => return Ok(Some(serde_json::to_value(&done.results)?)),
+            Claim::Run { planned, out, .. } => (planned, out),
         };
-        match stage::run_into(&stage, &self.session, out, record) {
+        match stage::run_into(&stage, &self.session, out, *planned) {
             Ok(finished) => Ok(Some(serde_json::to_value(&finished.results)?)),
             Err(error) if matches!(error.downcast_ref(), Some(TrainError::NotFinite { .. })) => {
                 tracing::warn!("{error}");

@@ -98,7 +98,7 @@ fn frontier(set: &DataReport) -> String {
         .enumerate()
         .filter_map(|(color, model)| {
             let accuracy = model.metrics.get(&Metric::Accuracy)?;
-            let (name, speed) = (model.name.clone(), model.cost?.rows_per_second);
+            let (name, speed) = (model.name.clone(), model.cost?.rows_per_second?);
             Some(Point { name, color, speed, accuracy: (accuracy.value, accuracy.interval) })
         })
         .collect();
@@ -218,7 +218,7 @@ pub fn training(runs: &[TrainingCurves]) -> String {
             title: what,
             description: &description,
             x: "step",
-            y: what,
+            y: "",
             frame: None,
             has_diagonal: false,
             has_marks: false,

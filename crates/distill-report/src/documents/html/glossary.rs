@@ -55,8 +55,10 @@ pub fn render(report: &Report) -> String {
         .iter()
         .map(|(word, meaning)| format!("<dt>{word}</dt><dd>{}</dd>", text::html(meaning)))
         .collect();
+    let timed = report.timing.as_ref().map(|timing| format!("<p>{}</p>", text::html(&timing.sentence())));
+    let timed = timed.unwrap_or_default();
     format!(
-        "<section><h2>How to read this</h2><p>{how}</p><dl>{words}</dl>\
+        "<section><h2>How to read this</h2><p>{how}</p>{timed}<dl>{words}</dl>\
          <p class=\"soft\">Made by {} (report schema {}).</p></section>",
         text::html(&report.program),
         report.schema_version

@@ -6,44 +6,58 @@ use crate::documents::{format, text};
 use crate::metrics::Metric;
 use crate::report::{Comparison, DataReport, Figure, ModelReport};
 
-/// The models side by side, with what they cost.
+type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
+
+const QUALITY: [Column; 8] = [
+    ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
+    ("macro F1", |model| model.metrics.get(&Metric::MacroF1).map(figure)),
+    ("agreement", |model| model.metrics.get(&Metric::Agreement).map(figure)),
+    ("KL", |model| model.metrics.get(&Metric::Kl).map(figure)),
+    ("ECE", |model| model.metrics.get(&Metric::Ece).map(figure)),
+    ("kept", |model| model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy).map(share)),
+    ("gap closed", |model| model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy).map(share)),
+    ("role", |model| Some(Cell::text(model.role.name()))),
+];
+
+const COST: [Column; 7] = [
+    ("parameters", |model| {
+        model.cost.map(|cost| Cell::number(&format::count(cost.parameters), cost.parameters as f64))
+    }),
+    ("size", |model| model.cost.map(|cost| Cell::number(&format::bytes(cost.bytes), cost.bytes as f64))),
+    ("rows/s", |model| model.cost?.rows_per_second.map(|rate| Cell::number(&format::rate(rate), rate))),
+    ("speed-up", |model| {
+        model.against_teacher.as_ref()?.speed_up.map(|factor| Cell::number(&format::times(factor), factor))
+    }),
+    ("p50 ms", |model| Some(milliseconds(model.cost?.latency?.p50_ms))),
+    ("p95 ms", |model| Some(milliseconds(model.cost?.latency?.p95_ms))),
+    ("p99 ms", |model| Some(milliseconds(model.cost?.latency?.p99_ms))),
+];
+
+/// The models side by side.
 pub fn side_by_side(set: &DataReport) -> String {
-    type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
-    const COLUMNS: [Column; 13] = [
-        ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
-        ("macro F1", |model| model.metrics.get(&Metric::MacroF1).map(figure)),
-        ("agreement", |model| model.metrics.get(&Metric::Agreement).map(figure)),
-        ("KL", |model| model.metrics.get(&Metric::Kl).map(figure)),
-        ("ECE", |model| model.metrics.get(&Metric::Ece).map(figure)),
-        ("kept", |model| model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy).map(share)),
-        ("gap closed", |model| model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy).map(share)),
-        ("parameters", |model| {
-            model.cost.map(|cost| Cell::number(&format::count(cost.parameters), cost.parameters as f64))
-        }),
-        ("size", |model| model.cost.map(|cost| Cell::number(&format::bytes(cost.bytes), cost.bytes as f64))),
-        ("rows/s", |model| {
-            model.cost.map(|cost| Cell::number(&format::rate(cost.rows_per_second), cost.rows_per_second))
-        }),
-        ("speed-up", |model| {
-            model.against_teacher.as_ref()?.speed_up.map(|factor| Cell::number(&format::times(factor), factor))
-        }),
-        ("p50 / p95 / p99 ms", |model| {
-            let latency = model.cost?.latency?;
-            let shown = format!("{:.1} / {:.1} / {:.1}", latency.p50_ms, latency.p95_ms, latency.p99_ms);
-            Some(Cell::number(&shown, latency.p50_ms))
-        }),
-        ("role", |model| Some(Cell::text(model.role.name()))),
-    ];
+    of_models("models side by side", set, &QUALITY).unwrap_or_default()
+}
+
+/// What the models cost; nothing where that was not measured.
+pub fn costs(set: &DataReport) -> String {
+    of_models("cost", set, &COST).map(|table| format!("<h3>Cost</h3>{table}")).unwrap_or_default()
+}
+
+fn of_models(caption: &str, set: &DataReport, columns: &[Column]) -> Option<String> {
     let mut header = vec!["model"];
     let mut rows: Vec<Vec<Cell>> = set.models.iter().map(|model| vec![Cell::text(&model.name)]).collect();
-    for (title, cell) in COLUMNS {
+    for (title, cell) in columns {
         let cells: Vec<Option<Cell>> = set.models.iter().map(cell).collect();
         if cells.iter().any(Option::is_some) {
             header.push(title);
             rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell.unwrap_or(Cell::none())));
         }
     }
-    table::draw("models side by side", &header, &rows)
+    (header.len() > 1).then(|| table::draw(caption, &header, &rows))
+}
+
+fn milliseconds(value: f64) -> Cell {
+    Cell::number(&format::milliseconds(value), value)
 }
 
 /// Every metric of every model.
@@ -123,9 +137,11 @@ pub fn seeds(set: &DataReport) -> String {
             .metrics
             .iter()
             .map(|(metric, spread)| {
-                let values = [spread.mean, spread.std, spread.min, spread.max];
+                let values = [spread.std, spread.min, spread.max];
                 let cells = values.map(|value| Cell::number(&format::metric(value), value));
-                [Cell::text(metric.title())].into_iter().chain(cells).collect()
+                let mean =
+                    Cell::figure(&format::metric(spread.mean), spread.mean, interval_text(spread.interval));
+                [Cell::text(metric.title()), mean].into_iter().chain(cells).collect()
             })
             .collect();
         let name = text::html(&summary.name);

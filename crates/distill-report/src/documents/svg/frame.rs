@@ -75,6 +75,9 @@ impl Frame {
             out.push_str(&label(x, bottom + 14.0, "middle", &tick(value)));
         }
         out.push_str(&label((left + right) / 2.0, HEIGHT - 6.0, "middle", x_name));
+        if y_name.is_empty() {
+            return out;
+        }
         out.push_str(&format!(
             "<text transform=\"translate(10 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
             (top + bottom) / 2.0,
@@ -123,6 +126,9 @@ fn tick(value: f64) -> String {
     if magnitude >= 1e4 {
         return super::super::format::count(magnitude as u64);
     }
+    if magnitude > 0.0 && magnitude < 1e-3 {
+        return format!("{value:.1e}").replace(".0e", "e");
+    }
     let text = if magnitude >= 100.0 { format!("{value:.0}") } else { format!("{value:.4}") };
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
@@ -138,6 +144,7 @@ mod tests {
             ["0", "0.2", "0.4", "0.6", "0.8", "1"]
         );
         assert_eq!(ticks([0.81, 0.9]).len(), 5);
+        assert_eq!([tick(5e-5), tick(2.5e-4), tick(0.002)], ["5e-5", "2.5e-4", "0.002"]);
         assert_eq!(log_ticks([30.0, 4000.0]), [100.0, 1000.0]);
         assert!(log_ticks([41.0, 43.0]).len() >= 2);
     }

@@ -3,6 +3,9 @@
 use super::frame::{Frame, HEIGHT, WIDTH};
 use super::{label, open, short};
 
+/// Room that a name takes.
+const NAME_HEIGHT: f64 = 13.0;
+
 /// One model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
@@ -40,6 +43,7 @@ pub fn draw(title: &str, description: &str, points: &[Point]) -> String {
     out.push_str(&frame.grid("rows a second (log)", "accuracy"));
     let line: Vec<[f64; 2]> = frontier(points).iter().map(|point| [point.speed, point.accuracy.0]).collect();
     out.push_str(&format!("<path class=\"ideal\" d=\"{}\"/>", frame.path(&line)));
+    let mut taken: Vec<f64> = Vec::new();
     for point in points {
         let color = point.color % super::super::html::COLORS;
         let (x, y) = (frame.place_x(point.speed), frame.place_y(point.accuracy.0));
@@ -49,7 +53,13 @@ pub fn draw(title: &str, description: &str, points: &[Point]) -> String {
         }
         out.push_str(&format!("<circle class=\"mark m{color}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>"));
         let (anchor, side) = if x > WIDTH * 0.6 { ("end", -8.0) } else { ("start", 8.0) };
-        out.push_str(&label(x + side, y - 6.0, anchor, &short(&point.name, 22)));
+        // Names of models that lie close together stand one above the other.
+        let mut height = y - 6.0;
+        while taken.iter().any(|other| (other - height).abs() < NAME_HEIGHT) {
+            height += NAME_HEIGHT;
+        }
+        taken.push(height);
+        out.push_str(&label(x + side, height, anchor, &short(&point.name, 22)));
     }
     out.push_str("</svg>");
     out

@@ -1,0 +1,63 @@
+//! `distill bench`
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::{Common, Rows};
+
+/// `distill bench`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Nothing is kept: the passes write into a temporary directory. FLOP/s count the matrix products that the
+whole model does on real tokens, so work that is saved counts as done.
+
+Examples:
+  distill bench --model runs/teacher/model --data train.jsonl
+  distill bench --model models/all-MiniLM-L6-v2 --lengths 8..64 --rows 4000 --pass teacher
+  distill bench --model runs/teacher/model --layers 0,2,4 --pass student --trace step.json")]
+pub struct Bench {
+    /// A classifier, an encoder, or a config.json for fresh weights of that shape
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Directory of the tokenizer [default: that of --model]
+    #[arg(long, value_name = "DIR")]
+    pub tokenizer: Option<PathBuf>,
+    /// Rows to run over [default: made up]
+    #[arg(long, value_name = "SRC")]
+    pub data: Option<PathBuf>,
+    /// Tokens of made-up rows: a number, or two for lengths evenly between them
+    #[arg(long, value_name = "N|A..B", default_value = "8..64", conflicts_with = "data")]
+    pub lengths: String,
+    /// Rows of a pass [default: all of --data, or 2000]
+    #[arg(long = "rows", value_name = "N")]
+    pub count: Option<usize>,
+    /// What to time
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Pass::Teacher, Pass::Student])]
+    pub pass: Vec<Pass>,
+    /// Times each pass is run; the passes take turns
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// Layers of --model that the student has [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "N,N,…")]
+    pub layers: Option<Vec<usize>>,
+    /// Rows of a training step [default: 32]
+    #[arg(long, value_name = "ROWS")]
+    pub batch_size: Option<usize>,
+    /// Tokens of a batch of the teacher pass at most [default: 2048 on a CPU, 32768 on a GPU]
+    #[arg(long, value_name = "TOKENS")]
+    pub batch_tokens: Option<u64>,
+    #[command(flatten)]
+    pub rows: Rows,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A pass that can be timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pass {
+    /// Tokenize, compute logits, write the store.
+    Teacher,
+    /// Train: forward, loss, backward, optimizer.
+    Student,
+}

@@ -1,0 +1,123 @@
+//! `distill bench`: how fast the passes are on this machine, and where their time goes.
+//!
+//! Read in this order: [`workload`] (which rows), [`passes`] (one round of each pass), [`ceiling`] (what the
+//! machine's matrix product can do), [`table`] (how it is shown).
+
+mod ceiling;
+mod passes;
+mod table;
+mod workload;
+
+use std::time::Duration;
+
+use anyhow::bail;
+use distill_core::LabelMap;
+use distill_model::ModelConfig;
+use serde::Serialize;
+
+use crate::args::{Bench, Pass};
+use crate::commands::inputs;
+use crate::exit::{Failure, Status};
+use crate::output::printer;
+use crate::session::{Session, dtype_name};
+use crate::settings::flags::Flags;
+use workload::Workload;
+
+/// One round of one pass.
+#[derive(Clone, Debug, Serialize)]
+pub struct Round {
+    /// Rows computed or trained on.
+    rows: u64,
+    /// Their tokens, padding not counted.
+    tokens: u64,
+    /// Floating-point operations of the whole model's matrix products on these tokens.
+    flops: f64,
+    /// Wall time.
+    seconds: f64,
+    /// Seconds in each phase; phases of other threads overlap.
+    phases: Vec<(&'static str, f64)>,
+}
+
+/// All rounds of one pass.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    pass: &'static str,
+    dtype: &'static str,
+    rounds: Vec<Round>,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever stopped it.
+pub fn command(args: &Bench) -> anyhow::Result<Status> {
+    let settings = args.resolve()?;
+    let session = Session::start_with_timeline(&args.common, &settings.runtime)?;
+    let path = inputs::required(settings.teacher.model.as_ref(), "--model", "teacher.model")?;
+    let directory = inputs::model(path)?;
+    let tokenizer_directory = args.tokenizer.as_deref().unwrap_or(directory.path());
+    let tokenizer = inputs::tokenizer(tokenizer_directory, settings.data.max_length, directory.config())?;
+    let workload = Workload::new(args, &settings, &tokenizer, session.seed)?;
+    if args.common.dry_run {
+        printer::result(&format!("{} rows, {} tokens", workload.rows.len(), workload.tokens()))?;
+        return Ok(Status::Done);
+    }
+    let labels = match directory.config().has_classifier() {
+        true => directory.config().labels.clone(),
+        false => LabelMap::numbered(2)?,
+    };
+    let bench = passes::Passes {
+        session: &session,
+        settings: &settings,
+        tokenizer: &tokenizer,
+        directory: &directory,
+        labels: &labels,
+        workload: &workload,
+    };
+    let mut timed = Vec::new();
+    for pass in &args.pass {
+        timed.push(match pass {
+            Pass::Teacher => bench.teacher()?,
+            Pass::Student => {
+                session.must_train_in_f32()?;
+                bench.student()?
+            }
+        });
+    }
+    let mut ceiling = 0f64;
+    for round in 0..args.rounds {
+        session.stop.check()?;
+        ceiling = ceiling.max(ceiling::flops_per_second(&session, directory.config())?);
+        for pass in &mut timed {
+            pass.round()?;
+        }
+        tracing::info!(round = round + 1, of = args.rounds, "bench");
+    }
+    let measured: Vec<Measured> = timed.into_iter().map(passes::Timed::into_measured).collect();
+    if measured.iter().any(|measured| measured.rounds.is_empty()) {
+        bail!(Failure::usage("nothing was timed"));
+    }
+    let summary = table::Summary::new(&session, &workload, ceiling, &measured);
+    printer::result(&if args.common.json { summary.json()? } else { summary.text() })?;
+    Ok(Status::Done)
+}
+
+/// Floating-point operations of a forward pass over rows of these lengths: the matrix products of every layer
+/// on real tokens, as a model that skips nothing does them.
+#[allow(clippy::cast_precision_loss)]
+fn forward_flops(config: &ModelConfig, lengths: &[u64]) -> f64 {
+    let (hidden, intermediate) = (config.hidden_size as f64, config.intermediate_size as f64);
+    let tokens = lengths.iter().sum::<u64>() as f64;
+    let squares: f64 = lengths.iter().map(|length| (*length as f64).powi(2)).sum();
+    let layer = tokens * (8.0 * hidden * hidden + 4.0 * hidden * intermediate) + 4.0 * hidden * squares;
+    layer * config.num_hidden_layers as f64
+}
+
+fn in_seconds(phases: std::collections::BTreeMap<&'static str, Duration>) -> Vec<(&'static str, f64)> {
+    phases.into_iter().map(|(name, time)| (name, time.as_secs_f64())).collect()
+}
+
+/// Name and format of a pass.
+fn named(pass: &'static str, session: &Session) -> Measured {
+    Measured { pass, dtype: dtype_name(session.kind), rounds: Vec::new() }
+}

@@ -1,0 +1,130 @@
+//! Taking a stage's directory: what it holds is looked at under its lock, so that of two runs that begin at
+//! once one works and the other one leaves.
+
+use std::path::Path;
+
+use anyhow::bail;
+use distill_core::lock::must_be_free;
+use distill_core::record::RunRecord;
+
+use crate::commands::outdir::{Found, OutDir};
+use crate::commands::stage::{Stage, Todo, plan, stale};
+use crate::exit::Failure;
+use crate::session::Session;
+
+/// A planned stage, and its directory if there is anything to do.
+pub enum Claim {
+    /// Its result is there.
+    UpToDate(Box<RunRecord>),
+    /// It has to run, and why.
+    Run {
+        /// Its record so far.
+        planned: Box<RunRecord>,
+        /// Locked, and rid of what does not belong to the run.
+        out: OutDir,
+        /// For people.
+        why: String,
+    },
+}
+
+/// What a run may do to a directory that holds the result of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// Nothing: it is refused.
+    Never,
+    /// A result that is out of date is made again; anything else is refused.
+    Stale,
+    /// Whatever stages write is removed.
+    All,
+}
+
+/// Plans a stage and takes its directory. The lock comes before the inputs are hashed, unless a finished
+/// result lies there, which is only looked at as long as it is up to date.
+///
+/// # Errors
+/// [`Failure`] where the directory holds something that may not be replaced;
+/// [`distill_core::lock::LockError`] where another run owns it; those of planning.
+pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace) -> anyhow::Result<Claim> {
+    let locked = match OutDir::look(path)? {
+        Found::Run(done) if !done.results.is_empty() => {
+            must_be_free(path)?;
+            None
+        }
+        Found::Foreign(name) if replace != Replace::All => {
+            must_be_free(path)?;
+            bail!(foreign(path, &name));
+        }
+        _ => Some(OutDir::claim(path)?),
+    };
+    let planned = plan(stage, session)?;
+    if locked.is_none()
+        && let Todo::Nothing(done) = todo(stage, path, &planned, replace)?
+    {
+        tidy(stage, path);
+        return Ok(Claim::UpToDate(done));
+    }
+    let mut out = match locked {
+        Some(out) => out,
+        None => OutDir::claim(path)?,
+    };
+    let why = match todo(stage, path, &planned, replace)? {
+        Todo::Nothing(done) => return Ok(Claim::UpToDate(done)),
+        Todo::Rest => {
+            out.go_on()?;
+            "it was stopped before its end".to_owned()
+        }
+        Todo::Again(why) => {
+            tracing::info!("{}: {why}; doing it again", path.display());
+            out.start_over()?;
+            why
+        }
+        Todo::All(why) => {
+            out.start_over()?;
+            why
+        }
+    };
+    Ok(Claim::Run { planned: Box::new(planned), out, why })
+}
+
+/// Compares a plan with what is in its directory.
+///
+/// # Errors
+/// [`Failure`] where that may not be replaced.
+pub fn todo(stage: &dyn Stage, path: &Path, planned: &RunRecord, replace: Replace) -> anyhow::Result<Todo> {
+    if replace == Replace::All {
+        return Ok(Todo::All("--overwrite".to_owned()));
+    }
+    let done = match OutDir::look(path)? {
+        Found::Empty => return Ok(Todo::All("no result is there".to_owned())),
+        Found::Foreign(name) => bail!(foreign(path, &name)),
+        Found::Run(done) => done,
+    };
+    Ok(match stale(&done, planned) {
+        Some(why) if replace == Replace::Never => bail!(Failure::cannot_create(format!(
+            "{} holds another run ({why}); choose another directory or give --overwrite",
+            path.display()
+        ))),
+        Some(why) => Todo::All(why),
+        None if done.results.is_empty() => Todo::Rest,
+        None => stage.missing(path)?.map_or(Todo::Nothing(done), Todo::Again),
+    })
+}
+
+/// Removes what a run that was killed at its very end still left. Where that fails, nothing is the worse for it.
+fn tidy(stage: &dyn Stage, path: &Path) {
+    if !stage.has_left_overs(path) {
+        return;
+    }
+    let tidied = OutDir::claim(path).and_then(|out| stage.clean_up(&out));
+    if let Err(error) = tidied {
+        tracing::debug!("{}: {error}", path.display());
+    }
+}
+
+/// The refusal of a directory that holds anything but a run.
+pub fn foreign(path: &Path, name: &str) -> Failure {
+    Failure::cannot_create(format!(
+        "{} is not empty (it has {name}); choose another directory or give --overwrite",
+        path.display()
+    ))
+}

@@ -1,0 +1,113 @@
+//! Models run over data sets: their logits and what they cost.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use distill_core::atomic::FileError;
+use distill_data::TextTokenizer;
+use distill_model::{ModelDirectory, SequenceClassifier, weights};
+use distill_report::report::Timing;
+use distill_report::{Cost, DataSet, Predictions};
+
+use super::named::Entry;
+use super::rows::{Columns, TestSet};
+use super::timing::{self, Timed};
+use crate::commands::{inputs, teacher};
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// A model in memory. All of a report are, so that they can take turns while they are timed.
+pub struct Loaded {
+    entry: Entry,
+    directory: ModelDirectory,
+    tokenizer: TextTokenizer,
+    model: SequenceClassifier,
+}
+
+/// Loads the models and runs them over every data set.
+///
+/// # Errors
+/// Whatever stopped it.
+pub fn run(
+    entries: Vec<Entry>,
+    sets: &[TestSet],
+    settings: &Settings,
+    session: &Session,
+) -> anyhow::Result<(Vec<DataSet>, Option<Timing>)> {
+    let models: Vec<Loaded> =
+        entries.into_iter().map(|entry| load(entry, settings, session)).collect::<anyhow::Result<_>>()?;
+    let mut data = Vec::with_capacity(sets.len());
+    let mut slowest = f64::INFINITY;
+    for set in sets {
+        let mut predictions = Vec::with_capacity(models.len());
+        for model in &models {
+            let (predicted, rate) = predict(model, set, settings, session)?;
+            slowest = slowest.min(rate);
+            predictions.push(predicted);
+        }
+        data.push(DataSet { name: set.name.clone(), predictions });
+    }
+    let (speeds, timing) = match sets.first().filter(|_| settings.report.timing) {
+        None => (models.iter().map(|_| Timed::default()).collect(), None),
+        Some(set) => {
+            let runners =
+                models.iter().map(|one| teacher::runner(&one.model, &one.tokenizer, settings, session));
+            let (speeds, timing) = timing::time(&runners.collect::<Vec<_>>(), set, slowest, session)?;
+            (speeds, Some(timing))
+        }
+    };
+    let costs: Vec<Cost> =
+        models.iter().zip(&speeds).map(|(model, speed)| cost(model, speed)).collect::<anyhow::Result<_>>()?;
+    for set in &mut data {
+        let priced = set.predictions.drain(..).zip(&costs).map(|(model, cost)| model.with_cost(*cost));
+        set.predictions = priced.collect::<Result<_, _>>()?;
+    }
+    Ok((data, timing))
+}
+
+fn load(entry: Entry, settings: &Settings, session: &Session) -> anyhow::Result<Loaded> {
+    let directory = inputs::model(&entry.path)?;
+    let tokenizer = inputs::tokenizer(directory.path(), settings.data.max_length, directory.config())?;
+    let model = directory.load_classifier_as(session.device, session.kind)?;
+    Ok(Loaded { entry, directory, tokenizer, model })
+}
+
+/// One model over one data set, and how many rows a second it took, for a first guess.
+fn predict(
+    loaded: &Loaded,
+    set: &TestSet,
+    settings: &Settings,
+    session: &Session,
+) -> anyhow::Result<(Predictions, f64)> {
+    let labels = &loaded.directory.config().labels;
+    inputs::check_labels(&set.source, &set.summary, labels)?;
+    let runner = teacher::runner(&loaded.model, &loaded.tokenizer, settings, session);
+    runner.warm_up(set.source.rows()?)?;
+    let collected = Mutex::new(Columns::default());
+    let stats = runner.run(&loaded.entry.name, set.source.rows()?, set.summary.rows, |rows| {
+        if let Ok(mut columns) = collected.lock() {
+            rows.iter().for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label, &row.logits));
+        }
+        Ok(())
+    })?;
+    inputs::warn_truncated(stats.truncated, stats.rows, settings.data.max_length);
+    let columns = collected.into_inner().unwrap_or_default();
+    Ok((columns.predictions(&loaded.entry, labels.clone(), &set.columns)?, stats.rows_per_second()))
+}
+
+fn cost(loaded: &Loaded, speed: &Timed) -> anyhow::Result<Cost> {
+    Ok(Cost {
+        parameters: loaded.model.num_parameters(),
+        bytes: weight_bytes(loaded.directory.path())?,
+        rows_per_second: speed.rows_per_second,
+        latency: speed.latency,
+    })
+}
+
+fn weight_bytes(directory: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for path in weights::weight_files(directory)? {
+        bytes += std::fs::metadata(&path).map_err(FileError::of("read", &path))?.len();
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,268 @@
+//! `distill report`: models or logits tables → metrics, comparison, gates.
+//!
+//! Read in this order: [`named`] (which model plays which part), [`rows`] (data sets as columns),
+//! [`measure`] with [`timing`] (models that are run) or [`tables`] (logits from files), [`publish`] (JUnit,
+//! GitHub, model card), [`compare`] (two reports).
+
+mod compare;
+mod measure;
+mod named;
+mod publish;
+mod rows;
+mod tables;
+mod timing;
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use distill_core::atomic::FileError;
+use distill_core::hash::file_hash_until;
+use distill_core::record::RunRecord;
+use distill_report::documents::{self, terminal};
+use distill_report::gates::{Gate, Quantity, baseline};
+use distill_report::{ReportError, training};
+use serde_json::{Value, json};
+
+pub use named::Named;
+
+use crate::args;
+use crate::commands::outdir::OutDir;
+use crate::commands::report::named::{Entry, entries};
+use crate::commands::report::rows::TestSet;
+use crate::commands::stage::{self, Finished, Stage};
+use crate::commands::{finetune, inputs, teacher};
+use crate::exit::{Failure, Status};
+use crate::session::{Session, dtype_name};
+use crate::settings::Settings;
+use crate::settings::flags::Flags;
+use crate::settings::test_sets;
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever stopped it.
+pub fn command(args: &args::Report) -> anyhow::Result<Status> {
+    if !args.compare.is_empty() {
+        return compare::compare(&args.compare, &args.common);
+    }
+    let Some(out) = &args.out else { bail!(Failure::usage("--out is missing")) };
+    let names: Vec<String> = args.data.iter().map(|flag| test_sets::named(flag).0).collect();
+    if let Some(at) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
+        bail!(Failure::usage(format!("two data sets are called {:?}; give each a name: NAME=SRC", names[at])));
+    }
+    let settings = args.resolve()?;
+    let session = Session::start(&args.common, &settings.runtime)?;
+    let stage = ReportStage {
+        settings: &settings,
+        models: args.model.iter().map(|text| Named::parse(text)).collect(),
+        predictions: args.predictions.iter().map(|text| Named::parse_predictions(text)).collect(),
+        writes_card: args.card,
+    };
+    stage::run_alone(&stage, &session, &args.common, out, args.overwrite)
+}
+
+/// The stage with its settings.
+pub struct ReportStage<'a> {
+    /// All settings; `[data]` and `[report]` are read.
+    pub settings: &'a Settings,
+    /// Classifiers to run.
+    pub models: Vec<Named>,
+    /// Logits tables to read.
+    pub predictions: Vec<Named>,
+    /// Whether the students' model cards are filled.
+    pub writes_card: bool,
+}
+
+impl ReportStage<'_> {
+    fn sets(&self) -> Vec<(String, PathBuf)> {
+        self.settings.data.test.as_ref().map(|sets| sets.named()).unwrap_or_default()
+    }
+
+    fn set_names(&self) -> Vec<String> {
+        self.sets().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The models that are run.
+    fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        entries(&self.models.iter().collect::<Vec<_>>())
+    }
+
+    /// The tables that are read, by data set.
+    fn tables(&self) -> anyhow::Result<Vec<(String, Vec<Entry>)>> {
+        tables::by_set(&self.predictions, &self.set_names())
+    }
+
+    /// The earlier reports that gates compare with. A misspelt gate is found here, before any model runs.
+    fn baselines(&self) -> anyhow::Result<Vec<String>> {
+        let mut paths = Vec::new();
+        for gate in &self.settings.report.gates {
+            let gate = Gate::parse(gate).map_err(ReportError::from)?;
+            if let (Quantity::Regression(_), Some(path)) = (gate.quantity, gate.against) {
+                baseline::read(Path::new(&path))?;
+                paths.push(path);
+            }
+        }
+        Ok(paths)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.models.is_empty() == self.predictions.is_empty() {
+            bail!(Failure::usage("give either --model or --predictions, each as often as needed"));
+        }
+        if !self.models.is_empty() && self.settings.data.test.is_none() {
+            bail!(Failure::usage("--data is missing (or set data.test in a --config file)"));
+        }
+        self.settings.report.check()?;
+        let column = self.settings.report.slice_columns().next();
+        if let (true, Some(column)) = (self.sets().is_empty(), column) {
+            bail!(Failure::usage(format!("to slice by {column:?}, give the rows that have it: --data")));
+        }
+        let junit = self.settings.report.junit.as_deref().and_then(Path::parent);
+        if let Some(parent) = junit.filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+            bail!(Failure::cannot_create(format!("{} is not there, for --junit", parent.display())));
+        }
+        Ok(())
+    }
+
+    /// The data sets with the columns that slices are cut by.
+    fn test_sets(&self, session: &Session) -> anyhow::Result<Vec<TestSet>> {
+        let mut sets = Vec::new();
+        for (name, path) in self.sets() {
+            let source = inputs::source(&path, &self.settings.data)?;
+            // Every row is checked before any model runs.
+            let summary = inputs::scan(&source, session)?;
+            let columns = self
+                .settings
+                .report
+                .slice_columns()
+                .map(|column| Ok((column.to_owned(), rows::column(&source, column, &session.stop)?)));
+            let columns = columns.collect::<anyhow::Result<_>>()?;
+            sets.push(TestSet { name, source, summary, columns });
+        }
+        Ok(sets)
+    }
+}
+
+impl Stage for ReportStage<'_> {
+    fn command(&self) -> &'static str {
+        "report"
+    }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, &["report.json", "report.md", "report.html"]))
+    }
+
+    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
+        self.check()?;
+        let mut data = finetune::data_settings(self.settings)?;
+        if let Some(data) = data.as_object_mut() {
+            data.retain(|key, _| !["train", "validation"].contains(&key.as_str()));
+        }
+        let names = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>();
+        let predictions: Vec<(String, Vec<String>)> = match self.predictions.is_empty() {
+            true => Vec::new(),
+            false => self.tables()?.into_iter().map(|(set, entries)| (set, names(entries))).collect(),
+        };
+        Ok(json!({
+            "data": data,
+            "data_names": self.set_names(),
+            "report": self.settings.report,
+            "model_names": names(self.entries()?),
+            "prediction_names": predictions,
+            "dtype": dtype_name(session.kind),
+        }))
+    }
+
+    fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut hashes = BTreeMap::new();
+        let hash = |path: &Path| file_hash_until(path, &session.stop);
+        for path in self.baselines()? {
+            hashes.insert(format!("baseline {path}"), hash(Path::new(&path))?);
+        }
+        for Entry { name, path, .. } in self.entries()? {
+            let model = teacher::classifier(inputs::model(&path)?)?;
+            let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
+            hashes.insert(format!("model {name}"), model.weights_hash()?);
+            hashes.insert(format!("labels {name}"), teacher::labels_hash(model.config()));
+            hashes.insert(format!("tokenizer {name}"), tokenizer.hash().to_owned());
+        }
+        if !self.predictions.is_empty() {
+            for (set, entries) in self.tables()? {
+                for Entry { name, path, .. } in entries {
+                    hashes.insert(format!("predictions {name} on {set}"), hash(&path)?);
+                }
+            }
+        }
+        for (name, path) in self.sets() {
+            hashes.insert(format!("data {name}"), inputs::source(&path, &self.settings.data)?.hash()?);
+        }
+        Ok(hashes)
+    }
+
+    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
+        let sets = self.test_sets(session)?;
+        let (data, timing) = match self.models.is_empty() {
+            true => (tables::read(self.tables()?, &sets, &self.settings.report.labels, &session.stop)?, None),
+            false => measure::run(self.entries()?, &sets, self.settings, session)?,
+        };
+        let mut report = distill_report::build(data, &self.settings.report, &session.stop)?;
+        report.timing = timing;
+        report.training = self.entries()?.iter().filter_map(curves).collect();
+        session.stop.check()?;
+        // From here on the directory holds a run that the same command goes on with.
+        record.write(out.path())?;
+        let files = documents::write(&report, out.path())?;
+        let status = if report.gates_passed() { Status::Done } else { Status::GateFailed };
+        let results = BTreeMap::from([
+            ("verdict".to_owned(), json!(report.verdict.text)),
+            ("gates_passed".to_owned(), json!(report.gates_passed())),
+            ("gates".to_owned(), json!(report.gates)),
+        ]);
+        Ok(Finished { status, results, text: terminal::render(&report, &files, style()) })
+    }
+
+    fn publish(&self, out: &Path) -> anyhow::Result<()> {
+        let report = baseline::read(&out.join("report.json"))?;
+        if let Some(path) = &self.settings.report.junit {
+            publish::write_junit(&report, path)?;
+        }
+        publish::tell_github(&report)?;
+        if self.writes_card {
+            publish::write_cards(&report, &self.entries()?)?;
+        }
+        Ok(())
+    }
+
+    /// The whole report: `report.json`.
+    fn json(&self, out: &Path, _finished: &Finished) -> anyhow::Result<String> {
+        let path = out.join("report.json");
+        Ok(std::fs::read_to_string(&path).map_err(FileError::of("read", &path))?)
+    }
+}
+
+/// The course of the training, where the model still lies in its run's directory.
+fn curves(entry: &Entry) -> Option<distill_report::report::TrainingCurves> {
+    let path = entry.path.file_name().filter(|name| *name == "model").and(entry.path.parent())?;
+    let path = path.join("metrics.jsonl");
+    if !path.is_file() {
+        return None;
+    }
+    match training::read(&entry.name, &path) {
+        Ok(curves) => Some(curves),
+        Err(error) => {
+            tracing::warn!("no training curves of {}: {error}", entry.name);
+            None
+        }
+    }
+}
+
+fn style() -> terminal::TerminalStyle {
+    let watched = std::io::stdout().is_terminal();
+    terminal::TerminalStyle {
+        unicode: watched,
+        color: watched && std::env::var_os("NO_COLOR").is_none(),
+        width: None,
+    }
+}

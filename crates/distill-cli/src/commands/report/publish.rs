@@ -1,0 +1,95 @@
+//! A finished report for others: JUnit XML, GitHub's step summary and annotations, the student's model card.
+//! All of it follows from `report.json`, so it also comes of a report that was up to date.
+
+use std::path::Path;
+
+use distill_core::atomic::{self, FileError};
+use distill_report::documents::card::{self, CardInfo};
+use distill_report::documents::{github, junit};
+use distill_report::{Report, ReportError, Role};
+
+use super::named::Entry;
+use crate::output::printer::{self, talk};
+
+/// Writes the gates as JUnit XML.
+///
+/// # Errors
+/// [`FileError`] naming the file.
+pub fn write_junit(report: &Report, path: &Path) -> Result<(), FileError> {
+    atomic::write(path, junit::render(report).as_bytes())?;
+    talk(&format!("gates as JUnit XML: {}", path.display()));
+    Ok(())
+}
+
+/// In a job of GitHub Actions: appends to its step summary, and annotates gates that failed.
+///
+/// # Errors
+/// [`ReportError`] where the summary cannot be appended to.
+pub fn tell_github(report: &Report) -> Result<(), ReportError> {
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+        github::append_summary(report, Path::new(&path))?;
+    }
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        printer::annotate(&github::annotations(report));
+    }
+    Ok(())
+}
+
+/// Fills the model card in the directory of every student. A card that `distill` did not write stays.
+///
+/// # Errors
+/// [`FileError`] naming the card.
+pub fn write_cards(report: &Report, entries: &[Entry]) -> Result<(), FileError> {
+    for entry in entries.iter().filter(|entry| entry.role == Role::Student) {
+        let path = entry.path.join("README.md");
+        let old = match std::fs::read_to_string(&path) {
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(FileError::new("read", &path, error)),
+        };
+        if old.as_deref().is_some_and(|old| !is_ours(old)) {
+            tracing::warn!("{} was not written by distill and stays as it is", path.display());
+            continue;
+        }
+        let training = old.as_deref().and_then(training).map(str::to_owned);
+        let info = CardInfo { model: entry.name.clone(), training, ..CardInfo::default() };
+        if let Some(card) = card::render(report, &info) {
+            atomic::write(&path, card.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+const MADE: &str = "Made by `distill ";
+const TITLE: &str = "\n## Training\n";
+
+fn is_ours(card: &str) -> bool {
+    card.contains(MADE) || card.contains("\nWritten by distill ")
+}
+
+/// How the model was trained, as the training stage or an earlier report wrote it.
+fn training(card: &str) -> Option<&str> {
+    let from = match card.find(TITLE) {
+        Some(title) => title + TITLE.len(),
+        None => card.find(MADE)?,
+    };
+    let rest = &card[from..];
+    Some(rest.find("\n## ").map_or(rest, |end| &rest[..end]).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_model_was_trained_is_kept_however_often_its_card_is_written() {
+        let trained = "---\n---\n\n# Text classifier\n\n3 layers.\n\nMade by `distill student` with\n\n    loss = 1\n\nover 9 rows.\n";
+        let kept = "Made by `distill student` with\n\n    loss = 1\n\nover 9 rows.";
+        assert_eq!(training(trained), Some(kept));
+        let filled =
+            format!("# student\n\n## Results\n\n## Training\n\n{kept}\n\n## Use\n\nWritten by distill 0.1\n");
+        assert_eq!(training(&filled), Some(kept));
+        assert!(is_ours(trained) && is_ours(&filled) && !is_ours("# My model\n"));
+        assert_eq!(training("# student\n\nWritten by distill 0.1\n"), None);
+    }
+}

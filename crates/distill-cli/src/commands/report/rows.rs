@@ -1,0 +1,203 @@
+//! The rows of a data set as columns, and how a model's logits are laid beside them.
+
+use std::collections::HashMap;
+
+use distill_core::hash::text_hash;
+use distill_core::{LabelMap, StopSignal};
+use distill_data::error::Place;
+use distill_data::source::{Columns as Names, RawLabel, Source, Summary, resolve_label};
+use distill_report::error::{IdList, OtherRows, RowDifference};
+use distill_report::{Predictions, ReportError};
+
+use super::named::Entry;
+
+/// A data set: where its rows are, and the columns that slices are cut by.
+pub struct TestSet {
+    /// What the report calls it.
+    pub name: String,
+    /// Its rows.
+    pub source: Source,
+    /// What one pass over them found.
+    pub summary: Summary,
+    /// Name and values of each further column, in row order.
+    pub columns: Vec<(String, Vec<String>)>,
+}
+
+/// Reads a column of any name: text, whole numbers and truth values as text, nothing as an empty text.
+///
+/// # Errors
+/// [`distill_data::DataError`] where the column is not there, with those that are, or cannot be read.
+pub fn column(source: &Source, name: &str, stop: &StopSignal) -> anyhow::Result<Vec<String>> {
+    // What may be a label may be a slice: the reader of labels takes names and whole numbers alike.
+    let names = Names { label: Some(name.to_owned()), ..source.columns().clone() };
+    let mut values = Vec::new();
+    for row in Source::open(source.path(), &names)?.rows()? {
+        if values.len() % 4096 == 0 {
+            stop.check()?;
+        }
+        values.push(match row?.label {
+            None => String::new(),
+            Some(RawLabel::Name(name)) => name,
+            Some(RawLabel::Id(id)) => id.to_string(),
+        });
+    }
+    Ok(values)
+}
+
+/// Rows of one model as columns.
+#[derive(Default)]
+pub struct Columns {
+    /// `[N]`
+    pub ids: Vec<String>,
+    /// `[N]`, or empty where rows have no texts.
+    pub texts: Vec<String>,
+    /// `[N]`
+    pub labels: Vec<Option<i32>>,
+    /// `[N, C]`
+    pub logits: Vec<f32>,
+}
+
+impl Columns {
+    /// Adds a row.
+    pub fn push(&mut self, id: String, text: Option<String>, label: Option<i32>, logits: &[f32]) {
+        self.ids.push(id);
+        self.texts.extend(text);
+        self.labels.push(label);
+        self.logits.extend_from_slice(logits);
+    }
+
+    /// The rows as the report takes them, with the data set's further columns.
+    ///
+    /// # Errors
+    /// [`ReportError`] for rows that no report can be made of.
+    pub fn predictions(
+        self,
+        entry: &Entry,
+        labels: LabelMap,
+        columns: &[(String, Vec<String>)],
+    ) -> Result<Predictions, ReportError> {
+        let Columns { ids, texts, labels: own, logits } = self;
+        let has_texts = texts.len() == ids.len();
+        let mut predictions = Predictions::new(entry.name.clone(), entry.role, ids, labels, own, logits)?;
+        if has_texts {
+            predictions = predictions.with_texts(texts)?;
+        }
+        for (name, values) in columns {
+            predictions = predictions.with_column(name.clone(), values.clone())?;
+        }
+        Ok(match &entry.seeds_of {
+            Some(model) => predictions.as_seed_of(model),
+            None => predictions,
+        })
+    }
+}
+
+/// The rows of a data set by id: what `--data` says about rows whose logits come from a file.
+pub struct Labelled {
+    name: String,
+    ids: Vec<String>,
+    rows: HashMap<String, LabelledRow>,
+    label_column: String,
+}
+
+struct LabelledRow {
+    at: usize,
+    text: String,
+    text_hash: [u8; 16],
+    label: Option<(RawLabel, Place)>,
+}
+
+impl Labelled {
+    /// Reads a data set, whose ids were checked to be unique.
+    ///
+    /// # Errors
+    /// [`distill_data::DataError`] with file, row and field.
+    pub fn read(set: &TestSet, stop: &StopSignal) -> anyhow::Result<Self> {
+        let mut ids = Vec::new();
+        let mut rows = HashMap::new();
+        for row in set.source.rows()? {
+            if ids.len() % 4096 == 0 {
+                stop.check()?;
+            }
+            let row = row?;
+            ids.push(row.id.clone());
+            let text_hash = text_hash(&row.text, row.text_pair.as_deref());
+            let label = row.label.map(|label| (label, row.place));
+            rows.insert(row.id, LabelledRow { at: ids.len() - 1, text: row.text, text_hash, label });
+        }
+        let label_column = set.source.columns().label_name().to_owned();
+        Ok(Labelled { name: set.name.clone(), ids, rows, label_column })
+    }
+
+    /// Whether any label is a name, which only a label map can turn into the place of a logit.
+    pub fn has_label_names(&self) -> bool {
+        self.rows.values().any(|row| matches!(row.label, Some((RawLabel::Name(_), _))))
+    }
+
+    /// Labels and texts for the rows of `columns`, in the order of the data set. `hashes` are those of the
+    /// texts that the logits were computed from, where they are known.
+    ///
+    /// # Errors
+    /// [`ReportError::DuplicateId`], [`ReportError::Rows`] where an id is missing or extra, [`ReportError::RowDiffers`] where the same row
+    /// has another label or text, and [`distill_data::DataError`] for a label that the map does not have.
+    pub fn join(
+        &self,
+        model: &str,
+        columns: Columns,
+        hashes: &[Option<[u8; 16]>],
+        map: &LabelMap,
+    ) -> anyhow::Result<Columns> {
+        let width = map.num_labels();
+        let mut place_of: Vec<Option<usize>> = vec![None; self.ids.len()];
+        let mut extra = IdList::default();
+        for (place, id) in columns.ids.iter().enumerate() {
+            match self.rows.get(id) {
+                None => extra.push(id),
+                Some(row) => {
+                    if let Some(first) = place_of[row.at].replace(place) {
+                        let (model, id) = (model.to_owned(), id.clone());
+                        let (first, second) = (first + 1, place + 1);
+                        return Err(ReportError::DuplicateId { model, id, first, second }.into());
+                    }
+                }
+            }
+        }
+        let mut missing = IdList::default();
+        self.ids
+            .iter()
+            .zip(&place_of)
+            .filter(|(_, place)| place.is_none())
+            .for_each(|(id, _)| missing.push(id));
+        if missing.count + extra.count > 0 {
+            let (first, other) = (self.name.clone(), model.to_owned());
+            return Err(ReportError::Rows(Box::new(OtherRows { first, other, missing, extra })).into());
+        }
+        let mut joined = Columns::default();
+        for (id, place) in self.ids.iter().zip(place_of) {
+            let (Some(row), Some(place)) = (self.rows.get(id), place) else { continue };
+            if hashes.get(place).copied().flatten().is_some_and(|hash| hash != row.text_hash) {
+                return Err(self.differs(id, "text", "one text".to_owned(), model, "another".to_owned()));
+            }
+            let label = row.label.as_ref();
+            let label =
+                label.map(|(label, at)| resolve_label(label, map, at, &self.label_column)).transpose()?;
+            if let Some(own) = columns.labels[place]
+                && Some(own) != label
+            {
+                let name = |label: Option<i32>| {
+                    let label = label.and_then(|label| map.name(usize::try_from(label).ok()?));
+                    label.map_or("missing".to_owned(), |label| format!("{label:?}"))
+                };
+                return Err(self.differs(id, "label", name(label), model, name(Some(own))));
+            }
+            let logits = &columns.logits[place * width..(place + 1) * width];
+            joined.push(id.clone(), Some(row.text.clone()), label, logits);
+        }
+        Ok(joined)
+    }
+
+    fn differs(&self, id: &str, what: &'static str, left: String, model: &str, right: String) -> anyhow::Error {
+        let (id, first, other) = (id.to_owned(), self.name.clone(), model.to_owned());
+        ReportError::RowDiffers(Box::new(RowDifference { id, what, first, left, other, right })).into()
+    }
+}

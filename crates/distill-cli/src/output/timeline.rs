@@ -1,0 +1,134 @@
+//! Where time goes: the spans of all threads, as totals for `distill bench` and as a file that Chrome's and
+//! Perfetto's trace viewers draw.
+//!
+//! The libraries mark their phases with `tracing` spans of the target [`TARGET`]; where nobody asked for a
+//! timeline, such a span costs a load and a branch. On a GPU a span ends when its work is queued, not when it is
+//! done.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use distill_core::atomic::{AtomicFile, FileError};
+use serde_json::json;
+use tracing::span::{Attributes, Id};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+/// The target of spans that belong to the timeline.
+pub const TARGET: &str = "timeline";
+
+/// One span that has ended.
+struct Event {
+    name: &'static str,
+    thread: u64,
+    begin: Duration,
+    length: Duration,
+}
+
+/// The spans of this process.
+struct Timeline {
+    start: Instant,
+    events: Mutex<Vec<Event>>,
+    threads: Mutex<BTreeMap<u64, String>>,
+    file: Option<PathBuf>,
+}
+
+static TIMELINE: OnceLock<Timeline> = OnceLock::new();
+
+/// Starts the timeline, to be written to `file` by [`finish`].
+pub fn start(file: Option<PathBuf>) -> Recorder {
+    TIMELINE.get_or_init(|| Timeline {
+        start: Instant::now(),
+        events: Mutex::default(),
+        threads: Mutex::default(),
+        file,
+    });
+    Recorder
+}
+
+/// Time spent in each phase since the last call, by its name.
+pub fn take_totals() -> BTreeMap<&'static str, Duration> {
+    let mut totals = BTreeMap::new();
+    if let Some(timeline) = TIMELINE.get() {
+        for event in timeline.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            *totals.entry(event.name).or_default() += event.length;
+        }
+    }
+    totals
+}
+
+/// Writes the file of `--trace`, where there is one.
+///
+/// # Errors
+/// [`FileError`] naming it.
+pub fn finish() -> Result<(), FileError> {
+    match TIMELINE.get() {
+        Some(Timeline { file: Some(path), .. }) => write(path),
+        _ => Ok(()),
+    }
+}
+
+/// The format is described in "Trace Event Format" of the Chromium project: complete events (`X`), microseconds.
+fn write(path: &Path) -> Result<(), FileError> {
+    let Some(timeline) = TIMELINE.get() else { return Ok(()) };
+    let events = timeline.events.lock().unwrap_or_else(PoisonError::into_inner);
+    let threads = timeline.threads.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut out = BufWriter::new(AtomicFile::create(path)?);
+    let names = threads.iter().map(|(thread, name)| {
+        json!({"name": "thread_name", "ph": "M", "pid": 1, "tid": thread, "args": {"name": name}})
+    });
+    let spans = events.iter().map(|event| {
+        let (begin, length) = (event.begin.as_secs_f64() * 1e6, event.length.as_secs_f64() * 1e6);
+        json!({"name": event.name, "ph": "X", "pid": 1, "tid": event.thread, "ts": begin, "dur": length})
+    });
+    let mut separator = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
+    for line in names.chain(spans) {
+        write!(out, "{separator}{line}").map_err(FileError::of("write", path))?;
+        separator = ",\n";
+    }
+    let end = if separator == ",\n" { "\n]}\n" } else { "{\"traceEvents\":[]}\n" };
+    out.write_all(end.as_bytes()).map_err(FileError::of("write", path))?;
+    let file = out.into_inner().map_err(|error| FileError::new("write", path, error.into_error()))?;
+    file.commit()
+}
+
+/// The subscriber's layer that notes spans.
+pub struct Recorder;
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
+    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(Instant::now());
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let (Some(timeline), Some(span)) = (TIMELINE.get(), context.span(&id)) else { return };
+        let Some(began) = span.extensions().get::<Instant>().copied() else { return };
+        let event = Event {
+            name: span.name(),
+            thread: this_thread(timeline),
+            begin: began - timeline.start,
+            length: began.elapsed(),
+        };
+        timeline.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+}
+
+/// A small number for this thread; its name is noted at its first span.
+fn this_thread(timeline: &Timeline) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static OWN: u64 = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    OWN.with(|own| {
+        let mut threads = timeline.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.entry(*own).or_insert_with(|| std::thread::current().name().unwrap_or("worker").to_owned());
+        *own
+    })
+}

@@ -1,0 +1,69 @@
+//! Signals to stops: the first one asks the loops to end, a second one ends the process at once.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use distill_core::{Category, StopReason, StopSignal};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use crate::output::printer::{complain, talk};
+
+/// Time in which a command must end by itself after a signal. What is cut off then is what a kill may cut off
+/// anywhere; only training says that it has something to save first.
+const GRACE: Duration = Duration::from_secs(15);
+
+static STOP: LazyLock<StopSignal> = LazyLock::new(StopSignal::default);
+
+/// The process's stop signal: raised by [`watch`], and by the time limit once a session sets it.
+pub fn stop_signal() -> &'static StopSignal {
+    &STOP
+}
+
+/// Watches SIGINT, SIGTERM and SIGUSR1. Called first in the program, so that no loop runs unwatched.
+///
+/// # Errors
+/// Where the system refuses a handler or a thread.
+pub fn watch() -> anyhow::Result<()> {
+    let signals = [SIGINT, SIGTERM, SIGUSR1];
+    let code = i32::from(Category::Stopped.exit_code());
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in signals {
+        // In this order: the second signal finds the flag that the first one set. Both act inside the
+        // handler, so that no thread that is stuck can keep the process alive.
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&asked))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&asked)))
+            .context("signals cannot be watched")?;
+    }
+    let mut signals = Signals::new(signals).context("signals cannot be watched")?;
+    let body = move || {
+        if let Some(signal) = signals.forever().next() {
+            let reason = match signal {
+                SIGINT => StopReason::Interrupt,
+                SIGTERM => StopReason::Terminate,
+                _ => StopReason::User1,
+            };
+            STOP.raise(reason);
+            talk(&format!("{reason}; ending in order, a second signal ends at once"));
+            end_late(reason, code);
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(body)
+        .context("the signal thread cannot be started")?;
+    Ok(())
+}
+
+/// Ends the process where it has not ended by itself: one call into a library can take longer than a
+/// scheduler waits.
+fn end_late(reason: StopReason, code: i32) {
+    let asked = Instant::now();
+    while asked.elapsed() < GRACE || STOP.has_unsaved_work() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    complain(&format!("error: {reason}; cut off after {} s", asked.elapsed().as_secs()));
+    signal_hook::low_level::exit(code);
+}

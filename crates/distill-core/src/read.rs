@@ -1,0 +1,38 @@
+//! Files that are read as a whole, up to a size that no honest one has.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read};
+use std::path::Path;
+
+use crate::atomic::FileError;
+
+/// Reads a file of at most `max_bytes`.
+///
+/// # Errors
+/// [`FileError`] naming the file; of the kind `InvalidData` where it is larger.
+pub fn bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    let file = File::open(path).map_err(FileError::of("read", path))?;
+    let mut bytes = Vec::new();
+    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::of("read", path))?;
+    if bytes.len() as u64 > max_bytes {
+        let what = format!("it is larger than {} MiB", max_bytes >> 20);
+        return Err(FileError::new("read", path, Error::new(ErrorKind::InvalidData, what)));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Category;
+
+    #[test]
+    fn a_larger_file_is_bad_data_and_an_absent_one_wrong_usage() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.json");
+        crate::atomic::write(&path, &[b' '; 9]).unwrap();
+        assert_eq!(bounded(&path, 9).unwrap().len(), 9);
+        assert_eq!(bounded(&path, 8).unwrap_err().category(), Category::Data);
+        assert_eq!(bounded(&directory.path().join("b"), 8).unwrap_err().category(), Category::Usage);
+    }
+}

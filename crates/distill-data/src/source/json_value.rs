@@ -1,0 +1,205 @@
+//! The fields of one line of JSON, without holding more of them than a row needs: a list or an object in the place of a
+//! value is passed over, however large it is.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+/// A field's value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum JsonValue {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List,
+    Object,
+    /// A list of numbers, where one was asked for.
+    Numbers(Vec<f32>),
+    /// A list with something else at this place, counted from 0, where one of numbers was asked for.
+    NotNumbers(usize, Box<JsonValue>),
+}
+
+impl fmt::Display for JsonValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 80;
+        match self {
+            JsonValue::Null => f.write_str("null"),
+            JsonValue::Bool(flag) => write!(f, "{flag}"),
+            JsonValue::Number(number) => write!(f, "{number}"),
+            JsonValue::Text(text) if text.chars().nth(SHOWN).is_none() => write!(f, "{text:?}"),
+            JsonValue::Text(text) => write!(f, "{:?}…", text.chars().take(SHOWN).collect::<String>()),
+            JsonValue::List | JsonValue::Numbers(_) | JsonValue::NotNumbers(..) => f.write_str("a list"),
+            JsonValue::Object => f.write_str("an object"),
+        }
+    }
+}
+
+/// The values of `names` in the object on a line; others are passed over. Under the names `numbers` a list of
+/// numbers is read.
+pub(crate) fn pick(line: &str, names: &[&str], numbers: &[&str]) -> Result<Vec<Option<JsonValue>>, String> {
+    let mut reader = serde_json::Deserializer::from_str(line);
+    let picked = reader.deserialize_map(Pick { names, numbers });
+    picked.and_then(|fields| reader.end().map(|()| fields)).map_err(|error| {
+        let text = error.to_string();
+        let suffix = format!(" at line {} column {}", error.line(), error.column());
+        format!("column {}: not a JSON object: {}", error.column(), text.trim_end_matches(&suffix))
+    })
+}
+
+/// The keys of the object on a line, for messages.
+pub(crate) fn keys(line: &str) -> Vec<String> {
+    serde_json::Deserializer::from_str(line).deserialize_map(Keys).unwrap_or_default()
+}
+
+struct Pick<'a> {
+    names: &'a [&'a str],
+    numbers: &'a [&'a str],
+}
+
+impl<'de> Visitor<'de> for Pick<'_> {
+    type Value = Vec<Option<JsonValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one JSON object a line")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = vec![None; self.names.len()];
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match self.names.iter().position(|name| *name == key) {
+                Some(position) => {
+                    fields[position] =
+                        Some(map.next_value_seed(Field { numbers: self.numbers.contains(&key.as_ref()) })?);
+                }
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(fields)
+    }
+}
+
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        // More are never shown.
+        const KEPT: usize = 64;
+        let mut keys = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            map.next_value::<IgnoredAny>()?;
+            if keys.len() < KEPT {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// One value.
+struct Field {
+    numbers: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Field {
+    type Value = JsonValue;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<JsonValue, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Field {
+    type Value = JsonValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<JsonValue, E> {
+        Ok(JsonValue::Null)
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<JsonValue, E> {
+        Ok(JsonValue::Bool(flag))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<JsonValue, E> {
+        Ok(JsonValue::Number(number.into()))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<JsonValue, E> {
+        Ok(JsonValue::Number(number.into()))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<JsonValue, E> {
+        Ok(Number::from_f64(number).map_or(JsonValue::Null, JsonValue::Number))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<JsonValue, E> {
+        Ok(JsonValue::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<JsonValue, E> {
+        Ok(JsonValue::Text(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonValue, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(JsonValue::Object)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<JsonValue, A::Error> {
+        let mut numbers = Vec::new();
+        let mut other = None;
+        while self.numbers && other.is_none() {
+            match list.next_element_seed(Field { numbers: false })? {
+                Some(JsonValue::Number(number)) => numbers.push(number.as_f64().unwrap_or(f64::NAN) as f32),
+                Some(value) => other = Some(JsonValue::NotNumbers(numbers.len(), Box::new(value))),
+                None => return Ok(JsonValue::Numbers(numbers)),
+            }
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(other.unwrap_or(JsonValue::List))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_and_what_is_too_large_for_one_is_passed_over() {
+        let line =
+            r#"{"a": [[1, {"b": 2}]], "x": [1], "n": [1, -2.5, 3e0], "t": "é", "o": {"k": [0]}, "i": 7}"#;
+        let found = pick(line, &["a", "n", "t", "o", "i", "absent"], &["n"]).unwrap();
+        let expected = [
+            Some(JsonValue::List),
+            Some(JsonValue::Numbers(vec![1.0, -2.5, 3.0])),
+            Some(JsonValue::Text("é".to_owned())),
+            Some(JsonValue::Object),
+            Some(JsonValue::Number(7.into())),
+            None,
+        ];
+        assert_eq!(found, expected);
+        let found = pick(r#"{"n": [1, "x", 2]}"#, &["n"], &["n"]).unwrap();
+        assert_eq!(found, [Some(JsonValue::NotNumbers(1, Box::new(JsonValue::Text("x".to_owned()))))]);
+        assert_eq!(keys(line), ["a", "x", "n", "t", "o", "i"]);
+    }
+
+    #[test]
+    fn what_is_no_object_is_told_with_its_column() {
+        assert!(pick("[1]", &[], &[]).unwrap_err().contains("not a JSON object"));
+        assert!(pick("{\"a\": 1} x", &[], &[]).unwrap_err().starts_with("column 10"));
+        let deep = format!("{{\"a\": {}", "[".repeat(100_000));
+        assert!(pick(&deep, &["a"], &[]).unwrap_err().contains("EOF"));
+    }
+}

@@ -1,0 +1,101 @@
+//! Linear layers for inference on the CPU: the weight laid out once as oneDNN reads it, and what follows the product
+//! (an activation, a residual) done while the result is still in the processor's cache.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::error::TorchError;
+use crate::ffi;
+
+/// Rows of a batch that the layout is chosen for; others work as well, a little slower.
+const TYPICAL_TOKENS: i64 = 2048;
+
+/// What follows the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `x·Φ(x)`, exact.
+    Gelu,
+    /// GELU by its tanh approximation.
+    GeluTanh,
+    /// `max(x, 0)`
+    Relu,
+}
+
+/// A weight and its bias, packed. It is a copy: training the original does not change it.
+#[derive(Debug)]
+pub struct PackedLinear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl PackedLinear {
+    /// Packs `weight` `[out, in]` and `bias` `[out]`; none where oneDNN does not take them: on another
+    /// device, or in a format that this processor does not compute in.
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Option<Self> {
+        let fits = weight.device() == Device::Cpu && weight.kind() == Kind::Float && ffi::onednn_available();
+        if !fits {
+            return None;
+        }
+        let weight = ffi::onednn_pack(&weight.detach(), TYPICAL_TOKENS).ok()?;
+        Some(PackedLinear { weight, bias: bias.map(Tensor::detach) })
+    }
+
+    /// `activation(x·Wᵀ + b)`, `[.., out]`.
+    ///
+    /// # Errors
+    /// [`TorchError`] for shapes that do not fit.
+    pub fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor, TorchError> {
+        let (name, algorithm) = match activation {
+            Activation::None => (c"none", c""),
+            Activation::Gelu => (c"gelu", c"none"),
+            Activation::GeluTanh => (c"gelu", c"tanh"),
+            Activation::Relu => (c"relu", c""),
+        };
+        ffi::onednn_linear(x, &self.weight, self.bias.as_ref(), name, algorithm)
+    }
+
+    /// `x·Wᵀ + b + residual`, `[.., out]`.
+    ///
+    /// # Errors
+    /// [`TorchError`] for shapes that do not fit.
+    pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor, TorchError> {
+        ffi::onednn_linear_add(x, residual, &self.weight, self.bias.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(left: &Tensor, right: &Tensor) -> f64 {
+        (left - right).abs().max().double_value(&[])
+    }
+
+    /// The fused product must be the plain one with the plain activation behind it, for any number of rows.
+    #[test]
+    fn a_packed_layer_gives_what_the_plain_one_gives() {
+        crate::rng::manual_seed(3);
+        let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        let (weight, bias) = (random(&[24, 16]) * 0.3, random(&[24]));
+        let Some(packed) = PackedLinear::new(&weight, Some(&bias)) else {
+            assert!(!ffi::onednn_available(), "oneDNN is there, but took no f32 weight");
+            return;
+        };
+        for rows in [1, 5, 300] {
+            let (x, residual) = (random(&[rows, 16]), random(&[rows, 24]));
+            let plain = x.linear(&weight, Some(&bias));
+            let cases = [
+                (packed.forward(&x, Activation::None).unwrap(), plain.shallow_clone()),
+                (packed.forward(&x, Activation::Gelu).unwrap(), plain.gelu("none")),
+                (packed.forward(&x, Activation::GeluTanh).unwrap(), plain.gelu("tanh")),
+                (packed.forward(&x, Activation::Relu).unwrap(), plain.relu()),
+                (packed.forward_add(&x, &residual).unwrap(), &plain + &residual),
+            ];
+            for (number, (fused, expected)) in cases.iter().enumerate() {
+                assert!(difference(fused, expected) < 1e-5, "case {number}, {rows} rows");
+            }
+        }
+        assert!(packed.forward(&random(&[2, 7]), Activation::None).is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! What the settings' files take from the rest of the binary.
+
+/// Wrong settings.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    pub fn usage(message: impl Into<String>) -> Self {
+        Failure(message.into())
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,504 @@
+//! What the program does with each kind of file from outside, down to the last byte that it would use.
+
+use std::path::Path;
+
+use distill_core::record::RunRecord;
+use distill_core::{Category, Silent, StopSignal};
+use distill_data::TextTokenizer;
+use distill_data::cache::{CacheError, Example, TokenCache};
+use distill_data::logits::{FileEntry, LogitsTable, LogitsWriter, Manifest, Shard, Store, WriterOptions};
+use distill_data::parquet::{ColumnBatches, ParquetFile};
+use distill_data::source::{Columns, Source, Summary};
+use distill_model::ModelDirectory;
+use distill_student::checkpoint::{Checkpoints, State};
+use distill_teacher::runner::Runner;
+use tch::{Device, Tensor};
+
+use crate::seeds;
+use crate::settings::layers::Layers;
+
+/// An error as the user would see it.
+#[derive(Debug)]
+pub struct Refusal {
+    pub category: Category,
+    pub text: String,
+}
+
+pub type Outcome = Result<(), Refusal>;
+
+macro_rules! refusals {
+    ($($kind:ty),+) => {
+        $(impl From<$kind> for Refusal {
+            fn from(error: $kind) -> Self {
+                Refusal { category: error.category(), text: error.to_string() }
+            }
+        })+
+    };
+}
+
+refusals!(
+    distill_data::DataError,
+    distill_data::TokenError,
+    distill_data::CacheError,
+    distill_data::batches::BatchError,
+    distill_model::ModelError,
+    distill_teacher::RunnerError,
+    distill_student::TrainError,
+    distill_report::ReportError,
+    distill_core::atomic::FileError
+);
+
+/// A kind of file.
+pub struct Kind {
+    pub name: &'static str,
+    /// How many of 10,000 mutants are of this kind.
+    pub share: u64,
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// What is written into mutants besides noise.
+    pub dictionary: &'static [&'static str],
+    /// Reads `bytes` as the program would, in an otherwise empty directory that one process keeps.
+    pub read: fn(&Path, &[u8]) -> Outcome,
+}
+
+const JSON: &[&str] = &[
+    "{", "}", "[", "]", "\"", ",", ":", "null", "\\u0000", "\\ud800", "{\"a\":", "[[[[[[[[", "\n", "\u{feff}",
+    "1e400", "-", "\u{0}",
+];
+const CONFIG: &[&str] = &[
+    "\"num_labels\": 16777216,",
+    "\"hidden_size\": 1,",
+    "\"num_hidden_layers\": 16777216,",
+    "\"id2label\": {\"0\": 1},",
+    "\"vocab_size\": 16777216,",
+    "\"hidden_act\": \"relu\",",
+    "\"is_decoder\": true,",
+    "\"layer_norm_eps\": 1e-320,",
+    "{",
+    "}",
+    "null",
+    "\"",
+];
+const TOKENIZER: &[&str] = &[
+    "\"type\": \"Sequence\",",
+    "\"type\": \"BPE\",",
+    "\"type\": \"Unigram\",",
+    "\"id\": 4294967295,",
+    "{",
+    "}",
+    "[",
+    "]",
+    "null",
+    "\"max_input_chars_per_word\": 18446744073709551615,",
+    "\"Regex\": \"(a*)*$\",",
+    "\"content\": \"\",",
+    "\"",
+    "\"unk_id\": 99,",
+    "{\"type\": \"Digits\"},",
+];
+const SEPARATED: &[&str] = &["\"", "\"\"", ",", "\t", "\r\n", "\n", "\r", "\u{0}", "\u{feff}", "text", "id"];
+const TOML: &[&str] = &[
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "=",
+    "\"\"\"",
+    "'''",
+    ".",
+    "{",
+    "}",
+    "\n[data]\n",
+    "\nseed = -1\n",
+    "1979-05-27",
+    "inf",
+    "nan",
+    "#",
+    "\\u",
+    "a.b.c.d.e = 1\n",
+];
+
+/// Every kind, in the order in which they are run.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "parquet",
+        share: 3200,
+        seeds: seeds::parquets,
+        dictionary: &["PAR1", "logits", "text"],
+        read: parquet,
+    },
+    Kind {
+        name: "jsonl",
+        share: 700,
+        seeds: || vec![seeds::jsonl()],
+        dictionary: JSON,
+        read: |d, b| rows(d, b, "jsonl"),
+    },
+    Kind {
+        name: "csv",
+        share: 700,
+        seeds: || vec![seeds::separated(',')],
+        dictionary: SEPARATED,
+        read: |d, b| rows(d, b, "csv"),
+    },
+    Kind {
+        name: "tsv",
+        share: 200,
+        seeds: || vec![seeds::separated('\t')],
+        dictionary: SEPARATED,
+        read: |d, b| rows(d, b, "tsv"),
+    },
+    Kind {
+        name: "logits.jsonl",
+        share: 600,
+        seeds: || vec![seeds::logits_jsonl()],
+        dictionary: JSON,
+        read: logits_jsonl,
+    },
+    Kind {
+        name: "tokenizer.json",
+        share: 1000,
+        seeds: seeds::tokenizers,
+        dictionary: TOKENIZER,
+        read: tokenizer,
+    },
+    Kind {
+        name: "tokenizer_config.json",
+        share: 100,
+        seeds: || vec![seeds::golden("tokenizer_config.json")],
+        dictionary: JSON,
+        read: |d, b| model(d, "tokenizer_config.json", b),
+    },
+    Kind {
+        name: "vocab.txt",
+        share: 100,
+        seeds: || vec![seeds::golden("vocab.txt")],
+        dictionary: JSON,
+        read: vocabulary,
+    },
+    Kind {
+        name: "config.json",
+        share: 800,
+        seeds: || vec![seeds::golden("config.json")],
+        dictionary: CONFIG,
+        read: |d, b| model(d, "config.json", b),
+    },
+    Kind {
+        name: "safetensors",
+        share: 700,
+        seeds: || vec![seeds::golden("model.safetensors")],
+        dictionary: &[
+            "\"shape\":[0,9223372036854775808],",
+            "F64",
+            "BF16",
+            "[",
+            "]",
+            "{",
+            "}",
+            "\"data_offsets\":[0,0]",
+        ],
+        read: |d, b| model(d, "model.safetensors", b),
+    },
+    Kind {
+        name: "settings.toml",
+        share: 700,
+        seeds: || vec![seeds::SETTINGS.into()],
+        dictionary: TOML,
+        read: settings,
+    },
+    Kind { name: "manifest.json", share: 300, seeds: manifests, dictionary: JSON, read: manifest },
+    Kind { name: "run.json", share: 200, seeds: run_records, dictionary: JSON, read: run_record },
+    Kind { name: "metrics.jsonl", share: 200, seeds: metrics, dictionary: JSON, read: read_metrics },
+    Kind {
+        name: "state.json",
+        share: 200,
+        seeds: || vec![checkpoint("state.json")],
+        dictionary: JSON,
+        read: |d, b| resume(d, "state.json", b),
+    },
+    Kind {
+        name: "checkpoint",
+        share: 100,
+        seeds: || vec![checkpoint("tensors.safetensors")],
+        dictionary: JSON,
+        read: |d, b| resume(d, "tensors.safetensors", b),
+    },
+    Kind {
+        name: "tokens.arrow",
+        share: 100,
+        seeds: || vec![cache("arrow")],
+        dictionary: &["ARROW1"],
+        read: |d, b| cached(d, "arrow", b),
+    },
+    Kind {
+        name: "tokens.json",
+        share: 100,
+        seeds: || vec![cache("json")],
+        dictionary: JSON,
+        read: |d, b| cached(d, "json", b),
+    },
+];
+
+fn write(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Every column by itself, the file as rows with each column as the text, and as a table of logits.
+pub fn parquet(directory: &Path, bytes: &[u8]) -> Outcome {
+    let path = directory.join("a.parquet");
+    write(&path, bytes);
+    let file = ParquetFile::open(&path)?;
+    let mut outcome = Ok(());
+    for name in file.column_names() {
+        // A column of a kind that cannot be read is no fault of the file.
+        let Ok(mut batches) = ColumnBatches::new(&file, &[name]) else { continue };
+        let values = loop {
+            match batches.next_batch() {
+                Ok(Some(_)) => {}
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error.into()),
+            }
+        };
+        let rows = rows_of(&path, name);
+        outcome = outcome.and(values).and(if name == "text" { rows } else { Ok(()) });
+    }
+    outcome.and(if file.column_names().contains(&"logits") { table(&path) } else { Ok(()) })
+}
+
+/// The rows of a Parquet file with one of its columns as the text.
+fn rows_of(path: &Path, text: &str) -> Outcome {
+    let columns = Columns { text: Some(text.to_owned()), ..Default::default() };
+    let source = Source::open(path, &columns)?;
+    let _names = source.class_names()?;
+    Ok(source.rows()?.try_for_each(|row| row.map(drop))?)
+}
+
+fn table(path: &Path) -> Outcome {
+    Ok(LogitsTable::open(path)?.rows()?.try_for_each(|row| row.map(drop))?)
+}
+
+fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
+    let path = directory.join("a").with_extension(ending);
+    write(&path, bytes);
+    let source = Source::open(&path, &Columns::default())?;
+    let summary = Summary::scan(&source, &StopSignal::default())?;
+    if summary.unlabelled < summary.rows {
+        summary.label_map(None)?;
+    }
+    Ok(())
+}
+
+fn logits_jsonl(directory: &Path, bytes: &[u8]) -> Outcome {
+    let path = directory.join("a.jsonl");
+    write(&path, bytes);
+    table(&path)
+}
+
+/// The golden model with one file replaced.
+fn model(directory: &Path, name: &str, bytes: &[u8]) -> Outcome {
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"] {
+        if !directory.join(file).exists() {
+            write(&directory.join(file), &seeds::golden(file));
+        }
+    }
+    write(&directory.join(name), bytes);
+    let model = ModelDirectory::open(directory)?;
+    let tokenizer = TextTokenizer::load(directory, 16)?;
+    if i64::from(tokenizer.max_token_id()) >= model.config().vocab_size {
+        return Ok(());
+    }
+    let classifier = model.load_classifier(Device::Cpu)?;
+    let rows = directory.join("rows.jsonl");
+    write(&rows, &seeds::jsonl());
+    let rows = Source::open(&rows, &Columns::default())?.rows()?;
+    let stop = StopSignal::default();
+    let runner =
+        Runner { model: &classifier, tokenizer: &tokenizer, batch_tokens: 64, stop: &stop, progress: &Silent };
+    runner.run("rows", rows, 20, |_| Ok(()))?;
+    Ok(())
+}
+
+/// Any tokenizer over texts and pairs, within and beyond its maximum length.
+fn tokenizer(directory: &Path, bytes: &[u8]) -> Outcome {
+    write(&directory.join("tokenizer.json"), bytes);
+    encode(directory)
+}
+
+fn vocabulary(directory: &Path, bytes: &[u8]) -> Outcome {
+    write(&directory.join("vocab.txt"), bytes);
+    encode(directory)
+}
+
+pub fn encode(directory: &Path) -> Outcome {
+    let tokenizer = TextTokenizer::load(directory, 16)?;
+    let long = "what aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 1234567 ▁née  \u{1f600}[MASK]<s> 中文 ".repeat(40);
+    let word = "w".repeat(5_000);
+    let texts = ["", "what who", "\u{0}\u{feff}\u{301}", long.as_str(), word.as_str()];
+    let rows: Vec<(&str, Option<&str>)> =
+        texts.iter().flat_map(|text| [(*text, None), (*text, Some("who")), ("who", Some(*text))]).collect();
+    for tokens in tokenizer.encode_batch(&rows)? {
+        assert!(tokens.input_ids.len() <= 16 && tokens.input_ids.len() == tokens.token_type_ids.len());
+    }
+    Ok(())
+}
+
+fn settings(directory: &Path, bytes: &[u8]) -> Outcome {
+    let path = directory.join("a.toml");
+    write(&path, bytes);
+    let refuse = |error: anyhow::Error| Refusal { category: Category::Usage, text: error.to_string() };
+    Layers::new(Some(&path)).and_then(|layers| layers.resolve()).map(drop).map_err(refuse)
+}
+
+/// A store of two shards in `directory`; returns its manifest.
+pub fn store(directory: &Path) -> Manifest {
+    let shard = |name: &str, first: usize| {
+        let mut writer =
+            LogitsWriter::create(&directory.join(name), &seeds::fingerprint(), WriterOptions::default())
+                .unwrap();
+        writer.write(&seeds::logits_rows(first, 6)).unwrap();
+        let file: FileEntry = writer.finish().unwrap();
+        Shard { file, first_row: first as u64 }
+    };
+    let shards = vec![shard("train-00000-of-00002.parquet", 0), shard("train-00001-of-00002.parquet", 6)];
+    let manifest = Manifest::new(seeds::fingerprint(), shards, Some(12));
+    manifest.write(directory).unwrap();
+    manifest
+}
+
+fn manifests() -> Vec<Vec<u8>> {
+    let directory = tempfile::tempdir().unwrap();
+    store(directory.path());
+    vec![std::fs::read(directory.path().join("manifest.json")).unwrap()]
+}
+
+fn manifest(directory: &Path, bytes: &[u8]) -> Outcome {
+    if !directory.join("manifest.json").exists() {
+        store(directory);
+    }
+    write(&directory.join("manifest.json"), bytes);
+    let store = Store::open(directory)?;
+    store.verify(&StopSignal::default(), &distill_core::Silent)?;
+    let read: u64 = store.rows().map(|row| row.map(|_| 1)).sum::<Result<u64, _>>()?;
+    assert_eq!(read, store.num_rows());
+    Ok(())
+}
+
+fn run_records() -> Vec<Vec<u8>> {
+    let directory = tempfile::tempdir().unwrap();
+    let record = RunRecord {
+        format_version: RunRecord::FORMAT_VERSION,
+        command: "student".to_owned(),
+        settings: serde_json::json!({"data": {"train": "a.jsonl", "max_length": 32}, "seed": 3}),
+        versions: [("distill".to_owned(), "0.1.0".to_owned())].into(),
+        device: Default::default(),
+        inputs: [("data".to_owned(), "a".repeat(64))].into(),
+        results: [("rows".to_owned(), serde_json::json!(1))].into(),
+    };
+    record.write(directory.path()).unwrap();
+    vec![std::fs::read(directory.path().join("run.json")).unwrap()]
+}
+
+fn run_record(directory: &Path, bytes: &[u8]) -> Outcome {
+    write(&directory.join("run.json"), bytes);
+    Ok(RunRecord::read(directory).map(drop)?)
+}
+
+fn metrics() -> Vec<Vec<u8>> {
+    let line = |step: usize| {
+        format!(
+            "{{\"event\":\"train\",\"global_step\":{step},\"epoch\":0.5,\"loss\":1.25,\"grad_norm\":3.5e-1}}\n"
+        )
+    };
+    vec![(0..20).map(line).collect::<String>().into_bytes()]
+}
+
+fn read_metrics(directory: &Path, bytes: &[u8]) -> Outcome {
+    let path = directory.join("metrics.jsonl");
+    write(&path, bytes);
+    Ok(distill_report::training::read("student", &path).map(drop)?)
+}
+
+fn state(step: u64) -> State {
+    let counters = State { epoch: 1, batch: 2, loss_sum: 0.1 + 0.2, metrics_bytes: 100, ..State::default() };
+    State { global_step: step, ..counters }
+}
+
+fn tensors(step: u64) -> [(String, Tensor); 2] {
+    [
+        ("model.w".to_owned(), Tensor::from_slice(&[step as f32, 2.0, 3.0])),
+        ("optimizer.step".to_owned(), Tensor::from_slice(&[step as i64])),
+    ]
+}
+
+fn save_checkpoints(directory: &Path) {
+    let checkpoints = Checkpoints::new(directory, 2);
+    for step in [5, 10] {
+        checkpoints.save(&state(step), &tensors(step)).unwrap();
+    }
+}
+
+fn checkpoint(file: &str) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    save_checkpoints(directory.path());
+    std::fs::read(directory.path().join("checkpoints/step-000010").join(file)).unwrap()
+}
+
+/// A damaged checkpoint is never gone on from: the one before it is.
+fn resume(directory: &Path, file: &str, bytes: &[u8]) -> Outcome {
+    let newest = directory.join("checkpoints/step-000010");
+    if !newest.exists() {
+        save_checkpoints(directory);
+    }
+    write(&newest.join(file), bytes);
+    let found = Checkpoints::new(directory, 2).newest()?.expect("the checkpoint before is whole");
+    let step = found.state.global_step;
+    assert_eq!(found.state, state(step), "a damaged checkpoint was used");
+    assert_eq!(found.tensors["model.w"], tensors(step)[0].1);
+    match step {
+        10 => Ok(()),
+        _ => Err(Refusal { category: Category::Data, text: "passed over".to_owned() }),
+    }
+}
+
+/// The cache, and whether it had to be built.
+fn build_cache(directory: &Path) -> (TokenCache, bool) {
+    let mut built = false;
+    let cache = TokenCache::open_or_build(directory, "key", "rows", &StopSignal::default(), |writer| {
+        built = true;
+        for row in 0..50u32 {
+            let input_ids: Vec<u32> = (0..=row % 7).collect();
+            writer.push(Example {
+                input_ids: &input_ids,
+                token_type_ids: None,
+                label: Some(row as i32),
+                logits: &[row as f32, 0.5],
+                id_hash: u64::from(row),
+                row: u64::from(row),
+            })?;
+        }
+        Ok::<_, CacheError>(())
+    });
+    (cache.unwrap(), built)
+}
+
+fn cache(ending: &str) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    build_cache(directory.path());
+    std::fs::read(directory.path().join(format!("key.tokens.{ending}"))).unwrap()
+}
+
+/// A damaged cache is built again: the rows are always the right ones.
+fn cached(directory: &Path, ending: &str, bytes: &[u8]) -> Outcome {
+    build_cache(directory);
+    write(&directory.join(format!("key.tokens.{ending}")), bytes);
+    let (cache, built) = build_cache(directory);
+    assert_eq!(cache.len(), 50);
+    for row in 0..50 {
+        let example = cache.get(row);
+        let expected = (row as u64, Some(row as i32), &[row as f32, 0.5][..], row % 7 + 1);
+        assert_eq!((example.row, example.label, example.logits, example.input_ids.len()), expected);
+    }
+    match built {
+        false => Ok(()),
+        true => Err(Refusal { category: Category::Data, text: "built again".to_owned() }),
+    }
+}

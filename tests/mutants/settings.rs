@@ -1,0 +1,9 @@
+//! The binary's settings, which no library offers: its own files, with the one type that they take from elsewhere.
+#![allow(dead_code, missing_docs)]
+
+#[path = "../../crates/distill-cli/src/settings/layers.rs"]
+pub mod layers;
+#[path = "../../crates/distill-cli/src/settings/schema.rs"]
+pub mod schema;
+#[path = "../../crates/distill-cli/src/settings/test_sets.rs"]
+pub mod test_sets;

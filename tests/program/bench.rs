@@ -1,0 +1,51 @@
+//! `distill bench` and `--trace`.
+
+use crate::harness::Work;
+
+/// Figures that a dashboard reads must be there for both passes, and add up.
+#[test]
+fn bench_times_both_passes_on_given_and_made_up_rows() {
+    let work = Work::with_rows();
+    let run = work.run("bench --model tiny --data rows.jsonl --rounds 2 --layers 0,2 --batch-size 8 --json");
+    let figures = run.succeeds().json();
+    assert_eq!(figures["rows"], 40);
+    let passes = figures["passes"].as_array().unwrap();
+    assert_eq!(
+        passes.iter().map(|pass| pass["pass"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["teacher", "student"]
+    );
+    for pass in passes {
+        assert_eq!(pass["rounds"].as_array().unwrap().len(), 2);
+        assert!(
+            pass["rows_per_second"].as_f64().unwrap() > 0.0 && pass["share_of_ceiling"].as_f64().unwrap() > 0.0
+        );
+        let seconds = |name: &str| pass["phases"][name].as_f64().unwrap_or_else(|| panic!("{name}: {pass}"));
+        let inside = ["pack", "forward"].map(seconds).iter().sum::<f64>();
+        let round = pass["rounds"].as_array().unwrap().iter().map(|round| round["seconds"].as_f64().unwrap());
+        assert!(inside < round.fold(0.0, f64::max), "{pass}");
+    }
+    let table = work.run("bench --model tiny --lengths 5..9 --rows 20 --rounds 1 --pass teacher").succeeds();
+    assert!(table.stdout.contains("20 rows") && table.stdout.contains("forward"), "{}", table.shown());
+    work.run("bench --model tiny --lengths 9..5").fails(2, &["--lengths 9..5"]);
+    work.run("bench --model tiny --lengths 5..900").fails(2, &["--max-length 32"]);
+    work.run("bench").fails(2, &["--model is missing"]);
+}
+
+/// A trace that a viewer refuses is none; it must be there of a run that failed, too.
+#[test]
+fn a_trace_holds_the_phases_of_every_thread() {
+    let work = Work::with_rows();
+    work.run("teacher --model tiny --data rows.jsonl --out targets --trace trace.json").succeeds();
+    let trace = work.json("trace.json");
+    let events = trace["traceEvents"].as_array().unwrap();
+    for name in ["read", "tokenize", "pack", "forward", "write"] {
+        let event = events.iter().find(|event| event["name"] == name).unwrap_or_else(|| panic!("{name}"));
+        assert!(event["ph"] == "X" && event["dur"].as_f64().unwrap() >= 0.0, "{event}");
+    }
+    let threads: Vec<_> =
+        events.iter().filter(|event| event["ph"] == "M").map(|event| &event["args"]["name"]).collect();
+    assert_eq!(threads, ["main", "writer"]);
+    work.run("teacher --model tiny --data rows.jsonl --out stopped --max-time 0s --trace stopped.json")
+        .exits(75);
+    assert!(work.json("stopped.json")["traceEvents"].is_array());
+}
