@@ -1,10 +1,13 @@
-"""Writes tests/golden/losses.json: the training loss and its gradient on small logits, in f64.
+"""Writes tests/golden/losses.json and tests/golden/soft_losses.json: losses and gradients on small logits, in f64.
 
     scripts/goldens/setup-venv && .venv/bin/python scripts/goldens/losses.py
 
 Each row's loss is `hard_weight · CE + soft_weight · T² · KL(teacher ‖ student)`, without its first term where
 there is no label; the loss is the mean over all rows of the batch. PyTorch gives the numbers, and the textbook
 formulas in plain Python must agree with them before anything is written.
+
+soft_losses.json has the other comparisons with a teacher, each transcribed from its paper or its authors' code, and
+the hard loss with label smoothing and class weights.
 """
 
 import json
@@ -14,7 +17,9 @@ import pathlib
 import torch
 from torch.nn import functional as F
 
-TARGET = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden" / "losses.json"
+GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden"
+TARGET = GOLDEN / "losses.json"
+SOFT_TARGET = GOLDEN / "soft_losses.json"
 
 SMALL = {
     "student_logits": [[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]],
@@ -83,6 +88,131 @@ def by_torch(case, temperature, hard_weight, soft_weight):
     return ce.tolist(), kl.tolist(), loss.item(), student.grad.tolist()
 
 
+def reverse_kl(student, teacher, labels, t, options):
+    p, q = F.softmax(teacher / t, dim=-1), F.softmax(student / t, dim=-1)
+    return t**2 * (q * (q.log() - p.log())).sum(-1).mean()
+
+
+def js(student, teacher, labels, t, options):
+    p, q = F.softmax(teacher / t, dim=-1), F.softmax(student / t, dim=-1)
+    m = (p + q) / 2
+    return t**2 * 0.5 * ((p * (p.log() - m.log())).sum(-1) + (q * (q.log() - m.log())).sum(-1)).mean()
+
+
+def mse(student, teacher, labels, t, options):
+    return F.mse_loss(student, teacher)
+
+
+def dkd(student, teacher, labels, t, options):
+    """As the authors write it (megvii-research/mdistiller, distillers/DKD.py), with the teacher's prediction as the
+    target of a row without a label."""
+    target = torch.where(labels == -100, teacher.argmax(-1), labels)
+    gt_mask = torch.zeros_like(student).scatter_(1, target.unsqueeze(1), 1).bool()
+
+    def cat_mask(p):
+        return torch.cat([(p * gt_mask).sum(1, keepdims=True), (p * ~gt_mask).sum(1, keepdims=True)], dim=1)
+
+    pred_student, pred_teacher = (cat_mask(F.softmax(z / t, dim=1)) for z in (student, teacher))
+    tckd = F.kl_div(pred_student.log(), pred_teacher, reduction="sum") * t**2 / len(student)
+    pred_teacher_part2 = F.softmax(teacher / t - 1000.0 * gt_mask, dim=1)
+    log_pred_student_part2 = F.log_softmax(student / t - 1000.0 * gt_mask, dim=1)
+    nckd = F.kl_div(log_pred_student_part2, pred_teacher_part2, reduction="sum") * t**2 / len(student)
+    return options["dkd_alpha"] * tckd + options["dkd_beta"] * nckd
+
+
+def dist(student, teacher, labels, t, options):
+    """As the authors write it (hunto/DIST_KD, dist_kd.py)."""
+
+    def cosine_similarity(x, y, eps=1e-8):
+        return (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1) + eps)
+
+    def pearson_correlation(x, y):
+        return cosine_similarity(x - x.mean(1).unsqueeze(1), y - y.mean(1).unsqueeze(1))
+
+    y_s, y_t = (student / t).softmax(dim=1), (teacher / t).softmax(dim=1)
+    inter = t**2 * (1 - pearson_correlation(y_s, y_t).mean())
+    intra = t**2 * (1 - pearson_correlation(y_s.T, y_t.T).mean())
+    return options["dist_beta"] * inter + options["dist_gamma"] * intra
+
+
+def bce(student, teacher, labels, t, options):
+    targets = torch.sigmoid(teacher / t)
+    cross = F.binary_cross_entropy_with_logits(student / t, targets, reduction="none")
+    entropy = F.binary_cross_entropy_with_logits(teacher / t, targets, reduction="none")
+    return t**2 * (cross - entropy).sum(-1).mean()
+
+
+def standardize(z):
+    """As the authors write it (sunshangquan/logit-standardization-KD, distillers/KD.py)."""
+    return (z - z.mean(dim=-1, keepdims=True)) / (1e-7 + z.std(dim=-1, keepdims=True))
+
+
+def kl(student, teacher, labels, t, options):
+    return F.kl_div(F.log_softmax(student / t, 1), F.softmax(teacher / t, 1), reduction="batchmean") * t**2
+
+
+def hard(student, labels, options, is_bce):
+    """The hard loss: summed over labelled rows, divided by all rows."""
+    weights = options.get("class_weights")
+    weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    smoothing = options.get("label_smoothing", 0.0)
+    if not is_bce:
+        summed = F.cross_entropy(
+            student, labels, weight=weights, ignore_index=-100, reduction="sum", label_smoothing=smoothing
+        )
+        return summed / len(student)
+    known = labels != -100
+    targets = F.one_hot(labels[known], student.shape[1]).double() * (1 - smoothing) + smoothing / 2
+    summed = F.binary_cross_entropy_with_logits(student[known], targets, weight=weights, reduction="sum")
+    return summed / len(student)
+
+
+SOFT = {"kl": kl, "reverse_kl": reverse_kl, "js": js, "mse": mse, "dkd": dkd, "dist": dist, "bce": bce}
+WIDE = {
+    "student_logits": [[0.3, -0.7, 1.1, 0.0], [2.0, 1.5, -2.0, 0.25], [-1.5, 0.25, 0.75, 4.0], [0.1, 0.2, 0.3, -3.0]],
+    "teacher_logits": [[0.5, 0.0, 3.0, -1.0], [5.0, -5.0, 1.0, 0.0], [-1.5, 0.5, 1.75, 2.0], [4.0, 0.0, -0.5, 1.0]],
+    "labels": [2, 1, None, 0],
+}
+SOFT_CASES = [
+    *((f"{loss}_t{t:g}", loss, t, {}) for loss in SOFT if loss != "kl" for t in (1.0, 3.0)),
+    ("dkd_weighted", "dkd", 4.0, {"dkd_alpha": 0.5, "dkd_beta": 2.0}),
+    ("dist_by_row_only", "dist", 2.0, {"dist_gamma": 0.0}),
+    ("dist_weighted", "dist", 2.0, {"dist_beta": 2.0, "dist_gamma": 0.5}),
+    *((f"{loss}_standardized", loss, 2.0, {"standardize_logits": True}) for loss in ("kl", "reverse_kl", "js", "dkd")),
+    ("smoothed", "kl", 2.0, {"label_smoothing": 0.1, "hard_weight": 1.0, "soft_weight": 0.0}),
+    ("class_weights", "kl", 2.0, {"class_weights": [0.5, 2.0, 1.0, 0.0], "hard_weight": 0.4}),
+    ("smoothed_with_class_weights", "js", 2.0, {"class_weights": [0.5, 2.0, 1.0, 3.0], "label_smoothing": 0.2}),
+    ("bce_smoothed_with_class_weights", "bce", 2.0, {"class_weights": [0.5, 2.0, 1.0, 3.0], "label_smoothing": 0.2}),
+]
+OPTIONS = {"dkd_alpha": 1.0, "dkd_beta": 8.0, "dist_beta": 1.0, "dist_gamma": 1.0, "hard_weight": 0.3, "soft_weight": 0.7}
+
+
+def soft_case(name, loss, temperature, changed):
+    options = {**OPTIONS, **changed}
+    student = torch.tensor(WIDE["student_logits"], dtype=torch.float64, requires_grad=True)
+    teacher = torch.tensor(WIDE["teacher_logits"], dtype=torch.float64)
+    labels = torch.tensor([-100 if label is None else label for label in WIDE["labels"]])
+    zs, zt = (standardize(student), standardize(teacher)) if options.get("standardize_logits") else (student, teacher)
+    soft = SOFT[loss](zs, zt, labels, temperature, options)
+    total = options["hard_weight"] * hard(student, labels, options, loss == "bce") + options["soft_weight"] * soft
+    total.backward()
+    settings = {"loss": loss, "temperature": temperature, **options}
+    return {
+        "name": name,
+        "settings": settings,
+        **WIDE,
+        "soft": soft.item(),
+        "loss": total.item(),
+        "grad_student_logits": student.grad.tolist(),
+    }
+
+
+def write(target, cases):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"made_with": {"torch": torch.__version__}, "cases": cases}, indent=1) + "\n")
+    print(f"{len(cases)} cases in {target}")
+
+
 def main():
     written = []
     for name, case, temperature, hard_weight, soft_weight in CASES:
@@ -103,9 +233,8 @@ def main():
                 "grad_student_logits": grad,
             }
         )
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(json.dumps({"made_with": {"torch": torch.__version__}, "cases": written}, indent=1) + "\n")
-    print(f"{len(written)} cases in {TARGET}")
+    write(TARGET, written)
+    write(SOFT_TARGET, [soft_case(*case) for case in SOFT_CASES])
 
 
 if __name__ == "__main__":

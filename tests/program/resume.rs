@@ -88,6 +88,21 @@ fn training_that_meets_its_time_limit_leaves_a_checkpoint_and_goes_on() {
     assert_same_run(&work, "whole", "limited");
 }
 
+/// Everything that keeps something from step to step besides the weights: the momentum of another optimizer, a mean
+/// of the weights, courses of rate and temperature, the turns of a balanced draw, what moves in which epoch.
+#[test]
+fn methods_with_a_memory_resume_to_the_same_bytes() {
+    let work = Work::with_targets();
+    let student = "student --targets targets --init tiny --layers 0,2 --epochs 40 --batch-size 8 --optimizer lion \
+                   --schedule cosine --set student.ema_decay=0.95 --set student.temperature_schedule=linear \
+                   --set student.sampling=balanced --set student.gradual_unfreezing=true \
+                   --set student.layer_decay=0.8 --loss js";
+    work.run(&format!("{student} --out whole")).succeeds();
+    let kills = killed_often(&work, &format!("{student} --checkpoint-every 7"), "killed");
+    assert!(kills > 0, "it was too fast to be killed");
+    assert_same_run(&work, "whole", "killed");
+}
+
 #[test]
 fn a_teacher_pass_that_is_killed_ends_with_the_same_store() {
     let work = Work::new();

@@ -42,6 +42,11 @@ impl Failure {
         Failure { category: Category::Data, message: message.into() }
     }
 
+    /// A quality gate that failed before there was anything to report.
+    pub fn gate(message: impl Into<String>) -> Self {
+        Failure { category: Category::Gate, message: message.into() }
+    }
+
     /// Output that cannot be made.
     pub fn cannot_create(message: impl Into<String>) -> Self {
         Failure { category: Category::CannotCreate, message: message.into() }

@@ -4,6 +4,8 @@
 /// What kind of failure an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
+    /// A quality gate failed.
+    Gate,
     /// Wrong usage or settings, found before any work.
     Usage,
     /// Input data that cannot be used as it is.
@@ -22,6 +24,7 @@ impl Category {
     /// The process exit code, after `sysexits.h` where it has one.
     pub fn exit_code(self) -> u8 {
         match self {
+            Category::Gate => 1,
             Category::Usage => 2,
             Category::Data => 65,
             Category::Internal => 70,

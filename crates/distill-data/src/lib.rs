@@ -2,10 +2,11 @@
 //!
 //! Read in this order: [`error`] (what can be wrong with data, and where), [`parquet`] (columns of
 //! Parquet files, safe against damaged ones), [`source`] (labelled or unlabelled rows from Parquet,
-//! JSONL, CSV, TSV), [`split`] (the validation part), [`logits`] (the soft-target store and tables of
+//! JSONL, CSV, TSV), [`augment`] (more of them), [`split`] (the validation part), [`logits`] (the soft-target store and tables of
 //! logits), [`tokens`] (texts to ids), [`cache`] (ids that are computed once), [`batches`] (which rows
 //! are computed together, and how they are packed).
 
+pub mod augment;
 pub mod batches;
 pub mod cache;
 pub mod error;

@@ -52,6 +52,15 @@ pub struct Architecture {
     pub(crate) keep_layers: fn(&mut Map<String, Value>, &Fields<'_>, &[usize]) -> Result<(), ModelError>,
 }
 
+/// Where a layer's parameter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the layer of this number, from 0.
+    Numbered(usize),
+    /// In several layers at once.
+    Shared,
+}
+
 /// What an architecture calls its sizes.
 #[derive(Debug)]
 pub struct Keys {
@@ -82,6 +91,15 @@ impl Architecture {
     /// Beginning of the names of the layer that gives logits.
     pub fn output(&self) -> &'static str {
         self.head.last().copied().unwrap_or_default()
+    }
+
+    /// The layer that a parameter belongs to; none for embeddings, head and what stands around the layers.
+    pub fn layer_of(&self, name: &str) -> Option<Place> {
+        if self.layers.is_empty() {
+            return name.contains("layer_groups.").then_some(Place::Shared);
+        }
+        let (number, _) = name.strip_prefix(self.layers)?.split_once('.')?;
+        number.parse().ok().map(Place::Numbered)
     }
 
     /// Whether a parameter belongs to the head.

@@ -103,7 +103,23 @@ impl SequenceClassifier {
     /// # Errors
     /// [`TorchError`] from libtorch, such as no memory left.
     pub fn forward(&self, inputs: &Inputs, mode: Mode<'_>) -> Result<Tensor, TorchError> {
-        guard("forward pass", || self.head.forward(self.encoder.as_ref(), inputs, mode))
+        self.classify(&self.features(inputs, mode)?, mode)
+    }
+
+    /// What the encoder hands to the head, a vector a row: `[B, H]`.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn features(&self, inputs: &Inputs, mode: Mode<'_>) -> Result<Tensor, TorchError> {
+        guard("forward pass", || self.head.pool(self.encoder.as_ref(), inputs, mode))
+    }
+
+    /// Logits from features, `[B, C]`.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn classify(&self, features: &Tensor, mode: Mode<'_>) -> Result<Tensor, TorchError> {
+        guard("forward pass", || self.head.classify(features, mode))
     }
 
     /// Lays the encoder's weights out once more, as the CPU's fused kernels read them; a model that is trained

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, Place};
 use crate::classifier::SequenceClassifier;
 
 /// Numbers of parameters by part.
@@ -36,7 +36,7 @@ impl Parts {
                 parts.head += count;
             } else if name.starts_with(&tables) {
                 parts.embeddings += count;
-            } else if let Some(layer) = layer_of(architecture, name) {
+            } else if let Some(Place::Numbered(layer)) = architecture.layer_of(name) {
                 *layers.entry(layer).or_default() += count;
             } else {
                 parts.rest += count;
@@ -55,12 +55,4 @@ impl Parts {
     pub fn with_layers(&self, count: usize) -> u64 {
         self.embeddings + self.rest + self.head + self.layers.iter().take(count).sum::<u64>()
     }
-}
-
-/// The number of the layer that a parameter belongs to.
-fn layer_of(architecture: &Architecture, name: &str) -> Option<usize> {
-    if architecture.layers.is_empty() {
-        return None;
-    }
-    name.strip_prefix(architecture.layers)?.split_once('.')?.0.parse().ok()
 }

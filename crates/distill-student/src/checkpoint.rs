@@ -42,6 +42,9 @@ pub struct State {
     pub dropout_counter: u64,
     /// What the rows of the vocabulary that do not occur have decayed by.
     pub vocabulary_decay: f64,
+    /// The same in the mean of the weights.
+    #[serde(default = "undecayed")]
+    pub mean_vocabulary_decay: f64,
     /// Sum over rows of the loss since the last logged line.
     pub loss_sum: f64,
     /// Rows since the last logged line.
@@ -50,6 +53,10 @@ pub struct State {
     pub metrics_bytes: u64,
     /// The best epoch so far and its figures.
     pub best: Option<(u32, Evaluation)>,
+}
+
+fn undecayed() -> f64 {
+    1.0
 }
 
 /// A checkpoint in memory.

@@ -1,12 +1,13 @@
 //! What a run trains on: rows as tokens, labels and soft targets, cut into a training and a
 //! validation part.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use distill_core::hash::{parts_hash, text_hash};
 use distill_core::{LabelMap, StopSignal};
+use distill_data::augment::original_id;
 use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source, resolve_label};
@@ -43,23 +44,43 @@ impl Part {
         self.iter().filter(|example| example.label.is_some()).count()
     }
 
+    /// How many rows carry each of `num_labels` labels, `[C]`.
+    pub fn label_counts(&self, num_labels: usize) -> Vec<u64> {
+        let mut counts = vec![0; num_labels];
+        for label in self.iter().filter_map(|example| example.label) {
+            if let Some(count) = usize::try_from(label).ok().and_then(|label| counts.get_mut(label)) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     /// Cuts off a validation part, chosen by `seed` and the rows' ids alone.
     ///
     /// # Errors
     /// [`TrainError::Data`] where the share leaves one of the parts empty.
     pub fn split(self, fraction: f64, seed: u64) -> Result<TrainingData, TrainError> {
-        let ids = self.iter().map(|example| example.id_hash.to_le_bytes());
-        let chosen = choose_validation(ids, fraction, seed)?;
-        let pick = |wanted: bool| -> Vec<u32> {
-            self.rows
-                .iter()
-                .zip(&chosen)
-                .filter(|(_, chosen)| **chosen == wanted)
-                .map(|(row, _)| *row)
-                .collect()
+        // An augmented row has the hash of the row it was made of, and stands behind it: it is trained on where
+        // that row is, and left out where that row is for validation.
+        let mut originals = HashSet::new();
+        let is_original: Vec<bool> = self.iter().map(|example| originals.insert(example.id_hash)).collect();
+        let hashes: Vec<u64> = self.iter().map(|example| example.id_hash).collect();
+        let ids = hashes.iter().zip(&is_original).filter(|(_, original)| **original);
+        let chosen = choose_validation(ids.clone().map(|(hash, _)| hash.to_le_bytes()), fraction, seed)?;
+        let held_out: HashSet<u64> =
+            ids.zip(&chosen).filter(|(_, chosen)| **chosen).map(|((hash, _), _)| *hash).collect();
+        let mut data = TrainingData {
+            train: Part { cache: Arc::clone(&self.cache), rows: Vec::new() },
+            validation: Part { cache: Arc::clone(&self.cache), rows: Vec::new() },
         };
-        let part = |rows| Part { cache: Arc::clone(&self.cache), rows };
-        Ok(TrainingData { train: part(pick(false)), validation: part(pick(true)) })
+        for ((row, hash), original) in self.rows.iter().zip(&hashes).zip(&is_original) {
+            match (held_out.contains(hash), original) {
+                (false, _) => data.train.rows.push(*row),
+                (true, true) => data.validation.rows.push(*row),
+                (true, false) => (),
+            }
+        }
+        Ok(data)
     }
 }
 
@@ -137,7 +158,7 @@ impl CacheBuilder<'_> {
         })
     }
 
-    fn open(
+    pub(crate) fn open(
         &self,
         inputs: &[(&str, &str)],
         about: &str,
@@ -160,7 +181,7 @@ impl CacheBuilder<'_> {
         Ok(Part::whole(cache))
     }
 
-    fn push_rows(
+    pub(crate) fn push_rows(
         &self,
         rows: &[Row],
         target: impl Fn(&Row) -> Result<Vec<f32>, TrainError>,
@@ -179,14 +200,14 @@ impl CacheBuilder<'_> {
                 token_type_ids: Some(&tokens.token_type_ids),
                 label,
                 logits: &target(row)?,
-                id_hash: id_hash(&row.id),
+                id_hash: id_hash(original_id(&row.id)),
                 row: row.row,
             })?;
         }
         Ok(())
     }
 
-    fn push_targets(&self, rows: &[LogitsRow], writer: &mut CacheWriter) -> Result<(), TrainError> {
+    pub(crate) fn push_targets(&self, rows: &[LogitsRow], writer: &mut CacheWriter) -> Result<(), TrainError> {
         let texts = rows.iter().map(|row| {
             let text = row.text.as_deref().ok_or_else(|| {
                 TrainError::Rows(
@@ -202,14 +223,14 @@ impl CacheBuilder<'_> {
                 token_type_ids: Some(&tokens.token_type_ids),
                 label: row.label,
                 logits: &row.logits,
-                id_hash: id_hash(&row.id),
+                id_hash: id_hash(original_id(&row.id)),
                 row: row.row.cast_unsigned(),
             })?;
         }
         Ok(())
     }
 
-    fn index(&self, store: &Store) -> Result<TargetIndex, TrainError> {
+    pub(crate) fn index(&self, store: &Store) -> Result<TargetIndex, TrainError> {
         let num_labels = self.labels.num_labels();
         let mut index = TargetIndex { num_labels, rows: HashMap::new(), logits: Vec::new() };
         in_chunks(store.rows(), |rows: &[LogitsRow]| {
@@ -226,7 +247,7 @@ impl CacheBuilder<'_> {
 
 /// How the bytes of a source become rows: by its ending and its columns. The same file read by another
 /// column holds other texts.
-fn reading(source: &Source) -> String {
+pub(crate) fn reading(source: &Source) -> String {
     let ending = source.path().extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let columns = source.columns();
     let names = [columns.id_name(), columns.text_name(), columns.text_pair_name(), columns.label_name()];
@@ -234,26 +255,33 @@ fn reading(source: &Source) -> String {
 }
 
 /// Soft targets by id and text hash. Memory: the logits and 24 bytes a row.
-struct TargetIndex {
+#[derive(Debug)]
+pub(crate) struct TargetIndex {
     num_labels: usize,
     rows: HashMap<[u8; 16], usize>,
     logits: Vec<f32>,
 }
 
 impl TargetIndex {
-    fn of(&self, row: &Row) -> Result<Vec<f32>, TrainError> {
+    pub fn of(&self, row: &Row) -> Result<Vec<f32>, TrainError> {
         let key = join_key(&row.id, &text_hash(&row.text, row.text_pair.as_deref()));
-        let at = self.rows.get(&key).ok_or_else(|| {
+        let found = self.find(&key).ok_or_else(|| {
             TrainError::Rows(format!(
                 "row {} (id {:?}): the soft-target store has no row with this id and text",
                 row.row, row.id
             ))
         })?;
-        Ok(self.logits[at * self.num_labels..(at + 1) * self.num_labels].to_vec())
+        Ok(found.to_vec())
+    }
+
+    /// The soft target of a [`join_key`].
+    pub fn find(&self, key: &[u8; 16]) -> Option<&[f32]> {
+        let at = self.rows.get(key)?;
+        Some(&self.logits[at * self.num_labels..(at + 1) * self.num_labels])
     }
 }
 
-fn join_key(id: &str, text_hash: &[u8; 16]) -> [u8; 16] {
+pub(crate) fn join_key(id: &str, text_hash: &[u8; 16]) -> [u8; 16] {
     let mut hasher_input = Vec::with_capacity(id.len() + text_hash.len());
     hasher_input.extend_from_slice(text_hash);
     hasher_input.extend_from_slice(id.as_bytes());
@@ -263,7 +291,7 @@ fn join_key(id: &str, text_hash: &[u8; 16]) -> [u8; 16] {
 }
 
 /// Hands a stream on in chunks, so that each can be tokenized on all cores.
-fn in_chunks<T>(
+pub(crate) fn in_chunks<T>(
     mut rows: impl Iterator<Item = Result<T, DataError>>,
     mut each: impl FnMut(&[T]) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {

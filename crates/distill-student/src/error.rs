@@ -21,6 +21,14 @@ pub enum TrainError {
         /// What would be accepted.
         expected: &'static str,
     },
+    /// A loss that has nothing to say where there are only two labels.
+    #[error("{setting} cannot be used with two labels: {why}")]
+    TwoLabels {
+        /// The setting with its value.
+        setting: String,
+        /// The reason.
+        why: &'static str,
+    },
     /// The loss is infinite or not a number.
     #[error(
         "the loss is {loss} at step {global_step} (learning rate {learning_rate:.3e}, gradient norm {grad_norm}); a lower learning rate may help"
@@ -95,7 +103,9 @@ impl TrainError {
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {
-            TrainError::Setting { .. } | TrainError::TooLong { .. } => Category::Usage,
+            TrainError::Setting { .. } | TrainError::TwoLabels { .. } | TrainError::TooLong { .. } => {
+                Category::Usage
+            }
             TrainError::NotFinite { .. } | TrainError::Torch(_) => Category::Internal,
             TrainError::Rows(_) => Category::Data,
             TrainError::Stopped(_) => Category::Stopped,

@@ -1,6 +1,7 @@
 //! The validation part: what the best checkpoint is chosen by.
 
 use distill_core::StopSignal;
+use distill_data::cache::Example;
 use distill_model::SequenceClassifier;
 use distill_teacher::ForwardPass;
 use distill_teacher::forward::argmax;
@@ -8,8 +9,8 @@ use tch::Tensor;
 
 use crate::data::Part;
 use crate::error::TrainError;
-use crate::loss::{UNLABELLED, distillation_loss};
-use crate::settings::{BestMetric, TrainSettings};
+use crate::loss::{Objective, UNLABELLED};
+use crate::settings::BestMetric;
 
 /// Figures of one pass over the validation part.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -32,6 +33,14 @@ impl Evaluation {
     }
 }
 
+/// What a part is measured by.
+pub struct Scoring<'a> {
+    /// The run's loss.
+    pub objective: &'a Objective<'a>,
+    /// Its temperature: one for all epochs, so that they can be compared.
+    pub temperature: f64,
+}
+
 /// Runs the model over a part.
 ///
 /// # Errors
@@ -39,41 +48,57 @@ impl Evaluation {
 pub fn evaluate(
     model: &SequenceClassifier,
     part: &Part,
-    settings: &TrainSettings,
+    scoring: &Scoring<'_>,
     batch_tokens: u64,
     stop: &StopSignal,
 ) -> Result<Evaluation, TrainError> {
     let examples: Vec<_> = part.iter().collect();
     let logits = ForwardPass { model, batch_tokens, stop }.logits(&examples, |_| ())?;
-    let num_labels = model.config().labels.num_labels();
-    let predicted: Vec<usize> = logits.chunks_exact(num_labels).map(argmax).collect();
-    let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
+    scoring.score(&examples, &logits, model.config().labels.num_labels())
+}
 
-    let labelled = examples.iter().filter(|example| example.label.is_some()).count();
-    let right =
-        examples.iter().zip(&predicted).filter(|(example, id)| example.label == Some(**id as i32)).count();
-    let agreed = examples
-        .iter()
-        .zip(&predicted)
-        .filter(|(example, id)| argmax_or_none(example.logits) == Some(**id))
-        .count();
+impl Scoring<'_> {
+    /// The figures of logits, row-major `[N, C]`, of a part's examples.
+    ///
+    /// # Errors
+    /// [`TrainError`] from the loss.
+    pub fn score(
+        &self,
+        examples: &[Example<'_>],
+        logits: &[f32],
+        num_labels: usize,
+    ) -> Result<Evaluation, TrainError> {
+        let predicted: Vec<usize> = logits.chunks_exact(num_labels).map(argmax).collect();
+        let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
 
-    let shape = [examples.len() as i64, num_labels as i64];
-    let student = Tensor::from_slice(&logits).view(shape); // [N, C]
-    let labels: Vec<i64> = examples.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
-    // A validation file of its own has no soft targets: its loss is the hard one.
-    let (settings, teacher) = if has_teacher {
-        let soft: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
-        (settings.clone(), Some(Tensor::from_slice(&soft).view(shape)))
-    } else {
-        (settings.without_teacher(), None)
-    };
-    let loss = distillation_loss(&settings, &student, &Tensor::from_slice(&labels), teacher.as_ref())?;
-    Ok(Evaluation {
-        loss: loss.double_value(&[]),
-        accuracy: share(right, labelled),
-        agreement: if has_teacher { share(agreed, examples.len()) } else { None },
-    })
+        let labelled = examples.iter().filter(|example| example.label.is_some()).count();
+        let right =
+            examples.iter().zip(&predicted).filter(|(example, id)| example.label == Some(**id as i32)).count();
+        let agreed = examples
+            .iter()
+            .zip(&predicted)
+            .filter(|(example, id)| argmax_or_none(example.logits) == Some(**id))
+            .count();
+
+        let shape = [examples.len() as i64, num_labels as i64];
+        let student = Tensor::from_slice(&logits).view(shape); // [N, C]
+        let labels: Vec<i64> =
+            examples.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
+        let labels = Tensor::from_slice(&labels);
+        // A validation file of its own has no soft targets: its loss is the hard one.
+        let loss = if has_teacher {
+            let soft: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
+            let teacher = Tensor::from_slice(&soft).view(shape);
+            self.objective.loss(&student, &labels, Some(&teacher), self.temperature)?
+        } else {
+            self.objective.hard(&student, &labels)?
+        };
+        Ok(Evaluation {
+            loss: loss.double_value(&[]),
+            accuracy: share(right, labelled),
+            agreement: if has_teacher { share(agreed, examples.len()) } else { None },
+        })
+    }
 }
 
 fn argmax_or_none(logits: &[f32]) -> Option<usize> {

@@ -4,22 +4,27 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use distill_core::{Progress, StopReason, StopSignal};
-use distill_data::batches::{PackedBatch, TrainingOrder};
+use distill_data::batches::PackedBatch;
 use distill_data::cache::Example;
 use distill_model::{Mode, SequenceClassifier};
 use distill_teacher::forward::{default_batch_tokens, packed_inputs};
-use distill_torch::{AdamW, AdamWConfig, Dropout, guard};
+use distill_torch::{Dropout, Optimizer, guard};
 use tch::{Device, Tensor};
 use tracing::trace_span;
 
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
 use crate::data::{Part, TrainingData};
+use crate::ema::WeightMean;
 use crate::error::TrainError;
-use crate::evaluate::{Evaluation, evaluate};
-use crate::loss::{UNLABELLED, distillation_loss};
+use crate::evaluate::{Evaluation, Scoring, evaluate};
+use crate::features::Features;
+use crate::loss::{Objective, Temperature, UNLABELLED};
 use crate::metrics::{Line, MetricsFile};
-use crate::schedule::LinearSchedule;
-use crate::settings::TrainSettings;
+use crate::moving::Moving;
+use crate::sampling::Sampler;
+use crate::schedule::Schedule;
+use crate::settings::{Freeze, TrainSettings};
+use crate::steps;
 use crate::vocabulary::Vocabulary;
 use crate::window::Window;
 
@@ -66,6 +71,8 @@ impl Trainer<'_> {
     /// which a checkpoint is there.
     pub fn run(&self, directory: &Path) -> Result<Outcome, TrainError> {
         self.settings.check()?;
+        let config = self.model.config();
+        self.settings.check_model(config.labels.num_labels(), config.num_hidden_layers)?;
         self.check_rows()?;
         let start = Instant::now();
         let checkpoints = Checkpoints::new(directory, self.settings.keep_last);
@@ -114,10 +121,15 @@ type NamedTensors = Vec<(String, Tensor)>;
 /// A run between two steps.
 struct Run<'a> {
     trainer: &'a Trainer<'a>,
-    order: TrainingOrder,
+    sampler: Sampler,
     steps_per_epoch: usize,
-    schedule: LinearSchedule,
-    optimizer: AdamW,
+    schedule: Schedule,
+    objective: Objective<'a>,
+    temperature: Temperature,
+    moving: Moving<'a>,
+    optimizer: Optimizer,
+    mean: Option<WeightMean>,
+    features: Option<Features>,
     dropout: Dropout,
     vocabulary: Option<Vocabulary>,
     metrics: MetricsFile,
@@ -132,32 +144,41 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn start(trainer: &'a Trainer<'a>, from: Option<Checkpoint>, directory: &Path) -> Result<Self, TrainError> {
         let (settings, model) = (trainer.settings, trainer.model);
-        let order = TrainingOrder {
-            rows: trainer.data.train.rows.clone(),
-            batch_rows: settings.batch_size,
-            seed: trainer.seed,
-        };
-        let steps_per_epoch = order.batches_per_epoch();
+        let (data, seed) = (trainer.data, trainer.seed);
+        let sampler = Sampler::new(settings.sampling, &data.train, settings.batch_size, seed);
+        let steps_per_epoch = sampler.batches_per_epoch();
         let total_steps = steps_per_epoch as u64 * u64::from(settings.epochs);
-        let vocabulary = Vocabulary::of(&trainer.data.train, model.word_embeddings());
+        let moving = Moving::new(settings, model.config().architecture, model.config().num_hidden_layers);
+        let features = (settings.freeze == Freeze::Encoder)
+            .then(|| Features::of(model, data, default_batch_tokens(model.device()), trainer.stop))
+            .transpose()?;
+        let narrows = moving.embeddings_ever() && steps::only_scales_what_has_no_gradient(settings);
+        let vocabulary = if narrows { Vocabulary::of(&data.train, model.word_embeddings()) } else { None };
         if let Some(vocabulary) = &vocabulary {
             vocabulary.narrow()?;
         }
-        let config = AdamWConfig { weight_decay: settings.weight_decay, ..AdamWConfig::default() };
-        let parameters = model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
         let mut run = Run {
             trainer,
-            schedule: LinearSchedule::new(settings.learning_rate, settings.warmup_ratio, total_steps),
-            optimizer: AdamW::new(config, parameters),
+            schedule: Schedule::of(settings, total_steps),
+            objective: Objective::new(
+                settings,
+                &trainer.data.train.label_counts(model.config().labels.num_labels()),
+                model.device(),
+            ),
+            temperature: Temperature::new(settings, total_steps),
+            optimizer: steps::optimizer(settings, &moving, model),
+            mean: WeightMean::of(settings.ema_decay, model.parameters()),
+            moving,
+            features,
             dropout: Dropout::new(trainer.seed),
             vocabulary,
             metrics: MetricsFile::open(directory, from.as_ref().map_or(0, |from| from.state.metrics_bytes))?,
             window: Window::new(),
-            state: State { vocabulary_decay: 1.0, ..State::default() },
+            state: State { vocabulary_decay: 1.0, mean_vocabulary_decay: 1.0, ..State::default() },
             best_weights: Vec::new(),
             saved: Instant::now(),
             saved_state: None,
-            order,
+            sampler,
             steps_per_epoch,
         };
         if let Some(checkpoint) = from {
@@ -168,7 +189,8 @@ impl<'a> Run<'a> {
 
     fn epochs(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
         while self.state.epoch < self.trainer.settings.epochs && !self.is_over() {
-            let batches = self.order.epoch(u64::from(self.state.epoch));
+            self.moving.begin_epoch(self.trainer.model.parameters(), self.state.epoch);
+            let batches = self.sampler.epoch(u64::from(self.state.epoch));
             while self.state.batch < batches.len() {
                 self.trainer.stop.check()?;
                 self.step(&batches[self.state.batch])?;
@@ -206,13 +228,18 @@ impl<'a> Run<'a> {
         let inputs = packed_inputs(&packed, device)?;
         drop(packing);
         let forward = trace_span!(target: "timeline", "forward").entered();
-        let logits = model.forward(&inputs, Mode::Train(&self.dropout))?; // [B, C]
+        let mode = Mode::Train(&self.dropout);
+        let logits = match &self.features {
+            Some(features) => features.logits(model, rows, &packed.rows, mode)?,
+            None => model.forward(&inputs, mode)?,
+        }; // [B, C]
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
         let labels: Vec<i64> =
             ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
         let labels = Tensor::from_slice(&labels).to_device(device);
         let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
-        let loss = distillation_loss(settings, &logits, &labels, teacher.as_ref())?;
+        let temperature = self.temperature.at(self.state.global_step);
+        let loss = self.objective.loss(&logits, &labels, teacher.as_ref(), temperature)?;
         drop(forward);
         let backward = trace_span!(target: "timeline", "backward").entered();
         guard("backward pass", || loss.backward())?;
@@ -220,17 +247,30 @@ impl<'a> Run<'a> {
         let optimizer = trace_span!(target: "timeline", "optimizer").entered();
         let learning_rate = self.schedule.learning_rate(self.state.global_step);
         let grad_norm = self.optimizer.step(learning_rate, settings.max_grad_norm)?;
-        if let Some(vocabulary) = &mut self.vocabulary {
-            vocabulary.note_step(learning_rate, settings.weight_decay);
-        }
-        drop(optimizer);
         self.state.global_step += 1;
+        self.note_step(learning_rate)?;
+        drop(optimizer);
         self.state.batch += 1;
         self.window.add(&loss, rows.len());
         if self.state.global_step.is_multiple_of(settings.log_every) {
             self.log(learning_rate, &grad_norm)?;
         }
         self.trainer.progress.update(self.state.global_step, self.window.note());
+        Ok(())
+    }
+
+    /// What a step does besides moving the parameters that the batch reaches.
+    fn note_step(&mut self, learning_rate: f64) -> Result<(), TrainError> {
+        if let Some(vocabulary) = &mut self.vocabulary
+            && self.moving.embeddings_in_epoch(self.state.epoch)
+        {
+            let rate = learning_rate * self.moving.embeddings_factor();
+            vocabulary.note_step(rate, steps::decoupled_decay(self.trainer.settings));
+        }
+        if let Some(mean) = &mut self.mean {
+            let decay = self.vocabulary.as_ref().map_or(1.0, Vocabulary::decay);
+            mean.update(self.state.global_step, decay)?;
+        }
         Ok(())
     }
 
@@ -260,14 +300,26 @@ impl<'a> Run<'a> {
         let Trainer { model, settings, data, stop, .. } = self.trainer;
         let batch_tokens = default_batch_tokens(model.device());
         let best = self.state.best.map(|(_, best)| best);
+        let scoring = Scoring { objective: &self.objective, temperature: self.temperature.of_validation() };
         let pass = || -> Result<(Evaluation, Option<NamedTensors>), TrainError> {
-            let evaluation = evaluate(model, &data.validation, settings, batch_tokens, stop)?;
+            let evaluation = match &self.features {
+                Some(features) => scoring.score(
+                    &data.validation.iter().collect::<Vec<_>>(),
+                    &features.validation_logits(model)?,
+                    model.config().labels.num_labels(),
+                )?,
+                None => evaluate(model, &data.validation, &scoring, batch_tokens, stop)?,
+            };
             let better = best.is_none_or(|best| evaluation.is_better_than(&best, settings.best_metric));
             Ok((evaluation, better.then(|| model.snapshot())))
         };
-        let (evaluation, weights) = match &self.vocabulary {
-            Some(vocabulary) => vocabulary.while_wide(pass)?,
-            None => pass()?,
+        let (evaluation, weights) = match (&self.mean, &self.vocabulary) {
+            (Some(mean), Some(vocabulary)) => {
+                mean.while_in_place(|decay| vocabulary.while_wide_at(decay, pass))?
+            }
+            (Some(mean), None) => mean.while_in_place(|_| pass())?,
+            (None, Some(vocabulary)) => vocabulary.while_wide(pass)?,
+            (None, None) => pass()?,
         };
         let (global_step, epoch) = (self.state.global_step, self.state.epoch + 1);
         let Evaluation { loss, accuracy, agreement } = evaluation;
@@ -321,6 +373,7 @@ impl Run<'_> {
         let state = State {
             dropout_counter: self.dropout.counter(),
             vocabulary_decay: self.vocabulary.as_ref().map_or(1.0, Vocabulary::decay),
+            mean_vocabulary_decay: self.mean.as_ref().map_or(1.0, WeightMean::vocabulary),
             loss_sum,
             loss_rows,
             metrics_bytes: self.metrics.bytes(),
@@ -335,6 +388,7 @@ impl Run<'_> {
         };
         add("model", self.trainer.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect());
         add("optimizer", self.optimizer.state());
+        add("mean", self.mean.as_ref().map_or(Vec::new(), WeightMean::state));
         add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
         let path = checkpoints.save(&state, &tensors)?;
         tracing::info!("checkpoint {}", path.display());
@@ -363,6 +417,9 @@ impl Run<'_> {
         self.trainer.model.restore(&take("model", &mut names()))?;
         self.best_weights = take("best", &mut names());
         self.optimizer.load_state(|name| tensors.remove(&format!("optimizer.{name}")))?;
+        if let Some(mean) = &mut self.mean {
+            mean.load_state(state.mean_vocabulary_decay, |name| tensors.remove(&format!("mean.{name}")))?;
+        }
         self.dropout = Dropout::at(self.trainer.seed, state.dropout_counter);
         if let Some(vocabulary) = &mut self.vocabulary {
             vocabulary.set_decay(state.vocabulary_decay);

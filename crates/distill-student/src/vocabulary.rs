@@ -76,8 +76,13 @@ impl Vocabulary {
     /// # Errors
     /// [`TorchError`] from libtorch.
     pub fn widen(&self) -> Result<(), TorchError> {
+        self.fill(self.decay)
+    }
+
+    /// Puts the table into the parameter, with the rows that do not occur scaled by `decay`.
+    fn fill(&self, decay: f64) -> Result<(), TorchError> {
         guard("widening the vocabulary", || {
-            let mut table = &self.table * self.decay; // [V, H]
+            let mut table = &self.table * decay; // [V, H]
             drop(table.index_copy_(0, &self.occurring, &self.parameter.detach()));
             self.parameter.shallow_clone().set_data(&table);
         })
@@ -89,8 +94,20 @@ impl Vocabulary {
     /// # Errors
     /// Those of `body`, and [`TorchError`] from libtorch.
     pub fn while_wide<T, E: From<TorchError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.while_wide_at(self.decay, body)
+    }
+
+    /// As [`Vocabulary::while_wide`], with the rows that do not occur scaled by `decay`.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::while_wide`].
+    pub fn while_wide_at<T, E: From<TorchError>>(
+        &self,
+        decay: f64,
+        body: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let rows = self.parameter.detach(); // [U, H]
-        self.widen()?;
+        self.fill(decay)?;
         let result = body();
         guard("narrowing the vocabulary", || self.parameter.shallow_clone().set_data(&rows))?;
         result

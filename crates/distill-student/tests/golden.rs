@@ -1,4 +1,4 @@
-//! Losses and a ten-step AdamW run, equal to PyTorch's (`tests/golden`, made by `scripts/goldens`).
+//! Losses, optimizers and a ten-step AdamW run, equal to PyTorch's (`tests/golden`, made by `scripts/goldens`).
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
 #![allow(clippy::unwrap_used)]
@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use distill_model::{Inputs, Mode, ModelDirectory, weights};
 use distill_student::TrainSettings;
-use distill_student::loss::{UNLABELLED, distillation_loss};
-use distill_student::schedule::LinearSchedule;
-use distill_torch::{AdamW, AdamWConfig, Dropout};
+use distill_student::loss::{Objective, UNLABELLED};
+use distill_student::schedule::Schedule;
+use distill_student::settings::ScheduleChoice;
+use distill_torch::{Dropout, Optimizer, Rule};
 use serde_json::Value;
 use tch::{Device, Tensor};
 
@@ -38,25 +39,74 @@ fn settings(case: &Value) -> TrainSettings {
     }
 }
 
+/// Loss and gradient of a case; nothing else than its settings decides which loss it is.
+fn assert_loss(case: &Value, settings: &TrainSettings) {
+    let name = case["name"].as_str().unwrap();
+    let student = matrix(&case["student_logits"]).set_requires_grad(true);
+    let teacher = matrix(&case["teacher_logits"]);
+    let labels: Vec<i64> =
+        case["labels"].as_array().unwrap().iter().map(|label| label.as_i64().unwrap_or(UNLABELLED)).collect();
+    let labels = Tensor::from_slice(&labels);
+    let objective = Objective::new(settings, &[], Device::Cpu);
+    let loss = objective.loss(&student, &labels, Some(&teacher), settings.temperature).unwrap();
+    let expected = case["loss"].as_f64().unwrap();
+    assert!((loss.double_value(&[]) - expected).abs() < 1e-5 * expected.abs().max(1.0), "{name}: {loss:?}");
+    loss.backward();
+    let difference = (student.grad() - matrix(&case["grad_student_logits"])).abs().max().double_value(&[]);
+    assert!(difference < 1e-5, "{name}: gradient differs by {difference}");
+}
+
 #[test]
 fn losses_and_their_gradients_equal_pytorch() {
     for case in json("losses.json")["cases"].as_array().unwrap() {
-        let name = case["name"].as_str().unwrap();
-        let student = matrix(&case["student_logits"]).set_requires_grad(true);
-        let teacher = matrix(&case["teacher_logits"]);
-        let labels: Vec<i64> = case["labels"]
-            .as_array()
+        assert_loss(case, &settings(case));
+    }
+}
+
+#[test]
+fn every_comparison_with_a_teacher_equals_its_transcription_in_pytorch() {
+    let golden = json("soft_losses.json");
+    let cases = golden["cases"].as_array().unwrap();
+    assert!(cases.len() > 20);
+    for case in cases {
+        let settings: TrainSettings = serde_json::from_value(case["settings"].clone()).unwrap();
+        settings.check().unwrap();
+        assert_loss(case, &settings);
+    }
+}
+
+fn vector(value: &Value) -> Tensor {
+    Tensor::from_slice(&serde_json::from_value::<Vec<f64>>(value.clone()).unwrap())
+}
+
+#[test]
+fn optimizers_follow_pytorchs_course_and_that_of_their_papers() {
+    let golden = json("optimizers.json");
+    let number = |name: &str| golden[name].as_f64().unwrap();
+    let momentum = number("momentum");
+    for (name, rule) in
+        [("adam", Rule::Adam), ("sgd", Rule::Sgd { momentum }), ("lion", Rule::Lion), ("lamb", Rule::Lamb)]
+    {
+        let weights: Vec<(String, Tensor)> = golden["start"]
+            .as_object()
             .unwrap()
             .iter()
-            .map(|label| label.as_i64().unwrap_or(UNLABELLED))
+            .map(|(name, start)| (name.clone(), vector(start).set_requires_grad(true)))
             .collect();
-        let loss =
-            distillation_loss(&settings(case), &student, &Tensor::from_slice(&labels), Some(&teacher)).unwrap();
-        let expected = case["loss"].as_f64().unwrap();
-        assert!((loss.double_value(&[]) - expected).abs() < 1e-5 * expected.abs().max(1.0), "{name}");
-        loss.backward();
-        let difference = (student.grad() - matrix(&case["grad_student_logits"])).abs().max().double_value(&[]);
-        assert!(difference < 1e-5, "{name}: gradient differs by {difference}");
+        let named = weights.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        let mut optimizer = Optimizer::plain(rule, number("weight_decay"), named);
+        for (step, point) in golden["courses"][name].as_array().unwrap().iter().enumerate() {
+            for (name, weight) in &weights {
+                let distance = weight - vector(&golden["goal"][name]);
+                let loss = distance.square() * vector(&golden["curvature"][name]) / 2.0;
+                loss.sum(tch::Kind::Double).backward();
+            }
+            drop(optimizer.step(number("learning_rate"), 1e9).unwrap());
+            for (tensor, weight) in &weights {
+                let difference = (weight - vector(&point[tensor])).abs().max().double_value(&[]);
+                assert!(difference < 1e-6, "{name}, step {step}, {tensor}: differs by {difference}");
+            }
+        }
     }
 }
 
@@ -81,21 +131,18 @@ fn ten_adamw_steps_follow_pytorchs_curve() {
     let expected = json("bert-tiny/golden.json");
     let tensors = weights::read(&[golden("bert-tiny/golden.safetensors")]).unwrap();
     let model = ModelDirectory::open(&golden("bert-tiny")).unwrap().load_classifier(Device::Cpu).unwrap();
-    let mut optimizer = AdamW::new(
-        AdamWConfig::default(),
+    let mut optimizer = Optimizer::adamw(
+        0.01,
         model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())),
     );
-    let schedule = LinearSchedule::new(1e-3, 0.2, 10);
+    let schedule = Schedule::new(ScheduleChoice::Linear, 1e-3, 0.2, 10);
+    let settings = settings(&expected);
+    let objective = Objective::new(&settings, &[], Device::Cpu);
     let inputs = batch(&tensors);
     for (step, point) in expected["curve"].as_array().unwrap().iter().enumerate() {
         let logits = model.forward(&inputs, Mode::Train(&Dropout::new(0))).unwrap();
-        let loss = distillation_loss(
-            &settings(&expected),
-            &logits,
-            &tensors["labels"],
-            Some(&tensors["teacher_logits"]),
-        )
-        .unwrap();
+        let teacher = Some(&tensors["teacher_logits"]);
+        let loss = objective.loss(&logits, &tensors["labels"], teacher, settings.temperature).unwrap();
         let learning_rate = schedule.learning_rate(step as u64);
         assert!((learning_rate - point["learning_rate"].as_f64().unwrap()).abs() < 1e-12);
         let difference = (loss.double_value(&[]) - point["loss"].as_f64().unwrap()).abs();

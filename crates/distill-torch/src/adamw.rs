@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 
 use crate::error::TorchError;
 use crate::ffi::{self, AdamWTensors};
+use crate::optimizer::put_back;
 
 /// Settings that do not change during a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub fn decays(name: &str) -> bool {
 struct Slot {
     name: String,
     param: Tensor,
+    /// On the learning rate.
+    factor: f64,
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
     /// Number of updates as a float tensor, `[]`, as libtorch's fused kernel wants it.
@@ -55,6 +58,7 @@ impl AdamW {
             .into_iter()
             .map(|(name, param)| Slot {
                 name,
+                factor: 1.0,
                 exp_avg: param.zeros_like().detach(),
                 exp_avg_sq: param.zeros_like().detach(),
                 step: Tensor::zeros([], (Kind::Float, param.device())),
@@ -75,19 +79,42 @@ impl AdamW {
             gradients.iter().filter(|gradient| gradient.defined()).map(Tensor::shallow_clone).collect();
         let norm = ffi::clip_grad_norm(&clipped, max_grad_norm)?;
         for decay in [true, false] {
-            self.update(&gradients, decay, learning_rate)?;
+            for factor in self.factors() {
+                self.update(&gradients, (decay, factor), learning_rate * factor)?;
+            }
         }
         let params: Vec<Tensor> = self.slots.iter().map(|slot| slot.param.shallow_clone()).collect();
         ffi::drop_gradients(&params)?;
         Ok(norm)
     }
 
-    fn update(&self, gradients: &[Tensor], decay: bool, learning_rate: f64) -> Result<(), TorchError> {
+    /// Gives each parameter a factor of its own on the learning rate.
+    pub fn scale_learning_rates(&mut self, factor: impl Fn(&str) -> f64) {
+        self.slots.iter_mut().for_each(|slot| slot.factor = factor(&slot.name));
+    }
+
+    /// The factors that occur: one call of the kernel takes one learning rate.
+    fn factors(&self) -> Vec<f64> {
+        let mut factors: Vec<f64> = self.slots.iter().map(|slot| slot.factor).collect();
+        factors.sort_by(f64::total_cmp);
+        factors.dedup();
+        factors
+    }
+
+    /// Updates the parameters of one group: those that decay or not, with one factor.
+    fn update(
+        &self,
+        gradients: &[Tensor],
+        (decay, factor): (bool, f64),
+        learning_rate: f64,
+    ) -> Result<(), TorchError> {
         let group: Vec<(&Slot, &Tensor)> = self
             .slots
             .iter()
             .zip(gradients)
-            .filter(|(slot, gradient)| gradient.defined() && decays(&slot.name) == decay)
+            .filter(|(slot, gradient)| {
+                gradient.defined() && decays(&slot.name) == decay && slot.factor.total_cmp(&factor).is_eq()
+            })
             .collect();
         if group.is_empty() {
             return Ok(());
@@ -130,18 +157,8 @@ impl AdamW {
     ///
     /// # Errors
     /// [`TorchError`] naming the tensor that is missing or misshapen.
-    pub fn load_state(&mut self, mut find: impl FnMut(&str) -> Option<Tensor>) -> Result<(), TorchError> {
-        for (name, mut own) in self.state() {
-            let found =
-                find(&name).ok_or_else(|| TorchError::new("optimizer state", &format!("{name} is missing")))?;
-            if found.size() != own.size() || found.kind() != own.kind() {
-                let message =
-                    format!("{name} is {:?} {:?}, expected {:?}", found.kind(), found.size(), own.size());
-                return Err(TorchError::new("optimizer state", &message));
-            }
-            tch::no_grad(|| own.f_copy_(&found))?;
-        }
-        Ok(())
+    pub fn load_state(&mut self, find: impl FnMut(&str) -> Option<Tensor>) -> Result<(), TorchError> {
+        put_back(self.state(), find)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
 //! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
 //! [`packed`] (rows side by side without padding) and [`attention`] on them, [`linear`] (fused layers for
-//! inference on the CPU), [`dropout`], [`adamw`].
+//! inference on the CPU), [`dropout`], [`adamw`], [`optimizer`] (the others).
 
 pub mod adamw;
 pub mod attention;
@@ -13,6 +13,7 @@ pub mod error;
 mod ffi;
 pub mod info;
 pub mod linear;
+pub mod optimizer;
 pub mod packed;
 pub mod rng;
 
@@ -21,4 +22,5 @@ pub use device::{DeviceChoice, DeviceError};
 pub use dropout::Dropout;
 pub use error::{TorchError, guard};
 pub use linear::PackedLinear;
+pub use optimizer::{Optimizer, Rule};
 pub use packed::Packing;

@@ -2,6 +2,7 @@
 //! puts flags, environment and file together. One file a subcommand, and one a group of flags that
 //! several share: [`common`], [`rows`], [`training`].
 
+mod augment;
 mod bench;
 mod cache;
 mod common;
@@ -13,10 +14,12 @@ mod report;
 mod rows;
 mod run;
 mod student;
+mod sweep;
 mod targets;
 mod teacher;
 mod training;
 
+pub use augment::Augment;
 pub use bench::{Bench, Pass};
 pub use cache::{Cache, CacheAction, Clean};
 pub use common::{Common, LogFormat, duration};
@@ -28,6 +31,7 @@ pub use report::Report;
 pub use rows::Rows;
 pub use run::Run;
 pub use student::Student;
+pub use sweep::Sweep;
 pub use targets::{Merge, Targets, TargetsAction};
 pub use teacher::Teacher;
 pub use training::Training;
@@ -58,6 +62,8 @@ pub struct Args {
 pub enum Command {
     /// Fine-tune an encoder on labelled rows: a teacher
     Finetune(Finetune),
+    /// Make more rows for a teacher to label: words left out, exchanged, mixed
+    Augment(Augment),
     /// Run a classifier over rows and keep its soft targets in Parquet
     Teacher(Teacher),
     /// Train a small model on soft targets and labels
@@ -70,6 +76,8 @@ pub enum Command {
     Run(Run),
     /// Say what a model directory holds, and what a smaller student would weigh
     Inspect(Inspect),
+    /// Train many students over one pipeline and compare them on its validation part
+    Sweep(Sweep),
     /// Time the passes on this machine and show where time goes
     Bench(Bench),
     /// Verify, merge and describe soft-target stores

@@ -14,9 +14,9 @@ Examples:
   distill student --targets runs/targets --init small/config.json --tokenizer runs/teacher/model \\
                   --temperature 4 --hard-weight 0.1 --soft-weight 0.9 --out runs/student")]
 pub struct Student {
-    /// Soft-target store from `distill teacher`
+    /// Soft-target store from `distill teacher`; give it once for each of several teachers
     #[arg(long, value_name = "DIR")]
-    pub targets: Option<PathBuf>,
+    pub targets: Vec<PathBuf>,
     /// What the student starts as: a Hugging Face directory, or a config.json for fresh weights
     #[arg(long, value_name = "DIR")]
     pub init: Option<PathBuf>,
@@ -41,10 +41,14 @@ pub struct Student {
     /// Softens both models' logits in the soft loss [default: 2]
     #[arg(long)]
     pub temperature: Option<f64>,
+    /// How the student's logits are compared with the teacher's: kl, reverse_kl, js, mse, dkd, dist or bce
+    /// [default: kl]
+    #[arg(long)]
+    pub loss: Option<String>,
     /// Weight of cross-entropy with the labels [default: 0.5]
     #[arg(long)]
     pub hard_weight: Option<f64>,
-    /// Weight of the divergence from the teacher; 0: no teacher [default: 0.5]
+    /// Weight of the comparison with the teacher; 0: no teacher [default: 0.5]
     #[arg(long)]
     pub soft_weight: Option<f64>,
     #[command(flatten)]

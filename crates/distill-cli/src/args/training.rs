@@ -15,6 +15,15 @@ pub struct Training {
     /// Peak learning rate [default: 5e-5]
     #[arg(long)]
     pub learning_rate: Option<f64>,
+    /// Course of the learning rate: constant, linear, cosine, one_cycle or inverse_sqrt [default: linear]
+    #[arg(long)]
+    pub schedule: Option<String>,
+    /// What turns gradients into steps: adamw, adam, sgd, lion or lamb [default: adamw]
+    #[arg(long)]
+    pub optimizer: Option<String>,
+    /// What stays as it was: none, embeddings or encoder [default: none]
+    #[arg(long)]
+    pub freeze: Option<String>,
     /// Share of steps in which the learning rate rises [default: 0.1]
     #[arg(long)]
     pub warmup_ratio: Option<f64>,

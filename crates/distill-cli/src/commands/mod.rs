@@ -4,6 +4,7 @@
 //! that was done already; [`claim`] and [`outdir`] where the result goes. [`run`] strings them together. Beside
 //! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
+mod augment;
 mod bench;
 mod cache;
 mod claim;
@@ -20,6 +21,7 @@ mod shard;
 mod stage;
 mod store_files;
 mod student;
+mod sweep;
 mod targets;
 mod teacher;
 mod training;
@@ -34,12 +36,14 @@ use crate::exit::Status;
 pub fn dispatch(args: Args) -> anyhow::Result<Status> {
     match args.command {
         Command::Finetune(args) => finetune::command(&args),
+        Command::Augment(args) => augment::command(&args),
         Command::Teacher(args) => teacher::command(&args),
         Command::Student(args) => student::command(&args),
         Command::Report(args) => report::command(&args),
         Command::Predict(args) => predict::command(&args),
         Command::Run(args) => run::command(&args),
         Command::Inspect(args) => inspect::command(&args),
+        Command::Sweep(args) => sweep::command(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Doctor(args) => doctor::command(&args),
         Command::Targets(args) => targets::command(&args),

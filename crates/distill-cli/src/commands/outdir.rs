@@ -20,6 +20,7 @@ const OWN_NAMES: &[&str] = &[
     "model",
     "checkpoints",
     "manifest.json",
+    "rows.jsonl",
     "report.json",
     "report.md",
     "report.html",

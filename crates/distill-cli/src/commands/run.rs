@@ -9,6 +9,7 @@ use distill_data::logits::Portion;
 use serde_json::{Map, Value, json};
 
 use crate::args::Run;
+use crate::commands::augment::{self, AugmentStage};
 use crate::commands::claim::{self, Claim, Replace};
 use crate::commands::finetune::FinetuneStage;
 use crate::commands::report::{Named, ReportStage};
@@ -19,8 +20,8 @@ use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::output::progress::seconds;
 use crate::session::Session;
-use crate::settings::Settings;
 use crate::settings::flags::Flags;
+use crate::settings::{Settings, Targets};
 
 /// Runs the subcommand.
 ///
@@ -34,7 +35,18 @@ pub fn command(args: &Run) -> anyhow::Result<Status> {
     let session = Session::start(&args.common, &settings.runtime)?;
     let out = out_directory(&settings, &args.pipeline);
     let settings = connected(settings, &out);
-    Pipeline { args, session: &session, out: &out }.run(&settings)
+    Pipeline { args, session: &session, out: &out, until: None }.run(&settings)
+}
+
+/// Runs a pipeline's stages as far as the soft targets, in `args.out`.
+///
+/// # Errors
+/// Whatever stopped a stage, with the stage's name.
+pub fn up_to_targets(args: &Run, session: &Session) -> anyhow::Result<Status> {
+    let settings = args.resolve()?;
+    let out = out_directory(&settings, &args.pipeline);
+    let settings = connected(settings, &out);
+    Pipeline { args, session, out: &out, until: Some("targets") }.run(&settings)
 }
 
 /// `out`, else `runs/` and the pipeline file's name.
@@ -44,14 +56,23 @@ fn out_directory(settings: &Settings, pipeline: &Path) -> PathBuf {
 }
 
 /// Each stage's inputs are the results of the stages before, unless the file names others.
-fn connected(mut settings: Settings, out: &Path) -> Settings {
+pub fn connected(mut settings: Settings, out: &Path) -> Settings {
     let finetuned = out.join("teacher/model");
     if settings.finetune.model.is_some() {
         settings.teacher.model.get_or_insert_with(|| finetuned.clone());
     }
     let teacher = settings.teacher.model.clone().unwrap_or(finetuned);
     settings.student.start.init.get_or_insert(teacher);
-    settings.student.start.targets.get_or_insert_with(|| out.join("targets"));
+    settings.student.start.targets.get_or_insert_with(|| Targets::One(out.join("targets")));
+    settings
+}
+
+/// The settings of the stages behind `augmented`, which read what it wrote.
+pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
+    let mut settings = settings.clone();
+    if settings.augment.copies > 0 {
+        settings.data.train = Some(out.join("augmented").join(augment::ROWS_FILE));
+    }
     settings
 }
 
@@ -59,6 +80,8 @@ struct Pipeline<'a> {
     args: &'a Run,
     session: &'a Session,
     out: &'a Path,
+    /// The last stage that is to run; none: all of them.
+    until: Option<&'static str>,
 }
 
 /// A stage with its directory's name and the stages whose results it reads.
@@ -89,10 +112,12 @@ impl Pipeline<'_> {
         if student.no_teacher_baseline {
             models.push(Named::new("baseline", self.out.join("baseline/model")));
         }
-        let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
+        let labelled = with_copies(settings, self.out);
+        let rows = if settings.teacher.text { None } else { labelled.data.train.clone() };
 
         let finetune = FinetuneStage { settings };
-        let teacher = TeacherStage { settings, portion: Portion::WHOLE };
+        let augment = AugmentStage { settings };
+        let teacher = TeacherStage { settings: &labelled, portion: Portion::WHOLE };
         let with_teacher = StudentStage::new(settings, rows.clone());
         let without_teacher = StudentStage::without_teacher(settings, rows);
         let report = ReportStage { settings, models, predictions: Vec::new(), writes_card: true };
@@ -101,13 +126,19 @@ impl Pipeline<'_> {
         if settings.finetune.model.is_some() {
             steps.push(Step { name: "teacher", stage: &finetune, needs: &[] });
         }
-        steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher"] });
+        if settings.augment.copies > 0 {
+            steps.push(Step { name: "augmented", stage: &augment, needs: &[] });
+        }
+        steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher", "augmented"] });
         steps.push(Step { name: "student", stage: &with_teacher, needs: &["teacher", "targets"] });
         if student.no_teacher_baseline {
             steps.push(Step { name: "baseline", stage: &without_teacher, needs: &["teacher", "targets"] });
         }
         if settings.data.test.is_some() {
             steps.push(Step { name: "report", stage: &report, needs: &["teacher", "student", "baseline"] });
+        }
+        if let Some(last) = self.until.and_then(|name| steps.iter().position(|step| step.name == name)) {
+            steps.truncate(last + 1);
         }
         self.run_steps(&steps)
     }
@@ -129,9 +160,12 @@ impl Pipeline<'_> {
             if common.json {
                 let entry = json!({"ran": went.ran, "why": went.why, "results": went.results});
                 all.insert(step.name.to_owned(), entry);
-            } else if let Some(text) = went.text {
+            } else if let Some(text) = went.text.filter(|_| self.until.is_none()) {
                 printer::result(&text)?;
             }
+        }
+        if self.until.is_some() {
+            return Ok(status);
         }
         if common.json {
             printer::result(&serde_json::to_string_pretty(&all)?)?;

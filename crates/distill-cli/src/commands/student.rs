@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use distill_core::LabelMap;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
@@ -11,6 +12,8 @@ use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
 use distill_model::ModelDirectory;
 use distill_model::student::Shape;
 use distill_student::TrainSettings;
+use distill_student::data::{CacheBuilder, Part};
+use distill_student::teachers::{TeacherQuality, Teachers};
 use distill_student::trainer::check_soft_targets;
 use distill_torch::rng;
 use serde_json::{Value, json};
@@ -21,8 +24,8 @@ use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::{finetune, inputs, training};
 use crate::exit::{Failure, Status};
 use crate::session::Session;
-use crate::settings::Settings;
 use crate::settings::flags::Flags;
+use crate::settings::{Settings, Targets};
 use crate::signals::stop_signal;
 
 /// Runs the subcommand.
@@ -59,18 +62,31 @@ impl<'a> StudentStage<'a> {
         StudentStage { train: same.train.without_teacher(), init: init.or(same.init), ..same }
     }
 
-    fn store(&self) -> anyhow::Result<Store> {
-        let start = &self.settings.student.start;
-        let path = inputs::required(start.targets.as_ref(), "--targets", "student.targets")?;
-        if let Ok(found) = find_stores(path)
-            && found.stores.len() + found.missing.len() > 1
-        {
-            bail!(Failure::usage(format!(
-                "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
-                path.display()
-            )));
+    /// Every teacher's store; the first gives the rows.
+    fn stores(&self) -> anyhow::Result<Vec<Store>> {
+        let directories = self.settings.student.start.targets.as_ref().map_or(&[][..], Targets::directories);
+        inputs::required(directories.first(), "--targets", "student.targets")?;
+        directories.iter().map(|directory| open_store(directory)).collect()
+    }
+
+    /// Rows with their soft targets.
+    fn part(&self, builder: &CacheBuilder<'_>, stores: Vec<Store>, record: &RunRecord) -> anyhow::Result<Part> {
+        let rows = self.rows.as_ref().map(|rows| inputs::source(rows, &self.settings.data)).transpose()?;
+        let data_hash = rows.as_ref().map(|source| source.hash()).transpose()?.unwrap_or_default();
+        let hash = targets_hash(record);
+        let Some((store, others)) = stores.split_first() else {
+            bail!(Failure::usage("--targets is missing (or set student.targets in a --config file)"));
+        };
+        if !others.is_empty() {
+            let start = &self.settings.student.start;
+            let teachers = Teachers::new(stores, &start.teacher_weights, start.average)?;
+            let rows = rows.as_ref().map(|source| (source, data_hash.as_str()));
+            return Ok(builder.from_teachers(&teachers, &hash, rows)?);
         }
-        Ok(Store::open(path)?.stopped_by(stop_signal()))
+        Ok(match &rows {
+            None => builder.from_store(store, &hash)?,
+            Some(source) => builder.from_join(source, &data_hash, store, &hash)?,
+        })
     }
 
     /// Rows of a store without texts must be those that its logits were computed of.
@@ -109,8 +125,7 @@ impl Stage for StudentStage<'_> {
     }
 
     fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
-        let store = self.store()?;
-        let manifest = store.directory().join(MANIFEST_FILE);
+        let stores = self.stores()?;
         let init = self.init()?;
         let tokenizer =
             inputs::tokenizer(self.tokenizer_directory(&init), self.settings.data.max_length, init.config())?;
@@ -122,14 +137,22 @@ impl Stage for StudentStage<'_> {
                 distill_core::hash::bytes_hash(init.config().to_json().to_string().as_bytes()),
             ),
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
-            // The manifest holds the hash of every shard.
-            ("targets".to_owned(), file_hash(&manifest).map_err(FileError::of("read", &manifest))?),
         ]);
+        for (number, store) in stores.iter().enumerate() {
+            // The manifest holds the hash of every shard.
+            let manifest = store.directory().join(MANIFEST_FILE);
+            let hash = file_hash(&manifest).map_err(FileError::of("read", &manifest))?;
+            hashes.insert(targets_name(number), hash);
+        }
         // One by one, so that a run which goes on with another store says what differs.
-        let fields = store.fingerprint().fields();
-        hashes.extend(fields.map(|(field, value)| (format!("fingerprint.{field}"), value)));
+        for (number, store) in stores.iter().enumerate() {
+            let name = targets_name(number).replacen("targets", "fingerprint", 1);
+            hashes
+                .extend(store.fingerprint().fields().map(|(field, value)| (format!("{name}.{field}"), value)));
+        }
         if let Some(rows) = &self.rows {
-            hashes.insert("data".to_owned(), self.rows_hash(rows, &store)?);
+            let Some(store) = stores.first() else { return Ok(hashes) };
+            hashes.insert("data".to_owned(), self.rows_hash(rows, store)?);
         }
         finetune::add_validation(&mut hashes, self.settings)?;
         Ok(hashes)
@@ -137,11 +160,12 @@ impl Stage for StudentStage<'_> {
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let data = &self.settings.data;
-        let store = self.store()?;
-        let labels = store.fingerprint().label_map.clone();
+        let stores = self.stores()?;
+        let labels =
+            stores.first().map(|store| store.fingerprint().label_map.clone()).unwrap_or(LabelMap::numbered(1)?);
         let init = self.init()?;
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
-        check_max_length(&store, data.max_length)?;
+        stores.iter().try_for_each(|store| check_max_length(store, data.max_length))?;
         if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
             let theirs = &init.config().labels;
             tracing::warn!(
@@ -152,19 +176,19 @@ impl Stage for StudentStage<'_> {
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
         let model = distill_model::student::initialize(&init, shape, &labels, session.device)?;
+        // Before rows are tokenized, which may take long.
+        self.train.check_model(labels.num_labels(), model.config().num_hidden_layers)?;
 
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);
-        let targets_hash = record.inputs.get("targets").cloned().unwrap_or_default();
-        let part = match &self.rows {
-            None => builder.from_store(&store, &targets_hash)?,
-            Some(rows) => {
-                let source = inputs::source(rows, data)?;
-                inputs::scan_labels(&source, &labels, session)?;
-                builder.from_join(&source, &source.hash()?, &store, &targets_hash)?
-            }
-        };
+        if let Some(rows) = &self.rows {
+            inputs::scan_labels(&inputs::source(rows, data)?, &labels, session)?;
+        }
+        let part = self.part(&builder, stores, record)?;
         check_soft_targets(&part, labels.num_labels())?;
+        if self.train.soft_weight > 0.0 {
+            check_teacher(&part, &labels, self.settings.student.start.require_teacher)?;
+        }
         let parts = training::with_validation(part, data, &builder, session)?;
         training::Job {
             session,
@@ -189,6 +213,51 @@ impl Stage for StudentStage<'_> {
     fn has_left_overs(&self, out: &Path) -> bool {
         training::has_checkpoints(out)
     }
+}
+
+fn open_store(path: &Path) -> anyhow::Result<Store> {
+    if let Ok(found) = find_stores(path)
+        && found.stores.len() + found.missing.len() > 1
+    {
+        bail!(Failure::usage(format!(
+            "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
+            path.display()
+        )));
+    }
+    Ok(Store::open(path)?.stopped_by(stop_signal()))
+}
+
+/// `targets`, `targets 2`, …
+fn targets_name(number: usize) -> String {
+    if number == 0 { "targets".to_owned() } else { format!("targets {}", number + 1) }
+}
+
+/// One hash for all stores, in their order.
+fn targets_hash(record: &RunRecord) -> String {
+    let hash = |number: usize| record.inputs.get(&targets_name(number));
+    let hashes: Vec<&str> = (0..).map_while(hash).map(String::as_str).collect();
+    hashes.join(" ")
+}
+
+/// The gate in front of training: a teacher that knows no more than which label is frequent teaches nothing.
+fn check_teacher(part: &Part, labels: &LabelMap, required: bool) -> anyhow::Result<()> {
+    let Some(quality) = TeacherQuality::of(part, labels) else { return Ok(()) };
+    let TeacherQuality { rows, accuracy, majority } = quality;
+    tracing::info!(rows, accuracy, majority, "teacher on the labelled rows of its store");
+    if quality.beats_the_majority() {
+        return Ok(());
+    }
+    let what = format!(
+        "the teacher predicts {:.1} % of the {rows} labelled rows right, and always answering the most frequent \
+         label {:.1} %: it has nothing to teach",
+        100.0 * accuracy,
+        100.0 * majority
+    );
+    if required {
+        bail!(Failure::gate(format!("student.require_teacher: {what}")));
+    }
+    tracing::warn!("{what}; student.require_teacher = true stops such a run");
+    Ok(())
 }
 
 /// A student may read less of a text than its teacher did, but it should be on purpose.

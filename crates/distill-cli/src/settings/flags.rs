@@ -4,7 +4,9 @@ use std::path::Path;
 
 use toml::Value;
 
-use crate::args::{Bench, Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration};
+use crate::args::{
+    Augment, Bench, Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration,
+};
 use crate::settings::{Layers, Settings, TestSets};
 
 /// A subcommand whose flags are settings.
@@ -23,13 +25,21 @@ pub trait Flags {
     /// # Errors
     /// For a file that cannot be read and for settings that are unknown or mistyped.
     fn resolve(&self) -> anyhow::Result<Settings> {
+        self.layers()?.resolve()
+    }
+
+    /// As [`Flags::resolve`], before the settings are read, so that more can be laid over them.
+    ///
+    /// # Errors
+    /// As [`Flags::resolve`].
+    fn layers(&self) -> anyhow::Result<Layers> {
         let mut layers = Layers::new(self.file())?;
         for assignment in &self.common().set {
             layers.set(assignment)?;
         }
         lay_common(self.common(), &mut layers);
         self.lay(&mut layers);
-        layers.resolve()
+        Ok(layers)
     }
 }
 
@@ -53,6 +63,9 @@ fn lay_training(table: &str, training: &Training, layers: &mut Layers) {
     layers.flag(&key("epochs"), training.epochs.map(integer));
     layers.flag(&key("batch_size"), training.batch_size.map(integer));
     layers.flag(&key("learning_rate"), training.learning_rate);
+    layers.flag(&key("schedule"), training.schedule.clone());
+    layers.flag(&key("optimizer"), training.optimizer.clone());
+    layers.flag(&key("freeze"), training.freeze.clone());
     layers.flag(&key("warmup_ratio"), training.warmup_ratio);
     layers.flag(&key("weight_decay"), training.weight_decay);
     layers.flag(&key("early_stopping_patience"), training.early_stopping_patience.map(integer));
@@ -91,6 +104,21 @@ impl Flags for Finetune {
     }
 }
 
+impl Flags for Augment {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("data.train", self.data.as_deref().map(path));
+        layers.flag("augment.copies", self.copies.map(integer));
+        layers.flag("augment.delete", self.delete);
+        layers.flag("augment.swap", self.swap);
+        layers.flag("augment.mix", self.mix);
+        lay_rows(&self.rows, layers);
+    }
+}
+
 impl Flags for Teacher {
     fn common(&self) -> &Common {
         &self.common
@@ -113,13 +141,17 @@ impl Flags for Student {
     }
 
     fn lay(&self, layers: &mut Layers) {
-        layers.flag("student.targets", self.targets.as_deref().map(path));
+        let mut targets: Vec<String> = self.targets.iter().map(|targets| path(targets)).collect();
+        let several = (targets.len() > 1).then(|| targets.iter().cloned().map(Value::String).collect());
+        let targets = several.map(Value::Array).or_else(|| targets.pop().map(Value::String));
+        layers.flag("student.targets", targets);
         layers.flag("student.init", self.init.as_deref().map(path));
         layers.flag("student.tokenizer", self.tokenizer.as_deref().map(path));
         let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
         layers.flag("student.layers", chosen);
         layers.flag("student.hidden_size", self.hidden_size);
         layers.flag("student.temperature", self.temperature);
+        layers.flag("student.loss", self.loss.clone());
         layers.flag("student.hard_weight", self.hard_weight);
         layers.flag("student.soft_weight", self.soft_weight);
         layers.flag("data.train", self.data.as_deref().map(path));

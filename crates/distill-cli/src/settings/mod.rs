@@ -10,5 +10,5 @@ pub mod schema;
 pub mod test_sets;
 
 pub use layers::Layers;
-pub use schema::{DataSettings, RuntimeSettings, Settings, Validation};
+pub use schema::{DataSettings, RuntimeSettings, Settings, Targets, Validation};
 pub use test_sets::TestSets;

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use distill_data::augment::AugmentSettings;
 use distill_data::source::Columns;
 use distill_report::ReportSettings;
 use distill_student::TrainSettings;
+use distill_student::teachers::Average;
 use serde::{Deserialize, Serialize};
 
 use super::test_sets::TestSets;
@@ -20,6 +22,8 @@ pub struct Settings {
     pub runtime: RuntimeSettings,
     /// Rows.
     pub data: DataSettings,
+    /// `distill augment`.
+    pub augment: AugmentSettings,
     /// `distill finetune`.
     pub finetune: FinetuneSettings,
     /// `distill teacher`, and the batches of `predict` and `report`.
@@ -148,13 +152,54 @@ pub struct StudentSettings {
     pub train: TrainSettings,
 }
 
+/// Where soft targets come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Targets {
+    /// One store.
+    One(PathBuf),
+    /// A store for each of several teachers.
+    Several(Vec<PathBuf>),
+}
+
+impl Targets {
+    /// The stores' directories.
+    pub fn directories(&self) -> &[PathBuf] {
+        match self {
+            Targets::One(directory) => std::slice::from_ref(directory),
+            Targets::Several(directories) => directories,
+        }
+    }
+}
+
+/// Keys of `[student]` that `[finetune]` does not have.
+const STUDENT_KEYS: &[&str] = &[
+    "targets",
+    "teacher_weights",
+    "average",
+    "require_teacher",
+    "init",
+    "layers",
+    "hidden_size",
+    "tokenizer",
+    "no_teacher_baseline",
+    "baseline_init",
+];
+
 /// What the student starts as and learns from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StudentStart {
-    /// Soft-target store; in a pipeline the result of `[teacher]`.
+    /// Soft-target store, or one for each teacher; in a pipeline the result of `[teacher]`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub targets: Option<PathBuf>,
+    pub targets: Option<Targets>,
+    /// A weight for each store; by default all count the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub teacher_weights: Vec<f64>,
+    /// What is averaged over several stores.
+    pub average: Average,
+    /// Stop where the teacher is no better than always answering the most frequent label.
+    pub require_teacher: bool,
     /// Hugging Face directory, or a `config.json`; in a pipeline the teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
@@ -240,10 +285,8 @@ impl TryFrom<toml::Table> for StudentSettings {
     type Error = String;
 
     fn try_from(table: toml::Table) -> Result<Self, String> {
-        const OWN: &[&str] =
-            &["targets", "init", "layers", "hidden_size", "tokenizer", "no_teacher_baseline", "baseline_init"];
         let (train, own) = cut(table).map_err(|error| error.to_string())?;
-        check_keys(&own, OWN)?;
+        check_keys(&own, STUDENT_KEYS)?;
         let start = read_over(&toml::Table::new(), own)?;
         Ok(StudentSettings { start, train: train_over(TrainSettings::default(), train)? })
     }
@@ -257,10 +300,8 @@ mod tests {
     fn every_setting_stands_in_the_documentation() {
         let documented = include_str!("../../../../docs/settings.md");
         let mut all = toml::Table::try_from(Settings::default()).unwrap();
-        let own =
-            ["targets", "init", "layers", "hidden_size", "tokenizer", "no_teacher_baseline", "baseline_init"];
-        for key in own {
-            all["student"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
+        for key in STUDENT_KEYS {
+            all["student"].as_table_mut().unwrap().insert((*key).to_owned(), true.into());
         }
         for key in ["labels", "junit"] {
             all["report"].as_table_mut().unwrap().insert(key.to_owned(), true.into());

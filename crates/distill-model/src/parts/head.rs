@@ -47,14 +47,18 @@ impl Head {
         }
     }
 
-    /// Logits of each row, `[B, C]`.
-    pub fn forward(&self, encoder: &dyn Encoder, inputs: &Inputs, mode: Mode<'_>) -> Tensor {
-        let pooled = match self.pooling {
+    /// A vector of each row, `[B, H]`: nothing above it depends on the tokens.
+    pub fn pool(&self, encoder: &dyn Encoder, inputs: &Inputs, mode: Mode<'_>) -> Tensor {
+        match self.pooling {
             Pooling::First => encoder.states(inputs, Tokens::First, mode),
             Pooling::Mean => mean_by_row(&encoder.states(inputs, Tokens::All, mode), &inputs.packing),
-        }; // [B, H]
+        }
+    }
+
+    /// Logits of each row, `[B, C]`, from [`Head::pool`]'s vectors.
+    pub fn classify(&self, pooled: &Tensor, mode: Mode<'_>) -> Tensor {
         let [before_dense, before_classifier] = self.dropout;
-        let dense = self.dense.forward(&mode.dropout(pooled, before_dense)); // [B, H]
+        let dense = self.dense.forward(&mode.dropout(pooled.shallow_clone(), before_dense)); // [B, H]
         let mut features = activate(&dense, self.activation);
         if let Some(norm) = &self.norm {
             features = norm.forward(&features);

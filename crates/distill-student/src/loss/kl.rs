@@ -1,14 +1,9 @@
-//! `hard_weight · CE + soft_weight · T² · KL`, averaged over the batch's rows.
-//!
-//! Legend: `B` rows, `C` labels.
+//! Forward KL: the classic soft-target loss.
 
 use distill_torch::{TorchError, guard};
-use tch::{Kind, Reduction, Tensor};
+use tch::{Kind, Tensor};
 
-use crate::settings::TrainSettings;
-
-/// The label that stands for none: such a row has a soft loss only.
-pub const UNLABELLED: i64 = -100;
+use super::{rows, same_shape};
 
 /// Soft-target loss: `T² · KL(softmax(z_t / T) ‖ softmax(z_s / T))`, mean over rows, in nats.
 ///
@@ -34,67 +29,10 @@ pub fn soft_target_loss(
     })
 }
 
-/// Cross-entropy with the labels, summed over labelled rows and divided by all rows.
-///
-/// # Shapes
-/// - `student_logits`: `[B, C]`; `labels`: int64 `[B]`, [`UNLABELLED`] where there is none
-/// - returns `[]`
-///
-/// # Errors
-/// [`TorchError`] where a label is outside `0..C`.
-pub fn hard_label_loss(student_logits: &Tensor, labels: &Tensor) -> Result<Tensor, TorchError> {
-    guard("hard-label loss", || {
-        let sum = student_logits.cross_entropy_loss(labels, None::<Tensor>, Reduction::Sum, UNLABELLED, 0.0);
-        sum / rows(student_logits)
-    })
-}
-
-/// The run's whole loss, `[]`. Terms of weight 0 are not computed.
-///
-/// # Errors
-/// [`TorchError`] where shapes differ, or the soft term has no teacher's logits.
-pub fn distillation_loss(
-    settings: &TrainSettings,
-    student_logits: &Tensor,
-    labels: &Tensor,
-    teacher_logits: Option<&Tensor>,
-) -> Result<Tensor, TorchError> {
-    let mut terms = Vec::with_capacity(2);
-    if settings.hard_weight > 0.0 {
-        terms.push(hard_label_loss(student_logits, labels)? * settings.hard_weight);
-    }
-    if settings.soft_weight > 0.0 {
-        let teacher = teacher_logits.ok_or_else(|| {
-            TorchError::from(tch::TchError::Shape("no teacher logits for the soft loss".to_owned()))
-        })?;
-        terms.push(soft_target_loss(student_logits, teacher, settings.temperature)? * settings.soft_weight);
-    }
-    terms
-        .into_iter()
-        .reduce(|sum, term| sum + term)
-        .ok_or_else(|| tch::TchError::Shape("the loss has no term".to_owned()).into())
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn rows(logits: &Tensor) -> f64 {
-    logits.size().first().copied().unwrap_or(1) as f64
-}
-
-fn same_shape(left: &Tensor, right: &Tensor) -> Result<(), TorchError> {
-    if left.size() == right.size() {
-        return Ok(());
-    }
-    let message = format!("student_logits {:?} and teacher_logits {:?} differ", left.size(), right.size());
-    Err(tch::TchError::Shape(message).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn value(tensor: &Tensor) -> f64 {
-        tensor.double_value(&[])
-    }
+    use crate::loss::tests::value;
 
     /// One row, two labels, by hand: teacher logits `[ln 4, 0]`, student `[0, 0]`.
     /// T = 1: p = [0.8, 0.2], q = [0.5, 0.5]; T = 2: p = [2/3, 1/3]; T = 4: p = [√2, 1]/(1 + √2).
@@ -124,18 +62,10 @@ mod tests {
     }
 
     #[test]
-    fn unlabelled_rows_have_no_hard_loss_and_still_count_as_rows() {
-        let logits = Tensor::from_slice2(&[[0f32, 0.], [5., -5.]]);
-        let labels = Tensor::from_slice(&[0i64, UNLABELLED]);
-        assert!((value(&hard_label_loss(&logits, &labels).unwrap()) - 2f64.ln() / 2.0).abs() < 1e-6);
-    }
-
-    #[test]
     fn differing_shapes_name_both() {
         let student = Tensor::from_slice2(&[[0f32, 0.]]);
         let teacher = Tensor::from_slice2(&[[0f32, 0., 0.]]);
         let text = soft_target_loss(&student, &teacher, 1.0).unwrap_err().to_string();
         assert!(text.contains("[1, 2]") && text.contains("[1, 3]"), "{text}");
-        assert!(hard_label_loss(&student, &Tensor::from_slice(&[7i64])).is_err());
     }
 }

@@ -1,0 +1,38 @@
+//! `distill sweep`
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::Common;
+
+/// `distill sweep`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+SWEEP.toml names a pipeline file, a method and settings of [student] with their values:
+
+  [sweep]
+  pipeline = \"pipelines/trec.toml\"
+  method = \"grid\"                 # or random, halving, one_at_a_time
+  seeds = [1, 2, 3]
+
+  [space]
+  \"student.learning_rate\" = [1e-4, 2e-4]
+  \"student.temperature\" = { low = 1.0, high = 8.0, log = true }    # random and halving
+
+Trials are compared on the validation part alone. Each is an ordinary run in OUT/seed-N/trials: the same command
+again does only what is missing.
+
+Examples:
+  distill sweep sweeps/temperature.toml
+  distill sweep sweeps/temperature.toml --out runs/temperature --max-time 2h")]
+pub struct Sweep {
+    /// TOML file with [sweep] and [space]
+    #[arg(value_name = "SWEEP.toml")]
+    pub file: PathBuf,
+    /// Directory of teachers, trials and the table [default: runs/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}

@@ -1,0 +1,135 @@
+//! `distill augment`: rows → the same rows and copies of them for a teacher to label.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::bail;
+use distill_core::atomic::{AtomicFile, FileError};
+use distill_core::record::RunRecord;
+use distill_data::source::{Columns, Row, Source};
+use serde_json::{Map, Value, json};
+
+use crate::args::Augment;
+use crate::commands::inputs;
+use crate::commands::outdir::OutDir;
+use crate::commands::stage::{self, Finished, Stage};
+use crate::exit::{Failure, Status};
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::settings::flags::Flags;
+
+/// The result's name inside the run directory.
+pub const ROWS_FILE: &str = "rows.jsonl";
+/// Rows that a mixture finds its other half among.
+const BLOCK_ROWS: usize = 4096;
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever stopped it.
+pub fn command(args: &Augment) -> anyhow::Result<Status> {
+    let settings = args.resolve()?;
+    let session = Session::start(&args.common, &settings.runtime)?;
+    let stage = AugmentStage { settings: &settings };
+    stage::run_alone(&stage, &session, &args.common, &args.out, args.overwrite)
+}
+
+/// The stage with its settings.
+pub struct AugmentStage<'a> {
+    /// All settings; `[data]` and `[augment]` are read.
+    pub settings: &'a Settings,
+}
+
+impl AugmentStage<'_> {
+    fn source(&self) -> anyhow::Result<Source> {
+        let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
+        inputs::source(path, &self.settings.data)
+    }
+}
+
+impl Stage for AugmentStage<'_> {
+    fn command(&self) -> &'static str {
+        "augment"
+    }
+
+    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
+        let augment = &self.settings.augment;
+        if augment.copies == 0 {
+            bail!(Failure::usage("augment.copies is 0, expected at least 1 (--copies)"));
+        }
+        if let Some((name, value, expected)) = augment.problem() {
+            bail!(Failure::usage(format!("augment.{name} is {value}, expected {expected}")));
+        }
+        let columns = &self.settings.data.columns;
+        Ok(json!({"data": {"columns": columns}, "augment": augment, "seed": session.seed}))
+    }
+
+    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::from([("data".to_owned(), self.source()?.hash()?)]))
+    }
+
+    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
+        let source = self.source()?;
+        inputs::scan(&source, session)?;
+        record.write(out.path())?;
+        let path = out.path().join(ROWS_FILE);
+        let mut writer =
+            Writer { file: AtomicFile::create(&path)?, columns: source.columns(), rows: 0, copies: 0 };
+        let mut rows = source.rows()?;
+        loop {
+            session.stop.check()?;
+            let block = rows.by_ref().take(BLOCK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+            if block.is_empty() {
+                break;
+            }
+            writer.write(&block, &self.settings.augment.copies_of(&block, session.seed))?;
+        }
+        let (rows, copies) = (writer.rows, writer.copies);
+        writer.file.commit()?;
+        Ok(Finished {
+            status: Status::Done,
+            results: [("rows", json!(rows)), ("copies", json!(copies))]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+            text: format!("{rows} rows and {copies} copies without labels\nrows: {}", path.display()),
+        })
+    }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, &[ROWS_FILE]))
+    }
+}
+
+/// Writes rows under the columns that they were read by.
+struct Writer<'a> {
+    file: AtomicFile,
+    columns: &'a Columns,
+    rows: u64,
+    copies: u64,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, rows: &[Row], copies: &[Vec<Row>]) -> Result<(), FileError> {
+        for (row, copies) in rows.iter().zip(copies) {
+            self.line(row)?;
+            copies.iter().try_for_each(|copy| self.line(copy))?;
+            self.rows += 1;
+            self.copies += copies.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, row: &Row) -> Result<(), FileError> {
+        let mut object = Map::new();
+        object.insert(self.columns.id_name().to_owned(), row.id.clone().into());
+        object.insert(self.columns.text_name().to_owned(), row.text.clone().into());
+        if let Some(pair) = &row.text_pair {
+            object.insert(self.columns.text_pair_name().to_owned(), pair.clone().into());
+        }
+        object.insert(self.columns.label_name().to_owned(), json!(row.label));
+        let mut line = Value::Object(object).to_string();
+        line.push('\n');
+        self.file.write_all(line.as_bytes()).map_err(|error| FileError::new("write", self.file.path(), error))
+    }
+}

@@ -1,0 +1,206 @@
+//! More rows for a teacher to label: words left out, exchanged, and halves of two rows put together.
+//!
+//! A copy depends on the seed, the row's id and the number of the copy alone; its partner in a mixture also on
+//! the rows beside it. Copies carry no label: what they mean is for the teacher to say.
+//!
+//! Sources: deletion and swap, Wei & Zou 2019, arXiv:1901.11196; halves of two rows, after Yoon et al. 2021,
+//! arXiv:2106.08062, with places chosen at random; all three for distillation as Tang et al. 2019,
+//! arXiv:1903.12136, section 3.3.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use crate::source::Row;
+
+/// Stands between a row's id and the number of a copy.
+const MARK: &str = "#aug";
+/// Draws of a copy that comes out as its row did, before it is left out.
+const DRAWS: usize = 4;
+
+/// How copies of rows are made.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentSettings {
+    /// Copies of each row; 0: none.
+    pub copies: u32,
+    /// Probability with which a word is left out.
+    pub delete: f64,
+    /// Exchanges of two words, as a share of the words.
+    pub swap: f64,
+    /// Probability with which a copy's second half is that of another row.
+    pub mix: f64,
+}
+
+impl Default for AugmentSettings {
+    fn default() -> Self {
+        AugmentSettings { copies: 0, delete: 0.1, swap: 0.1, mix: 0.0 }
+    }
+}
+
+impl AugmentSettings {
+    /// The first setting that makes no sense: its name, its value, and what is expected.
+    pub fn problem(&self) -> Option<(&'static str, f64, &'static str)> {
+        let shares = [("delete", self.delete), ("swap", self.swap), ("mix", self.mix)];
+        let outside = shares.into_iter().find(|(_, value)| !(0.0..=1.0).contains(value));
+        if let Some((name, value)) = outside {
+            return Some((name, value, "from 0 to 1"));
+        }
+        let nothing = self.copies > 0 && shares.iter().all(|(_, value)| *value == 0.0);
+        nothing.then_some(("delete, swap and mix", 0.0, "above 0, at least one of them"))
+    }
+
+    /// The copies of rows that stand beside one another, without label, each row's behind one another.
+    pub fn copies_of(&self, rows: &[Row], seed: u64) -> Vec<Vec<Row>> {
+        let of =
+            |row: &Row| (1..=self.copies).filter_map(|number| self.copy(row, rows, number, seed)).collect();
+        rows.iter().map(of).collect()
+    }
+
+    fn copy(&self, row: &Row, beside: &[Row], number: u32, seed: u64) -> Option<Row> {
+        let mut draws = Draws::new(seed, &row.id, number);
+        for _ in 0..DRAWS {
+            let mut text = row.text.clone();
+            if draws.chance(self.mix) && beside.len() > 1 {
+                text = halves(&text, &beside[draws.below(beside.len())].text);
+            }
+            let text = self.noised(&text, &mut draws);
+            let text_pair = row.text_pair.as_ref().map(|pair| self.noised(pair, &mut draws));
+            if text != row.text || text_pair != row.text_pair {
+                let id = format!("{}{MARK}{number}", row.id);
+                return Some(Row { id, text, text_pair, label: None, ..row.clone() });
+            }
+        }
+        None
+    }
+
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn noised(&self, text: &str, draws: &mut Draws) -> String {
+        let mut words: Vec<&str> = text.split_whitespace().collect();
+        if words.len() < 2 {
+            return text.to_owned();
+        }
+        let exchanges = (self.swap * words.len() as f64).round() as usize;
+        for _ in 0..exchanges {
+            let (one, two) = (draws.below(words.len()), draws.below(words.len()));
+            words.swap(one, two);
+        }
+        let spared = draws.below(words.len());
+        let kept: Vec<&str> = words
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !draws.chance(self.delete) || *place == spared)
+            .map(|(_, word)| *word)
+            .collect();
+        if exchanges == 0 && kept.len() == words.len() { text.to_owned() } else { kept.join(" ") }
+    }
+}
+
+/// The first half of one text's words and the second half of another's.
+fn halves(first: &str, second: &str) -> String {
+    let (first, second): (Vec<&str>, Vec<&str>) =
+        (first.split_whitespace().collect(), second.split_whitespace().collect());
+    [&first[..first.len().div_ceil(2)], &second[second.len() / 2..]].concat().join(" ")
+}
+
+/// The id of the row that a row was made of; a row that is no copy is its own.
+pub fn original_id(id: &str) -> &str {
+    match id.rsplit_once(MARK) {
+        Some((original, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
+            original
+        }
+        _ => id,
+    }
+}
+
+/// Random numbers of one copy.
+struct Draws(ChaCha8Rng);
+
+impl Draws {
+    fn new(seed: u64, id: &str, number: u32) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed.to_le_bytes()).update(&number.to_le_bytes()).update(id.as_bytes());
+        Draws(ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()))
+    }
+
+    fn chance(&mut self, probability: f64) -> bool {
+        /// 2⁻⁵³: a number of 53 bits as a share.
+        const UNIT: f64 = 1.0 / 9_007_199_254_740_992.0;
+        #[allow(clippy::cast_precision_loss)]
+        let drawn = (self.0.next_u64() >> 11) as f64 * UNIT;
+        drawn < probability
+    }
+
+    /// Below `bound`, which fits 32 bits: each place as likely but for 2⁻³² of it.
+    fn below(&mut self, bound: usize) -> usize {
+        ((u64::from(self.0.next_u32()) * bound as u64) >> 32) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    use crate::error::{At, Place};
+    use crate::source::RawLabel;
+
+    fn row(id: &str, text: &str) -> Row {
+        Row {
+            row: 0,
+            id: id.to_owned(),
+            text: text.to_owned(),
+            text_pair: None,
+            label: Some(RawLabel::Id(1)),
+            place: Place { file: Path::new("rows.jsonl").into(), at: At::Line(1) },
+        }
+    }
+
+    fn rows() -> Vec<Row> {
+        vec![row("a", "one two three four five six"), row("b", "seven eight nine ten"), row("c", "word")]
+    }
+
+    #[test]
+    fn copies_have_no_label_keep_their_rows_words_and_repeat() {
+        let settings = AugmentSettings { copies: 3, delete: 0.3, swap: 0.2, mix: 0.0 };
+        let copies = settings.copies_of(&rows(), 7);
+        assert_eq!(copies, settings.copies_of(&rows(), 7));
+        assert_ne!(copies, settings.copies_of(&rows(), 8));
+        assert!(copies[2].is_empty(), "a word alone has no copy: {:?}", copies[2]);
+        for (row, copies) in rows().iter().zip(&copies[..2]) {
+            assert!(!copies.is_empty());
+            for copy in copies {
+                assert!(copy.label.is_none() && copy.text != row.text && !copy.text.is_empty());
+                assert!(copy.text.split(' ').all(|word| row.text.contains(word)), "{}", copy.text);
+                assert_eq!(original_id(&copy.id), row.id);
+            }
+        }
+        // A row's copies do not depend on the rows beside it.
+        assert_eq!(settings.copies_of(&rows()[..1], 7)[0], copies[0]);
+    }
+
+    #[test]
+    fn a_mixture_has_the_first_half_of_its_row() {
+        assert_eq!(halves("one two three", "four five six"), "one two five six");
+        let settings = AugmentSettings { copies: 1, delete: 0.0, swap: 0.0, mix: 1.0 };
+        let copies = settings.copies_of(&rows(), 1);
+        assert!(copies[0].iter().all(|copy| copy.text.starts_with("one two three")));
+    }
+
+    #[test]
+    fn ids_lead_back_to_their_row() {
+        for (id, original) in
+            [("a#aug12", "a"), ("a#aug", "a#aug"), ("a#augx", "a#augx"), ("#aug1", ""), ("7", "7")]
+        {
+            assert_eq!(original_id(id), original);
+        }
+    }
+
+    #[test]
+    fn settings_that_make_no_copies_are_named() {
+        let base = AugmentSettings { copies: 1, ..AugmentSettings::default() };
+        assert_eq!(base.problem(), None);
+        assert_eq!(AugmentSettings { delete: 1.5, ..base }.problem().unwrap().0, "delete");
+        assert!(AugmentSettings { delete: 0.0, swap: 0.0, ..base }.problem().is_some());
+    }
+}

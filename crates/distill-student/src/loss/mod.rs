@@ -1,0 +1,50 @@
+//! `hard_weight · CE + soft_weight · (a comparison with the teacher)`, averaged over the batch's rows.
+//!
+//! A file a loss: [`hard`] for labels; for the teacher [`kl`], [`reverse_kl`], [`js`], [`mse`], [`dkd`],
+//! [`dist`] and [`bce`]; [`standardize`] in front of some of them. [`temperature`] is `T` over a run, and
+//! [`Objective`] puts them together as the settings say.
+//!
+//! Legend: `B` rows, `C` labels.
+
+pub mod bce;
+pub mod dist;
+pub mod dkd;
+pub mod hard;
+pub mod js;
+pub mod kl;
+pub mod mse;
+mod objective;
+pub mod reverse_kl;
+pub mod standardize;
+pub mod temperature;
+
+use distill_torch::TorchError;
+use tch::Tensor;
+
+pub use objective::Objective;
+pub use temperature::Temperature;
+
+/// The label that stands for none: such a row has a soft loss only.
+pub const UNLABELLED: i64 = -100;
+
+#[allow(clippy::cast_precision_loss)]
+fn rows(logits: &Tensor) -> f64 {
+    logits.size().first().copied().unwrap_or(1) as f64
+}
+
+fn same_shape(left: &Tensor, right: &Tensor) -> Result<(), TorchError> {
+    if left.size() == right.size() {
+        return Ok(());
+    }
+    let message = format!("student_logits {:?} and teacher_logits {:?} differ", left.size(), right.size());
+    Err(tch::TchError::Shape(message).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Tensor;
+
+    pub fn value(tensor: &Tensor) -> f64 {
+        tensor.double_value(&[])
+    }
+}

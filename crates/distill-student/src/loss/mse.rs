@@ -1,0 +1,27 @@
+//! Squared distance of the logits: no temperature, no softmax.
+
+use distill_torch::{TorchError, guard};
+use tch::{Kind, Tensor};
+
+use super::{rows, same_shape};
+
+/// `Σ (z_s − z_t)² / C`, mean over rows: `torch.nn.functional.mse_loss`. For centred logits it is twice
+/// what `T² · KL` tends to as T grows.
+///
+/// # Shapes
+/// - `student_logits`, `teacher_logits`: `[B, C]`; the teacher's carry no gradient.
+/// - returns `[]`
+///
+/// # Errors
+/// [`TorchError`] where the shapes differ.
+///
+/// Source: Kim et al. 2021, arXiv:2105.08919, section 3; Ba & Caruana 2014, arXiv:1312.6184, section 2.2.
+#[allow(clippy::cast_precision_loss)]
+pub fn mse_loss(student_logits: &Tensor, teacher_logits: &Tensor) -> Result<Tensor, TorchError> {
+    same_shape(student_logits, teacher_logits)?;
+    guard("MSE of logits", || {
+        let labels = student_logits.size().last().copied().unwrap_or(1) as f64;
+        let difference = student_logits - teacher_logits.detach(); // [B, C]
+        difference.square().sum(Kind::Float) / (rows(student_logits) * labels)
+    })
+}

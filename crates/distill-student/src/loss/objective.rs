@@ -1,0 +1,188 @@
+//! A run's whole loss, as its settings say.
+
+use distill_torch::TorchError;
+use tch::{Device, Tensor};
+
+use super::bce::{binary_label_loss, sigmoid_loss};
+use super::dist::{DistWeights, dist_loss};
+use super::dkd::{DkdWeights, dkd_loss};
+use super::hard::hard_label_loss;
+use super::js::js_loss;
+use super::kl::soft_target_loss;
+use super::mse::mse_loss;
+use super::reverse_kl::reverse_kl_loss;
+use super::standardize::standardized;
+use crate::settings::{ClassWeightRule, ClassWeights, SoftLoss, TrainSettings};
+
+/// The loss of a run.
+#[derive(Debug)]
+pub struct Objective<'a> {
+    settings: &'a TrainSettings,
+    /// double `[C]`, where classes weigh differently.
+    class_weights: Option<Tensor>,
+}
+
+impl<'a> Objective<'a> {
+    /// The loss for training rows of which `label_counts`, `[C]`, carry each label.
+    pub fn new(settings: &'a TrainSettings, label_counts: &[u64], device: Device) -> Self {
+        let weights = match &settings.class_weights {
+            ClassWeights::Rule(ClassWeightRule::None) => None,
+            ClassWeights::Rule(ClassWeightRule::Balanced) => Some(balanced(label_counts)),
+            ClassWeights::Given(weights) => Some(weights.clone()),
+        };
+        let class_weights = weights.map(|weights| Tensor::from_slice(&weights).to_device(device));
+        Objective { settings, class_weights }
+    }
+
+    /// The whole loss, `[]`. Terms of weight 0 are not computed.
+    ///
+    /// # Errors
+    /// [`TorchError`] where shapes differ, or the soft term has no teacher's logits.
+    pub fn loss(
+        &self,
+        student_logits: &Tensor,
+        labels: &Tensor,
+        teacher_logits: Option<&Tensor>,
+        temperature: f64,
+    ) -> Result<Tensor, TorchError> {
+        let settings = self.settings;
+        let mut terms = Vec::with_capacity(2);
+        if settings.hard_weight > 0.0 {
+            terms.push(self.hard(student_logits, labels)? * settings.hard_weight);
+        }
+        if settings.soft_weight > 0.0 {
+            let teacher = teacher_logits.ok_or_else(|| {
+                TorchError::from(tch::TchError::Shape("no teacher logits for the soft loss".to_owned()))
+            })?;
+            terms.push(self.soft(student_logits, teacher, labels, temperature)? * settings.soft_weight);
+        }
+        terms
+            .into_iter()
+            .reduce(|sum, term| sum + term)
+            .ok_or_else(|| tch::TchError::Shape("the loss has no term".to_owned()).into())
+    }
+
+    /// The term of the labels, `[]`, unweighted.
+    ///
+    /// # Errors
+    /// [`TorchError`] where a label is outside `0..C`.
+    pub fn hard(&self, student_logits: &Tensor, labels: &Tensor) -> Result<Tensor, TorchError> {
+        // Validation compares logits that were copied to the CPU.
+        let weights = self.class_weights.as_ref().map(|weights| weights.to_device(student_logits.device()));
+        let (weights, smoothing) = (weights.as_ref(), self.settings.label_smoothing);
+        if self.settings.loss == SoftLoss::Bce {
+            return binary_label_loss(student_logits, labels, weights, smoothing);
+        }
+        hard_label_loss(student_logits, labels, weights, smoothing)
+    }
+
+    /// The term of the teacher, `[]`, unweighted.
+    ///
+    /// # Errors
+    /// [`TorchError`] where shapes differ.
+    pub fn soft(
+        &self,
+        student_logits: &Tensor,
+        teacher_logits: &Tensor,
+        labels: &Tensor,
+        temperature: f64,
+    ) -> Result<Tensor, TorchError> {
+        let settings = self.settings;
+        if settings.standardize_logits {
+            let (student, teacher) = (standardized(student_logits)?, standardized(&teacher_logits.detach())?);
+            return self.compared(&student, &teacher, labels, temperature);
+        }
+        self.compared(student_logits, teacher_logits, labels, temperature)
+    }
+
+    fn compared(
+        &self,
+        student: &Tensor,
+        teacher: &Tensor,
+        labels: &Tensor,
+        temperature: f64,
+    ) -> Result<Tensor, TorchError> {
+        let settings = self.settings;
+        match settings.loss {
+            SoftLoss::Kl => soft_target_loss(student, teacher, temperature),
+            SoftLoss::ReverseKl => reverse_kl_loss(student, teacher, temperature),
+            SoftLoss::Js => js_loss(student, teacher, temperature),
+            SoftLoss::Mse => mse_loss(student, teacher),
+            SoftLoss::Dkd => {
+                let weights = DkdWeights { alpha: settings.dkd_alpha, beta: settings.dkd_beta };
+                dkd_loss(student, teacher, labels, temperature, weights)
+            }
+            SoftLoss::Dist => {
+                let weights = DistWeights { beta: settings.dist_beta, gamma: settings.dist_gamma };
+                dist_loss(student, teacher, temperature, weights)
+            }
+            SoftLoss::Bce => sigmoid_loss(student, teacher, temperature),
+        }
+    }
+}
+
+/// `n / (C · n_c)` over the classes that occur; 0 for one that does not.
+#[allow(clippy::cast_precision_loss)]
+fn balanced(label_counts: &[u64]) -> Vec<f64> {
+    let classes = label_counts.iter().filter(|count| **count > 0).count() as f64;
+    let rows = label_counts.iter().sum::<u64>() as f64;
+    label_counts.iter().map(|count| if *count == 0 { 0.0 } else { rows / (classes * *count as f64) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::tests::value;
+    use crate::loss::{UNLABELLED, hard};
+
+    #[test]
+    fn balanced_classes_weigh_the_same_together() {
+        assert_eq!(balanced(&[6, 2, 0]), [8.0 / 12.0, 8.0 / 4.0, 0.0]);
+        let settings = TrainSettings {
+            class_weights: ClassWeights::Rule(ClassWeightRule::Balanced),
+            ..TrainSettings::default()
+        };
+        let objective = Objective::new(&settings, &[3, 1], Device::Cpu);
+        // Equal logits: each row's CE is ln 2, times its class's weight: (3 · 2/3 + 1 · 2) / 4 = 1.
+        let logits = Tensor::from_slice2(&[[0f32, 0.], [0., 0.], [0., 0.], [0., 0.]]);
+        let labels = Tensor::from_slice(&[0i64, 0, 0, 1]);
+        assert!((value(&objective.hard(&logits, &labels).unwrap()) - 2f64.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_soft_loss_without_a_teacher_is_an_error_and_weights_of_0_compute_nothing() {
+        let settings = TrainSettings::default();
+        let logits = Tensor::from_slice2(&[[0f32, 1., 2.]]);
+        let labels = Tensor::from_slice(&[UNLABELLED]);
+        let objective = Objective::new(&settings, &[], Device::Cpu);
+        assert!(
+            objective.loss(&logits, &labels, None, 2.0).unwrap_err().to_string().contains("no teacher logits")
+        );
+        let alone = settings.without_teacher();
+        let hard = hard::hard_label_loss(&logits, &labels, None, 0.0).unwrap();
+        let loss = Objective::new(&alone, &[], Device::Cpu).loss(&logits, &labels, None, 2.0).unwrap();
+        assert_eq!(value(&loss), value(&hard));
+    }
+
+    /// Every loss is least, and its gradient 0, where the student says what the teacher says.
+    #[test]
+    fn every_soft_loss_vanishes_for_a_student_that_is_its_teacher() {
+        use SoftLoss::{Bce, Dist, Dkd, Js, Kl, Mse, ReverseKl};
+        for loss in [Kl, ReverseKl, Js, Mse, Dkd, Dist, Bce] {
+            for standardize_logits in [false, true] {
+                let settings = TrainSettings { loss, standardize_logits, ..TrainSettings::default() };
+                if settings.check().is_err() {
+                    continue;
+                }
+                let objective = Objective::new(&settings, &[], Device::Cpu);
+                let teacher = Tensor::from_slice2(&[[3f32, 1., 0.2], [-40., 2., 60.]]);
+                let student = teacher.copy().set_requires_grad(true);
+                let labels = Tensor::from_slice(&[1i64, UNLABELLED]);
+                let found = objective.soft(&student, &teacher, &labels, 2.0).unwrap();
+                found.backward();
+                let gradient = student.grad().abs().max().double_value(&[]);
+                assert!(value(&found).abs() < 1e-5 && gradient < 1e-5, "{loss:?}: {found:?} {gradient}");
+            }
+        }
+    }
+}

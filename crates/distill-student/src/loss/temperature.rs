@@ -1,0 +1,65 @@
+//! The temperature over a run.
+
+use crate::settings::{TemperatureSchedule, TrainSettings};
+
+/// `T` over a known number of steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Temperature {
+    start: f64,
+    end: f64,
+    course: TemperatureSchedule,
+    total_steps: u64,
+}
+
+impl Temperature {
+    /// The course that the settings ask for.
+    pub fn new(settings: &TrainSettings, total_steps: u64) -> Self {
+        let (start, end) = (settings.temperature, settings.temperature_end);
+        Temperature { start, end, course: settings.temperature_schedule, total_steps }
+    }
+
+    /// `T` of the step after `global_step` finished ones: the start at the first, the end at the last.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn at(&self, global_step: u64) -> f64 {
+        let last = self.total_steps.saturating_sub(1);
+        let done = if last == 0 { 1.0 } else { global_step.min(last) as f64 / last as f64 };
+        match self.course {
+            TemperatureSchedule::Fixed => self.start,
+            TemperatureSchedule::Linear => self.start + (self.end - self.start) * done,
+            TemperatureSchedule::Cosine => {
+                self.end + (self.start - self.end) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+            }
+        }
+    }
+
+    /// The `T` that epochs are compared at: that of the last step.
+    pub fn of_validation(&self) -> f64 {
+        self.at(self.total_steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_course_begins_and_ends_where_it_was_told() {
+        let of = |temperature_schedule| {
+            let settings = TrainSettings {
+                temperature: 8.0,
+                temperature_end: 2.0,
+                temperature_schedule,
+                ..TrainSettings::default()
+            };
+            let temperature = Temperature::new(&settings, 11);
+            ([0, 5, 10, 99].map(|step| temperature.at(step)), temperature.of_validation())
+        };
+        assert_eq!(of(TemperatureSchedule::Fixed), ([8.0; 4], 8.0));
+        assert_eq!(of(TemperatureSchedule::Linear), ([8.0, 5.0, 2.0, 2.0], 2.0));
+        let (cosine, last) = of(TemperatureSchedule::Cosine);
+        for (found, expected) in cosine.into_iter().zip([8.0, 5.0, 2.0, 2.0]) {
+            assert!((found - expected).abs() < 1e-12);
+        }
+        assert!((last - 2.0).abs() < 1e-12);
+    }
+}

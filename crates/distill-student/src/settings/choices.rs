@@ -1,0 +1,126 @@
+//! Settings that are one of several words.
+
+use serde::{Deserialize, Serialize};
+
+/// What the best checkpoint is chosen by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BestMetric {
+    /// Share of labelled rows whose label is predicted; equal ones are told apart by the loss.
+    Accuracy,
+    /// The training loss without dropout.
+    Loss,
+}
+
+/// How the student's logits are compared with the teacher's. [`crate::loss`] has a file for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoftLoss {
+    /// `KL(teacher ‖ student)`.
+    Kl,
+    /// `KL(student ‖ teacher)`.
+    ReverseKl,
+    /// Jensen-Shannon divergence.
+    Js,
+    /// Squared distance of the logits.
+    Mse,
+    /// Decoupled knowledge distillation.
+    Dkd,
+    /// Correlation of the probabilities, by row and by label.
+    Dist,
+    /// A sigmoid a label, for several labels a row; labels then have binary cross-entropy.
+    Bce,
+}
+
+impl SoftLoss {
+    /// Whether the logits are divided by a temperature.
+    pub fn has_temperature(self) -> bool {
+        self != SoftLoss::Mse
+    }
+}
+
+/// How the temperature changes over a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TemperatureSchedule {
+    /// Not at all.
+    Fixed,
+    /// On a line from `temperature` to `temperature_end`.
+    Linear,
+    /// On half a cosine from `temperature` to `temperature_end`.
+    Cosine,
+}
+
+/// What each class's cross-entropy is multiplied by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassWeights {
+    /// A rule.
+    Rule(ClassWeightRule),
+    /// One weight a class, in the order of the label map.
+    Given(Vec<f64>),
+}
+
+/// A rule for class weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeightRule {
+    /// All the same.
+    None,
+    /// `n / (C · n_c)`: classes weigh the same together, and the mean over rows is 1.
+    Balanced,
+}
+
+/// What turns gradients into steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerChoice {
+    /// Adam with decoupled weight decay.
+    Adamw,
+    /// Adam with weight decay in the gradient.
+    Adam,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// The sign of a momentum.
+    Lion,
+    /// Adam with a step as long as the weights of each tensor.
+    Lamb,
+}
+
+/// The learning rate over a run, behind its warmup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleChoice {
+    /// The peak all the time.
+    Constant,
+    /// On a line to 0.
+    Linear,
+    /// On half a cosine to 0.
+    Cosine,
+    /// Up and down on cosines, from a 25th of the peak to a 250,000th.
+    OneCycle,
+    /// With one over the square root of the step.
+    InverseSqrt,
+}
+
+/// What stays as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freeze {
+    /// Nothing.
+    None,
+    /// The embeddings.
+    Embeddings,
+    /// Embeddings and all layers: pooler and head are trained on the encoder's features.
+    Encoder,
+}
+
+/// Which rows an epoch has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// Every row once.
+    Uniform,
+    /// As many rows, of which every class has the same share.
+    Balanced,
+}

@@ -1,0 +1,103 @@
+//! The loss of a run as it is computed, for people.
+
+use super::{ClassWeightRule, ClassWeights, SoftLoss, TemperatureSchedule, TrainSettings};
+
+impl TrainSettings {
+    /// The loss of this run as it is computed, for people.
+    pub fn formula(&self) -> String {
+        let terms = [(self.hard_weight, self.hard_term()), (self.soft_weight, self.soft_term())];
+        let terms: Vec<String> = terms
+            .into_iter()
+            .filter(|(weight, _)| *weight > 0.0)
+            .map(|(weight, term)| format!("{weight} · {term}"))
+            .collect();
+        format!("loss = {}", terms.join(" + "))
+    }
+
+    fn hard_term(&self) -> String {
+        let name = if self.loss == SoftLoss::Bce { "BCE" } else { "CE" };
+        let mut notes = Vec::new();
+        if self.label_smoothing > 0.0 {
+            notes.push(format!("smoothed by {}", self.label_smoothing));
+        }
+        match &self.class_weights {
+            ClassWeights::Rule(ClassWeightRule::None) => (),
+            ClassWeights::Rule(ClassWeightRule::Balanced) => notes.push("classes balanced".to_owned()),
+            ClassWeights::Given(weights) => notes.push(format!("class weights {weights:?}")),
+        }
+        let notes = if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join(", ")) };
+        format!("{name}(student_logits, labels){notes}")
+    }
+
+    fn soft_term(&self) -> String {
+        let fixed = self.temperature_schedule == TemperatureSchedule::Fixed;
+        let (t, squared) = if fixed {
+            (self.temperature.to_string(), (self.temperature * self.temperature).to_string())
+        } else {
+            ("T".to_owned(), "T²".to_owned())
+        };
+        let z = |name: &str| match self.standardize_logits {
+            true => format!("standardized({name}_logits)"),
+            false => format!("{name}_logits"),
+        };
+        let (teacher, student) = (z("teacher"), z("student"));
+        let [p, q] = [&teacher, &student].map(|z| format!("softmax({z}/{t})"));
+        let term = match self.loss {
+            SoftLoss::Kl => format!("{squared} · KL({p} ‖ {q})"),
+            SoftLoss::ReverseKl => format!("{squared} · KL({q} ‖ {p})"),
+            SoftLoss::Js => format!("{squared} · JS({p}, {q})"),
+            SoftLoss::Mse => format!("mean over labels of ({student} − {teacher})²"),
+            SoftLoss::Dkd => {
+                format!("{squared} · ({} · TCKD + {} · NCKD)({p} ‖ {q})", self.dkd_alpha, self.dkd_beta)
+            }
+            SoftLoss::Dist => format!(
+                "{squared} · ({} · (1 − corr by row) + {} · (1 − corr by label))({p}, {q})",
+                self.dist_beta, self.dist_gamma
+            ),
+            SoftLoss::Bce => {
+                format!("{squared} · Σ labels KL(sigmoid({teacher}/{t}) ‖ sigmoid({student}/{t}))")
+            }
+        };
+        if fixed || !self.loss.has_temperature() {
+            return term;
+        }
+        let course = if self.temperature_schedule == TemperatureSchedule::Linear { "linear" } else { "cosine" };
+        format!("{term}, T = {} → {} ({course})", self.temperature, self.temperature_end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_formula_shows_only_what_is_computed() {
+        let base = TrainSettings { hard_weight: 0.1, soft_weight: 0.9, ..TrainSettings::default() };
+        assert_eq!(
+            base.formula(),
+            "loss = 0.1 · CE(student_logits, labels) + 0.9 · 4 · KL(softmax(teacher_logits/2) ‖ softmax(student_logits/2))"
+        );
+        assert_eq!(base.without_teacher().formula(), "loss = 1 · CE(student_logits, labels)");
+    }
+
+    #[test]
+    fn the_formula_names_the_method_with_its_numbers() {
+        let base = TrainSettings { hard_weight: 0.0, soft_weight: 1.0, ..TrainSettings::default() };
+        let shown = |loss| TrainSettings { loss, ..base.clone() }.formula();
+        assert!(shown(SoftLoss::Mse).ends_with("(student_logits − teacher_logits)²"));
+        assert!(shown(SoftLoss::Dkd).contains("(1 · TCKD + 8 · NCKD)"));
+        let warm = TrainSettings {
+            temperature: 4.0,
+            temperature_schedule: TemperatureSchedule::Cosine,
+            standardize_logits: true,
+            ..base.clone()
+        };
+        assert_eq!(
+            warm.formula(),
+            "loss = 1 · T² · KL(softmax(standardized(teacher_logits)/T) ‖ softmax(standardized(student_logits)/T)), \
+             T = 4 → 1 (cosine)"
+        );
+        let smooth = TrainSettings { label_smoothing: 0.1, ..base.without_teacher() };
+        assert_eq!(smooth.formula(), "loss = 1 · CE(student_logits, labels) [smoothed by 0.1]");
+    }
+}

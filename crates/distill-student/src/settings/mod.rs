@@ -1,0 +1,138 @@
+//! What a training run can be told. `[finetune]` and `[student]` take the same names.
+
+mod check;
+mod choices;
+mod formula;
+
+use serde::{Deserialize, Serialize};
+
+pub use choices::{
+    BestMetric, ClassWeightRule, ClassWeights, Freeze, OptimizerChoice, Sampling, ScheduleChoice, SoftLoss,
+    TemperatureSchedule,
+};
+
+/// Settings of one training run. Every field has a value, so that a table's keys are known from the
+/// defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSettings {
+    /// Passes over the training rows.
+    pub epochs: u32,
+    /// Rows a step. The loss is averaged over them.
+    pub batch_size: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Peak learning rate of pooler and head; 0: that of the others.
+    pub head_learning_rate: f64,
+    /// Factor of the learning rate from a layer to the one below it.
+    pub layer_decay: f64,
+    /// Course of the learning rate.
+    pub schedule: ScheduleChoice,
+    /// Share of all steps in which the learning rate rises from 0 to its peak.
+    pub warmup_ratio: f64,
+    /// What turns gradients into steps.
+    pub optimizer: OptimizerChoice,
+    /// Momentum of `sgd`.
+    pub momentum: f64,
+    /// Weight decay; biases and norms never decay.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this joint norm.
+    pub max_grad_norm: f64,
+    /// Decay of the running mean of the weights, which is what is validated and kept; 0: none.
+    pub ema_decay: f64,
+    /// What stays as it was.
+    pub freeze: Freeze,
+    /// Train the last so many layers, pooler and head alone; 0: all layers.
+    pub train_last_layers: usize,
+    /// Begin with pooler and head, and let one layer more move each epoch, from the last one down.
+    pub gradual_unfreezing: bool,
+    /// Which rows an epoch has.
+    pub sampling: Sampling,
+    /// How the student's logits are compared with the teacher's.
+    pub loss: SoftLoss,
+    /// Centre and scale each row's logits before they are compared.
+    pub standardize_logits: bool,
+    /// `T`: softens the teacher's and the student's logits in the soft loss.
+    pub temperature: f64,
+    /// Course of the temperature.
+    pub temperature_schedule: TemperatureSchedule,
+    /// `T` at the end of a course.
+    pub temperature_end: f64,
+    /// DKD's weight of the target's part.
+    pub dkd_alpha: f64,
+    /// DKD's weight of the other labels' part.
+    pub dkd_beta: f64,
+    /// DIST's weight of the correlation by row.
+    pub dist_beta: f64,
+    /// DIST's weight of the correlation by label.
+    pub dist_gamma: f64,
+    /// Weight of cross-entropy with the labels.
+    pub hard_weight: f64,
+    /// Weight of the soft loss. 0: no teacher.
+    pub soft_weight: f64,
+    /// Share of a label's weight that is spread over all labels.
+    pub label_smoothing: f64,
+    /// What each class's cross-entropy is multiplied by.
+    pub class_weights: ClassWeights,
+    /// Epochs without a better validation metric after which training stops; 0: never.
+    pub early_stopping_patience: u32,
+    /// What the best checkpoint is chosen by on the validation part.
+    pub best_metric: BestMetric,
+    /// A line in `metrics.jsonl` every so many steps.
+    pub log_every: u64,
+    /// A checkpoint every so many steps; 0: none by steps.
+    pub checkpoint_steps: u64,
+    /// A checkpoint every so many minutes; 0: none by time.
+    pub checkpoint_minutes: f64,
+    /// Checkpoints that stay, the newest.
+    pub keep_last: usize,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        TrainSettings {
+            epochs: 3,
+            batch_size: 32,
+            learning_rate: 5e-5,
+            head_learning_rate: 0.0,
+            layer_decay: 1.0,
+            schedule: ScheduleChoice::Linear,
+            warmup_ratio: 0.1,
+            optimizer: OptimizerChoice::Adamw,
+            momentum: 0.9,
+            weight_decay: 0.01,
+            max_grad_norm: 1.0,
+            ema_decay: 0.0,
+            freeze: Freeze::None,
+            train_last_layers: 0,
+            gradual_unfreezing: false,
+            sampling: Sampling::Uniform,
+            loss: SoftLoss::Kl,
+            standardize_logits: false,
+            temperature: 2.0,
+            temperature_schedule: TemperatureSchedule::Fixed,
+            temperature_end: 1.0,
+            dkd_alpha: 1.0,
+            dkd_beta: 8.0,
+            dist_beta: 1.0,
+            dist_gamma: 1.0,
+            hard_weight: 0.5,
+            soft_weight: 0.5,
+            label_smoothing: 0.0,
+            class_weights: ClassWeights::Rule(ClassWeightRule::None),
+            early_stopping_patience: 0,
+            best_metric: BestMetric::Accuracy,
+            log_every: 10,
+            checkpoint_steps: 0,
+            checkpoint_minutes: 5.0,
+            keep_last: 1,
+        }
+    }
+}
+
+impl TrainSettings {
+    /// The same settings for labels alone: fine-tuning, or a student without a teacher.
+    pub fn without_teacher(&self) -> Self {
+        TrainSettings { hard_weight: 1.0, soft_weight: 0.0, ..self.clone() }
+    }
+}

@@ -1,0 +1,45 @@
+//! The optimizer that the settings ask for.
+
+use distill_model::SequenceClassifier;
+use distill_torch::{Optimizer, Rule};
+
+use crate::moving::Moving;
+use crate::settings::{OptimizerChoice, TrainSettings};
+
+/// An optimizer over the parameters that move at any time of the run, each with its factor.
+pub fn optimizer(settings: &TrainSettings, moving: &Moving<'_>, model: &SequenceClassifier) -> Optimizer {
+    let parameters = model
+        .parameters()
+        .iter()
+        .filter(|(name, _)| moving.ever(name))
+        .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+    let decay = settings.weight_decay;
+    let mut optimizer = match settings.optimizer {
+        OptimizerChoice::Adamw => Optimizer::adamw(decay, parameters),
+        OptimizerChoice::Adam => Optimizer::plain(Rule::Adam, decay, parameters),
+        OptimizerChoice::Sgd => Optimizer::plain(Rule::Sgd { momentum: settings.momentum }, decay, parameters),
+        OptimizerChoice::Lion => Optimizer::plain(Rule::Lion, decay, parameters),
+        OptimizerChoice::Lamb => Optimizer::plain(Rule::Lamb, decay, parameters),
+    };
+    optimizer.scale_learning_rates(|name| moving.factor(name));
+    optimizer
+}
+
+/// Whether all that a step does to a word embedding without a gradient is to scale it, so that those that do
+/// not occur need not be there.
+pub fn only_scales_what_has_no_gradient(settings: &TrainSettings) -> bool {
+    match settings.optimizer {
+        OptimizerChoice::Adamw | OptimizerChoice::Lion => true,
+        OptimizerChoice::Adam | OptimizerChoice::Sgd => settings.weight_decay == 0.0,
+        // The length of a step depends on the whole table.
+        OptimizerChoice::Lamb => false,
+    }
+}
+
+/// What [`only_scales_what_has_no_gradient`] scales by: the decoupled decay.
+pub fn decoupled_decay(settings: &TrainSettings) -> f64 {
+    match settings.optimizer {
+        OptimizerChoice::Adamw | OptimizerChoice::Lion => settings.weight_decay,
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,231 @@
+//! Several teachers: one soft target a row, made of theirs.
+
+use distill_core::LabelMap;
+use distill_data::logits::{LogitsRow, Store};
+use distill_data::source::{Row, Source};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{CacheBuilder, Part, TargetIndex, in_chunks, join_key, reading};
+use crate::error::TrainError;
+
+/// What is averaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Average {
+    /// `Σ wᵢ zᵢ`: a label that one teacher finds very unlikely stays so.
+    #[default]
+    Logits,
+    /// `ln Σ wᵢ softmax(zᵢ)`: the probabilities at temperature 1 are averaged, and a label that one teacher
+    /// finds likely stays so.
+    Probabilities,
+}
+
+/// The stores of several teachers over the same rows.
+#[derive(Debug)]
+pub struct Teachers {
+    stores: Vec<Store>,
+    /// Their sum is 1.
+    weights: Vec<f64>,
+    average: Average,
+}
+
+impl Teachers {
+    /// Teachers with the same label map. Without `weights` all count the same.
+    ///
+    /// # Errors
+    /// [`TrainError::Labels`] where two maps differ; [`TrainError::Setting`] where there is not a weight
+    /// above 0 for each store.
+    pub fn new(stores: Vec<Store>, weights: &[f64], average: Average) -> Result<Self, TrainError> {
+        let weights = shares(weights, stores.len())?;
+        if let Some((first, others)) = stores.split_first() {
+            let name = |store: &Store| store.directory().display().to_string();
+            for other in others {
+                let (own, theirs) = (&first.fingerprint().label_map, &other.fingerprint().label_map);
+                own.must_equal(&name(first), theirs, &name(other))?;
+            }
+        }
+        Ok(Teachers { stores, weights, average })
+    }
+
+    /// What tells apart two ways of making one soft target of the same stores.
+    fn key(&self) -> String {
+        format!("{:?} {:?}", self.average, self.weights)
+    }
+
+    fn combine(&self, logits: &[&[f32]]) -> Vec<f32> {
+        let labels = logits.first().map_or(0, |first| first.len());
+        let mut sums = vec![0f64; labels];
+        for (weight, logits) in self.weights.iter().zip(logits) {
+            let terms: Vec<f64> = match self.average {
+                Average::Logits => logits.iter().map(|logit| f64::from(*logit)).collect(),
+                Average::Probabilities => softmax(logits),
+            };
+            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += weight * term);
+        }
+        #[allow(clippy::cast_possible_truncation)]
+        let narrow = |sum: &f64| match self.average {
+            Average::Logits => *sum as f32,
+            // Far below what any softmax in f32 tells from 0.
+            Average::Probabilities => sum.max(1e-300).ln() as f32,
+        };
+        sums.iter().map(narrow).collect()
+    }
+}
+
+/// Weights that sum to 1.
+fn shares(weights: &[f64], teachers: usize) -> Result<Vec<f64>, TrainError> {
+    let equal = vec![1.0; teachers];
+    let weights = if weights.is_empty() { &equal[..] } else { weights };
+    let usable = weights.iter().all(|weight| weight.is_finite() && *weight > 0.0);
+    if weights.len() != teachers || !usable {
+        return Err(TrainError::Setting {
+            field: "teacher_weights",
+            value: format!("{weights:?} for {teachers} stores"),
+            expected: "a number above 0 for each store",
+        });
+    }
+    let sum: f64 = weights.iter().sum();
+    Ok(weights.iter().map(|weight| weight / sum).collect())
+}
+
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (f64::from(*logit) - f64::from(largest)).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+impl CacheBuilder<'_> {
+    /// The rows of the first store, or of `rows` where it has no texts, with the soft targets of all. The
+    /// stores are joined by id and text hash.
+    ///
+    /// # Errors
+    /// [`TrainError::Rows`] naming the first row that a store does not have.
+    pub fn from_teachers(
+        &self,
+        teachers: &Teachers,
+        stores_hash: &str,
+        rows: Option<(&Source, &str)>,
+    ) -> Result<Part, TrainError> {
+        let key = teachers.key();
+        let own = [("targets", stores_hash), ("average", key.as_str())];
+        let about = format!("soft targets of {} teachers", teachers.stores.len());
+        match rows {
+            Some((source, data_hash)) => {
+                let reading = reading(source);
+                let inputs = [&[("source", data_hash), ("reading", reading.as_str())], &own[..]].concat();
+                self.open(&inputs, &about, |writer| {
+                    let indices = self.indices(&teachers.stores)?;
+                    in_chunks(source.rows()?, |rows| {
+                        self.stop.check()?;
+                        self.push_rows(rows, |row| combined(teachers, &indices, row), writer)
+                    })
+                })
+            }
+            None => self.open(&own, &about, |writer| {
+                let Some((first, others)) = teachers.stores.split_first() else { return Ok(()) };
+                let indices = self.indices(others)?;
+                in_chunks(first.rows(), |rows: &[LogitsRow]| {
+                    self.stop.check()?;
+                    let rows = rows.iter().map(|row| with_all(teachers, &indices, row));
+                    self.push_targets(&rows.collect::<Result<Vec<_>, TrainError>>()?, writer)
+                })
+            }),
+        }
+    }
+
+    fn indices(&self, stores: &[Store]) -> Result<Vec<TargetIndex>, TrainError> {
+        stores.iter().map(|store| self.index(store)).collect()
+    }
+}
+
+/// A row of a source with what all stores say of it.
+fn combined(teachers: &Teachers, indices: &[TargetIndex], row: &Row) -> Result<Vec<f32>, TrainError> {
+    let found = indices.iter().map(|index| index.of(row)).collect::<Result<Vec<_>, TrainError>>()?;
+    Ok(teachers.combine(&found.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+}
+
+/// A row of the first store with what the others say of it too.
+fn with_all(teachers: &Teachers, others: &[TargetIndex], row: &LogitsRow) -> Result<LogitsRow, TrainError> {
+    let key = join_key(&row.id, &row.text_hash);
+    let mut logits = vec![row.logits.as_slice()];
+    for (index, store) in others.iter().zip(&teachers.stores[1..]) {
+        logits.push(index.find(&key).ok_or_else(|| {
+            TrainError::Rows(format!(
+                "row {} (id {:?}) of {} is not in {} with this id and text",
+                row.row,
+                row.id,
+                teachers.stores[0].directory().display(),
+                store.directory().display()
+            ))
+        })?);
+    }
+    Ok(LogitsRow { logits: teachers.combine(&logits), ..row.clone() })
+}
+
+/// How good a part's soft targets are where it has labels too.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct TeacherQuality {
+    /// Labelled rows.
+    pub rows: usize,
+    /// Share of them that the teacher predicts right.
+    pub accuracy: f64,
+    /// Share of the most frequent label: what always answering it would get right.
+    pub majority: f64,
+}
+
+impl TeacherQuality {
+    /// Of a part whose rows have soft targets; none without labelled rows.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn of(part: &Part, labels: &LabelMap) -> Option<Self> {
+        let counts = part.label_counts(labels.num_labels());
+        let rows: u64 = counts.iter().sum();
+        let right = part.iter().filter(|example| {
+            let predicted = distill_teacher::forward::argmax(example.logits) as i32;
+            !example.logits.is_empty() && example.label == Some(predicted)
+        });
+        let majority = counts.iter().max().copied().unwrap_or(0) as f64 / rows as f64;
+        let accuracy = right.count() as f64 / rows as f64;
+        (rows > 0).then_some(TeacherQuality { rows: rows as usize, accuracy, majority })
+    }
+
+    /// Whether the teacher knows more than which label is frequent.
+    pub fn beats_the_majority(&self) -> bool {
+        self.accuracy > self.majority
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn teachers(weights: &[f64], average: Average) -> Teachers {
+        Teachers { stores: Vec::new(), weights: shares(weights, 2).unwrap(), average }
+    }
+
+    #[test]
+    fn logits_and_probabilities_are_averaged_by_weight() {
+        let (one, two): ([f32; 2], [f32; 2]) = ([1.0, 3.0], [5.0, -1.0]);
+        let of = |weights: &[f64], average| teachers(weights, average).combine(&[&one, &two]);
+        assert_eq!(of(&[], Average::Logits), [3.0, 1.0]);
+        assert_eq!(of(&[3.0, 1.0], Average::Logits), [2.0, 2.0]);
+        let probabilities = softmax(&of(&[3.0, 1.0], Average::Probabilities));
+        for (label, found) in probabilities.into_iter().enumerate() {
+            let expected = 0.75 * softmax(&one)[label] + 0.25 * softmax(&two)[label];
+            assert!((found - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn probabilities_too_small_for_f32_stay_finite() {
+        let far = teachers(&[], Average::Probabilities).combine(&[&[0.0, -2000.0], &[0.0, -3000.0]]);
+        assert!(far.iter().all(|logit| logit.is_finite()), "{far:?}");
+    }
+
+    #[test]
+    fn a_weight_for_each_store_is_asked_for() {
+        for bad in [&[1.0][..], &[1.0, 0.0], &[1.0, f64::NAN]] {
+            assert!(shares(bad, 2).unwrap_err().to_string().contains("for 2 stores"));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Methods from the outside: what is refused and why, what stays as it was, and where soft targets come from.
+
+use std::collections::BTreeMap;
+
+use safetensors::SafeTensors;
+
+use crate::files::{jsonl, rows};
+use crate::harness::{Run, Work};
+
+fn student(work: &Work, more: &str) -> Run {
+    work.run(&format!("student --targets targets --init tiny --epochs 2 --batch-size 8 {more}"))
+}
+
+/// The bytes of each tensor.
+fn tensors(work: &Work, directory: &str) -> BTreeMap<String, Vec<u8>> {
+    let bytes = work.bytes(&format!("{directory}/model.safetensors"));
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    file.tensors().into_iter().map(|(name, view)| (name, view.data().to_vec())).collect()
+}
+
+/// Names of the tensors that training left as they were.
+fn unmoved(work: &Work, out: &str) -> Vec<String> {
+    let (before, after) = (tensors(work, "tiny"), tensors(work, &format!("{out}/model")));
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    before.into_iter().filter(|(name, bytes)| after[name] == *bytes).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn every_loss_optimizer_and_schedule_trains() {
+    let work = Work::with_targets();
+    for loss in ["kl", "reverse_kl", "js", "mse", "dkd", "dist", "bce"] {
+        student(&work, &format!("--loss {loss} --out {loss}")).succeeds();
+    }
+    for optimizer in ["adam", "sgd", "lion", "lamb"] {
+        student(&work, &format!("--optimizer {optimizer} --out {optimizer}")).succeeds();
+    }
+    for schedule in ["constant", "cosine", "one_cycle", "inverse_sqrt"] {
+        student(&work, &format!("--schedule {schedule} --out {schedule}")).succeeds();
+    }
+    let odd = "--set student.class_weights=balanced --set student.label_smoothing=0.1 \
+               --set student.standardize_logits=true --set student.head_learning_rate=1e-3";
+    student(&work, &format!("{odd} --out odd")).succeeds().says("[smoothed by 0.1, classes balanced]");
+    // Each is another run: none of the settings is ignored.
+    let names = ["kl", "reverse_kl", "js", "mse", "dkd", "dist", "bce", "adam", "sgd", "lion", "lamb", "odd"];
+    let mut models: Vec<Vec<u8>> =
+        names.iter().map(|name| work.bytes(&format!("{name}/model/model.safetensors"))).collect();
+    models.sort();
+    models.dedup();
+    assert_eq!(models.len(), names.len());
+}
+
+#[test]
+fn what_is_frozen_keeps_its_bits() {
+    let work = Work::with_targets();
+    let all = tensors(&work, "tiny").into_keys().collect::<Vec<_>>();
+    let count = |part: &dyn Fn(&str) -> bool| all.iter().filter(|name| part(name)).count();
+    let decay = "--set student.weight_decay=0.5 --learning-rate 1e-3";
+    student(&work, &format!("{decay} --out full")).succeeds();
+    assert_eq!(unmoved(&work, "full"), Vec::<String>::new());
+
+    student(&work, &format!("{decay} --freeze embeddings --out embeddings")).succeeds();
+    let still = unmoved(&work, "embeddings");
+    assert!(still.iter().all(|name| name.contains("embeddings")), "{still:?}");
+    assert_eq!(still.len(), count(&|name| name.contains("embeddings")));
+
+    student(
+        &work,
+        &format!("{decay} --set student.train_last_layers=1 --set student.ema_decay=0.9 --out last"),
+    )
+    .succeeds();
+    let still = unmoved(&work, "last");
+    let below = |name: &str| ["embeddings", "layer.0.", "layer.1."].iter().any(|part| name.contains(part));
+    assert_eq!(still.len(), count(&below));
+    assert!(still.iter().all(|name| below(name)), "{still:?}");
+
+    student(&work, &format!("{decay} --freeze encoder --out encoder")).succeeds();
+    let still = unmoved(&work, "encoder");
+    let encoder = |name: &str| name.contains("embeddings") || name.contains("encoder");
+    assert_eq!(still.len(), count(&encoder));
+    assert!(still.iter().all(|name| encoder(name)), "{still:?}");
+}
+
+#[test]
+fn losses_that_say_nothing_of_two_labels_are_refused_with_the_reason() {
+    let work = Work::new();
+    let mut two = rows(40, "r");
+    // Names that the golden model does not know, so that the teacher gets a head for these two.
+    for (place, row) in two.iter_mut().enumerate() {
+        row.label = Some(["no", "yes"][place % 2].to_owned());
+    }
+    work.write("two.jsonl", jsonl(&two));
+    work.run("finetune --model tiny --data two.jsonl --epochs 1 --out ft").succeeds();
+    work.run("teacher --model ft/model --data two.jsonl --out targets").succeeds();
+    for (more, part) in [
+        ("--loss dkd", "loss = \"dkd\" cannot be used with two labels: beside the target there is one label"),
+        ("--loss dist", "loss = \"dist\" cannot be used with two labels"),
+        ("--set student.standardize_logits=true", "standardize_logits = true cannot be used with two labels"),
+    ] {
+        let run = work.run(&format!("student --targets targets --init ft/model {more} --out st"));
+        run.fails(2, &[part]);
+        assert!(!work.path("st").exists());
+    }
+}
+
+#[test]
+fn several_teachers_are_averaged_and_their_labels_must_agree() {
+    let work = Work::with_targets();
+    work.run("finetune --model tiny --data rows.jsonl --epochs 3 --learning-rate 1e-3 --out ft").succeeds();
+    work.run("teacher --model ft/model --data rows.jsonl --out second").succeeds();
+    let both = "--targets second --layers 0";
+    student(&work, &format!("{both} --out logits")).succeeds();
+    student(&work, &format!("{both} --set student.average=probabilities --out probabilities")).succeeds();
+    student(&work, &format!("{both} --set student.teacher_weights=[3,1] --out weighted")).succeeds();
+    student(&work, "--layers 0 --out one").succeeds();
+    let model = |name: &str| work.bytes(&format!("{name}/model/model.safetensors"));
+    let mut models = ["logits", "probabilities", "weighted", "one"].map(model);
+    models.sort();
+    assert!(models.windows(2).all(|pair| pair[0] != pair[1]));
+    // The same teacher twice is that teacher.
+    work.run("teacher --model tiny --data rows.jsonl --out again").succeeds();
+    student(&work, "--targets again --layers 0 --out twice").succeeds();
+    assert!(model("twice") == model("one"));
+    student(&work, &format!("{both} --set student.teacher_weights=[1] --out bad"))
+        .fails(2, &["teacher_weights", "for 2 stores"]);
+    work.write("fewer.jsonl", jsonl(&rows(39, "r")));
+    work.run("teacher --model ft/model --data fewer.jsonl --out fewer").succeeds();
+    student(&work, "--targets fewer --out bad").fails(65, &["id \"r39\"", "is not in fewer"]);
+}
+
+#[test]
+fn a_teacher_that_knows_nothing_is_a_warning_or_a_failed_gate() {
+    let work = Work::with_targets();
+    let mut same = rows(40, "r");
+    same.iter_mut().for_each(|row| row.label = Some("alpha".to_owned()));
+    work.write("same.jsonl", jsonl(&same));
+    work.run("teacher --model tiny --data same.jsonl --out same").succeeds();
+    let start = "student --targets same --init tiny --layers 0 --epochs 1";
+    work.run(&format!("{start} --out warned")).succeeds().says("it has nothing to teach");
+    work.run(&format!("{start} --set student.require_teacher=true --out st"))
+        .fails(1, &["student.require_teacher", "always answering the most frequent label 100.0 %"]);
+    assert!(!work.path("st").exists());
+    work.run(&format!(
+        "{start} --hard-weight 1 --soft-weight 0 --set student.require_teacher=true --out alone"
+    ))
+    .succeeds();
+}
+
+#[test]
+fn copies_are_labelled_by_the_teacher_and_stay_out_of_the_validation_part() {
+    let work = Work::with_rows();
+    work.run("augment --data rows.jsonl --copies 2 --out augmented").succeeds();
+    let lines = work.json_lines("augmented/rows.jsonl");
+    let copies: Vec<_> = lines.iter().filter(|row| row["id"].as_str().unwrap().contains("#aug")).collect();
+    assert!(copies.len() > 60 && lines.len() == 40 + copies.len(), "{}", copies.len());
+    assert!(copies.iter().all(|row| row["label"].is_null()));
+    work.run("augment --data rows.jsonl --copies 2 --out again").succeeds();
+    assert_eq!(work.bytes("augmented/rows.jsonl"), work.bytes("again/rows.jsonl"));
+    work.run("teacher --model tiny --data augmented/rows.jsonl --out targets").succeeds();
+    student(&work, "--layers 0 --validation 0.25 --out st").succeeds();
+    let results = work.json("st/run.json")["results"].clone();
+    assert_eq!(results["validation_rows"], 10);
+    let train = results["train_rows"].as_u64().unwrap();
+    assert!(train > 30 && train < lines.len() as u64 - 10, "copies of validation rows are left out: {train}");
+    work.run("augment --data rows.jsonl --out none").fails(2, &["augment.copies is 0"]);
+    work.run("augment --data rows.jsonl --copies 1 --delete 2 --out none").fails(2, &["augment.delete is 2"]);
+}
