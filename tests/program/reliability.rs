@@ -211,6 +211,23 @@ fn what_is_not_ours_is_ignored_and_stays() {
 }
 
 #[test]
+fn a_file_that_changed_while_the_pass_was_stopped_is_computed_again() {
+    let pass = Pass::teacher(4096 + 100);
+    let fault = Fault { kind: "write", at: pass.seen.count("write"), action: "before", sticky: false };
+    assert_eq!(run(&pass.work, &pass.into_out(), Some(fault)).0.code, None);
+    std::fs::remove_file(pass.work.path("out/manifest.json")).unwrap();
+    let progress = serde_json::to_string(&pass.work.json("whole/manifest.json")["shards"]).unwrap();
+    pass.work.write("out/shards.json", progress);
+    let file = "out/train-00000-of-00002.parquet";
+    let mut bytes = pass.work.bytes(file);
+    bytes[100] ^= 1;
+    pass.work.write(file, bytes);
+    let again = pass.work.run(&pass.into_out()).succeeds();
+    again.says("train-00000-of-00002.parquet is not the file that was written; it is computed again");
+    pass.assert_same();
+}
+
+#[test]
 fn two_runs_share_a_token_cache_and_a_damaged_one_is_built_again() {
     let work = Work::with_rows();
     let command = |out: &str| format!("finetune --model tiny --data rows.jsonl --epochs 2 --out {out}");

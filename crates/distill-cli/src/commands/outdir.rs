@@ -11,6 +11,7 @@ use distill_core::lock::{DirectoryLock, LOCK_FILE, must_be_free};
 use distill_core::record::{RUN_FILE, RunRecord};
 
 use crate::commands::claim::foreign;
+use crate::commands::store_files::PROGRESS_FILE;
 use crate::exit::Failure;
 
 /// Files and directories that stages write: all that `--overwrite` ever removes.
@@ -21,6 +22,7 @@ const OWN_NAMES: &[&str] = &[
     "checkpoints",
     "manifest.json",
     "rows.jsonl",
+    PROGRESS_FILE,
     "report.json",
     "report.md",
     "report.html",
@@ -124,8 +126,16 @@ impl OutDir {
     /// # Errors
     /// Where files cannot be removed.
     pub fn forget(&self) -> anyhow::Result<()> {
-        remove_where(&self.path, |name| is_half_written(name) || is_shard(name))?;
+        remove_where(&self.path, |name| is_half_written(name) || is_shard(name) || name == PROGRESS_FILE)?;
         remove(&self.path.join(RUN_FILE))
+    }
+
+    /// Removes the progress of a store whose manifest is written.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    pub fn forget_progress(&self) -> anyhow::Result<()> {
+        remove(&self.path.join(PROGRESS_FILE))
     }
 
     /// Whether the directory holds the beginning of this run.

@@ -1,10 +1,11 @@
 //! The files of a soft-target store while a teacher pass writes them.
 
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use distill_core::atomic::FileError;
-use distill_core::hash::file_hash;
+use distill_core::atomic::{self, FileError};
+use distill_core::hash::file_hash_until;
 use distill_data::DataError;
 use distill_data::logits::{
     FileEntry, Fingerprint, LogitsRow, LogitsTable, LogitsWriter, Shard, WriterOptions, shard_name,
@@ -13,6 +14,10 @@ use distill_teacher::RunnerError;
 
 use crate::commands::outdir::OutDir;
 use crate::settings::schema::TeacherSettings;
+use crate::signals::stop_signal;
+
+/// The finished files of a store that has no manifest yet.
+pub const PROGRESS_FILE: &str = "shards.json";
 
 /// The store's files, one open at a time. A file ends where its rows' number in the source is a multiple
 /// of `shard_rows`, wherever the store begins: the files of several shards are those of one pass over all
@@ -29,6 +34,8 @@ pub struct StoreFiles<'a> {
     first_row: u64,
     next_row: u64,
     done: Vec<Shard>,
+    /// What an earlier part of this run said that it finished.
+    finished: Vec<Shard>,
 }
 
 impl<'a> StoreFiles<'a> {
@@ -60,6 +67,7 @@ impl<'a> StoreFiles<'a> {
             first_row: rows.start,
             next_row: rows.start,
             done: Vec::new(),
+            finished: if out.is_resumed() { read_progress(out)? } else { Vec::new() },
             rows,
         };
         while out.is_resumed() && files.next_row < files.rows.end && files.take_finished()? {}
@@ -118,10 +126,17 @@ impl<'a> StoreFiles<'a> {
         self.out.path().join(shard_name(self.done.len(), self.count))
     }
 
-    /// Takes over the next file where an earlier part of this run wrote it: files appear whole.
+    /// Takes over the next file where an earlier part of this run wrote it and it has not changed since. One that
+    /// was finished and not noted any more is computed again, to the same bytes.
     fn take_finished(&mut self) -> anyhow::Result<bool> {
         let path = self.path();
-        if !path.exists() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(noted) = self.finished.iter().find(|shard| shard.file.name == name && path.exists()) else {
+            return Ok(false);
+        };
+        let blake3 = file_hash_until(&path, stop_signal())?;
+        if blake3 != noted.file.blake3 {
+            tracing::warn!("{} is not the file that was written; it is computed again", path.display());
             return Ok(false);
         }
         let table = match LogitsTable::open(&path) {
@@ -138,10 +153,10 @@ impl<'a> StoreFiles<'a> {
         };
         self.fingerprint.must_equal("this run", found, &path.display().to_string())?;
         let file = FileEntry {
-            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name,
             rows,
             bytes: std::fs::metadata(&path).map_err(FileError::of("read", &path))?.len(),
-            blake3: file_hash(&path).map_err(FileError::of("read", &path))?,
+            blake3,
         };
         self.done.push(Shard { file, first_row: self.next_row });
         self.next_row += rows;
@@ -151,7 +166,25 @@ impl<'a> StoreFiles<'a> {
     fn close(&mut self) -> Result<(), RunnerError> {
         if let Some(writer) = self.current.take() {
             self.done.push(Shard { file: writer.finish()?, first_row: self.first_row });
+            let path = self.out.path().join(PROGRESS_FILE);
+            let json = serde_json::to_vec_pretty(&self.done);
+            let json = json.map_err(|error| FileError::new("write", &path, io::Error::other(error)))?;
+            atomic::write(&path, &json)?;
         }
         Ok(())
+    }
+}
+
+/// The files that an earlier part of a run noted; none where it noted nothing that can be read.
+fn read_progress(out: &OutDir) -> anyhow::Result<Vec<Shard>> {
+    let path = out.path().join(PROGRESS_FILE);
+    match std::fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        bytes => {
+            Ok(serde_json::from_slice(&bytes.map_err(FileError::of("read", &path))?).unwrap_or_else(|error| {
+                tracing::warn!("{}: {error}; the files are computed again", path.display());
+                Vec::new()
+            }))
+        }
     }
 }

@@ -128,6 +128,7 @@ impl Stage for TeacherStage<'_> {
         let files = files.finish()?;
         let manifest = Manifest::new(fingerprint, files, Some(summary.rows));
         manifest.write(out.path())?;
+        out.forget_progress()?;
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
         let mut results = results(&stats);
         // Of the store, also where an earlier part of this run computed some of them.
