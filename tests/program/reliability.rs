@@ -214,7 +214,7 @@ fn what_is_not_ours_is_ignored_and_stays() {
 fn a_file_that_changed_while_the_pass_was_stopped_is_computed_again() {
     let pass = Pass::teacher(4096 + 100);
     let fault = Fault { kind: "write", at: pass.seen.count("write"), action: "before", sticky: false };
-    assert_eq!(run(&pass.work, &pass.into_out(), Some(fault)).0.code, None);
+    assert_eq!(run(&pass.work, &pass.command_line(), Some(fault)).0.code, None);
     std::fs::remove_file(pass.work.path("out/manifest.json")).unwrap();
     let progress = serde_json::to_string(&pass.work.json("whole/manifest.json")["shards"]).unwrap();
     pass.work.write("out/shards.json", progress);
@@ -222,7 +222,7 @@ fn a_file_that_changed_while_the_pass_was_stopped_is_computed_again() {
     let mut bytes = pass.work.bytes(file);
     bytes[100] ^= 1;
     pass.work.write(file, bytes);
-    let again = pass.work.run(&pass.into_out()).succeeds();
+    let again = pass.work.run(&pass.command_line()).succeeds();
     again.says("train-00000-of-00002.parquet is not the file that was written; it is computed again");
     pass.assert_same();
 }

@@ -27,6 +27,9 @@ pub(crate) trait Encoder: std::fmt::Debug {
 /// Encoder and head put together from a config's values and a scope's parameters.
 pub(crate) type Built = (Box<dyn Encoder>, Head);
 
+/// Changes a config's keys for the layers that are kept.
+pub(crate) type KeepLayers = fn(&mut Map<String, Value>, &Fields<'_>, &[usize]) -> Result<(), ModelError>;
+
 /// One architecture of `transformers`: how its config is read, its weights are named and its parts stand together.
 #[derive(Debug)]
 pub struct Architecture {
@@ -49,7 +52,7 @@ pub struct Architecture {
     /// Puts the model together.
     pub(crate) build: fn(&Scope<'_>, &ModelConfig) -> Result<Built, ModelError>,
     /// Changes in the config, beyond the number of layers, that go with keeping these layers alone.
-    pub(crate) keep_layers: fn(&mut Map<String, Value>, &Fields<'_>, &[usize]) -> Result<(), ModelError>,
+    pub(crate) keep_layers: KeepLayers,
 }
 
 /// Where a layer's parameter stands.

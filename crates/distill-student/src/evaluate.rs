@@ -81,7 +81,7 @@ impl Scoring<'_> {
             .count();
 
         let shape = [examples.len() as i64, num_labels as i64];
-        let student = Tensor::from_slice(&logits).view(shape); // [N, C]
+        let student = Tensor::from_slice(logits).view(shape); // [N, C]
         let labels: Vec<i64> =
             examples.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
         let labels = Tensor::from_slice(&labels);

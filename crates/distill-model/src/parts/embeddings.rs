@@ -82,11 +82,10 @@ impl Embeddings {
             };
         }
         if let Some(position) = &self.position {
-            sum = sum
-                + match self.first_position {
-                    0 => position.forward(&inputs.position_ids),
-                    first => position.forward(&(&inputs.position_ids + first)),
-                };
+            sum += match self.first_position {
+                0 => position.forward(&inputs.position_ids),
+                first => position.forward(&(&inputs.position_ids + first)),
+            };
         }
         if let Some(projection) = &self.projection {
             sum = projection.forward(&sum); // [T, H]
