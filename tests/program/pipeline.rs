@@ -142,6 +142,18 @@ fn without_a_test_file_there_is_no_report_and_that_is_said() {
 }
 
 #[test]
+fn a_student_of_another_store_needs_no_teacher_pass() {
+    let work = Work::with_targets();
+    work.write(
+        "q.toml",
+        "[data]\ntrain = \"rows.jsonl\"\n[student]\ninit = \"tiny\"\ntargets = \"targets\"\nepochs = 1\n",
+    );
+    work.run("run q.toml").succeeds();
+    assert!(work.path("runs/q/student/model/model.safetensors").exists());
+    assert!(!work.path("runs/q/targets").exists());
+}
+
+#[test]
 fn a_stage_whose_result_is_gone_is_run_again() {
     let work = work();
     let run = "run p.toml --set student.no_teacher_baseline=false --set report.gates=[]";

@@ -129,7 +129,12 @@ impl Pipeline<'_> {
         if settings.augment.copies > 0 {
             steps.push(Step { name: "augmented", stage: &augment, needs: &[] });
         }
-        steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher", "augmented"] });
+        // A student may learn from other stores alone.
+        let own = self.out.join("targets");
+        let is_used = student.targets.as_ref().is_none_or(|targets| targets.directories().contains(&own));
+        if is_used || self.until == Some("targets") {
+            steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher", "augmented"] });
+        }
         steps.push(Step { name: "student", stage: &with_teacher, needs: &["teacher", "targets"] });
         if student.no_teacher_baseline {
             steps.push(Step { name: "baseline", stage: &without_teacher, needs: &["teacher", "targets"] });
