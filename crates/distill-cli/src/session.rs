@@ -7,7 +7,7 @@ use distill_core::StopSignal;
 use distill_core::lock::host_name;
 use distill_torch::DeviceChoice;
 use distill_torch::device::{device_name, has_nvidia_driver, load_cuda};
-use distill_torch::info::{LibtorchInfo, instruction_sets, set_threads};
+use distill_torch::info::{LibtorchInfo, instruction_sets, is_good_at_bf16, set_threads};
 use tch::{Device, Kind};
 
 use crate::args::Common;
@@ -21,7 +21,7 @@ use crate::signals::stop_signal;
 pub struct Session {
     /// Where to compute.
     pub device: Device,
-    /// Number format of passes without training.
+    /// What passes compute in; weights that are trained stay in f32.
     pub kind: Kind,
     /// The run's seed.
     pub seed: u64,
@@ -64,7 +64,9 @@ impl Session {
         let kind = match settings.dtype.as_str() {
             "f32" => Kind::Float,
             "bf16" => Kind::BFloat16,
-            other => bail!(Failure::usage(format!("dtype {other:?} is not known; known: f32, bf16"))),
+            "auto" if is_good_at_bf16(device) => Kind::BFloat16,
+            "auto" => Kind::Float,
+            other => bail!(Failure::usage(format!("dtype {other:?} is not known; known: f32, bf16, auto"))),
         };
         let threads = match settings.threads {
             Some(0) => bail!(Failure::usage("threads is 0, expected at least 1")),
@@ -113,19 +115,6 @@ impl Session {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
-    }
-
-    /// Refuses to train in another format than f32.
-    ///
-    /// # Errors
-    /// Wrong usage for bf16.
-    pub fn must_train_in_f32(&self) -> anyhow::Result<()> {
-        if self.kind == Kind::Float {
-            return Ok(());
-        }
-        bail!(Failure::usage(
-            "dtype bf16 is for passes without training (teacher, predict, report); train with f32"
-        ))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A sequence classifier: an encoder and the head that stands on it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -57,6 +58,8 @@ pub struct SequenceClassifier {
     encoder: Box<dyn Encoder>,
     head: Head,
     parameters: Parameters,
+    /// What passes compute in; none: in the kind of the weights.
+    compute: Cell<Option<Kind>>,
 }
 
 impl SequenceClassifier {
@@ -95,7 +98,7 @@ impl SequenceClassifier {
         let (encoder, head) = guard("building the model", || build(&builder.root(), config))??;
         let parameters =
             builder.finish().map_err(|problems| ModelError::Weights { path: origin.to_owned(), problems })?;
-        Ok(SequenceClassifier { config: config.clone(), encoder, head, parameters })
+        Ok(SequenceClassifier { config: config.clone(), encoder, head, parameters, compute: Cell::new(None) })
     }
 
     /// Logits of each row, `[B, C]`, in the batch's order; untempered, no softmax.
@@ -141,6 +144,16 @@ impl SequenceClassifier {
             }
         }
         Ok(())
+    }
+
+    /// Has hidden states computed in `kind` from now on, weights as they are: how a model is trained in bf16.
+    pub fn compute_in(&self, kind: Kind) {
+        self.compute.set(Some(kind));
+    }
+
+    /// What [`SequenceClassifier::compute_in`] said, for [`Inputs::computed_in`].
+    pub fn compute_kind(&self) -> Option<Kind> {
+        self.compute.get()
     }
 
     /// What the model was built from.

@@ -1,7 +1,7 @@
 //! A packed batch on a device.
 
 use distill_torch::{Packing, TorchError};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Tokens of a batch, row after row without padding.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Inputs {
     pub position_ids: Tensor,
     /// Where rows begin and end.
     pub packing: Packing,
+    /// What hidden states are computed in; none: in the kind of the weights.
+    pub compute: Option<Kind>,
 }
 
 impl Inputs {
@@ -38,6 +40,15 @@ impl Inputs {
         }
         let [input_ids, token_type_ids, position_ids] =
             [input_ids, token_type_ids, position_ids].map(|ids| Tensor::from_slice(ids).to_device(device));
-        Ok(Inputs { input_ids, token_type_ids, position_ids, packing })
+        Ok(Inputs { input_ids, token_type_ids, position_ids, packing, compute: None })
+    }
+
+    /// The same batch with hidden states in `compute`: weights of another kind are converted where they are used, and
+    /// stay as they are for the optimizer.
+    ///
+    /// Source: Micikevicius et al. 2018, arXiv:1710.03740, section 3.1; bf16 needs no loss scale.
+    #[must_use]
+    pub fn computed_in(self, compute: Option<Kind>) -> Self {
+        Inputs { compute, ..self }
     }
 }

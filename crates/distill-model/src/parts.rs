@@ -75,7 +75,8 @@ impl Linear {
     }
 
     fn plain(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, self.bias.as_ref()) // [.., out]
+        let bias = self.bias.as_ref().map(|bias| as_kind_of(bias, x));
+        x.linear(&as_kind_of(&self.weight, x), bias.as_ref()) // [.., out]
     }
 }
 
@@ -105,7 +106,8 @@ impl LayerNorm {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm([self.size], Some(&self.weight), self.bias.as_ref(), self.eps, false)
+        let bias = self.bias.as_ref().map(|bias| as_kind_of(bias, x));
+        x.layer_norm([self.size], Some(&as_kind_of(&self.weight, x)), bias.as_ref(), self.eps, false)
     }
 }
 
@@ -127,6 +129,11 @@ impl Embedding {
     pub fn forward(&self, ids: &Tensor) -> Tensor {
         Tensor::embedding(&self.weight, ids, -1, false, false) // [T, H]
     }
+}
+
+/// A parameter in the kind of what it meets: hidden states in bf16 meet weights kept in f32.
+pub(crate) fn as_kind_of(parameter: &Tensor, x: &Tensor) -> Tensor {
+    if parameter.kind() == x.kind() { parameter.shallow_clone() } else { parameter.to_kind(x.kind()) }
 }
 
 pub(crate) fn activate(x: &Tensor, activation: Activation) -> Tensor {

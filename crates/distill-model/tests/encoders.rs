@@ -227,6 +227,31 @@ fn every_architecture_runs_in_bf16() {
     }
 }
 
+/// Weights in f32, hidden states in bf16: every gradient arrives in f32 and points where that of f32 does.
+#[test]
+fn every_architecture_trains_in_bf16_on_weights_in_f32() {
+    for (name, ..) in GOLDENS {
+        let golden = tensors(&golden(name).join("golden.safetensors"));
+        let gradients = |compute: Kind| {
+            let model = open(name).load_classifier(Device::Cpu).unwrap();
+            model.compute_in(compute);
+            let (inputs, _) = packed(&golden);
+            let inputs = inputs.computed_in(model.compute_kind());
+            let logits = model.forward(&inputs, Mode::Evaluate).unwrap();
+            assert_eq!(logits.kind(), compute, "{name}");
+            (logits.to_kind(Kind::Float).square()).sum(Kind::Float).backward();
+            let all: Vec<Tensor> =
+                model.parameters().iter().map(|(_, tensor)| tensor.grad().flatten(0, -1)).collect();
+            assert!(all.iter().all(|gradient| gradient.kind() == Kind::Float), "{name}");
+            Tensor::cat(&all, 0)
+        };
+        let (whole, half) = (gradients(Kind::Float), gradients(Kind::BFloat16));
+        let cosine = f64::try_from(whole.cosine_similarity(&half, 0, 1e-12)).unwrap();
+        println!("{name}: cosine of the gradients {cosine:.5}");
+        assert!(cosine > 0.99, "{name}: {cosine}");
+    }
+}
+
 #[test]
 fn dropout_is_drawn_in_every_architecture() {
     for (name, ..) in GOLDENS {

@@ -90,7 +90,7 @@ fn encode(
         let members: Vec<_> = batch.iter().map(|index| examples[*index as usize]).collect();
         let packed = PackedBatch::new(&members, vocab_size, type_vocab_size).map_err(RunnerError::from)?;
         order.extend(packed.rows.iter().map(|place| i64::from(batch[*place as usize])));
-        let inputs = packed_inputs(&packed, model.device())?;
+        let inputs = packed_inputs(&packed, model)?;
         features.push(model.features(&inputs, Mode::Evaluate)?.to_kind(Kind::Float));
     }
     let mut places = vec![0i64; order.len()];

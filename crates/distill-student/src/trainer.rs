@@ -9,7 +9,7 @@ use distill_data::cache::Example;
 use distill_model::{Mode, SequenceClassifier};
 use distill_teacher::forward::{default_batch_tokens, packed_inputs};
 use distill_torch::{Dropout, Optimizer, guard};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
             vocabulary.renumber(&mut packed.input_ids);
         }
         let device = model.device();
-        let inputs = packed_inputs(&packed, device)?;
+        let inputs = packed_inputs(&packed, model)?;
         drop(packing);
         let forward = trace_span!(target: "timeline", "forward").entered();
         let mode = Mode::Train(&self.dropout);
@@ -233,6 +233,7 @@ impl<'a> Run<'a> {
             Some(features) => features.logits(model, rows, &packed.rows, mode)?,
             None => model.forward(&inputs, mode)?,
         }; // [B, C]
+        let logits = logits.to_kind(Kind::Float);
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
         let labels: Vec<i64> =
             ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();

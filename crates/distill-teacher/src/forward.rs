@@ -66,7 +66,7 @@ impl ForwardPass<'_> {
         if let Some(token) = self.model.config().uncounted_token() {
             packed.uncount(token);
         }
-        let inputs = packed_inputs(&packed, self.model.device())?;
+        let inputs = packed_inputs(&packed, self.model)?;
         drop(packing);
         let _span = trace_span!(target: "timeline", "forward").entered();
         let _no_gradients = tch::no_grad_guard();
@@ -99,18 +99,19 @@ impl Computed {
     }
 }
 
-/// A packed batch on the model's device.
+/// A packed batch on the model's device, to be computed in what the model computes in.
 ///
 /// # Errors
 /// [`RunnerError`] where the copy fails.
-pub fn packed_inputs(packed: &PackedBatch, device: Device) -> Result<Inputs, RunnerError> {
-    Ok(Inputs::new(
+pub fn packed_inputs(packed: &PackedBatch, model: &SequenceClassifier) -> Result<Inputs, RunnerError> {
+    let inputs = Inputs::new(
         &packed.input_ids,
         &packed.token_type_ids,
         &packed.position_ids,
         &packed.cu_seqlens,
-        device,
-    )?)
+        model.device(),
+    )?;
+    Ok(inputs.computed_in(model.compute_kind()))
 }
 
 /// The first row of `[N, C]` logits that is not finite.

@@ -7,7 +7,7 @@
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::dropout::Dropout;
 use crate::ffi::{self, Sequences};
@@ -109,6 +109,14 @@ pub fn attend_from_one_biased(
     joined(outputs)
 }
 
+/// Whether a device runs variable-length flash attention in bf16, tried on one token.
+pub fn has_flash(device: Device) -> bool {
+    let token = Tensor::zeros([1, 1, 64], (Kind::BFloat16, device));
+    let Ok(packing) = Packing::new(&[0, 1], device) else { return false };
+    flash_sequences(&token, &packing)
+        .is_some_and(|keys| ffi::flash_attention([&token, &token, &token], &keys, &keys, 0.0).is_ok())
+}
+
 /// Rows for variable-length flash attention, which a GPU has in 16-bit formats. What it refuses (an old GPU, an odd
 /// head size) goes the padded way.
 fn flash_sequences<'a>(query: &Tensor, packing: &'a Packing) -> Option<Sequences<'a>> {
@@ -183,7 +191,6 @@ fn joined(mut outputs: Vec<Tensor>) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, Kind};
 
     /// The formula itself, one row and one head at a time.
     fn reference(query: &Tensor, key: &Tensor, value: &Tensor, lengths: &[i64]) -> Tensor {

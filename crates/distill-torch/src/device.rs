@@ -127,7 +127,8 @@ pub fn load_cuda() -> Result<(), &'static str> {
         // to the libtorch that this binary is linked with, and it stays loaded for good.
         unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) }
             .map(std::mem::forget)
-            .map_err(|error| loader_message(&error))
+            .map_err(|error| loader_message(&error))?;
+        crate::ffi::attention_without_planning().map_err(|error| error.to_string())
     });
     result.as_ref().copied().map_err(String::as_str)
 }

@@ -1,5 +1,8 @@
 //! What libtorch and the processor offer.
 
+use tch::Device;
+
+use crate::attention;
 use crate::error::TorchError;
 use crate::ffi;
 
@@ -73,6 +76,15 @@ pub fn instruction_sets() -> Vec<&'static str> {
     #[cfg(not(target_arch = "x86_64"))]
     {
         Vec::new()
+    }
+}
+
+/// Whether bf16 is faster than f32 on a device: on a GPU that has flash attention for it (from Ampere on), and on a
+/// processor that multiplies it.
+pub fn is_good_at_bf16(device: Device) -> bool {
+    match device {
+        Device::Cpu => instruction_sets().iter().any(|set| ["avx512_bf16", "amx_bf16"].contains(set)),
+        _ => attention::has_flash(device),
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Common {
     /// Where to compute: auto, cpu, cuda or cuda:N; cuda that cannot be used is an error
     #[arg(long, global = true)]
     pub device: Option<String>,
-    /// Number format: f32, or bf16 for passes without training
+    /// Number format: f32, bf16, or auto (bf16 where the device is good at it)
     #[arg(long, global = true)]
     pub dtype: Option<String>,
     /// Decides shuffling, dropout, fresh weights and the validation part

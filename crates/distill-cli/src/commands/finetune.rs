@@ -15,7 +15,7 @@ use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::{inputs, training};
 use crate::exit::Status;
-use crate::session::Session;
+use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
 use crate::settings::{Settings, Validation};
 
@@ -26,7 +26,6 @@ use crate::settings::{Settings, Validation};
 pub fn command(args: &Finetune) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
-    session.must_train_in_f32()?;
     stage::run_alone(&FinetuneStage { settings: &settings }, &session, &args.common, &args.out, args.overwrite)
 }
 
@@ -59,6 +58,7 @@ impl Stage for FinetuneStage<'_> {
             "data": data_settings(self.settings)?,
             "finetune": self.settings.finetune,
             "seed": session.seed,
+            "dtype": dtype_name(session.kind),
         }))
     }
 

@@ -23,7 +23,7 @@ use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::{finetune, inputs, training};
 use crate::exit::{Failure, Status};
-use crate::session::Session;
+use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
 use crate::settings::{Settings, Targets};
 use crate::signals::stop_signal;
@@ -35,7 +35,6 @@ use crate::signals::stop_signal;
 pub fn command(args: &Student) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
-    session.must_train_in_f32()?;
     let stage = StudentStage::new(&settings, args.data.clone());
     stage::run_alone(&stage, &session, &args.common, &args.out, args.overwrite)
 }
@@ -121,7 +120,8 @@ impl Stage for StudentStage<'_> {
         {
             student.extend(start.into_iter().filter(|(key, _)| key != "no_teacher_baseline"));
         }
-        Ok(json!({"data": finetune::data_settings(self.settings)?, "student": student, "seed": session.seed}))
+        let (data, dtype) = (finetune::data_settings(self.settings)?, dtype_name(session.kind));
+        Ok(json!({"data": data, "student": student, "seed": session.seed, "dtype": dtype}))
     }
 
     fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {

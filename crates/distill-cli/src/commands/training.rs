@@ -92,6 +92,7 @@ impl Job<'_> {
     /// # Errors
     /// Whatever stopped it.
     pub fn run(&self) -> anyhow::Result<Finished> {
+        self.model.compute_in(self.session.kind);
         self.announce();
         self.record.write(self.out.path())?;
         let trainer = Trainer {
@@ -125,6 +126,7 @@ impl Job<'_> {
         tracing::info!(
             parameters = self.model.num_parameters(),
             layers = self.model.config().num_hidden_layers,
+            compute = dtype_name(self.session.kind),
             labels = %self.model.config().labels,
             "model"
         );

@@ -40,7 +40,7 @@ pub struct Settings {
 pub struct RuntimeSettings {
     /// `auto`, `cpu`, `cuda` or `cuda:N`.
     pub device: String,
-    /// `f32`, or `bf16` for passes without training.
+    /// `f32`, `bf16`, or `auto`: bf16 where the device is good at it. Weights that are trained stay in f32.
     pub dtype: String,
     /// Threads of one operator and of tokenization; by default the cores this process may use.
     #[serde(skip_serializing_if = "Option::is_none")]

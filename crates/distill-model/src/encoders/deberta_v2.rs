@@ -11,7 +11,7 @@
 mod disentangled;
 
 use serde_json::{Value, json};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use self::disentangled::{Layer, Relative};
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
@@ -177,10 +177,11 @@ struct DebertaEncoder {
 }
 
 impl DebertaEncoder {
-    fn relative(&self, longest: i64) -> Option<Relative> {
+    /// For rows of up to `longest` tokens, in the kind of the hidden states.
+    fn relative(&self, longest: i64, kind: Kind) -> Option<Relative> {
         let table = self.relative.as_ref()?.weight();
         let vectors = self.relative_norm.as_ref().map_or(table.shallow_clone(), |norm| norm.forward(table));
-        Some(Relative::new(vectors, &self.details, longest))
+        Some(Relative::new(vectors.to_kind(kind), &self.details, longest))
     }
 }
 
@@ -196,7 +197,7 @@ impl Encoder for DebertaEncoder {
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
         let mut hidden = self.embeddings.forward(inputs, mode); // [T, H]
         let pass = Pass::new(inputs, mode);
-        let relative = self.relative(longest(&inputs.packing));
+        let relative = self.relative(longest(&inputs.packing), hidden.kind());
         for (index, layer) in self.layers.iter().enumerate() {
             let wanted = if index + 1 == self.layers.len() { tokens } else { Tokens::All };
             hidden = layer.forward(&hidden, wanted, &pass, relative.as_ref());

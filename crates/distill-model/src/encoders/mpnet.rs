@@ -106,7 +106,8 @@ impl Encoder for MpnetEncoder {
 
     fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
         let embedded = self.embeddings.forward(inputs, mode); // [T, H]
-        let pass = Pass { bias: Some(self.bias(&inputs.packing)), ..Pass::new(inputs, mode) };
+        let bias = self.bias(&inputs.packing).to_kind(embedded.kind());
+        let pass = Pass { bias: Some(bias), ..Pass::new(inputs, mode) };
         layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
     }
 }

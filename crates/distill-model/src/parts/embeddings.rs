@@ -90,6 +90,8 @@ impl Embeddings {
         if let Some(projection) = &self.projection {
             sum = projection.forward(&sum); // [T, H]
         }
-        mode.dropout(self.norm.forward(&sum), self.dropout)
+        let normed = self.norm.forward(&sum);
+        let states = inputs.compute.map_or(normed.shallow_clone(), |compute| normed.to_kind(compute));
+        mode.dropout(states, self.dropout)
     }
 }

@@ -96,6 +96,7 @@ impl<'a> Passes<'a> {
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
         let model = student::initialize(self.directory, shape, self.labels, self.session.device)?;
+        model.compute_in(self.session.kind);
         let settings = TrainSettings { epochs: 1, checkpoint_steps: 0, ..self.settings.student.train.clone() };
         let data = self.examples()?;
         // Backward is twice a forward pass: gradients of activations and of weights.

@@ -51,7 +51,6 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     let session = Session::start(&args.common, &base.runtime)?;
-    session.must_train_in_f32()?;
     let mut searcher = Searcher { args, file: &file, session, out: &out };
     let table = searcher.search(&trials, base.student.train.epochs)?;
     table.write(&out)?;
