@@ -49,3 +49,25 @@ fn fresh_weights_come_from_the_seed() {
     let first = weights("a", 1);
     assert!(first == weights("b", 1) && first != weights("c", 2));
 }
+
+/// Weights stay in f32 where training computes in bf16: what is written is f32, close to f32's run, and repeats.
+#[test]
+fn training_in_bf16_repeats_and_writes_f32() {
+    let work = Work::with_targets();
+    let weights = |out: &str, dtype: &str| {
+        let arguments = "student --targets targets --init tiny --layers 0,2 --epochs 1";
+        work.run(&format!("{arguments} --dtype {dtype} --out {out}")).succeeds();
+        work.bytes(&format!("{out}/model/model.safetensors"))
+    };
+    let (whole, half) = (weights("whole", "f32"), weights("half", "bf16"));
+    assert!(whole != half && half == weights("again", "bf16"));
+    assert_eq!(whole.len(), half.len(), "f32 in both");
+    let loss = |out: &str| {
+        let lines = work.json_lines(&format!("{out}/metrics.jsonl"));
+        lines.iter().rev().find(|line| line["event"] == "validate").unwrap()["loss"].as_f64().unwrap()
+    };
+    assert!((loss("whole") - loss("half")).abs() < 0.02, "{} {}", loss("whole"), loss("half"));
+    let changed =
+        work.run("student --targets targets --init tiny --layers 0,2 --epochs 1 --dtype bf16 --out whole");
+    changed.fails(2, &["dtype"]);
+}

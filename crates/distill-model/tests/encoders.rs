@@ -246,7 +246,7 @@ fn every_architecture_trains_in_bf16_on_weights_in_f32() {
             Tensor::cat(&all, 0)
         };
         let (whole, half) = (gradients(Kind::Float), gradients(Kind::BFloat16));
-        let cosine = f64::try_from(whole.cosine_similarity(&half, 0, 1e-12)).unwrap();
+        let cosine = f64::try_from(Tensor::cosine_similarity(&whole, &half, 0, 1e-12)).unwrap();
         println!("{name}: cosine of the gradients {cosine:.5}");
         assert!(cosine > 0.99, "{name}: {cosine}");
     }

@@ -19,7 +19,7 @@ use crate::commands::stage::Finished;
 use crate::exit::{Failure, Status};
 use crate::output::printer::bytes;
 use crate::output::progress::seconds;
-use crate::session::Session;
+use crate::session::{Session, dtype_name};
 use crate::settings::{DataSettings, Validation};
 
 /// What a finished run cannot be without.
