@@ -18,18 +18,20 @@
 #SBATCH --signal=B:USR1@120
 set -u
 
+# Slurm's warning, and the SIGTERM before a preemption, reach the shell. A signal ends `wait`, not the program.
+warned=0 distill=
+trap 'warned=1; [ -z "$distill" ] || kill -USR1 "$distill" 2>/dev/null' USR1 TERM
+
 # The shard comes from SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT; each has its own directory in OUT.
 distill teacher --model "${MODEL:-runs/teacher/model}" --data "${DATA:-train.parquet}" --out "${OUT:-runs/shards}" \
     --threads "${SLURM_CPUS_PER_TASK:-1}" &
 distill=$!
+[ "$warned" = 0 ] || kill -USR1 "$distill"
+while warned=0; wait "$distill"; code=$?; [ "$warned" = 1 ]; do :; done
 
-# Slurm's warning, and the SIGTERM before a preemption, reach the shell. A signal ends `wait`, not the program.
-warned=0
-trap 'warned=1; kill -USR1 "$distill" 2>/dev/null' USR1 TERM
-while wait "$distill"; code=$?; [ "$warned" = 1 ]; do warned=0; done
-
-# 75: stopped in order, the same command goes on. All other codes end the task.
-if [ "$code" = 75 ]; then
+# 75: stopped in order, the same command goes on. 138: the signal came before the program could watch for it.
+# All other codes end the task.
+if [ "$code" = 75 ] || [ "$code" = 138 ]; then
     scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
 fi
 exit "$code"
