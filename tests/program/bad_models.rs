@@ -21,7 +21,7 @@ fn refused(work: &Work, model: &str, code: i32, parts: &[&str]) {
 #[test]
 fn configs_that_cannot_be_read_or_built() {
     let work = Work::with_rows();
-    refused(&work, "none", 2, &["none is not a model directory", "does not exist"]);
+    refused(&work, "none", 2, &["none is neither a directory nor a model from the Hugging Face hub"]);
     copy_model(&work, "text");
     work.write("text/config.json", "model_type: bert");
     refused(&work, "text", 65, &["text/config.json: not JSON"]);

@@ -95,6 +95,7 @@ impl Work {
             .env_remove("RUST_BACKTRACE")
             .env_remove("GITHUB_STEP_SUMMARY")
             .env_remove("GITHUB_ACTIONS")
+            .env("HF_HUB_OFFLINE", "1")
             .env("HOME", self.path("home"))
             .env("XDG_CACHE_HOME", self.path("home/.cache"))
             .env("CUDA_VISIBLE_DEVICES", "")

@@ -7,6 +7,7 @@
 //! - [`pipeline`]: `distill run`: what is run again, and why
 //! - [`repeatability`]: the same seed gives the same bytes
 //! - [`formats`]: the same rows in every format give the same logits; pairs, labels, stores without texts
+//! - [`hub`]: models by their name on a hub
 //! - [`bad_rows`], [`bad_models`], [`bad_settings`], [`bad_outputs`]: one line that says where and what,
 //!   the right exit code, and nothing half-written
 //! - [`report`]: gates with their exit codes, seeds, data sets, slices, costs; [`report_inputs`]: logits from any
@@ -37,6 +38,7 @@ mod faults;
 mod files;
 mod formats;
 mod harness;
+mod hub;
 mod methods;
 mod pipeline;
 mod reliability;

@@ -35,7 +35,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts logging and the time limit, checks libtorch and takes the device.
+    /// Starts logging, the time limit and what `--offline` asks for, checks libtorch and takes the device.
     ///
     /// # Errors
     /// For a device or dtype that cannot be had, and for a libtorch of another release.
@@ -125,6 +125,9 @@ pub fn begin(common: &Common) -> StopSignal {
 }
 
 fn stop_by(common: &Common) -> StopSignal {
+    if common.offline {
+        distill_model::hub::stay_offline();
+    }
     let stop = stop_signal().clone();
     if let Some(limit) = common.max_time {
         stop.set_deadline(std::time::Instant::now() + limit);

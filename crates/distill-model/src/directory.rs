@@ -29,23 +29,19 @@ pub struct ModelDirectory {
 
 impl ModelDirectory {
     /// Reads the config of a directory, or of a `config.json` given by name. A path that does not exist may be the
-    /// name of a model in the hub's cache.
+    /// name of a model on the Hugging Face hub, [`HubName`].
     ///
     /// # Errors
     /// [`ModelError`] where there is none, or it is not one that can be built.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let hub = if path.exists() { None } else { HubName::of(path) };
-        let cached = hub.as_ref().and_then(HubName::cached);
-        let path = cached.as_deref().unwrap_or(path);
+        let located = hub.map(|name| name.locate()).transpose()?;
+        let path = located.as_deref().unwrap_or(path);
         let config_alone = path.is_file();
         let directory = if config_alone { path.parent().unwrap_or(Path::new(".")) } else { path };
         let config_path = if config_alone { path.to_owned() } else { path.join(CONFIG_FILE) };
         if !config_path.exists() {
-            let hint = match hub {
-                _ if path.exists() => String::new(),
-                Some(name) => name.hint(),
-                None => "; the directory does not exist".to_owned(),
-            };
+            let hint = if path.exists() { "" } else { "; the directory does not exist" }.to_owned();
             return Err(ModelError::NotAModel { directory: path.to_owned(), file: CONFIG_FILE, hint });
         }
         Ok(ModelDirectory {

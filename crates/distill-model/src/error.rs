@@ -27,6 +27,16 @@ pub enum ModelError {
         /// What to do about it, or nothing.
         hint: String,
     },
+    /// A model that was named as on the Hugging Face hub.
+    #[error("{name} is neither a directory nor a model from the Hugging Face hub: {problem}")]
+    Hub {
+        /// `ORG/NAME`, with its revision.
+        name: String,
+        /// Why not.
+        problem: String,
+        /// Whether asking again would change nothing.
+        settled: bool,
+    },
     /// A file is not what its name says.
     #[error("{}: {message}", path.display())]
     Malformed {
@@ -116,6 +126,8 @@ impl ModelError {
             ModelError::Layers { .. } | ModelError::HiddenSize { .. } | ModelError::NotAModel { .. } => {
                 Category::Usage
             }
+            ModelError::Hub { settled: true, .. } => Category::Usage,
+            ModelError::Hub { .. } => Category::Io,
             ModelError::Torch(_) => Category::Internal,
             _ => Category::Data,
         }

@@ -13,12 +13,12 @@ use crate::error::ModelError;
 
 /// The usual file name.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
-const INDEX_FILE: &str = "model.safetensors.index.json";
+pub(crate) const INDEX_FILE: &str = "model.safetensors.index.json";
 /// A line for each tensor.
 const MAX_INDEX_BYTES: u64 = 16 << 20;
 /// Some hundred bytes for each tensor: room for more than any model has.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
-const PICKLED_FILE: &str = "pytorch_model.bin";
+pub(crate) const PICKLED_FILE: &str = "pytorch_model.bin";
 
 /// The files that hold the weights of a model directory, in the order of their names.
 ///

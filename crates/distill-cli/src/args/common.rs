@@ -33,6 +33,9 @@ pub struct Common {
     /// Write where time went, in Chrome's trace format
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Fetch no model from the Hugging Face hub, as HF_HUB_OFFLINE=1
+    #[arg(long, global = true)]
+    pub offline: bool,
     /// Print what would be done and stop
     #[arg(long, global = true)]
     pub dry_run: bool,
