@@ -24,7 +24,7 @@ use map::MappedRows;
 use rows::Rows;
 
 /// Version of the files; it stands in the sidecar, and another version is built again.
-pub const CACHE_FORMAT: u32 = 1;
+pub const CACHE_FORMAT: u32 = 2;
 
 /// Rows that were tokenized once, mapped from disk or held in memory.
 #[derive(Debug)]
