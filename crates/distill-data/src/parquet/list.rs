@@ -83,7 +83,7 @@ fn read_as<T: DataType>(
 ) -> Result<Vec<Option<Vec<f32>>>> {
     let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
     reader.read_records(rows, Some(&mut definition), Some(&mut repetition), &mut values)?;
-    let numbers = values.iter().map(|value| number(value));
+    let numbers = values.iter().map(number);
     assemble(levels, &definition, &repetition, numbers, || f32::NAN)
 }
 

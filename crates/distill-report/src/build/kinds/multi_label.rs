@@ -91,11 +91,13 @@ const ROW_MEANS: [Metric; 6] = [
     Metric::SamplesF1,
 ];
 
+/// A figure of one row, from its place and its pairs of predicted and so.
+type OfRow<'a> = &'a dyn Fn(usize, &[(bool, bool)]) -> f64;
+
 /// By label hits, by label predictions, then [`ROW_MEANS`].
 fn own_columns(cells: &[Vec<(bool, bool)>], logits: &[f32], targets: &[bool], width: usize) -> Vec<Vec<f64>> {
-    let column = |of: &dyn Fn(usize, &[(bool, bool)]) -> f64| -> Vec<f64> {
-        cells.iter().enumerate().map(|(at, row)| of(at, row)).collect()
-    };
+    let column =
+        |of: OfRow<'_>| -> Vec<f64> { cells.iter().enumerate().map(|(at, row)| of(at, row)).collect() };
     let mut columns: Vec<Vec<f64>> =
         (0..width).map(|label| column(&|_, row| share(row[label].0 && row[label].1))).collect();
     columns.extend((0..width).map(|label| column(&|_, row| share(row[label].0))));
