@@ -470,6 +470,7 @@ fn build_cache(directory: &Path) -> (TokenCache, bool) {
                 input_ids: &input_ids,
                 token_type_ids: None,
                 label: Some(row as i32),
+                targets: &[],
                 logits: &[row as f32, 0.5],
                 id_hash: u64::from(row),
                 row: u64::from(row),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use distill_core::LabelMap;
 use distill_core::hash::text_hash;
+use distill_core::{Label, LabelMap, ProblemType};
 use distill_data::logits::{Fingerprint, LogitsRow, LogitsWriter, WriterOptions};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
@@ -121,7 +121,7 @@ pub fn logits_rows(first: usize, count: usize) -> Vec<LogitsRow> {
             text_hash: text_hash(&text(row), None),
             text: Some(text(row)),
             text_pair: None,
-            label: (row % 3 > 0).then_some((row % 5) as i32),
+            label: (row % 3 > 0).then_some(Label::Class((row % 5) as i32)),
             logits: (0..5).map(|class| (row * 7 + class * 3) as f32 / 11.0 - 2.0).collect(),
         })
         .collect()
@@ -133,6 +133,7 @@ pub fn fingerprint() -> Fingerprint {
         teacher_weights: "1".repeat(64),
         tokenizer: "2".repeat(64),
         label_map: LabelMap::new(["alpha", "beta", "gamma", "delta", "epsilon"]).unwrap(),
+        problem_type: ProblemType::SingleLabel,
         max_length: 32,
         dtype: "f32".to_owned(),
         dataset: "3".repeat(64),

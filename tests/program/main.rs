@@ -14,7 +14,7 @@
 //!   program; [`report_documents`]: JSON by its schema, JUnit, GitHub, HTML, model card, changes
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
-//! - [`methods`]: losses, what moves, several teachers, augmentation
+//! - [`methods`]: losses, what moves, several teachers, augmentation; [`kinds`]: several classes a row, and numbers
 //! - [`sweep`]: many students, compared on the validation part
 //! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
 //! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
@@ -39,6 +39,7 @@ mod files;
 mod formats;
 mod harness;
 mod hub;
+mod kinds;
 mod methods;
 mod pipeline;
 mod reliability;

@@ -1,7 +1,7 @@
 //! What every part of distill shares, without libtorch and without a file format's library.
 //!
 //! Read in this order: [`category`] (what kind of failure, and the exit code it becomes),
-//! [`labels`] (the label map), [`hash`], [`atomic`] (files that appear whole or not at all), [`read`],
+//! [`labels`] (the label map), [`problem`] (what logits mean), [`hash`], [`atomic`] (files that appear whole or not at all), [`read`],
 //! [`lock`] (one writer a directory), [`record`] (`run.json`), [`stop`] and [`progress`]
 //! (how a long loop talks to whoever started it).
 
@@ -10,6 +10,7 @@ pub mod category;
 pub mod hash;
 pub mod labels;
 pub mod lock;
+pub mod problem;
 pub mod progress;
 pub mod read;
 pub mod record;
@@ -17,5 +18,6 @@ pub mod stop;
 
 pub use category::Category;
 pub use labels::{LabelError, LabelMap};
+pub use problem::{Label, ProblemType};
 pub use progress::{Progress, Silent};
 pub use stop::{StopReason, StopSignal};

@@ -143,7 +143,7 @@ mod tests {
     use std::path::Path;
 
     use crate::error::{At, Place};
-    use crate::source::RawLabel;
+    use crate::source::{Label, RawLabel};
 
     fn row(id: &str, text: &str) -> Row {
         Row {
@@ -151,7 +151,7 @@ mod tests {
             id: id.to_owned(),
             text: text.to_owned(),
             text_pair: None,
-            label: Some(RawLabel::Id(1)),
+            label: Some(Label::Class(RawLabel::Id(1))),
             place: Place { file: Path::new("rows.jsonl").into(), at: At::Line(1) },
         }
     }

@@ -183,13 +183,16 @@ impl ModelConfig {
         Ok(ModelConfig { labels: self.labels.clone(), problem_type: self.problem_type, ..config })
     }
 
-    /// For whoever trains or reads logits as one label a row.
+    /// For whoever trains or reads logits: a regression has one output.
     ///
     /// # Errors
-    /// [`ModelError::Unsupported`] where `problem_type` names something else.
-    pub fn must_be_single_label(&self) -> Result<(), ModelError> {
-        let only = ProblemType::SingleLabel.name();
-        self.fields().must_be("problem_type", &[only], only)
+    /// [`ModelError::Unsupported`] for one with several.
+    pub fn must_have_one_value(&self) -> Result<(), ModelError> {
+        if self.problem_type == ProblemType::Regression && self.labels.num_labels() != 1 {
+            let outputs = self.labels.num_labels();
+            return Err(self.fields().unsupported("num_labels", format!("{outputs} of a regression"), "1"));
+        }
+        Ok(())
     }
 
     /// Ids and token types that there are embeddings for.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
-use distill_core::{LabelMap, StopSignal, hash};
+use distill_core::{LabelMap, ProblemType, StopSignal, hash};
 use tch::{Device, Kind, Tensor};
 
 use crate::classifier::SequenceClassifier;
@@ -100,21 +100,22 @@ impl ModelDirectory {
     }
 
     /// Loads an encoder and puts a fresh head for `labels` on it, unless the directory has a head
-    /// for exactly these labels.
+    /// for exactly these labels. Its logits mean what `problem_type` says.
     ///
     /// # Errors
     /// [`ModelError::Weights`] for any encoder tensor missing, extra or misshapen.
     pub fn load_for_training(
         &self,
         labels: &LabelMap,
+        problem_type: ProblemType,
         device: Device,
     ) -> Result<SequenceClassifier, ModelError> {
         if self.config.has_classifier() && self.config.labels == *labels {
-            return self.load_classifier(device);
+            return self.build(self.config.with_problem_type(problem_type), Fresh::Nothing, device);
         }
         let given = weights::read(&weights::weight_files(&self.path)?)?;
         SequenceClassifier::build(
-            self.config.with_labels(labels.clone()),
+            self.config.with_labels(labels.clone()).with_problem_type(problem_type),
             self.without_output(canonical_names(given, self.config.architecture)),
             Fresh::Head,
             device,

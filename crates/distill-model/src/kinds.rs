@@ -1,33 +1,6 @@
 //! What a config names: activations, and what the logits mean.
 
-/// What a model's logits mean, with `transformers`' names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProblemType {
-    /// `single_label_classification`: softmax over the labels.
-    SingleLabel,
-    /// `multi_label_classification`: a sigmoid for each label.
-    MultiLabel,
-    /// `regression`: the values themselves.
-    Regression,
-}
-
-impl ProblemType {
-    /// The name in `config.json`.
-    pub fn name(self) -> &'static str {
-        match self {
-            ProblemType::SingleLabel => "single_label_classification",
-            ProblemType::MultiLabel => "multi_label_classification",
-            ProblemType::Regression => "regression",
-        }
-    }
-
-    /// The type of a name.
-    pub fn named(name: &str) -> Option<Self> {
-        [ProblemType::SingleLabel, ProblemType::MultiLabel, ProblemType::Regression]
-            .into_iter()
-            .find(|known| known.name() == name)
-    }
-}
+pub use distill_core::ProblemType;
 
 /// Activations that are built, with `transformers`' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use distill_core::LabelMap;
+use distill_core::{LabelMap, ProblemType};
 use tch::{Device, Tensor};
 
 use crate::architecture::Architecture;
@@ -28,7 +28,7 @@ pub struct Shape<'a> {
 /// Builds a student from a directory.
 ///
 /// With weights: those, or as much of them as `shape` leaves, together with embeddings, pooler and, where the
-/// directory is a classifier for `labels`, the head. With a `config.json` alone: that architecture with fresh
+/// directory is a classifier for `labels`, the head. Its logits mean what `problem_type` says. With a `config.json` alone: that architecture with fresh
 /// weights.
 ///
 /// # Errors
@@ -38,6 +38,7 @@ pub fn initialize(
     from: &ModelDirectory,
     shape: Shape<'_>,
     labels: &LabelMap,
+    problem_type: ProblemType,
     device: Device,
 ) -> Result<SequenceClassifier, ModelError> {
     let available = from.config().num_hidden_layers;
@@ -46,7 +47,8 @@ pub fn initialize(
         None => (0..available).collect(),
     };
     check_layers(&chosen, available)?;
-    let mut config = from.config().with_layers(&chosen)?.with_labels(labels.clone());
+    let mut config =
+        from.config().with_layers(&chosen)?.with_labels(labels.clone()).with_problem_type(problem_type);
     if let Some(hidden_size) = shape.hidden_size {
         config = config.with_hidden_size(hidden_size)?;
     }

@@ -135,8 +135,10 @@ fn an_encoder_without_head_and_prefix_gets_a_fresh_head() {
         let mut config = std::fs::read_to_string(golden(name).join("config.json")).unwrap();
         config = config.replace("ForSequenceClassification", "Model");
         distill_core::atomic::write(&folder.path().join("config.json"), config.as_bytes()).unwrap();
-        let model =
-            ModelDirectory::open(folder.path()).unwrap().load_for_training(&labels, Device::Cpu).unwrap();
+        let model = ModelDirectory::open(folder.path())
+            .unwrap()
+            .load_for_training(&labels, ProblemType::SingleLabel, Device::Cpu)
+            .unwrap();
         assert!(!model.made_fresh().is_empty(), "{name}");
         assert!(model.made_fresh().iter().all(|parameter| architecture.is_head(parameter)), "{name}");
         assert_eq!(model.config().num_labels(), 2);
@@ -153,7 +155,8 @@ fn a_students_layers_are_the_teachers_where_the_architecture_allows_it() {
         let teacher = open(name);
         let count = teacher.config().num_hidden_layers;
         let labels = teacher.config().labels.clone();
-        let student = student::initialize(&teacher, layers(&[0]), &labels, Device::Cpu);
+        let student =
+            student::initialize(&teacher, layers(&[0]), &labels, ProblemType::SingleLabel, Device::Cpu);
         if *name == "albert-groups-tiny" {
             assert!(student.unwrap_err().to_string().contains("num_hidden_groups = 2"), "{name}");
             continue;
@@ -164,7 +167,8 @@ fn a_students_layers_are_the_teachers_where_the_architecture_allows_it() {
         directory::save(&student, folder.path()).unwrap();
         let again = ModelDirectory::open(folder.path()).unwrap().load_classifier(Device::Cpu).unwrap();
         assert_eq!(again.num_parameters(), student.num_parameters(), "{name}");
-        let last = student::initialize(&teacher, layers(&[count - 1]), &labels, Device::Cpu);
+        let last =
+            student::initialize(&teacher, layers(&[count - 1]), &labels, ProblemType::SingleLabel, Device::Cpu);
         match *name {
             "modernbert-tiny" | "modernbert-cls-tiny" => {
                 assert!(last.unwrap_err().to_string().contains("begin with the first"), "{name}");
@@ -182,7 +186,7 @@ fn a_narrower_student_has_the_teachers_first_columns() {
         let labels = teacher.config().labels.clone();
         let narrow = |hidden_size| {
             let shape = Shape { hidden_size: Some(hidden_size), ..Shape::default() };
-            student::initialize(&teacher, shape, &labels, Device::Cpu)
+            student::initialize(&teacher, shape, &labels, ProblemType::SingleLabel, Device::Cpu)
         };
         for wrong in [0, 7, 20, 32] {
             assert!(narrow(wrong).unwrap_err().to_string().contains("multiple of 8"), "{name}");
@@ -300,7 +304,9 @@ fn parts_add_up_and_say_what_a_student_weighs() {
         }
         assert_eq!(parts.layers.len(), teacher.config().num_hidden_layers, "{name}");
         let labels = teacher.config().labels.clone();
-        let student = student::initialize(&teacher, layers(&[0]), &labels, Device::Cpu).unwrap();
+        let student =
+            student::initialize(&teacher, layers(&[0]), &labels, ProblemType::SingleLabel, Device::Cpu)
+                .unwrap();
         assert_eq!(student.num_parameters(), parts.with_layers(1), "{name}");
     }
 }

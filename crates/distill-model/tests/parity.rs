@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use distill_core::LabelMap;
+use distill_core::{LabelMap, ProblemType};
 use distill_model::parameters::Fresh;
 use distill_model::student::Shape;
 use distill_model::{Mode, ModelDirectory, SequenceClassifier, directory};
@@ -100,7 +100,7 @@ fn an_encoder_without_head_or_prefix_loads_with_the_same_weights() {
     let directory = ModelDirectory::open(&golden("bert-tiny-encoder")).unwrap();
     assert!(!directory.config().has_classifier());
     let labels = LabelMap::new(["a", "b", "c"]).unwrap();
-    let model = directory.load_for_training(&labels, Device::Cpu).unwrap();
+    let model = directory.load_for_training(&labels, ProblemType::SingleLabel, Device::Cpu).unwrap();
     assert_eq!(model.made_fresh(), ["classifier.weight", "classifier.bias"]);
     let whole: BTreeMap<String, Tensor> = tiny().snapshot().into_iter().collect();
     for (name, tensor) in model.parameters().iter().filter(|(name, _)| !name.starts_with("classifier")) {
@@ -148,7 +148,14 @@ fn weights_that_do_not_fit_are_told_apart() {
 fn a_student_takes_the_chosen_layers_and_everything_around_them() {
     let teacher = ModelDirectory::open(&golden("bert-tiny")).unwrap();
     let labels = teacher.config().labels.clone();
-    let student = distill_model::student::initialize(&teacher, layers(&[2, 0]), &labels, Device::Cpu).unwrap();
+    let student = distill_model::student::initialize(
+        &teacher,
+        layers(&[2, 0]),
+        &labels,
+        ProblemType::SingleLabel,
+        Device::Cpu,
+    )
+    .unwrap();
     assert_eq!(student.config().num_hidden_layers, 2);
     assert!(student.made_fresh().is_empty());
     let whole: BTreeMap<String, Tensor> = tiny().snapshot().into_iter().collect();
@@ -161,13 +168,25 @@ fn a_student_takes_the_chosen_layers_and_everything_around_them() {
         assert_eq!(*tensor, whole[&source], "{name} from {source}");
     }
     for wrong in [vec![3], vec![0, 0], vec![]] {
-        let error =
-            distill_model::student::initialize(&teacher, layers(&wrong), &labels, Device::Cpu).unwrap_err();
+        let error = distill_model::student::initialize(
+            &teacher,
+            layers(&wrong),
+            &labels,
+            ProblemType::SingleLabel,
+            Device::Cpu,
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("3 layers"), "{error}");
     }
     let other = LabelMap::new(["x", "y"]).unwrap();
-    let fresh_head =
-        distill_model::student::initialize(&teacher, Shape::default(), &other, Device::Cpu).unwrap();
+    let fresh_head = distill_model::student::initialize(
+        &teacher,
+        Shape::default(),
+        &other,
+        ProblemType::SingleLabel,
+        Device::Cpu,
+    )
+    .unwrap();
     assert_eq!(fresh_head.made_fresh(), ["classifier.weight", "classifier.bias"]);
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use distill_core::Label;
+
 use crate::error::{IdList, OtherRows, ReportError, RowDifference};
 use crate::predictions::Predictions;
 
@@ -16,6 +18,11 @@ pub fn align(mut models: Vec<Predictions>) -> Result<Vec<Predictions>, ReportErr
         return Err(ReportError::NoModels);
     };
     for other in others.iter_mut() {
+        if first.problem_type != other.problem_type {
+            let (own, theirs) = (first.problem_type, other.problem_type);
+            let (first, other) = (first.name.clone(), other.name.clone());
+            return Err(ReportError::ProblemTypes { first, own, other, theirs });
+        }
         first.label_map.must_equal(&first.name, &other.label_map, &other.name)?;
         if first.ids != other.ids {
             reorder(first, other)?;
@@ -48,7 +55,7 @@ fn reorder(first: &Predictions, other: &mut Predictions) -> Result<(), ReportErr
         return Err(ReportError::Rows(Box::new(OtherRows { first, other, missing, extra })));
     }
     other.logits = order.iter().flat_map(|row| other.row(*row)).copied().collect();
-    other.labels = order.iter().map(|row| other.labels[*row]).collect();
+    other.labels = order.iter().map(|row| other.labels[*row].clone()).collect();
     let reordered = |values: &[String]| order.iter().map(|row| values[*row].clone()).collect();
     other.texts = other.texts.as_deref().map(reordered);
     other.columns.iter_mut().for_each(|(_, values)| *values = reordered(values));
@@ -68,12 +75,20 @@ fn must_agree(first: &Predictions, other: &Predictions) -> Result<(), ReportErro
         let (id, first, other) = (first.ids[row].clone(), first.name.clone(), other.name.clone());
         ReportError::RowDiffers(Box::new(RowDifference { id, what, first, left, other, right }))
     };
-    let name = |label: Option<i32>| match label.and_then(|label| usize::try_from(label).ok()) {
-        Some(label) => format!("{:?}", first.label_map.name(label).unwrap_or_default()),
+    let class = |class: &i32| {
+        let name = usize::try_from(*class).ok().and_then(|class| first.label_map.name(class));
+        format!("{:?}", name.unwrap_or_default())
+    };
+    let name = |label: &Option<Label<i32>>| match label {
+        Some(Label::Class(one)) => class(one),
+        Some(Label::Classes(several)) => {
+            format!("[{}]", several.iter().map(class).collect::<Vec<_>>().join(", "))
+        }
+        Some(Label::Value(value)) => value.to_string(),
         None => "missing".to_owned(),
     };
     if let Some(row) = (0..first.rows()).find(|row| first.labels[*row] != other.labels[*row]) {
-        return Err(differs(row, "label", name(first.labels[row]), name(other.labels[row])));
+        return Err(differs(row, "label", name(&first.labels[row]), name(&other.labels[row])));
     }
     if let (Some(left), Some(right)) = (&first.texts, &other.texts)
         && let Some(row) = (0..first.rows()).find(|row| left[*row] != right[*row])

@@ -1,7 +1,7 @@
 //! What can be wrong with predictions, gates and output files.
 
 use distill_core::atomic::FileError;
-use distill_core::{Category, LabelError, StopReason};
+use distill_core::{Category, LabelError, ProblemType, StopReason};
 use thiserror::Error;
 
 use crate::gates::GateError;
@@ -69,6 +69,30 @@ pub enum ReportError {
         label: i32,
         /// The largest label id.
         last: usize,
+    },
+    /// A label of another kind than the model's.
+    #[error("{model}: row {row} (id {id:?}): its label is none of {expected}")]
+    LabelKind {
+        /// The model's name.
+        model: String,
+        /// The row, from 1.
+        row: usize,
+        /// The row's id.
+        id: String,
+        /// What the model's logits mean.
+        expected: ProblemType,
+    },
+    /// Two models whose logits mean different things.
+    #[error("{first} is of {own} and {other} of {theirs}; a data set has one kind of label")]
+    ProblemTypes {
+        /// The first model.
+        first: String,
+        /// What its logits mean.
+        own: ProblemType,
+        /// The other model.
+        other: String,
+        /// What its logits mean.
+        theirs: ProblemType,
     },
     /// No row has a label.
     #[error("{model}: none of the {rows} rows has a label, so nothing can be measured")]

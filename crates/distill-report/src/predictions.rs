@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use distill_core::LabelMap;
+use distill_core::{Label, LabelMap, ProblemType};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReportError;
@@ -69,14 +69,15 @@ pub struct Cost {
 /// One model's logits over one data set, with the labels of its rows.
 ///
 /// A value of this type has been checked: lengths agree, ids are unique, logits are finite,
-/// labels are within the label map, and at least two classes occur.
+/// labels are within the label map, and where rows have one class at least two occur.
 #[derive(Clone, Debug)]
 pub struct Predictions {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) ids: Vec<String>,
     pub(crate) label_map: LabelMap,
-    pub(crate) labels: Vec<Option<i32>>,
+    pub(crate) problem_type: ProblemType,
+    pub(crate) labels: Vec<Option<Label<i32>>>,
     pub(crate) logits: Vec<f32>,
     pub(crate) texts: Option<Vec<String>>,
     pub(crate) cost: Option<Cost>,
@@ -85,7 +86,7 @@ pub struct Predictions {
 }
 
 impl Predictions {
-    /// Checks and takes over a model's rows.
+    /// Checks and takes over the rows of a model with one class a row.
     ///
     /// # Shapes
     /// - `ids`, `labels`: `[N]`, a label of none where a row has none
@@ -103,11 +104,30 @@ impl Predictions {
         labels: Vec<Option<i32>>,
         logits: Vec<f32>,
     ) -> Result<Self, ReportError> {
+        let labels = labels.into_iter().map(|label| label.map(Label::Class)).collect();
+        Self::labelled(name, role, ProblemType::SingleLabel, ids, label_map, labels, logits)
+    }
+
+    /// Checks and takes over a model's rows, whose labels are what `problem_type` says. Of a regression the logits
+    /// are its values, and the label map has one name.
+    ///
+    /// # Errors
+    /// As [`Predictions::new`], and [`ReportError::LabelKind`] for a label of another kind.
+    pub fn labelled(
+        name: impl Into<String>,
+        role: Role,
+        problem_type: ProblemType,
+        ids: Vec<String>,
+        label_map: LabelMap,
+        labels: Vec<Option<Label<i32>>>,
+        logits: Vec<f32>,
+    ) -> Result<Self, ReportError> {
         let new = Predictions {
             name: name.into(),
             role,
             ids,
             label_map,
+            problem_type,
             labels,
             logits,
             texts: None,
@@ -202,9 +222,17 @@ impl Predictions {
         self.logits.chunks_exact(self.num_labels()).map(argmax).collect()
     }
 
-    /// The label of every row, `[N]`, none where a row has none.
-    pub fn targets(&self) -> Vec<Option<usize>> {
-        self.labels.iter().map(|label| label.and_then(|label| usize::try_from(label).ok())).collect()
+    /// What the logits mean.
+    pub fn problem_type(&self) -> ProblemType {
+        self.problem_type
+    }
+
+    /// The class of a row that has one.
+    pub(crate) fn target(&self, row: usize) -> Option<usize> {
+        match &self.labels[row] {
+            Some(Label::Class(class)) => usize::try_from(*class).ok(),
+            _ => None,
+        }
     }
 
     fn check_lengths(&self) -> Result<(), ReportError> {
@@ -249,30 +277,57 @@ impl Predictions {
 
     fn check_labels(&self) -> Result<(), ReportError> {
         let one_class = |what| ReportError::OneClass { model: self.name.clone(), what };
-        if self.num_labels() < 2 {
+        let single = self.problem_type == ProblemType::SingleLabel;
+        if self.problem_type == ProblemType::Regression {
+            self.check_length("the label map of a regression", self.num_labels(), 1)?;
+        }
+        if single && self.num_labels() < 2 {
             return Err(one_class(format!("the label map has only {}", self.label_map)));
         }
         let mut seen = vec![false; self.num_labels()];
         for (row, label) in self.labels.iter().enumerate() {
-            let Some(label) = *label else { continue };
-            match usize::try_from(label).ok().and_then(|label| seen.get_mut(label)) {
-                Some(seen) => *seen = true,
-                None => {
-                    return Err(ReportError::LabelRange {
-                        model: self.name.clone(),
-                        row: row + 1,
-                        id: self.ids[row].clone(),
-                        label,
-                        last: self.num_labels() - 1,
-                    });
+            let Some(label) = label else { continue };
+            self.check_kind(row, label)?;
+            for label in label.classes() {
+                match usize::try_from(*label).ok().and_then(|label| seen.get_mut(label)) {
+                    Some(seen) => *seen = true,
+                    None => {
+                        return Err(ReportError::LabelRange {
+                            model: self.name.clone(),
+                            row: row + 1,
+                            id: self.ids[row].clone(),
+                            label: *label,
+                            last: self.num_labels() - 1,
+                        });
+                    }
                 }
             }
+        }
+        if !single && self.labels.iter().any(Option::is_some) {
+            return Ok(());
         }
         let mut present = self.label_map.names().iter().zip(&seen).filter(|(_, seen)| **seen);
         match (present.next(), present.next()) {
             (None, _) => Err(ReportError::Unlabelled { model: self.name.clone(), rows: self.rows() }),
             (Some((name, _)), None) => Err(one_class(format!("every labelled row has the label {name:?}"))),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Predictions {
+    fn check_kind(&self, row: usize, label: &Label<i32>) -> Result<(), ReportError> {
+        match (self.problem_type, label) {
+            (ProblemType::SingleLabel, Label::Class(_)) | (ProblemType::MultiLabel, Label::Classes(_)) => {
+                Ok(())
+            }
+            (ProblemType::Regression, Label::Value(value)) if value.is_finite() => Ok(()),
+            _ => Err(ReportError::LabelKind {
+                model: self.name.clone(),
+                row: row + 1,
+                id: self.ids[row].clone(),
+                expected: self.problem_type,
+            }),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The sentence at the top of every document.
 
 use crate::documents::format::{number, percent, times};
-use crate::metrics::Metric;
 use crate::predictions::Role;
 use crate::report::{DataReport, ModelReport, Outcome, Verdict};
 
@@ -13,13 +12,15 @@ pub fn verdict(outcome: Outcome, data: &[DataReport]) -> Verdict {
 }
 
 fn sentence(set: &DataReport, model: &ModelReport) -> String {
-    let accuracy = |model: &ModelReport| model.value(Metric::Accuracy).map(number).unwrap_or_default();
+    let [headline, _] = set.headlines();
+    let title = headline.title();
+    let accuracy = |model: &ModelReport| model.value(headline).map(number).unwrap_or_default();
     let against = model.against_teacher.as_ref();
     let teacher = set.with_role(Role::Teacher);
-    let kept = against.and_then(|against| against.kept.get(&Metric::Accuracy)).map(|kept| kept.value);
+    let kept = against.and_then(|against| against.kept.get(&headline)).map(|kept| kept.value);
     let (Some(against), Some(teacher), Some(kept)) = (against, teacher, kept) else {
         return format!(
-            "{} has accuracy {} on {} rows of {}",
+            "{} has {title} {} on {} rows of {}",
             model.name,
             accuracy(model),
             set.labelled,
@@ -27,7 +28,7 @@ fn sentence(set: &DataReport, model: &ModelReport) -> String {
         );
     };
     let mut text = format!(
-        "{} keeps {} of the accuracy of {} ({} of {})",
+        "{} keeps {} of the {title} of {} ({} of {})",
         model.name,
         percent(kept),
         teacher.name,

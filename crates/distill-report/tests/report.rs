@@ -221,8 +221,8 @@ fn a_difference_is_called_one_only_when_its_interval_excludes_zero() {
     let accuracy = comparison.differences[&Metric::Accuracy];
     assert!((accuracy.value - 0.05).abs() < 1e-12 && accuracy.is_shown);
     // The teacher errs on every 20th row, where the student errs too.
-    assert_eq!((comparison.mcnemar.only_first, comparison.mcnemar.only_second), (20, 0));
-    assert!((comparison.mcnemar.p_value - 2f64.powi(-19)).abs() < 1e-12);
+    assert_eq!((comparison.mcnemar.unwrap().only_first, comparison.mcnemar.unwrap().only_second), (20, 0));
+    assert!((comparison.mcnemar.unwrap().p_value - 2f64.powi(-19)).abs() < 1e-12);
     let interval = set.models[1].metrics[&Metric::Accuracy].interval.unwrap();
     assert!((interval[0] - 0.87).abs() < 0.01 && (interval[1] - 0.93).abs() < 0.01, "{interval:?}");
     assert_eq!(set.seeds[0].models, ["teacher", "student"]);

@@ -6,14 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use distill_core::hash::{parts_hash, text_hash};
-use distill_core::{LabelMap, StopSignal};
+use distill_core::{LabelMap, ProblemType, StopSignal};
 use distill_data::augment::original_id;
 use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
-use distill_data::source::{Row, Source, resolve_label};
+use distill_data::source::{Row, Source, resolve};
 use distill_data::{DataError, TextTokenizer, choose_validation};
 
 use crate::error::TrainError;
+use crate::labels;
 
 /// Rows that are tokenized at a time.
 const CHUNK_ROWS: usize = 2048;
@@ -41,15 +42,23 @@ impl Part {
 
     /// How many rows carry a label.
     pub fn labelled(&self) -> usize {
-        self.iter().filter(|example| example.label.is_some()).count()
+        self.iter().filter(Example::is_labelled).count()
     }
 
     /// How many rows carry each of `num_labels` labels, `[C]`.
     pub fn label_counts(&self, num_labels: usize) -> Vec<u64> {
         let mut counts = vec![0; num_labels];
-        for label in self.iter().filter_map(|example| example.label) {
-            if let Some(count) = usize::try_from(label).ok().and_then(|label| counts.get_mut(label)) {
+        for example in self.iter() {
+            let class = example.label.and_then(|label| usize::try_from(label).ok());
+            if let Some(count) = class.and_then(|label| counts.get_mut(label)) {
                 *count += 1;
+            }
+            // Of several classes; a number counts for none.
+            if example.targets.len() == num_labels {
+                counts
+                    .iter_mut()
+                    .zip(example.targets)
+                    .for_each(|(count, target)| *count += u64::from(*target == 1.0));
             }
         }
         counts
@@ -99,6 +108,8 @@ pub struct CacheBuilder<'a> {
     pub tokenizer: &'a TextTokenizer,
     /// The label map that labels are resolved by.
     pub labels: &'a LabelMap,
+    /// What a row's label is.
+    pub problem_type: ProblemType,
     /// Where caches lie; none: in memory.
     pub directory: Option<&'a Path>,
     /// Asked between chunks.
@@ -166,7 +177,12 @@ impl CacheBuilder<'_> {
     ) -> Result<Part, TrainError> {
         let max_length = self.tokenizer.max_length().to_string();
         let labels = self.labels.names().join("\u{1f}");
-        let own = [("tokenizer", self.tokenizer.hash()), ("max_length", &max_length), ("labels", &labels)];
+        let own = [
+            ("tokenizer", self.tokenizer.hash()),
+            ("max_length", &max_length),
+            ("labels", &labels),
+            ("problem_type", self.problem_type.name()),
+        ];
         let key = parts_hash(inputs.iter().copied().chain(own));
         let cache = match self.directory {
             Some(directory) => {
@@ -190,15 +206,14 @@ impl CacheBuilder<'_> {
         let texts: Vec<(&str, Option<&str>)> =
             rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
         for (row, tokens) in rows.iter().zip(self.tokenizer.encode_batch(&texts)?) {
-            let label = row
-                .label
-                .as_ref()
-                .map(|label| resolve_label(label, self.labels, &row.place, "label"))
-                .transpose()?;
+            let label =
+                row.label.as_ref().map(|label| resolve(label, self.labels, &row.place, "label")).transpose()?;
+            let (label, targets) = labels::cached(label.as_ref(), self.labels.num_labels());
             writer.push(Example {
                 input_ids: &tokens.input_ids,
                 token_type_ids: Some(&tokens.token_type_ids),
                 label,
+                targets: &targets,
                 logits: &target(row)?,
                 id_hash: id_hash(original_id(&row.id)),
                 row: row.row,
@@ -218,10 +233,12 @@ impl CacheBuilder<'_> {
         });
         let texts = texts.collect::<Result<Vec<_>, TrainError>>()?;
         for (row, tokens) in rows.iter().zip(self.tokenizer.encode_batch(&texts)?) {
+            let (label, targets) = labels::cached(row.label.as_ref(), self.labels.num_labels());
             writer.push(Example {
                 input_ids: &tokens.input_ids,
                 token_type_ids: Some(&tokens.token_type_ids),
-                label: row.label,
+                label,
+                targets: &targets,
                 logits: &row.logits,
                 id_hash: id_hash(original_id(&row.id)),
                 row: row.row.cast_unsigned(),

@@ -1,6 +1,6 @@
 //! The validation part: what the best checkpoint is chosen by.
 
-use distill_core::StopSignal;
+use distill_core::{ProblemType, StopSignal};
 use distill_data::cache::Example;
 use distill_model::SequenceClassifier;
 use distill_teacher::ForwardPass;
@@ -9,27 +9,59 @@ use tch::Tensor;
 
 use crate::data::Part;
 use crate::error::TrainError;
-use crate::loss::{Objective, UNLABELLED};
+use crate::labels;
+use crate::loss::Objective;
 use crate::settings::BestMetric;
 
 /// Figures of one pass over the validation part.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Evaluation {
     /// Mean loss over rows, without dropout.
     pub loss: f64,
     /// Share of labelled rows predicted right; none without labels.
     pub accuracy: Option<f64>,
-    /// Share of rows where student and teacher predict the same; none without a teacher.
+    /// Share of rows where student and teacher predict the same; none without a teacher, and for numbers.
     pub agreement: Option<f64>,
+    /// F1 over all pairs of row and label, where rows have several classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_f1: Option<f64>,
+    /// Mean of the labels' F1, where rows have several classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<f64>,
+    /// Mean squared distance from the labels, where they are numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mse: Option<f64>,
 }
 
 impl Evaluation {
-    /// Whether this is better than `other` by the metric; equal accuracy is decided by the loss.
+    /// Whether this is better than `other` by the metric; equal figures are told apart by the loss.
     pub fn is_better_than(&self, other: &Evaluation, metric: BestMetric) -> bool {
-        match (metric, self.accuracy, other.accuracy) {
-            (BestMetric::Accuracy, Some(own), Some(others)) if own != others => own > others,
+        match (self.figure(metric), other.figure(metric)) {
+            (Some(own), Some(others)) if own != others => (own > others) == metric.higher_is_better(),
             _ => self.loss < other.loss,
         }
+    }
+
+    fn figure(&self, metric: BestMetric) -> Option<f64> {
+        match metric {
+            BestMetric::Auto | BestMetric::Accuracy => self.accuracy,
+            BestMetric::Loss => Some(self.loss),
+            BestMetric::MicroF1 => self.micro_f1,
+            BestMetric::MacroF1 => self.macro_f1,
+            BestMetric::Mse => self.mse,
+        }
+    }
+
+    /// The figures besides the loss, for people: `accuracy 0.9100`.
+    pub fn words(&self) -> Option<String> {
+        let figures = [
+            ("accuracy", self.accuracy),
+            ("micro F1", self.micro_f1),
+            ("macro F1", self.macro_f1),
+            ("MSE", self.mse),
+        ];
+        let figures = figures.into_iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", value?)));
+        Some(figures.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
     }
 }
 
@@ -68,23 +100,17 @@ impl Scoring<'_> {
         logits: &[f32],
         num_labels: usize,
     ) -> Result<Evaluation, TrainError> {
-        let predicted: Vec<usize> = logits.chunks_exact(num_labels).map(argmax).collect();
+        let problem_type = self.objective.problem_type();
         let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
-
-        let labelled = examples.iter().filter(|example| example.label.is_some()).count();
-        let right =
-            examples.iter().zip(&predicted).filter(|(example, id)| example.label == Some(**id as i32)).count();
-        let agreed = examples
-            .iter()
-            .zip(&predicted)
-            .filter(|(example, id)| argmax_or_none(example.logits) == Some(**id))
-            .count();
+        let figures = match problem_type {
+            ProblemType::SingleLabel => one_class(examples, logits, num_labels, has_teacher),
+            ProblemType::MultiLabel => several_classes(examples, logits, num_labels, has_teacher),
+            ProblemType::Regression => number(examples, logits),
+        };
 
         let shape = [examples.len() as i64, num_labels as i64];
         let student = Tensor::from_slice(logits).view(shape); // [N, C]
-        let labels: Vec<i64> =
-            examples.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
-        let labels = Tensor::from_slice(&labels);
+        let labels = labels::tensor(examples.iter(), problem_type, num_labels);
         // A validation file of its own has no soft targets: its loss is the hard one.
         let loss = if has_teacher {
             let soft: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
@@ -93,12 +119,52 @@ impl Scoring<'_> {
         } else {
             self.objective.hard(&student, &labels)?
         };
-        Ok(Evaluation {
-            loss: loss.double_value(&[]),
-            accuracy: share(right, labelled),
-            agreement: if has_teacher { share(agreed, examples.len()) } else { None },
-        })
+        Ok(Evaluation { loss: loss.double_value(&[]), ..figures })
     }
+}
+
+/// Accuracy and agreement, the loss aside.
+fn one_class(examples: &[Example<'_>], logits: &[f32], num_labels: usize, has_teacher: bool) -> Evaluation {
+    let rows = || examples.iter().zip(logits.chunks_exact(num_labels).map(argmax));
+    let labelled = examples.iter().filter(|example| example.label.is_some()).count();
+    let right = rows().filter(|(example, id)| example.label == Some(*id as i32)).count();
+    let agreed = rows().filter(|(example, id)| argmax_or_none(example.logits) == Some(*id)).count();
+    Evaluation {
+        accuracy: share(right, labelled),
+        agreement: if has_teacher { share(agreed, examples.len()) } else { None },
+        ..Evaluation::default()
+    }
+}
+
+/// F1 and agreement on all labels of a row, the loss aside.
+fn several_classes(
+    examples: &[Example<'_>],
+    logits: &[f32],
+    num_labels: usize,
+    has_teacher: bool,
+) -> Evaluation {
+    let rows = || examples.iter().zip(logits.chunks_exact(num_labels));
+    let f1 = labels::f1(rows().map(|(example, logits)| (example.targets, logits)));
+    let alike = |(example, logits): &(&Example<'_>, &[f32])| {
+        example.logits.iter().zip(*logits).all(|(teacher, student)| (*teacher > 0.0) == (*student > 0.0))
+    };
+    Evaluation {
+        micro_f1: f1.map(|(micro, _)| micro),
+        macro_f1: f1.map(|(_, macro_f1)| macro_f1),
+        agreement: if has_teacher { share(rows().filter(alike).count(), examples.len()) } else { None },
+        ..Evaluation::default()
+    }
+}
+
+/// The squared error, the loss aside.
+#[allow(clippy::cast_precision_loss)]
+fn number(examples: &[Example<'_>], logits: &[f32]) -> Evaluation {
+    let rows =
+        examples.iter().zip(logits).filter_map(|(example, value)| Some((example.targets.first()?, value)));
+    let errors: Vec<f64> =
+        rows.map(|(target, value)| (f64::from(*value) - f64::from(*target)).powi(2)).collect();
+    let mse = (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64);
+    Evaluation { mse, ..Evaluation::default() }
 }
 
 fn argmax_or_none(logits: &[f32]) -> Option<usize> {
@@ -116,7 +182,7 @@ mod tests {
 
     #[test]
     fn accuracy_decides_and_the_loss_breaks_ties() {
-        let make = |loss, accuracy| Evaluation { loss, accuracy, agreement: None };
+        let make = |loss, accuracy| Evaluation { loss, accuracy, ..Evaluation::default() };
         let metric = BestMetric::Accuracy;
         assert!(make(9.0, Some(0.9)).is_better_than(&make(0.1, Some(0.8)), metric));
         assert!(make(0.1, Some(0.9)).is_better_than(&make(0.2, Some(0.9)), metric));

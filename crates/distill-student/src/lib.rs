@@ -3,7 +3,7 @@
 //!
 //! Read in this order: [`settings`], [`loss`] (a file a loss), [`schedule`] (the learning rate),
 //! [`data`] (rows, labels and soft targets by row), [`teachers`] (several at
-//! once), [`sampling`] (the rows of an epoch), [`moving`] (which
+//! once), [`quality`] (whether a teacher has anything to teach), [`sampling`] (the rows of an epoch), [`moving`] (which
 //! parameters move), [`steps`] (the optimizer), [`ema`] (a mean of the weights), [`trainer`] (the loop),
 //! [`features`] (a frozen encoder runs once), [`evaluate`] (the validation part), [`vocabulary`] (training the
 //! word embeddings that occur), [`metrics`] (`metrics.jsonl`), [`checkpoint`] (stopping and going on).
@@ -14,9 +14,11 @@ pub mod ema;
 pub mod error;
 pub mod evaluate;
 pub mod features;
+mod labels;
 pub mod loss;
 pub mod metrics;
 pub mod moving;
+pub mod quality;
 pub mod sampling;
 pub mod schedule;
 pub mod settings;

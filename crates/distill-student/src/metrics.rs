@@ -41,6 +41,15 @@ pub enum Line {
         accuracy: Option<f64>,
         /// Share of rows where student and teacher predict the same; none without a teacher.
         agreement: Option<f64>,
+        /// F1 over all pairs of row and label, where rows have several classes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        micro_f1: Option<f64>,
+        /// Mean of the labels' F1, where rows have several classes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        macro_f1: Option<f64>,
+        /// Mean squared distance from the labels, where they are numbers.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mse: Option<f64>,
         /// Whether this is the best so far.
         best: bool,
     },

@@ -94,6 +94,7 @@ mod tests {
                     input_ids: &[1],
                     token_type_ids: None,
                     label,
+                    targets: &[],
                     logits: &[],
                     id_hash: row,
                     row,

@@ -1,6 +1,6 @@
 //! Several teachers: one soft target a row, made of theirs.
 
-use distill_core::LabelMap;
+use distill_core::ProblemType;
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ pub struct Teachers {
     /// Their sum is 1.
     weights: Vec<f64>,
     average: Average,
+    problem_type: ProblemType,
 }
 
 impl Teachers {
@@ -42,9 +43,22 @@ impl Teachers {
             for other in others {
                 let (own, theirs) = (&first.fingerprint().label_map, &other.fingerprint().label_map);
                 own.must_equal(&name(first), theirs, &name(other))?;
+                let (own, theirs) = (first.fingerprint().problem_type, other.fingerprint().problem_type);
+                if own != theirs {
+                    let (first, other) = (name(first), name(other));
+                    return Err(TrainError::Rows(format!("{first} is of {own}, {other} of {theirs}")));
+                }
             }
         }
-        Ok(Teachers { stores, weights, average })
+        let problem_type = stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default();
+        if problem_type == ProblemType::Regression && average == Average::Probabilities {
+            return Err(TrainError::Setting {
+                field: "average",
+                value: "probabilities".to_owned(),
+                expected: "\"logits\" for a regression, which has no probabilities",
+            });
+        }
+        Ok(Teachers { stores, weights, average, problem_type })
     }
 
     /// What tells apart two ways of making one soft target of the same stores.
@@ -58,6 +72,9 @@ impl Teachers {
         for (weight, logits) in self.weights.iter().zip(logits) {
             let terms: Vec<f64> = match self.average {
                 Average::Logits => logits.iter().map(|logit| f64::from(*logit)).collect(),
+                Average::Probabilities if self.problem_type == ProblemType::MultiLabel => {
+                    logits.iter().map(|logit| sigmoid(*logit)).collect()
+                }
                 Average::Probabilities => softmax(logits),
             };
             sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += weight * term);
@@ -65,6 +82,10 @@ impl Teachers {
         #[allow(clippy::cast_possible_truncation)]
         let narrow = |sum: &f64| match self.average {
             Average::Logits => *sum as f32,
+            Average::Probabilities if self.problem_type == ProblemType::MultiLabel => {
+                let yes = sum.clamp(1e-300, 1.0 - f64::EPSILON);
+                (yes / (1.0 - yes)).ln() as f32
+            }
             // Far below what any softmax in f32 tells from 0.
             Average::Probabilities => sum.max(1e-300).ln() as f32,
         };
@@ -86,6 +107,10 @@ fn shares(weights: &[f64], teachers: usize) -> Result<Vec<f64>, TrainError> {
     }
     let sum: f64 = weights.iter().sum();
     Ok(weights.iter().map(|weight| weight / sum).collect())
+}
+
+fn sigmoid(logit: f32) -> f64 {
+    1.0 / (1.0 + (-f64::from(logit)).exp())
 }
 
 fn softmax(logits: &[f32]) -> Vec<f64> {
@@ -163,44 +188,17 @@ fn with_all(teachers: &Teachers, others: &[TargetIndex], row: &LogitsRow) -> Res
     Ok(LogitsRow { logits: teachers.combine(&logits), ..row.clone() })
 }
 
-/// How good a part's soft targets are where it has labels too.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct TeacherQuality {
-    /// Labelled rows.
-    pub rows: usize,
-    /// Share of them that the teacher predicts right.
-    pub accuracy: f64,
-    /// Share of the most frequent label: what always answering it would get right.
-    pub majority: f64,
-}
-
-impl TeacherQuality {
-    /// Of a part whose rows have soft targets; none without labelled rows.
-    #[allow(clippy::cast_precision_loss)]
-    pub fn of(part: &Part, labels: &LabelMap) -> Option<Self> {
-        let counts = part.label_counts(labels.num_labels());
-        let rows: u64 = counts.iter().sum();
-        let right = part.iter().filter(|example| {
-            let predicted = distill_teacher::forward::argmax(example.logits) as i32;
-            !example.logits.is_empty() && example.label == Some(predicted)
-        });
-        let majority = counts.iter().max().copied().unwrap_or(0) as f64 / rows as f64;
-        let accuracy = right.count() as f64 / rows as f64;
-        (rows > 0).then_some(TeacherQuality { rows: rows as usize, accuracy, majority })
-    }
-
-    /// Whether the teacher knows more than which label is frequent.
-    pub fn beats_the_majority(&self) -> bool {
-        self.accuracy > self.majority
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn teachers(weights: &[f64], average: Average) -> Teachers {
-        Teachers { stores: Vec::new(), weights: shares(weights, 2).unwrap(), average }
+        Teachers {
+            stores: Vec::new(),
+            weights: shares(weights, 2).unwrap(),
+            average,
+            problem_type: ProblemType::SingleLabel,
+        }
     }
 
     #[test]
@@ -213,6 +211,16 @@ mod tests {
         for (label, found) in probabilities.into_iter().enumerate() {
             let expected = 0.75 * softmax(&one)[label] + 0.25 * softmax(&two)[label];
             assert!((found - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn of_several_labels_a_row_the_sigmoids_are_averaged() {
+        let several =
+            Teachers { problem_type: ProblemType::MultiLabel, ..teachers(&[3.0, 1.0], Average::Probabilities) };
+        let found = several.combine(&[&[2.0, -1000.0], &[-1.0, 1000.0]]);
+        for (found, expected) in found.iter().zip([0.75 * sigmoid(2.0) + 0.25 * sigmoid(-1.0), 0.25]) {
+            assert!((sigmoid(*found) - expected).abs() < 1e-6);
         }
     }
 

@@ -18,7 +18,8 @@ use crate::ema::WeightMean;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, Scoring, evaluate};
 use crate::features::Features;
-use crate::loss::{Objective, Temperature, UNLABELLED};
+use crate::labels;
+use crate::loss::{Objective, Temperature};
 use crate::metrics::{Line, MetricsFile};
 use crate::moving::Moving;
 use crate::sampling::Sampler;
@@ -72,6 +73,7 @@ impl Trainer<'_> {
     pub fn run(&self, directory: &Path) -> Result<Outcome, TrainError> {
         self.settings.check()?;
         let config = self.model.config();
+        self.settings.for_problem(config.problem_type)?;
         self.settings.check_model(config.labels.num_labels(), config.num_hidden_layers)?;
         self.check_rows()?;
         let start = Instant::now();
@@ -164,7 +166,8 @@ impl<'a> Run<'a> {
                 settings,
                 &trainer.data.train.label_counts(model.config().labels.num_labels()),
                 model.device(),
-            ),
+            )
+            .for_problem(model.config().problem_type),
             temperature: Temperature::new(settings, total_steps),
             optimizer: steps::optimizer(settings, &moving, model),
             mean: WeightMean::of(settings.ema_decay, model.parameters()),
@@ -235,9 +238,9 @@ impl<'a> Run<'a> {
         }; // [B, C]
         let logits = logits.to_kind(Kind::Float);
         let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
-        let labels: Vec<i64> =
-            ordered.iter().map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
-        let labels = Tensor::from_slice(&labels).to_device(device);
+        let config = model.config();
+        let labels = labels::tensor(ordered.iter().copied(), config.problem_type, config.labels.num_labels());
+        let labels = labels.to_device(device);
         let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
         let temperature = self.temperature.at(self.state.global_step);
         let loss = self.objective.loss(&logits, &labels, teacher.as_ref(), temperature)?;
@@ -323,7 +326,7 @@ impl<'a> Run<'a> {
             (None, None) => pass()?,
         };
         let (global_step, epoch) = (self.state.global_step, self.state.epoch + 1);
-        let Evaluation { loss, accuracy, agreement } = evaluation;
+        let Evaluation { loss, accuracy, agreement, micro_f1, macro_f1, mse } = evaluation;
         if !loss.is_finite() {
             let learning_rate = self.schedule.learning_rate(global_step);
             return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm: f64::NAN });
@@ -335,9 +338,12 @@ impl<'a> Run<'a> {
             loss,
             accuracy,
             agreement,
+            micro_f1,
+            macro_f1,
+            mse,
             best,
         })?;
-        tracing::info!(epoch, loss, accuracy, agreement, best, "validation");
+        tracing::info!(epoch, loss, accuracy, agreement, micro_f1, macro_f1, mse, best, "validation");
         if let Some(weights) = weights {
             self.state.best = Some((epoch, evaluation));
             self.best_weights = weights;

@@ -152,6 +152,7 @@ mod tests {
                     input_ids,
                     token_type_ids: None,
                     label: None,
+                    targets: &[],
                     logits: &[],
                     id_hash: row,
                     row,

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelMap, StopSignal};
+use distill_core::{LabelMap, ProblemType, StopSignal};
 use distill_data::TextTokenizer;
 use distill_data::cache::id_hash;
 use distill_data::logits::{
@@ -25,6 +25,7 @@ fn store(directory: &Path) -> Store {
         teacher_weights: "aa".into(),
         tokenizer: "bb".into(),
         label_map: LabelMap::new(["no", "yes"]).unwrap(),
+        problem_type: ProblemType::SingleLabel,
         max_length: 16,
         dtype: "f32".into(),
         dataset: "cc".into(),
@@ -62,8 +63,13 @@ fn the_order_of_rows_does_not_matter_and_another_text_is_no_match() {
     let join = |rows: &[(&str, &str)]| {
         let source = Source::open(&jsonl(directory.path(), rows), &Columns::default()).unwrap();
         let labels = &store.fingerprint().label_map;
-        let builder =
-            CacheBuilder { tokenizer: &tokenizer, labels, directory: None, stop: &StopSignal::default() };
+        let builder = CacheBuilder {
+            tokenizer: &tokenizer,
+            labels,
+            problem_type: ProblemType::SingleLabel,
+            directory: None,
+            stop: &StopSignal::default(),
+        };
         builder.from_join(&source, "source", &store, "targets").map_err(|error| error.to_string())
     };
     let firsts = |part: Part| -> Vec<(u64, f32)> {

@@ -76,6 +76,7 @@ fn example<'a>(row: &Row, tokens: &'a Tokens) -> Example<'a> {
         input_ids: &tokens.input_ids,
         token_type_ids: Some(&tokens.token_type_ids),
         label: None,
+        targets: &[],
         logits: &[],
         id_hash: id_hash(&row.id),
         row: row.row,

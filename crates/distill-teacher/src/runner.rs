@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use distill_core::hash::text_hash;
 use distill_core::{LabelMap, Progress, StopSignal};
 use distill_data::logits::LogitsRow;
-use distill_data::source::{Row, resolve_label};
+use distill_data::source::{Row, resolve};
 use distill_data::{DataError, TextTokenizer};
 use distill_model::SequenceClassifier;
 use tracing::trace_span;
@@ -221,7 +221,7 @@ fn named<'scope, T: Send + 'scope>(
 }
 
 fn logits_row(row: Row, logits: &[f32], labels: &LabelMap) -> Result<LogitsRow, RunnerError> {
-    let label = row.label.as_ref().map(|label| resolve_label(label, labels, &row.place, LABEL)).transpose()?;
+    let label = row.label.as_ref().map(|label| resolve(label, labels, &row.place, LABEL)).transpose()?;
     Ok(LogitsRow {
         row: row.row.cast_signed(),
         text_hash: text_hash(&row.text, row.text_pair.as_deref()),

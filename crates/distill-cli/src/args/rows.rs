@@ -15,9 +15,14 @@ pub struct Rows {
     /// Column with the second text of a pair [default: text_pair, where there is one]
     #[arg(long, value_name = "NAME")]
     pub text_pair_column: Option<String>,
-    /// Column with the label, a name or an id [default: label, where there is one]
+    /// Column with the label: a name or an id, several of them, or a number [default: label, where there is one]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
+    /// What a row's label is: single_label_classification, multi_label_classification or regression
+    /// [default: what the model says, else single_label_classification]
+    #[arg(long, value_name = "TYPE",
+          value_parser = ["single_label_classification", "multi_label_classification", "regression"])]
+    pub problem_type: Option<String>,
     /// Tokens of a row at most, special ones included [default: 128]
     #[arg(long, value_name = "TOKENS")]
     pub max_length: Option<usize>,

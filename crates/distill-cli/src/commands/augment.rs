@@ -44,7 +44,8 @@ pub struct AugmentStage<'a> {
 impl AugmentStage<'_> {
     fn source(&self) -> anyhow::Result<Source> {
         let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
-        inputs::source(path, &self.settings.data)
+        let problem_type = self.settings.data.problem_type.unwrap_or_default();
+        inputs::source(path, &self.settings.data, problem_type)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use distill_core::LabelMap;
 use distill_core::record::RunRecord;
+use distill_core::{LabelMap, ProblemType};
 use distill_data::source::{RawLabel, Source, Summary};
 use distill_model::ModelDirectory;
+use distill_student::TrainSettings;
 use distill_torch::rng;
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ use crate::commands::{inputs, training};
 use crate::exit::Status;
 use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
+use crate::settings::schema::FinetuneSettings;
 use crate::settings::{Settings, Validation};
 
 /// Runs the subcommand.
@@ -42,7 +44,20 @@ impl FinetuneStage<'_> {
 
     fn source(&self) -> anyhow::Result<Source> {
         let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
-        inputs::source(path, &self.settings.data)
+        inputs::source(path, &self.settings.data, self.problem_type()?)
+    }
+
+    /// What `[data] problem_type` asks for, else what a classifier says, else one class a row.
+    fn problem_type(&self) -> anyhow::Result<ProblemType> {
+        if let Some(asked) = self.settings.data.problem_type {
+            return Ok(asked);
+        }
+        let model = self.model()?;
+        Ok(if model.config().has_classifier() { model.config().problem_type } else { ProblemType::default() })
+    }
+
+    fn train(&self) -> anyhow::Result<TrainSettings> {
+        Ok(self.settings.finetune.train.for_problem(self.problem_type()?)?)
     }
 }
 
@@ -56,7 +71,7 @@ impl Stage for FinetuneStage<'_> {
         training::check_validation(&self.settings.data)?;
         Ok(json!({
             "data": data_settings(self.settings)?,
-            "finetune": self.settings.finetune,
+            "finetune": FinetuneSettings { train: self.train()?, ..self.settings.finetune.clone() },
             "seed": session.seed,
             "dtype": dtype_name(session.kind),
         }))
@@ -79,15 +94,16 @@ impl Stage for FinetuneStage<'_> {
         let directory = self.model()?;
         let tokenizer = inputs::tokenizer(directory.path(), data.max_length, directory.config())?;
         let source = self.source()?;
+        let problem_type = self.problem_type()?;
         let labels = label_map(&inputs::scan(&source, session)?, &source, &directory)?;
         let caches = training::caches(data)?;
-        let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);
+        let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
         let data_hash = record.inputs.get("data").cloned().unwrap_or_default();
         let parts =
             training::with_validation(builder.from_source(&source, &data_hash)?, data, &builder, session)?;
         rng::manual_seed(session.seed);
-        let model = directory.load_for_training(&labels, session.device)?;
-        let settings = &self.settings.finetune.train;
+        let model = directory.load_for_training(&labels, problem_type, session.device)?;
+        let settings = &self.train()?;
         training::Job { session, settings, data: &parts, model: &model, tokenizer: &tokenizer, out, record }
             .run()
     }
@@ -108,6 +124,11 @@ impl Stage for FinetuneStage<'_> {
 /// The model's own label map where the data's labels all stand in it, else one made from the data.
 fn label_map(summary: &Summary, source: &Source, directory: &ModelDirectory) -> anyhow::Result<LabelMap> {
     let own = &directory.config().labels;
+    if summary.problem_type == ProblemType::Regression {
+        // One output has one name, whatever it is.
+        let is_own = directory.config().has_classifier() && own.num_labels() == 1;
+        return Ok(if is_own { own.clone() } else { summary.label_map(None)? });
+    }
     let known = |label: &RawLabel| match label {
         RawLabel::Name(name) => own.id(name).is_some(),
         RawLabel::Id(id) => usize::try_from(*id).is_ok_and(|id| id < own.num_labels()),
@@ -141,7 +162,10 @@ pub fn data_settings(settings: &Settings) -> anyhow::Result<Value> {
 /// Where it cannot be read.
 pub fn add_validation(hashes: &mut BTreeMap<String, String>, settings: &Settings) -> anyhow::Result<()> {
     if let Validation::File(path) = &settings.data.validation {
-        hashes.insert("validation".to_owned(), inputs::source(path, &settings.data)?.hash()?);
+        hashes.insert(
+            "validation".to_owned(),
+            inputs::source(path, &settings.data, ProblemType::default())?.hash()?,
+        );
     }
     Ok(())
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use distill_core::LabelMap;
+use distill_core::{LabelMap, ProblemType};
 use distill_data::TextTokenizer;
-use distill_data::source::{RawLabel, Source, Summary, resolve_label};
+use distill_data::source::{RawLabel, Source, Summary, resolve};
 use distill_model::{ModelConfig, ModelDirectory};
 
 use crate::exit::Failure;
@@ -24,12 +24,26 @@ pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> anyhow
     }
 }
 
-/// Opens rows with the configured columns.
+/// Opens rows with the configured columns, whose labels are what `problem_type` says.
 ///
 /// # Errors
 /// [`distill_data::DataError`] for a missing file or an unknown format.
-pub fn source(path: &Path, data: &DataSettings) -> anyhow::Result<Source> {
-    Ok(Source::open(path, &data.columns)?.stopped_by(stop_signal()))
+pub fn source(path: &Path, data: &DataSettings, problem_type: ProblemType) -> anyhow::Result<Source> {
+    Ok(Source::open(path, &data.columns)?.labelled(problem_type).stopped_by(stop_signal()))
+}
+
+/// What a model's logits mean, which `[data] problem_type` must not contradict.
+///
+/// # Errors
+/// Wrong usage, with both.
+pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> anyhow::Result<ProblemType> {
+    match data.problem_type {
+        Some(asked) if asked != config.problem_type => {
+            let own = config.problem_type;
+            bail!(Failure::usage(format!("data.problem_type is {asked}, but the model is of {own}")))
+        }
+        _ => Ok(config.problem_type),
+    }
 }
 
 /// Reads every row once: checks them all and counts, before any work is done on them.
@@ -70,7 +84,7 @@ pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> an
         for row in source.rows()? {
             let row = row?;
             if let Some(label) = &row.label {
-                resolve_label(label, labels, &row.place, source.columns().label_name())?;
+                resolve(label, labels, &row.place, source.columns().label_name())?;
             }
         }
     }
@@ -111,9 +125,9 @@ pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
 /// Opens a model directory.
 ///
 /// # Errors
-/// [`distill_model::ModelError`] where it is none, or where its logits do not mean one label a row.
+/// [`distill_model::ModelError`] where it is none, or a regression of several values.
 pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
     let directory = ModelDirectory::open(path)?.stopped_by(stop_signal());
-    directory.config().must_be_single_label()?;
+    directory.config().must_have_one_value()?;
     Ok(directory)
 }

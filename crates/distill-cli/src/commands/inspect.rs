@@ -19,7 +19,8 @@ pub fn command(args: &Inspect) -> anyhow::Result<Status> {
     let directory = ModelDirectory::open(&args.model)?;
     let config = directory.config();
     let labels = config.labels.clone();
-    let build = |shape| student::initialize(&directory, shape, &labels, Device::Cpu);
+    let build =
+        |shape| student::initialize(&directory, shape, &labels, directory.config().problem_type, Device::Cpu);
     let model = build(Shape::default())?;
     let asked = Shape { layers: args.layers.as_deref(), hidden_size: args.hidden_size };
     let student = match asked {

@@ -33,6 +33,7 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     let source = inputs::source(
         inputs::required(settings.data.train.as_ref(), "--data", "data.train")?,
         &settings.data,
+        inputs::problem_type(directory.config(), &settings.data)?,
     )?;
     let max_length = settings.data.max_length;
     let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
@@ -66,7 +67,7 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
             stats
         }
         Format::Jsonl | Format::Csv => {
-            let mut writer = TextWriter::create(&args.out, format, &labels)?;
+            let mut writer = TextWriter::create(&args.out, format, &labels, directory.config().problem_type)?;
             let stats = runner.run("predict", source.rows()?, rows, |rows| Ok(writer.write(rows)?))?;
             writer.finish()?;
             stats

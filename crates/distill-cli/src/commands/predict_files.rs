@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
-use distill_core::LabelMap;
 use distill_core::atomic::{AtomicFile, FileError};
+use distill_core::{LabelMap, ProblemType};
 use distill_data::logits::LogitsRow;
+use distill_data::source::Label;
 use distill_teacher::forward::argmax;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exit::Failure;
 
@@ -46,6 +47,7 @@ pub struct TextWriter<'a> {
     file: AtomicFile,
     format: Format,
     labels: &'a LabelMap,
+    problem_type: ProblemType,
 }
 
 impl<'a> TextWriter<'a> {
@@ -53,10 +55,19 @@ impl<'a> TextWriter<'a> {
     ///
     /// # Errors
     /// [`FileError`] naming it.
-    pub fn create(path: &Path, format: Format, labels: &'a LabelMap) -> Result<Self, FileError> {
-        let mut writer = TextWriter { file: AtomicFile::create(path)?, format, labels };
+    pub fn create(
+        path: &Path,
+        format: Format,
+        labels: &'a LabelMap,
+        problem_type: ProblemType,
+    ) -> Result<Self, FileError> {
+        let mut writer = TextWriter { file: AtomicFile::create(path)?, format, labels, problem_type };
         if format == Format::Csv {
-            writer.line("row,id,label,prediction,probability")?;
+            writer.line(match problem_type {
+                ProblemType::SingleLabel => "row,id,label,prediction,probability",
+                ProblemType::MultiLabel => "row,id,label,prediction,probabilities",
+                ProblemType::Regression => "row,id,label,prediction",
+            })?;
         }
         Ok(writer)
     }
@@ -67,28 +78,63 @@ impl<'a> TextWriter<'a> {
     /// [`FileError`] naming the file.
     pub fn write(&mut self, rows: &[LogitsRow]) -> Result<(), FileError> {
         for row in rows {
-            let predicted = argmax(&row.logits);
-            let probability = probability(&row.logits, predicted);
-            let prediction = self.labels.name(predicted).unwrap_or_default();
-            let label = row.label.and_then(|id| self.labels.name(usize::try_from(id).ok()?));
+            let (cells, object) = match self.problem_type {
+                ProblemType::SingleLabel => self.one_class(row),
+                ProblemType::MultiLabel => self.several_classes(row),
+                ProblemType::Regression => number(row),
+            };
             let line = match self.format {
-                Format::Csv => [
-                    row.row.to_string(),
-                    field(&row.id),
-                    field(label.unwrap_or_default()),
-                    field(prediction),
-                    format!("{probability:.6}"),
-                ]
-                .join(","),
-                _ => json!({
-                    "row": row.row, "id": row.id, "label": row.label, "label_name": label, "prediction": predicted,
-                    "prediction_name": prediction, "probability": probability, "logits": row.logits,
-                })
-                .to_string(),
+                Format::Csv => {
+                    let cells = cells.iter().map(|cell| field(cell));
+                    [row.row.to_string(), field(&row.id)].into_iter().chain(cells).collect::<Vec<_>>().join(",")
+                }
+                _ => {
+                    let mut line = json!({"row": row.row, "id": row.id, "label": row.label});
+                    if let (Some(line), Value::Object(object)) = (line.as_object_mut(), object) {
+                        line.extend(object);
+                        line.insert("logits".to_owned(), json!(row.logits));
+                    }
+                    line.to_string()
+                }
             };
             self.line(&line)?;
         }
         Ok(())
+    }
+
+    fn one_class(&self, row: &LogitsRow) -> (Vec<String>, Value) {
+        let predicted = argmax(&row.logits);
+        let probability = probability(&row.logits, predicted);
+        let prediction = self.labels.name(predicted).unwrap_or_default();
+        let class = row.label.as_ref().and_then(|label| label.classes().first());
+        let label = class.and_then(|class| self.name(*class));
+        let cells =
+            vec![label.unwrap_or_default().to_owned(), prediction.to_owned(), format!("{probability:.6}")];
+        let object = json!({
+            "label_name": label, "prediction": predicted, "prediction_name": prediction, "probability": probability,
+        });
+        (cells, object)
+    }
+
+    /// Names between `|`, as such a cell is read; the probabilities of all labels in their order.
+    fn several_classes(&self, row: &LogitsRow) -> (Vec<String>, Value) {
+        let predicted = row.logits.iter().zip(0..).filter(|(logit, _)| **logit > 0.0);
+        let predicted: Vec<i32> = predicted.map(|(_, class)| class).collect();
+        let probabilities: Vec<f64> = row.logits.iter().map(|logit| sigmoid(*logit)).collect();
+        let names = |classes: &[i32]| classes.iter().filter_map(|class| self.name(*class)).collect::<Vec<_>>();
+        let labels = row.label.as_ref().map(|label| names(label.classes()));
+        let predictions = names(&predicted);
+        let shown: Vec<String> = probabilities.iter().map(|value| format!("{value:.6}")).collect();
+        let cells = vec![labels.as_deref().map(bars).unwrap_or_default(), bars(&predictions), shown.join("|")];
+        let object = json!({
+            "label_names": labels, "prediction": predicted, "prediction_names": predictions,
+            "probabilities": probabilities,
+        });
+        (cells, object)
+    }
+
+    fn name(&self, class: i32) -> Option<&str> {
+        self.labels.name(usize::try_from(class).ok()?)
     }
 
     /// Makes the file visible.
@@ -103,6 +149,24 @@ impl<'a> TextWriter<'a> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.write_all(b"\n"));
         written.map_err(|error| FileError::new("write", self.file.path(), error))
     }
+}
+
+/// The value that a model gives, and the label's.
+fn number(row: &LogitsRow) -> (Vec<String>, Value) {
+    let value = row.logits.first().copied().unwrap_or_default();
+    let label =
+        row.label.as_ref().and_then(|label| if let Label::Value(value) = label { Some(value) } else { None });
+    let cells = vec![label.map(f64::to_string).unwrap_or_default(), value.to_string()];
+    (cells, json!({"prediction": value}))
+}
+
+/// Names with bars between them; a bar alone for none.
+fn bars(names: &[&str]) -> String {
+    if names.is_empty() { "|".to_owned() } else { names.join("|") }
+}
+
+fn sigmoid(logit: f32) -> f64 {
+    1.0 / (1.0 + (-f64::from(logit)).exp())
 }
 
 /// Softmax of one class.

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use distill_core::LabelMap;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
+use distill_core::{LabelMap, ProblemType};
 use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
 use distill_model::ModelDirectory;
 use distill_model::student::Shape;
 use distill_student::TrainSettings;
 use distill_student::data::{CacheBuilder, Part};
-use distill_student::teachers::{TeacherQuality, Teachers};
+use distill_student::quality::TeacherQuality;
+use distill_student::teachers::Teachers;
 use distill_student::trainer::check_soft_targets;
 use distill_torch::rng;
 use serde_json::{Value, json};
@@ -68,9 +69,20 @@ impl<'a> StudentStage<'a> {
         directories.iter().map(|directory| open_store(directory)).collect()
     }
 
+    /// How to train for what the stores' logits mean.
+    fn train(&self, stores: &[Store]) -> anyhow::Result<TrainSettings> {
+        let problem_type = problem_type(stores);
+        if let Some(asked) = self.settings.data.problem_type.filter(|asked| *asked != problem_type) {
+            let message = format!("data.problem_type is {asked}, but the soft targets are of {problem_type}");
+            return Err(Failure::usage(message).into());
+        }
+        Ok(self.train.for_problem(problem_type)?)
+    }
+
     /// Rows with their soft targets.
     fn part(&self, builder: &CacheBuilder<'_>, stores: Vec<Store>, record: &RunRecord) -> anyhow::Result<Part> {
-        let rows = self.rows.as_ref().map(|rows| inputs::source(rows, &self.settings.data)).transpose()?;
+        let source = |rows: &PathBuf| inputs::source(rows, &self.settings.data, builder.problem_type);
+        let rows = self.rows.as_ref().map(source).transpose()?;
         let data_hash = rows.as_ref().map(|source| source.hash()).transpose()?.unwrap_or_default();
         let hash = targets_hash(record);
         let Some((store, others)) = stores.split_first() else {
@@ -90,7 +102,7 @@ impl<'a> StudentStage<'a> {
 
     /// Rows of a store without texts must be those that its logits were computed of.
     fn rows_hash(&self, rows: &Path, store: &Store) -> anyhow::Result<String> {
-        let hash = inputs::source(rows, &self.settings.data)?.hash()?;
+        let hash = inputs::source(rows, &self.settings.data, store.fingerprint().problem_type)?.hash()?;
         let theirs = Fingerprint { dataset: hash.clone(), ..store.fingerprint().clone() };
         let name = store.directory().display().to_string();
         store.fingerprint().must_equal(&name, &theirs, &rows.display().to_string())?;
@@ -114,7 +126,7 @@ impl Stage for StudentStage<'_> {
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         self.train.check()?;
         training::check_validation(&self.settings.data)?;
-        let mut student = serde_json::to_value(&self.train)?;
+        let mut student = serde_json::to_value(self.train(&self.stores()?)?)?;
         if let (Some(student), Value::Object(start)) =
             (student.as_object_mut(), serde_json::to_value(&self.settings.student.start)?)
         {
@@ -163,6 +175,8 @@ impl Stage for StudentStage<'_> {
         let stores = self.stores()?;
         let labels =
             stores.first().map(|store| store.fingerprint().label_map.clone()).unwrap_or(LabelMap::numbered(1)?);
+        let problem_type = problem_type(&stores);
+        let train = self.train(&stores)?;
         let init = self.init()?;
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
         stores.iter().try_for_each(|store| check_max_length(store, data.max_length))?;
@@ -175,24 +189,25 @@ impl Stage for StudentStage<'_> {
         rng::manual_seed(session.seed);
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
-        let model = distill_model::student::initialize(&init, shape, &labels, session.device)?;
+        let model = distill_model::student::initialize(&init, shape, &labels, problem_type, session.device)?;
         // Before rows are tokenized, which may take long.
-        self.train.check_model(labels.num_labels(), model.config().num_hidden_layers)?;
+        train.check_model(labels.num_labels(), model.config().num_hidden_layers)?;
 
         let caches = training::caches(data)?;
-        let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);
+        let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
         if let Some(rows) = &self.rows {
-            inputs::scan_labels(&inputs::source(rows, data)?, &labels, session)?;
+            inputs::scan_labels(&inputs::source(rows, data, problem_type)?, &labels, session)?;
         }
         let part = self.part(&builder, stores, record)?;
         check_soft_targets(&part, labels.num_labels())?;
-        if self.train.soft_weight > 0.0 {
-            check_teacher(&part, &labels, self.settings.student.start.require_teacher)?;
+        if train.soft_weight > 0.0 {
+            let quality = TeacherQuality::of(&part, &labels, problem_type);
+            check_teacher(quality, self.settings.student.start.require_teacher)?;
         }
         let parts = training::with_validation(part, data, &builder, session)?;
         training::Job {
             session,
-            settings: &self.train,
+            settings: &train,
             data: &parts,
             model: &model,
             tokenizer: &tokenizer,
@@ -227,6 +242,11 @@ fn open_store(path: &Path) -> anyhow::Result<Store> {
     Ok(Store::open(path)?.stopped_by(stop_signal()))
 }
 
+/// What the logits of stores of one label map mean.
+fn problem_type(stores: &[Store]) -> ProblemType {
+    stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default()
+}
+
 /// `targets`, `targets 2`, …
 fn targets_name(number: usize) -> String {
     if number == 0 { "targets".to_owned() } else { format!("targets {}", number + 1) }
@@ -240,19 +260,25 @@ fn targets_hash(record: &RunRecord) -> String {
 }
 
 /// The gate in front of training: a teacher that knows no more than which label is frequent teaches nothing.
-fn check_teacher(part: &Part, labels: &LabelMap, required: bool) -> anyhow::Result<()> {
-    let Some(quality) = TeacherQuality::of(part, labels) else { return Ok(()) };
-    let TeacherQuality { rows, accuracy, majority } = quality;
-    tracing::info!(rows, accuracy, majority, "teacher on the labelled rows of its store");
-    if quality.beats_the_majority() {
+fn check_teacher(quality: Option<TeacherQuality>, required: bool) -> anyhow::Result<()> {
+    let Some(quality) = quality else { return Ok(()) };
+    let TeacherQuality { rows, metric, teacher, constant } = quality;
+    tracing::info!(rows, metric, teacher, constant, "teacher on the labelled rows of its store");
+    if quality.beats_the_constant() {
         return Ok(());
     }
-    let what = format!(
-        "the teacher predicts {:.1} % of the {rows} labelled rows right, and always answering the most frequent \
-         label {:.1} %: it has nothing to teach",
-        100.0 * accuracy,
-        100.0 * majority
-    );
+    let what = match metric {
+        "accuracy" => format!(
+            "the teacher predicts {:.1} % of the {rows} labelled rows right, and always answering the most frequent \
+             label {:.1} %: it has nothing to teach",
+            100.0 * teacher,
+            100.0 * constant
+        ),
+        _ => format!(
+            "the teacher's {metric} on the {rows} labelled rows is {teacher:.4}, and that of always answering the same \
+             {constant:.4}: it has nothing to teach"
+        ),
+    };
     if required {
         bail!(Failure::gate(format!("student.require_teacher: {what}")));
     }

@@ -67,7 +67,8 @@ impl TeacherStage<'_> {
 
     fn source(&self) -> anyhow::Result<Source> {
         let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
-        inputs::source(path, &self.settings.data)
+        let model = self.model()?;
+        inputs::source(path, &self.settings.data, inputs::problem_type(model.config(), &self.settings.data)?)
     }
 }
 
@@ -180,6 +181,7 @@ pub fn fingerprint(
         teacher_weights: input("model"),
         tokenizer: input("tokenizer"),
         label_map: config.labels.clone(),
+        problem_type: config.problem_type,
         max_length: u32::try_from(max_length).unwrap_or(u32::MAX),
         dtype: dtype_name(session.kind).to_owned(),
         dataset: input("data"),
@@ -188,7 +190,10 @@ pub fn fingerprint(
 
 /// Label names lie in `config.json`, outside the weights' hash.
 pub fn labels_hash(config: &ModelConfig) -> String {
-    distill_core::hash::parts_hash(config.labels.names().iter().map(|name| ("label", name.as_str())))
+    let labels = config.labels.names().iter().map(|name| ("label", name.as_str()));
+    // Left out for one class a row, so that earlier passes stay what they are.
+    let kind = (!config.problem_type.is_single_label()).then(|| ("problem_type", config.problem_type.name()));
+    distill_core::hash::parts_hash(labels.chain(kind))
 }
 
 fn text(stats: &RunStats, out: &OutDir) -> String {

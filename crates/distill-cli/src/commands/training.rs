@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::record::RunRecord;
-use distill_core::{LabelMap, atomic};
+use distill_core::{LabelMap, ProblemType, atomic};
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
 use distill_model::{SequenceClassifier, directory};
@@ -46,7 +46,7 @@ pub fn with_validation(
     match &data.validation {
         Validation::Share(share) => Ok(part.split(*share, session.seed)?),
         Validation::File(path) => {
-            let source = inputs::source(path, data)?;
+            let source = inputs::source(path, data, builder.problem_type)?;
             inputs::scan_labels(&source, builder.labels, session)?;
             let validation = builder.from_source(&source, &source.hash()?)?;
             Ok(TrainingData { train: part, validation })
@@ -120,7 +120,7 @@ impl Job<'_> {
     }
 
     fn announce(&self) {
-        tracing::info!("{}", self.settings.formula());
+        tracing::info!("{}", self.settings.formula(self.model.config().problem_type));
         let settings = serde_json::to_string(self.settings).unwrap_or_default();
         tracing::info!("settings {settings}");
         tracing::info!(
@@ -145,22 +145,25 @@ impl Job<'_> {
     fn card(&self, outcome: &Outcome) -> String {
         let config = self.model.config();
         let labels: Vec<String> = config.labels.names().iter().map(|name| format!("`{name}`")).collect();
-        let accuracy =
-            outcome.best.accuracy.map_or("none, without labels".to_owned(), |value| format!("{value:.4}"));
+        let figures = outcome.best.words().unwrap_or_else(|| "no figures, without labels".to_owned());
+        let title = match config.problem_type {
+            ProblemType::Regression => "Text regression",
+            ProblemType::SingleLabel | ProblemType::MultiLabel => "Text classifier",
+        };
         format!(
             "---\nlibrary_name: transformers\npipeline_tag: text-classification\n---\n\n\
-             # Text classifier\n\n\
+             # {title}\n\n\
              {layers} layers, hidden size {hidden}, {parameters} parameters. Labels: {labels}.\n\n\
              Made by `distill {command}` (distill {version}) with\n\n    {formula}\n\n\
              over {rows} rows, at most {max_length} tokens each, seed {seed}. The weights are those of epoch \
-             {best_epoch}, the best of {epochs} on {validation} validation rows: accuracy {accuracy}, loss {loss:.4}.\n",
+             {best_epoch}, the best of {epochs} on {validation} validation rows: {figures}, loss {loss:.4}.\n",
             layers = config.num_hidden_layers,
             hidden = config.hidden_size,
             parameters = self.model.num_parameters(),
             labels = labels.join(", "),
             command = self.record.command,
             version = env!("CARGO_PKG_VERSION"),
-            formula = self.settings.formula(),
+            formula = self.settings.formula(config.problem_type),
             rows = self.data.train.rows.len(),
             max_length = self.tokenizer.max_length(),
             seed = self.session.seed,
@@ -172,11 +175,10 @@ impl Job<'_> {
     }
 
     fn text(&self, outcome: &Outcome, directory: &std::path::Path) -> String {
-        let accuracy =
-            outcome.best.accuracy.map_or(String::new(), |value| format!("validation accuracy {value:.4}, "));
+        let figures = outcome.best.words().map_or(String::new(), |words| format!("validation {words}, "));
         let early = if outcome.stopped_early { " (stopped early)" } else { "" };
         format!(
-            "{accuracy}loss {:.4} at epoch {} of {}{early}; {} steps in {}\nmodel: {} ({} parameters, {})",
+            "{figures}loss {:.4} at epoch {} of {}{early}; {} steps in {}\nmodel: {} ({} parameters, {})",
             outcome.best.loss,
             outcome.best_epoch,
             outcome.epochs,
@@ -223,8 +225,9 @@ pub fn has_checkpoints(out: &Path) -> bool {
 pub fn builder<'a>(
     tokenizer: &'a TextTokenizer,
     labels: &'a LabelMap,
+    problem_type: ProblemType,
     directory: Option<&'a std::path::Path>,
     session: &'a Session,
 ) -> CacheBuilder<'a> {
-    CacheBuilder { tokenizer, labels, directory, stop: &session.stop }
+    CacheBuilder { tokenizer, labels, problem_type, directory, stop: &session.stop }
 }

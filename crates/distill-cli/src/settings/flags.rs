@@ -55,6 +55,7 @@ fn lay_rows(rows: &Rows, layers: &mut Layers) {
     layers.flag("data.columns.text", rows.text_column.clone());
     layers.flag("data.columns.text_pair", rows.text_pair_column.clone());
     layers.flag("data.columns.label", rows.label_column.clone());
+    layers.flag("data.problem_type", rows.problem_type.clone());
     layers.flag("data.max_length", rows.max_length.map(integer));
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use distill_core::ProblemType;
 use distill_data::augment::AugmentSettings;
 use distill_data::source::Columns;
 use distill_report::ReportSettings;
@@ -69,6 +70,9 @@ pub struct DataSettings {
     pub test: Option<TestSets>,
     /// Tokens of a row at most, special ones included.
     pub max_length: usize,
+    /// What a row's label is; by default what the model says, else one class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem_type: Option<ProblemType>,
     /// Names of the columns.
     pub columns: Columns,
     /// Keep tokenized rows in the user's cache for the next run.
@@ -82,6 +86,7 @@ impl Default for DataSettings {
             validation: Validation::Share(0.1),
             test: None,
             max_length: 128,
+            problem_type: None,
             columns: Columns::default(),
             cache: true,
         }
@@ -303,6 +308,7 @@ mod tests {
         for key in STUDENT_KEYS {
             all["student"].as_table_mut().unwrap().insert((*key).to_owned(), true.into());
         }
+        all["data"].as_table_mut().unwrap().insert("problem_type".to_owned(), true.into());
         for key in ["labels", "junit"] {
             all["report"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }

@@ -28,6 +28,7 @@ struct MappedChunk {
     input_ids: Column<u32>,
     token_type_ids: Column<u8>,
     labels: PrimitiveArray<i32>,
+    targets: Column<f32>,
     logits: Column<f32>,
     id_hashes: PrimitiveArray<u64>,
     rows: PrimitiveArray<u64>,
@@ -80,6 +81,7 @@ impl MappedRows {
             input_ids: chunk.input_ids.get(at),
             token_type_ids: chunk.token_type_ids.lists.is_valid(at).then(|| chunk.token_type_ids.get(at)),
             label: chunk.labels.get(at),
+            targets: chunk.targets.get(at),
             logits: chunk.logits.get(at),
             id_hash: chunk.id_hashes.values()[at],
             row: chunk.rows.values()[at],
@@ -94,12 +96,15 @@ impl MappedRows {
 
 impl MappedChunk {
     fn of(first: usize, columns: &[Box<dyn Array>]) -> Option<Self> {
-        let [input_ids, token_type_ids, labels, logits, id_hashes, rows] = columns else { return None };
+        let [input_ids, token_type_ids, labels, targets, logits, id_hashes, rows] = columns else {
+            return None;
+        };
         Some(MappedChunk {
             first,
             input_ids: Column::of(input_ids.as_ref())?,
             token_type_ids: Column::of(token_type_ids.as_ref())?,
             labels: labels.as_any().downcast_ref::<PrimitiveArray<i32>>()?.clone(),
+            targets: Column::of(targets.as_ref())?,
             logits: Column::of(logits.as_ref())?,
             id_hashes: id_hashes.as_any().downcast_ref::<PrimitiveArray<u64>>()?.clone(),
             rows: rows.as_any().downcast_ref::<PrimitiveArray<u64>>()?.clone(),

@@ -24,7 +24,7 @@ use map::MappedRows;
 use rows::Rows;
 
 /// Version of the files; it stands in the sidecar, and another version is built again.
-pub const CACHE_FORMAT: u32 = 1;
+pub const CACHE_FORMAT: u32 = 2;
 
 /// Rows that were tokenized once, mapped from disk or held in memory.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct TokenCache {
 #[derive(Debug)]
 enum Store {
     Mapped(MappedRows),
-    Memory(Rows),
+    Memory(Box<Rows>),
 }
 
 impl TokenCache {
@@ -48,7 +48,7 @@ impl TokenCache {
     pub fn in_memory<E>(build: impl FnOnce(&mut CacheWriter) -> Result<(), E>) -> Result<Self, E> {
         let mut writer = CacheWriter::memory();
         build(&mut writer)?;
-        Ok(TokenCache { store: Store::Memory(writer.into_rows()), _in_use: None })
+        Ok(TokenCache { store: Store::Memory(Box::new(writer.into_rows())), _in_use: None })
     }
 
     /// Number of rows.

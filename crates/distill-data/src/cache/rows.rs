@@ -11,12 +11,22 @@ pub struct Example<'a> {
     pub token_type_ids: Option<&'a [u8]>,
     /// Index in the label map; `None` where the row is unlabelled.
     pub label: Option<i32>,
+    /// What a row is labelled with that has several classes, or a number: 1 or 0 for each label, `[C]`, or the
+    /// number, `[1]`. Empty with one class, and where the row is unlabelled.
+    pub targets: &'a [f32],
     /// The teacher's logits, untempered, `[C]`; empty without a teacher.
     pub logits: &'a [f32],
     /// [`super::id_hash`] of the row's id.
     pub id_hash: u64,
     /// Position in the source, from 0.
     pub row: u64,
+}
+
+impl Example<'_> {
+    /// Whether the row has a label of any kind.
+    pub fn is_labelled(&self) -> bool {
+        self.label.is_some() || !self.targets.is_empty()
+    }
 }
 
 /// Columns with one entry a row; lists lie behind one another, with the offset of each end.
@@ -26,6 +36,7 @@ pub(super) struct Rows {
     /// An empty list stands for a row whose type ids are all zero.
     pub token_type_ids: Lists<u8>,
     pub labels: Vec<Option<i32>>,
+    pub targets: Lists<f32>,
     pub logits: Lists<f32>,
     pub id_hashes: Vec<u64>,
     pub rows: Vec<u64>,
@@ -86,6 +97,7 @@ impl Rows {
                 self.input_ids.push(example.input_ids);
                 self.token_type_ids.push(types.unwrap_or_default());
                 self.labels.push(example.label);
+                self.targets.push(example.targets);
                 self.logits.push(example.logits);
                 self.id_hashes.push(example.id_hash);
                 self.rows.push(example.row);
@@ -101,6 +113,7 @@ impl Rows {
             input_ids: self.input_ids.get(index),
             token_type_ids: (!types.is_empty()).then_some(types),
             label: self.labels[index],
+            targets: self.targets.get(index),
             logits: self.logits.get(index),
             id_hash: self.id_hashes[index],
             row: self.rows[index],
@@ -116,6 +129,7 @@ impl Rows {
         self.token_type_ids.clear();
         self.logits.clear();
         self.labels.clear();
+        self.targets.clear();
         self.id_hashes.clear();
         self.rows.clear();
     }

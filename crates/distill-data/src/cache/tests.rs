@@ -44,6 +44,7 @@ fn push_all(rows: &[Row]) -> impl FnOnce(&mut CacheWriter) -> Result<(), CacheEr
                 input_ids: &row.input_ids,
                 token_type_ids: row.token_type_ids.as_deref(),
                 label: row.label,
+                targets: &row.logits,
                 logits: &row.logits,
                 id_hash: id_hash(&index.to_string()),
                 row: index as u64,
@@ -115,7 +116,15 @@ fn a_row_whose_columns_do_not_fit_is_refused_by_its_number() {
     let push = |input_ids: &[u32], types: Option<&[u8]>| {
         TokenCache::in_memory(|writer| {
             let (label, logits, id_hash) = (None, &[][..], 0);
-            writer.push(Example { input_ids, token_type_ids: types, label, logits, id_hash, row: 41 })
+            writer.push(Example {
+                input_ids,
+                token_type_ids: types,
+                label,
+                targets: &[],
+                logits,
+                id_hash,
+                row: 41,
+            })
         })
         .unwrap_err()
         .to_string()
@@ -162,7 +171,7 @@ fn a_missing_damaged_or_foreign_sidecar_means_a_new_cache() {
         String::new(),
         "{".to_owned(),
         text.replace(KEY, "another"),
-        text.replace("\"format\": 1", "\"format\": 999"),
+        text.replace("\"format\": 2", "\"format\": 999"),
         text.replace("\"rows\": 50", "\"rows\": 51"),
     ] {
         assert_ne!(changed, text);

@@ -49,7 +49,8 @@ impl CacheWriter {
         self.pending.push(&example)?;
         self.rows += 1;
         self.tokens += example.input_ids.len() as u64;
-        let values = self.pending.input_ids.values.len() + self.pending.logits.values.len();
+        let Rows { input_ids, logits, targets, .. } = &self.pending;
+        let values = input_ids.values.len() + logits.values.len() + targets.values.len();
         if self.file.is_some() && (self.pending.len() == CHUNK_ROWS || values >= CHUNK_VALUES) {
             self.flush()?;
         }
@@ -106,6 +107,7 @@ pub(super) fn schema() -> Schema {
         Field::new("input_ids", list_of(DataType::UInt32), false),
         Field::new("token_type_ids", list_of(DataType::UInt8), true),
         Field::new("label", DataType::Int32, true),
+        Field::new("targets", list_of(DataType::Float32), false),
         Field::new("logits", list_of(DataType::Float32), false),
         Field::new("id_hash", DataType::UInt64, false),
         Field::new("row", DataType::UInt64, false),
@@ -118,6 +120,7 @@ fn chunk(rows: &Rows) -> Result<Chunk<Box<dyn Array>>, arrow2::error::Error> {
         list(&rows.input_ids, DataType::UInt32, None)?,
         list(&rows.token_type_ids, DataType::UInt8, Some(Bitmap::from(typed)))?,
         PrimitiveArray::<i32>::from(&rows.labels).boxed(),
+        list(&rows.targets, DataType::Float32, None)?,
         list(&rows.logits, DataType::Float32, None)?,
         PrimitiveArray::from_slice(&rows.id_hashes).boxed(),
         PrimitiveArray::from_slice(&rows.rows).boxed(),

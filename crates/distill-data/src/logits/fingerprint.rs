@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use distill_core::LabelMap;
+use distill_core::{LabelMap, ProblemType};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
@@ -22,6 +22,9 @@ pub struct Fingerprint {
     pub tokenizer: String,
     /// The labels in the order of the logits.
     pub label_map: LabelMap,
+    /// What the logits mean; left out of files for one class a row.
+    #[serde(default, skip_serializing_if = "ProblemType::is_single_label")]
+    pub problem_type: ProblemType,
     /// Tokens that a text is cut to.
     pub max_length: u32,
     /// The arithmetic of the forward pass: `f32` or `bf16`.
@@ -73,7 +76,7 @@ impl Fingerprint {
     }
 
     /// Its fields with their values as text, the label map in full.
-    pub fn fields(&self) -> [(&'static str, String); 7] {
+    pub fn fields(&self) -> [(&'static str, String); 8] {
         // The whole map, not its shortened display: maps of many labels may differ late.
         let labels = self.label_map.names().iter().enumerate().map(|(id, name)| format!("{id}={name}"));
         [
@@ -81,6 +84,7 @@ impl Fingerprint {
             ("teacher_weights", self.teacher_weights.clone()),
             ("tokenizer", self.tokenizer.clone()),
             ("label_map", labels.collect::<Vec<_>>().join(", ")),
+            ("problem_type", self.problem_type.to_string()),
             ("max_length", self.max_length.to_string()),
             ("dtype", self.dtype.clone()),
             ("dataset", self.dataset.clone()),

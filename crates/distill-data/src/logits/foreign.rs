@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
+use distill_core::ProblemType;
+
 use crate::error::DataError;
 use crate::source::json_value::JsonValue as Json;
-use crate::source::{Columns, RawLabel, Row, Source};
+use crate::source::{Columns, Label, RawLabel, Row, Source};
 
 /// The column of logits.
 pub(super) const LOGITS: &str = "logits";
@@ -24,7 +26,7 @@ pub(super) fn separated(path: &Path) -> Result<Source, DataError> {
 /// A record of separated values.
 pub(super) struct Record {
     pub(super) id: Json,
-    pub(super) label: Option<Json>,
+    pub(super) label: Option<Label<RawLabel>>,
     pub(super) logits: Vec<f32>,
 }
 
@@ -33,19 +35,22 @@ impl Record {
     pub(super) fn of(row: Row) -> Result<Self, String> {
         let logits =
             serde_json::from_str(&row.text).map_err(|error| format!("not a list of numbers: {error}"))?;
-        let label = row.label.map(|label| match label {
-            RawLabel::Id(id) => Json::Number(id.into()),
-            RawLabel::Name(name) => Json::Text(name),
-        });
-        Ok(Record { id: Json::Text(row.id), label, logits })
+        Ok(Record { id: Json::Text(row.id), label: row.label, logits })
     }
 }
 
-/// Probabilities of one row to logits with the same softmax.
-pub(super) fn to_logits(values: &mut [f32]) -> Result<(), String> {
+/// Probabilities of one row to logits with the same softmax, or of several labels a row the same sigmoids.
+pub(super) fn to_logits(values: &mut [f32], problem_type: ProblemType) -> Result<(), String> {
     const ROUNDING: f64 = 1e-2;
+    if problem_type == ProblemType::Regression {
+        return Err("a regression has no probabilities; its values stand under `logits`".to_owned());
+    }
     if let Some((class, value)) = values.iter().enumerate().find(|(_, value)| !(0.0..=1.0).contains(*value)) {
         return Err(format!("probability {class} is {value}, expected 0 to 1"));
+    }
+    if problem_type == ProblemType::MultiLabel {
+        values.iter_mut().for_each(|value| *value = logit(*value));
+        return Ok(());
     }
     let sum: f64 = values.iter().map(|value| f64::from(*value)).sum();
     if (sum - 1.0).abs() > ROUNDING {
@@ -56,12 +61,18 @@ pub(super) fn to_logits(values: &mut [f32]) -> Result<(), String> {
     Ok(())
 }
 
+/// `ln(p / (1 − p))`, of 0 and 1 that of the numbers nearest to them.
+fn logit(probability: f32) -> f32 {
+    let probability = f64::from(probability).clamp(f64::from(f32::MIN_POSITIVE), 1.0 - f64::EPSILON);
+    (probability / (1.0 - probability)).ln() as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::LogitsTable;
     use super::*;
 
-    type Found = (String, Option<RawLabel>, Vec<f32>);
+    type Found = (String, Option<Label<RawLabel>>, Vec<f32>);
 
     fn read(name: &str, text: &str) -> Result<Vec<Found>, String> {
         let directory = tempfile::tempdir().unwrap();
@@ -95,7 +106,10 @@ mod tests {
     fn separated_values_hold_lists_as_json() {
         let text = "id,label,logits\nx,HUM,\"[1.5, -2]\"\ny,,\"[0, 1e-3]\"\n";
         let found = read("a.csv", text).unwrap();
-        assert_eq!(found[0], ("x".to_owned(), Some(RawLabel::Name("HUM".to_owned())), vec![1.5, -2.0]));
+        assert_eq!(
+            found[0],
+            ("x".to_owned(), Some(Label::Class(RawLabel::Name("HUM".to_owned()))), vec![1.5, -2.0])
+        );
         assert_eq!(found[1], ("y".to_owned(), None, vec![0.0, 1e-3]));
         assert_eq!(read("a.tsv", "id\tprobabilities\n7\t[1, 0]\n").unwrap()[0].2[0], 0.0);
         let error = read("a.csv", "id,logits\nx,1.5 -2\n").unwrap_err();

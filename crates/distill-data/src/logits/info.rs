@@ -1,11 +1,12 @@
 //! What a store holds, in figures.
 
-use distill_core::StopSignal;
+use distill_core::{ProblemType, StopSignal};
 use serde::Serialize;
 
 use super::fingerprint::Fingerprint;
 use super::store::Store;
 use crate::error::DataError;
+use crate::source::Label;
 
 /// Figures of a store.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,11 +17,13 @@ pub struct Info {
     pub labelled: u64,
     /// Rows without.
     pub unlabelled: u64,
-    /// Labelled rows of each class, in the order of the label map. `[C]`
+    /// Labelled rows of each class, in the order of the label map; empty where labels are numbers. `[C]`
     pub label_counts: Vec<u64>,
-    /// Share of the labelled rows whose largest logit is the label's; none without labelled rows.
+    /// Share of the labelled rows whose label the logits predict: the largest, or of several labels those above 0.
+    /// None without labelled rows, and where labels are numbers.
     pub label_agreement: Option<f64>,
-    /// Mean entropy of the softmax of the logits, in nats; none without rows.
+    /// Mean entropy of the softmax of the logits, or the sum of those of the sigmoids, in nats; none without rows, and
+    /// where logits are values.
     pub mean_entropy: Option<f64>,
     /// Bytes of all shards.
     pub bytes: u64,
@@ -37,7 +40,10 @@ impl Store {
     /// Those of the rows; [`DataError::Stopped`].
     pub fn info(&self, stop: &StopSignal) -> Result<Info, DataError> {
         let manifest = self.manifest();
-        let mut label_counts = vec![0; manifest.fingerprint.label_map.num_labels()];
+        let problem_type = manifest.fingerprint.problem_type;
+        let is_value = problem_type == ProblemType::Regression;
+        let classes = if is_value { 0 } else { manifest.fingerprint.label_map.num_labels() };
+        let mut label_counts = vec![0; classes];
         let (mut rows, mut labelled, mut agreed, mut entropies) = (0u64, 0u64, 0u64, 0.0);
         for row in self.rows() {
             let row = row?;
@@ -45,11 +51,13 @@ impl Store {
                 stop.check()?;
             }
             rows += 1;
-            entropies += entropy(&row.logits);
-            if let Some(label) = row.label.and_then(|label| usize::try_from(label).ok()) {
+            entropies += entropy_of(&row.logits, problem_type);
+            if let Some(label) = &row.label {
                 labelled += 1;
-                agreed += u64::from(argmax(&row.logits) == Some(label));
-                label_counts[label] += 1;
+                agreed += u64::from(predicts(&row.logits, label));
+                for class in label.classes().iter().filter_map(|class| usize::try_from(*class).ok()) {
+                    label_counts[class] += 1;
+                }
             }
         }
         Ok(Info {
@@ -57,12 +65,35 @@ impl Store {
             labelled,
             unlabelled: rows - labelled,
             label_counts,
-            label_agreement: (labelled > 0).then(|| agreed as f64 / labelled as f64),
-            mean_entropy: (rows > 0).then(|| entropies / rows as f64),
+            label_agreement: (labelled > 0 && !is_value).then(|| agreed as f64 / labelled as f64),
+            mean_entropy: (rows > 0 && !is_value).then(|| entropies / rows as f64),
             bytes: manifest.shards.iter().map(|shard| shard.file.bytes).sum(),
             shards: manifest.shards.len(),
             fingerprint: manifest.fingerprint.clone(),
         })
+    }
+}
+
+/// Whether logits predict a label, which is never said of a number.
+fn predicts(logits: &[f32], label: &Label<i32>) -> bool {
+    let ids = |class: &i32| usize::try_from(*class).ok();
+    match label {
+        Label::Class(class) => argmax(logits) == ids(class),
+        Label::Classes(classes) => {
+            let predicted =
+                logits.iter().enumerate().filter(|(_, logit)| **logit > 0.0).map(|(at, _)| Some(at));
+            predicted.eq(classes.iter().map(ids))
+        }
+        Label::Value(_) => false,
+    }
+}
+
+fn entropy_of(logits: &[f32], problem_type: ProblemType) -> f64 {
+    match problem_type {
+        ProblemType::SingleLabel => entropy(logits),
+        // A sigmoid is the softmax beside a logit of 0.
+        ProblemType::MultiLabel => logits.iter().map(|logit| entropy(&[*logit, 0.0])).sum(),
+        ProblemType::Regression => 0.0,
     }
 }
 

@@ -3,7 +3,7 @@
 use distill_core::hash::TEXT_HASH_LEN;
 
 use crate::error::Place;
-use crate::source::RawLabel;
+use crate::source::{Label, RawLabel};
 
 /// One row of a soft-target store.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +18,8 @@ pub struct LogitsRow {
     pub text: Option<String>,
     /// The second text, where there is one and the store keeps texts.
     pub text_pair: Option<String>,
-    /// The class id, or none for an unlabelled row.
-    pub label: Option<i32>,
+    /// The class id, or what else a row is labelled with; none for an unlabelled row.
+    pub label: Option<Label<i32>>,
     /// Untempered logits in the order of the label map. `[C]`
     pub logits: Vec<f32>,
 }
@@ -38,7 +38,7 @@ pub struct TableRow {
     /// The second text, where the table has it.
     pub text_pair: Option<String>,
     /// The label as it stands in the table.
-    pub label: Option<RawLabel>,
+    pub label: Option<Label<RawLabel>>,
     /// Logits, all finite, as many as in every other row of the table. `[C]`
     pub logits: Vec<f32>,
     /// Where it was read, for messages.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use distill_core::ProblemType;
 use parquet::basic::{
     Compression, ConvertedType, Encoding, LogicalType, Repetition, Type as Physical, ZstdLevel,
 };
@@ -26,7 +27,6 @@ fn plain(name: &str, physical: Physical, length: i32, repetition: Repetition) ->
     Ok(Arc::new(builder.with_repetition(repetition).build()?))
 }
 
-/// `required group logits (LIST) { repeated group list { required float element } }`
 fn logits(float16: bool) -> Result<TypePtr> {
     let element = match float16 {
         false => plain("element", Physical::FLOAT, -1, Repetition::REQUIRED)?,
@@ -38,14 +38,31 @@ fn logits(float16: bool) -> Result<TypePtr> {
                 .build()?,
         ),
     };
+    list("logits", element, Repetition::REQUIRED)
+}
+
+/// One class, a list of classes, or a number; null where a row has no label.
+fn label(problem_type: ProblemType) -> Result<TypePtr> {
+    match problem_type {
+        ProblemType::SingleLabel => plain("label", Physical::INT32, -1, Repetition::OPTIONAL),
+        ProblemType::MultiLabel => {
+            let element = plain("element", Physical::INT32, -1, Repetition::REQUIRED)?;
+            list("label", element, Repetition::OPTIONAL)
+        }
+        ProblemType::Regression => plain("label", Physical::DOUBLE, -1, Repetition::OPTIONAL),
+    }
+}
+
+/// `group name (LIST) { repeated group list { required element } }`
+fn list(name: &str, element: TypePtr, repetition: Repetition) -> Result<TypePtr> {
     let list = Type::group_type_builder("list").with_repetition(Repetition::REPEATED);
     let list = list.with_fields(vec![element]).build()?;
-    let outer = Type::group_type_builder("logits").with_repetition(Repetition::REQUIRED);
+    let outer = Type::group_type_builder(name).with_repetition(repetition);
     let outer = outer.with_logical_type(Some(LogicalType::List)).with_converted_type(ConvertedType::LIST);
     Ok(Arc::new(outer.with_fields(vec![Arc::new(list)]).build()?))
 }
 
-pub(super) fn schema(with_text: bool, float16: bool) -> Result<TypePtr> {
+pub(super) fn schema(with_text: bool, float16: bool, problem_type: ProblemType) -> Result<TypePtr> {
     let mut fields = vec![
         plain("row", Physical::INT64, -1, Repetition::REQUIRED)?,
         string("id", Repetition::REQUIRED)?,
@@ -55,13 +72,17 @@ pub(super) fn schema(with_text: bool, float16: bool) -> Result<TypePtr> {
         fields.push(string("text", Repetition::OPTIONAL)?);
         fields.push(string("text_pair", Repetition::OPTIONAL)?);
     }
-    fields.push(plain("label", Physical::INT32, -1, Repetition::OPTIONAL)?);
+    fields.push(label(problem_type)?);
     fields.push(logits(float16)?);
     Ok(Arc::new(Type::group_type_builder("schema").with_fields(fields).build()?))
 }
 
 /// Settings that give the same bytes for the same rows on every machine: no time, no version.
-pub(super) fn properties(fingerprint: String, float16: bool) -> Result<WriterProperties> {
+pub(super) fn properties(
+    fingerprint: String,
+    float16: bool,
+    problem_type: ProblemType,
+) -> Result<WriterProperties> {
     let logits = ColumnPath::new(["logits", "list", "element"].map(str::to_owned).to_vec());
     // Not every reader knows byte stream split for float16 yet.
     let encoding = if float16 { Encoding::PLAIN } else { Encoding::BYTE_STREAM_SPLIT };
@@ -72,8 +93,12 @@ pub(super) fn properties(fingerprint: String, float16: bool) -> Result<WriterPro
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_encoding(logits, encoding)
         .set_key_value_metadata(Some(vec![KeyValue::new(FINGERPRINT_KEY.to_owned(), fingerprint)]));
-    for name in ["row", "id", "label"] {
-        builder = builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
+    let label = match problem_type {
+        ProblemType::MultiLabel => ColumnPath::new(["label", "list", "element"].map(str::to_owned).to_vec()),
+        ProblemType::SingleLabel | ProblemType::Regression => ColumnPath::from("label"),
+    };
+    for column in [ColumnPath::from("row"), ColumnPath::from("id"), label.clone()] {
+        builder = builder.set_column_statistics_enabled(column, EnabledStatistics::Page);
     }
-    Ok(builder.set_column_dictionary_enabled(ColumnPath::from("label"), true).build())
+    Ok(builder.set_column_dictionary_enabled(label, problem_type != ProblemType::Regression).build())
 }

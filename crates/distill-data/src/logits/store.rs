@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use distill_core::StopSignal;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash_until;
+use distill_core::{LabelMap, ProblemType, StopSignal};
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 use super::manifest::{Manifest, Shard};
@@ -12,7 +12,7 @@ use super::row::{LogitsRow, TableRow};
 use super::table::{LogitsTable, TableRows};
 use crate::error::DataError;
 use crate::parquet::ParquetFile;
-use crate::source::RawLabel;
+use crate::source::{Label, RawLabel, resolve};
 
 /// An open store whose files are there, of the stated size, and of one fingerprint.
 #[derive(Clone, Debug)]
@@ -76,7 +76,8 @@ impl Store {
         StoreRows {
             directory: self.directory.clone(),
             shards: self.manifest.shards.clone().into_iter(),
-            num_labels: self.fingerprint().label_map.num_labels(),
+            labels: self.fingerprint().label_map.clone(),
+            problem_type: self.fingerprint().problem_type,
             current: None,
             failed: false,
             stop: self.stop.clone(),
@@ -118,7 +119,8 @@ impl Store {
 pub struct StoreRows {
     directory: PathBuf,
     shards: std::vec::IntoIter<Shard>,
-    num_labels: usize,
+    labels: LabelMap,
+    problem_type: ProblemType,
     current: Option<Current>,
     failed: bool,
     stop: StopSignal,
@@ -154,7 +156,7 @@ impl StoreRows {
                 let row = row.ok_or_else(|| current.damaged(&self.directory, "it ends early"))?;
                 let expected = current.shard.first_row + current.read;
                 current.read += 1;
-                return strict(row, expected, self.num_labels).map(Some);
+                return strict(row, expected, &self.labels, self.problem_type).map(Some);
             }
             let Some(shard) = self.shards.next() else { return Ok(None) };
             let path = self.directory.join(&shard.file.name);
@@ -176,7 +178,13 @@ impl Current {
 }
 
 /// A row of a store has everything, and stands where the manifest says.
-fn strict(row: TableRow, expected: u64, num_labels: usize) -> Result<LogitsRow, DataError> {
+fn strict(
+    row: TableRow,
+    expected: u64,
+    labels: &LabelMap,
+    problem_type: ProblemType,
+) -> Result<LogitsRow, DataError> {
+    let num_labels = labels.num_labels();
     let error = |column: &str, what: String| Err(DataError::value(&row.place, column, what));
     if row.row.unsigned_abs() != expected {
         return error("row", format!("{} where {expected} should stand", row.row));
@@ -185,11 +193,19 @@ fn strict(row: TableRow, expected: u64, num_labels: usize) -> Result<LogitsRow, 
         return error("logits", format!("{} logits for {num_labels} labels", row.logits.len()));
     }
     let Some(text_hash) = row.text_hash else { return error("text_hash", "missing".to_owned()) };
-    let label = match row.label {
+    let is_id = |class: &RawLabel| matches!(class, RawLabel::Id(_));
+    let label = match &row.label {
         None => None,
-        Some(RawLabel::Id(id)) if (0..num_labels as i64).contains(&id) => i32::try_from(id).ok(),
-        Some(other) => return error("label", format!("{other} is outside 0..{num_labels}")),
+        Some(label) if label.classes().iter().all(is_id) => Some(resolve(label, labels, &row.place, "label")?),
+        Some(_) => return error("label", "a name where an id should stand".to_owned()),
     };
+    match (problem_type, &label) {
+        (_, None)
+        | (ProblemType::SingleLabel, Some(Label::Class(_)))
+        | (ProblemType::MultiLabel, Some(Label::Classes(_)))
+        | (ProblemType::Regression, Some(Label::Value(_))) => {}
+        (_, Some(_)) => return error("label", format!("not the label of {problem_type}")),
+    }
     Ok(LogitsRow {
         row: row.row,
         id: row.id,

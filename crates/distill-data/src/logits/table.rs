@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use distill_core::ProblemType;
 use distill_core::hash::TEXT_HASH_LEN;
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
@@ -12,20 +13,21 @@ use super::schema::COLUMNS;
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
 use crate::source::json_rows;
-use crate::source::json_value::{JsonValue as Json, pick};
+use crate::source::json_value::{JsonValue as Json, List, pick};
 use crate::source::lines::Lines;
 use crate::source::parquet_rows;
-use crate::source::{Rows, Source};
+use crate::source::{Label, RawLabel, Rows, Source};
 
 /// A table of logits: a Parquet file, or JSON lines with an array `logits`. Besides `logits` it may have
 /// `row`, `id`, `text_hash`, `text`, `text_pair` and `label`; other columns are ignored. A CSV or TSV file
 /// has the array as JSON in a cell, and may have `id` and `label`. In place of `logits` there may be
-/// `probabilities`, which become their logarithms.
+/// `probabilities`, which become logits with the same softmax, or of several labels a row the same sigmoids.
 pub struct LogitsTable {
     path: Arc<Path>,
     parquet: Option<ParquetFile>,
     separated: Option<Source>,
     fingerprint: Option<Fingerprint>,
+    problem_type: ProblemType,
 }
 
 impl LogitsTable {
@@ -54,7 +56,18 @@ impl LogitsTable {
             let json = file.key_value(FINGERPRINT_KEY);
             fingerprint = json.map(|json| Fingerprint::from_json(json, path)).transpose()?;
         }
-        Ok(LogitsTable { path: path.into(), parquet, separated, fingerprint })
+        let problem_type = fingerprint.as_ref().map(|fingerprint| fingerprint.problem_type).unwrap_or_default();
+        Ok(LogitsTable { path: path.into(), parquet, separated, fingerprint, problem_type })
+    }
+
+    /// The same table, whose logits mean this where it does not say what they mean itself.
+    pub fn labelled(self, problem_type: ProblemType) -> Self {
+        if self.fingerprint.is_some() { self } else { LogitsTable { problem_type, ..self } }
+    }
+
+    /// What the logits mean.
+    pub fn problem_type(&self) -> ProblemType {
+        self.problem_type
     }
 
     /// The fingerprint, where distill wrote the file.
@@ -77,7 +90,7 @@ impl LogitsTable {
             (None, None) => Reader::Json(Lines::open(&self.path)?),
             (None, Some(source)) => {
                 values = if source.columns().text_name() == LOGITS { LOGITS } else { PROBABILITIES };
-                Reader::Separated(source.rows()?)
+                Reader::Separated(source.clone().labelled(self.problem_type).rows()?)
             }
             (Some(file), _) => {
                 let names = file.column_names();
@@ -92,13 +105,22 @@ impl LogitsTable {
                 Reader::Parquet { batches: Box::new(batches), slots, current: Vec::new().into_iter() }
             }
         };
-        Ok(TableRows { path: Arc::clone(&self.path), reader, values, read: 0, num_labels: None, failed: false })
+        Ok(TableRows {
+            path: Arc::clone(&self.path),
+            problem_type: self.problem_type,
+            reader,
+            values,
+            read: 0,
+            num_labels: None,
+            failed: false,
+        })
     }
 }
 
 /// The stream of a table's rows.
 pub struct TableRows {
     path: Arc<Path>,
+    problem_type: ProblemType,
     reader: Reader,
     /// The column that the values are from.
     values: &'static str,
@@ -113,6 +135,9 @@ enum Reader {
     Parquet { batches: Box<ColumnBatches>, slots: [Option<usize>; 7], current: std::vec::IntoIter<Fields> },
 }
 
+/// The label's place in [`COLUMNS`].
+const LABEL: usize = 5;
+
 /// What a format's reader found: the fields in the order of [`COLUMNS`], not yet interpreted.
 struct Fields {
     flat: [Option<Cell>; 6],
@@ -122,6 +147,10 @@ struct Fields {
 enum Cell {
     Parquet(Option<Value>),
     Json(Json),
+    /// Labels of a row, in a column of lists.
+    List(Option<Vec<Option<Value>>>),
+    /// A label that was read already.
+    Label(Option<Label<RawLabel>>),
 }
 
 impl Iterator for TableRows {
@@ -153,21 +182,21 @@ impl TableRows {
                 let row = row?;
                 let place = row.place.clone();
                 let record = Record::of(row).map_err(|what| DataError::value(&place, self.values, what))?;
-                let flat = [None, Some(record.id), None, None, None, record.label];
-                (Fields { flat: flat.map(|value| value.map(Cell::Json)), logits: Some(record.logits) }, place)
+                let (id, label) = (Some(Cell::Json(record.id)), Some(Cell::Label(record.label)));
+                (Fields { flat: [None, id, None, None, None, label], logits: Some(record.logits) }, place)
             }
             Reader::Parquet { batches, slots, current } => {
                 if current.as_slice().is_empty() {
                     let Some(batch) = batches.next_batch()? else { return self.end() };
-                    *current = parquet_fields(&self.path, batch, slots)?.into_iter();
+                    *current = parquet_fields(&self.path, batch, slots, self.problem_type)?.into_iter();
                 }
                 let Some(fields) = current.next() else { return self.end() };
                 (fields, Place { file: Arc::clone(&self.path), at: At::Row(self.read + 1) })
             }
         };
-        let mut row = interpret(fields, self.read, place, self.values)?;
+        let mut row = interpret(fields, self.read, place, self.values, self.problem_type)?;
         if self.values == PROBABILITIES {
-            to_logits(&mut row.logits).map_err(|what| {
+            to_logits(&mut row.logits, self.problem_type).map_err(|what| {
                 DataError::value(&row.place, PROBABILITIES, format!("{what} (row id {:?})", row.id))
             })?;
         }
@@ -192,7 +221,8 @@ impl TableRows {
 fn json_fields(line: &str) -> Result<(Fields, &'static str), String> {
     let [row, id, hash, text, text_pair, label, logits] = COLUMNS;
     let names = [row, id, hash, text, text_pair, label, logits, PROBABILITIES];
-    let mut values = pick(line, &names, &[LOGITS, PROBABILITIES])?;
+    let lists = [(LOGITS, List::Numbers), (PROBABILITIES, List::Numbers), (label, List::Labels)];
+    let mut values = pick(line, &names, &lists)?;
     let given = |value: Option<Option<Json>>| value.flatten().filter(|value| *value != Json::Null);
     let (probabilities, logits) = (given(values.pop()), given(values.pop()));
     let (list, from) = match (logits, probabilities) {
@@ -218,6 +248,7 @@ fn parquet_fields(
     path: &Path,
     batch: Vec<Column>,
     slots: &[Option<usize>; 7],
+    problem_type: ProblemType,
 ) -> Result<Vec<Fields>, DataError> {
     let wrong = |role: usize, expected, found: &str| DataError::ColumnType {
         file: path.to_owned(),
@@ -235,7 +266,14 @@ fn parquet_fields(
     for role in 0..6 {
         match take(role) {
             None => {}
-            Some(Column::List(_)) => return Err(wrong(role, "one value a row", "lists")),
+            Some(mut lists @ (Column::List(_) | Column::Values(_)))
+                if role == LABEL && problem_type == ProblemType::MultiLabel =>
+            {
+                for (row, list) in rows.iter_mut().zip(lists.lists().unwrap_or_default()) {
+                    row.flat[role] = Some(Cell::List(list));
+                }
+            }
+            Some(Column::List(_) | Column::Values(_)) => return Err(wrong(role, "one value a row", "lists")),
             Some(Column::Flat(values)) => {
                 for (row, value) in rows.iter_mut().zip(values) {
                     row.flat[role] = Some(Cell::Parquet(value));
@@ -246,7 +284,13 @@ fn parquet_fields(
     Ok(rows)
 }
 
-fn interpret(fields: Fields, position: u64, place: Place, values: &'static str) -> Result<TableRow, DataError> {
+fn interpret(
+    fields: Fields,
+    position: u64,
+    place: Place,
+    values: &'static str,
+    problem_type: ProblemType,
+) -> Result<TableRow, DataError> {
     let Fields { flat, logits } = fields;
     let [row, id, hash, text, text_pair, label] = flat;
     let error = |column: usize| {
@@ -261,8 +305,10 @@ fn interpret(fields: Fields, position: u64, place: Place, values: &'static str) 
     let text_pair = text_pair.map_or(Ok(None), text_of).map_err(error(4))?;
     let label = match label {
         None => Ok(None),
-        Some(Cell::Json(value)) => json_rows::label_of(&value),
-        Some(Cell::Parquet(value)) => parquet_rows::label_of(value),
+        Some(Cell::Json(value)) => json_rows::label_of(&value, problem_type),
+        Some(Cell::Parquet(value)) => parquet_rows::label_of(value, problem_type),
+        Some(Cell::List(list)) => list.map(parquet_rows::classes_of).transpose(),
+        Some(Cell::Label(label)) => Ok(label),
     };
     let label = label.map_err(error(5))?;
     let logits = logits.ok_or_else(|| error(6)(format!("missing (row id {id:?})")))?;
@@ -278,7 +324,7 @@ fn row_of(cell: Cell) -> Result<i64, String> {
         Cell::Json(Json::Number(number)) => number.as_i64(),
         Cell::Json(_) => None,
         Cell::Parquet(Some(Value::Integer(row))) => Some(row),
-        Cell::Parquet(_) => None,
+        Cell::Parquet(_) | Cell::List(_) | Cell::Label(_) => None,
     };
     row.filter(|row| *row >= 0).ok_or_else(|| "not a row number".to_owned())
 }
@@ -287,6 +333,7 @@ fn id_of(cell: Cell) -> Result<String, String> {
     match cell {
         Cell::Json(value) => json_rows::id_of(&value),
         Cell::Parquet(value) => parquet_rows::id_of(value),
+        Cell::List(_) | Cell::Label(_) => Err("a list is no id".to_owned()),
     }
 }
 
@@ -294,6 +341,7 @@ fn text_of(cell: Cell) -> Result<Option<String>, String> {
     match cell {
         Cell::Json(value) => json_rows::text_of(value),
         Cell::Parquet(value) => parquet_rows::text_of(value),
+        Cell::List(_) | Cell::Label(_) => Err("not a string".to_owned()),
     }
 }
 

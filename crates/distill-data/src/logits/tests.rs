@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelMap, Silent, StopSignal};
+use distill_core::{LabelMap, ProblemType, Silent, StopSignal};
 use tempfile::TempDir;
 
 use super::*;
 use crate::error::DataError;
-use crate::source::{Columns, RawLabel, Source};
+use crate::source::{Columns, Label, RawLabel, Source};
 
 const TEXTS: [&str; 6] = ["", "plain", "ünï 😀", "a\tb\n\"c\"\r\n", "\u{0}\u{feff}", "x,y"];
 
@@ -18,6 +18,7 @@ pub(crate) fn fingerprint() -> Fingerprint {
         teacher_weights: "aa".into(),
         tokenizer: "bb".into(),
         label_map: LabelMap::new(["no", "yes", "maybe"]).unwrap(),
+        problem_type: ProblemType::SingleLabel,
         max_length: 32,
         dtype: "f32".into(),
         dataset: "cc".into(),
@@ -34,11 +35,21 @@ pub(crate) fn rows(range: std::ops::Range<i64>) -> Vec<LogitsRow> {
             text_hash: text_hash(&text, text_pair.as_deref()),
             text: Some(text),
             text_pair,
-            label: (row % 4 != 0).then_some((row % 3) as i32),
+            label: (row % 4 != 0).then_some(Label::Class((row % 3) as i32)),
             logits: vec![row as f32 * 0.1, -1.5, f32::MIN_POSITIVE],
         }
     };
     range.map(row).collect()
+}
+
+/// A label as a reader finds it.
+fn raw(label: &Option<Label<i32>>) -> Option<Label<RawLabel>> {
+    let id = |id: &i32| RawLabel::Id((*id).into());
+    label.as_ref().map(|label| match label {
+        Label::Class(class) => Label::Class(id(class)),
+        Label::Classes(classes) => Label::Classes(classes.iter().map(id).collect()),
+        Label::Value(value) => Label::Value(*value),
+    })
 }
 
 fn write(path: &Path, options: WriterOptions, rows: &[LogitsRow]) -> FileEntry {
@@ -89,7 +100,7 @@ fn a_file_gives_back_what_was_written() {
             assert_eq!(found.text_hash, Some(written.text_hash));
             assert_eq!(found.text, written.text.clone().filter(|_| with_text));
             assert_eq!(found.text_pair, written.text_pair.clone().filter(|_| with_text));
-            assert_eq!(found.label, written.label.map(|label| RawLabel::Id(label.into())));
+            assert_eq!(found.label, raw(&written.label));
             let close = |(a, b): (&f32, &f32)| (a - b).abs() <= b.abs() * 1e-3 + 1e-6;
             match float16 {
                 true => assert!(found.logits.iter().zip(&written.logits).all(close)),
@@ -115,7 +126,7 @@ fn bytes_do_not_depend_on_how_rows_are_handed_over() {
 fn unfit_logits_are_refused_with_the_rows_id_and_leave_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.parquet");
-    let try_write = |logits: Vec<f32>, label: Option<i32>, float16: bool| {
+    let try_write = |logits: Vec<f32>, label: Option<Label<i32>>, float16: bool| {
         let options = WriterOptions { float16, ..Default::default() };
         let mut writer = LogitsWriter::create(&path, &fingerprint(), options).unwrap();
         let row = LogitsRow { logits, label, ..rows(5..6).remove(0) };
@@ -127,7 +138,7 @@ fn unfit_logits_are_refused_with_the_rows_id_and_leave_no_file() {
     assert!(try_write(vec![0.0, 0.0, f32::INFINITY], None, false).contains("logit 2 is inf"));
     assert!(try_write(vec![0.0], None, false).contains("1 logits for 3 labels"));
     assert!(try_write(vec![0.0, 1e6, 0.0], None, true).contains("does not fit float16"));
-    assert!(try_write(vec![0.0; 3], Some(3), false).contains("label 3 is outside 0..3"));
+    assert!(try_write(vec![0.0; 3], Some(Label::Class(3)), false).contains("label 3 is outside 0..3"));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
@@ -350,7 +361,7 @@ fn tables_of_other_programs_are_read_as_json_lines() {
     );
     let found = found.unwrap();
     assert_eq!((found[0].id.as_str(), found[0].row, found[1].id.as_str()), ("a", 0, "7"));
-    assert_eq!(found[0].label, Some(RawLabel::Name("x".into())));
+    assert_eq!(found[0].label, Some(Label::Class(RawLabel::Name("x".into()))));
     assert_eq!(found[1].logits, [0.0, 1e-3]);
     for (text, expected) in [
         (
@@ -379,11 +390,78 @@ fn a_table_with_texts_is_a_source_of_rows_and_so_is_a_directory_of_shards() {
         assert_eq!(found.row, written.row as u64);
         assert_eq!((&found.id, Some(&found.text)), (&written.id, written.text.as_ref()));
         assert_eq!(found.text_pair, written.text_pair);
-        assert_eq!(found.label, written.label.map(|label| RawLabel::Id(label.into())));
+        assert_eq!(found.label, raw(&written.label));
     }
     assert!(found[1500].place.to_string().ends_with("train-00001-of-00002.parquet: row 1 (from 1)"));
     assert_eq!(source.hash().unwrap().len(), 64);
     let missing = Columns { label: Some("lable".into()), ..Default::default() };
     let error = Source::open(directory.path(), &missing).unwrap().rows().err().unwrap().to_string();
     assert!(error.contains("did you mean \"label\"?"), "{error}");
+}
+
+/// Lists of classes and numbers come back as they were written, null apart from the empty list; the rows of such
+/// a store serve as data again.
+#[test]
+fn stores_of_several_classes_and_of_numbers_keep_their_labels() {
+    let lists = [vec![0, 2], vec![], vec![1]].map(Label::Classes).map(Some);
+    let numbers = [-0.1, 3.0, 1e-30].map(Label::Value).map(Some);
+    for (problem_type, labels) in [(ProblemType::MultiLabel, lists), (ProblemType::Regression, numbers)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(shard_name(0, 1));
+        let label_map = if problem_type == ProblemType::Regression {
+            LabelMap::numbered(1).unwrap()
+        } else {
+            fingerprint().label_map
+        };
+        let fingerprint = Fingerprint { problem_type, label_map, ..fingerprint() };
+        let mut written = rows(0..9);
+        for (place, row) in written.iter_mut().enumerate() {
+            row.label = labels.get(place % 4).cloned().flatten();
+            row.logits.truncate(fingerprint.label_map.num_labels());
+        }
+        let options = WriterOptions { row_group_rows: 4, ..Default::default() };
+        let mut writer = LogitsWriter::create(&path, &fingerprint, options).unwrap();
+        writer.write(&written).unwrap();
+        let wrong = LogitsRow { label: Some(Label::Class(0)), ..written[0].clone() };
+        assert!(writer.write(&[wrong]).unwrap_err().to_string().contains(problem_type.name()));
+        let shard = Shard { file: writer.finish().unwrap(), first_row: 0 };
+        Manifest::new(fingerprint.clone(), vec![shard], Some(9)).write(directory.path()).unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        assert_eq!(store.fingerprint().problem_type, problem_type);
+        assert_eq!(store.rows().collect::<Result<Vec<_>, _>>().unwrap(), written);
+        let info = store.info(&StopSignal::default()).unwrap();
+        assert_eq!((info.labelled, info.unlabelled), (7, 2));
+        assert_eq!(
+            info.label_counts,
+            if problem_type == ProblemType::MultiLabel { vec![3, 2, 3] } else { vec![] }
+        );
+        let source = Source::open(directory.path(), &Columns::default()).unwrap().labelled(problem_type);
+        let read: Vec<_> = source.rows().unwrap().map(|row| row.unwrap().label).collect();
+        assert_eq!(read, written.iter().map(|row| raw(&row.label)).collect::<Vec<_>>());
+        let as_one_class = Source::open(directory.path(), &Columns::default()).unwrap();
+        assert!(as_one_class.rows().unwrap().any(|row| row.is_err()));
+    }
+}
+
+#[test]
+fn tables_of_other_programs_hold_lists_of_labels_and_sigmoids() {
+    let directory = tempfile::tempdir().unwrap();
+    let read = |name: &str, text: &str, problem_type| -> Result<Vec<TableRow>, String> {
+        let path = directory.path().join(name);
+        distill_core::atomic::write(&path, text.as_bytes()).unwrap();
+        let table = LogitsTable::open(&path).unwrap().labelled(problem_type);
+        table.rows().unwrap().map(|row| row.map_err(|error| error.to_string())).collect()
+    };
+    let lines =
+        "{\"label\": [1, 0], \"probabilities\": [0.5, 0.75]}\n{\"label\": [], \"probabilities\": [0, 1]}\n";
+    let rows = read("a.jsonl", lines, ProblemType::MultiLabel).unwrap();
+    assert_eq!(rows[0].label, Some(Label::Classes(vec![RawLabel::Id(1), RawLabel::Id(0)])));
+    assert!(rows[0].logits[0].abs() < 1e-6 && (rows[0].logits[1] - 3f32.ln()).abs() < 1e-6);
+    assert!(rows[1].logits[0] < -80.0 && rows[1].logits[1] > 30.0 && rows[1].logits[1].is_finite());
+    let rows = read("a.csv", "id,label,logits\nx,2|0,\"[1, 2, 3]\"\n", ProblemType::MultiLabel).unwrap();
+    assert_eq!(rows[0].label, Some(Label::Classes(vec![RawLabel::Id(2), RawLabel::Id(0)])));
+    let rows = read("b.jsonl", "{\"label\": 0.25, \"logits\": [0.5]}\n", ProblemType::Regression).unwrap();
+    assert_eq!(rows[0].label, Some(Label::Value(0.25)));
+    let error = read("c.jsonl", "{\"probabilities\": [0.5]}\n", ProblemType::Regression).unwrap_err();
+    assert!(error.contains("a regression has no probabilities"), "{error}");
 }

@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use distill_core::ProblemType;
 use distill_core::atomic::{FileError, HashedFile, Written};
 use half::f16;
 use parquet::data_type::{
-    ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type,
-    Int64Type,
+    ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
+    Int32Type, Int64Type,
 };
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -18,6 +19,7 @@ use super::manifest::FileEntry;
 use super::row::LogitsRow;
 use super::schema;
 use crate::error::DataError;
+use crate::source::Label;
 
 /// How a file of logits is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub struct LogitsWriter {
     path: PathBuf,
     options: WriterOptions,
     num_labels: usize,
+    problem_type: ProblemType,
     pending: Vec<LogitsRow>,
     rows: u64,
     file: SerializedFileWriter<HashedFile>,
@@ -55,14 +58,16 @@ impl LogitsWriter {
     pub fn create(path: &Path, fingerprint: &Fingerprint, options: WriterOptions) -> Result<Self, DataError> {
         let sink = HashedFile::create(path)?;
         let json = fingerprint.to_json().map_err(|error| io_error(path, io::Error::other(error)))?;
-        let file = schema::schema(options.with_text, options.float16)
-            .and_then(|schema| Ok((schema, schema::properties(json, options.float16)?)))
+        let problem_type = fingerprint.problem_type;
+        let file = schema::schema(options.with_text, options.float16, problem_type)
+            .and_then(|schema| Ok((schema, schema::properties(json, options.float16, problem_type)?)))
             .and_then(|(schema, properties)| SerializedFileWriter::new(sink, schema, Arc::new(properties)))
             .map_err(|error| parquet_error(path, error))?;
         Ok(LogitsWriter {
             path: path.to_owned(),
             options,
             num_labels: fingerprint.label_map.num_labels(),
+            problem_type,
             pending: Vec::new(),
             rows: 0,
             file,
@@ -116,18 +121,24 @@ impl LogitsWriter {
         if let Some(value) = row.logits.iter().find(overflow) {
             return refuse(format!("logit {value} does not fit float16"));
         }
-        match row.label {
-            Some(label) if usize::try_from(label).map_or(true, |label| label >= self.num_labels) => {
-                refuse(format!("label {label} is outside 0..{}", self.num_labels))
+        let Some(label) = &row.label else { return Ok(()) };
+        let known = |id: &&i32| usize::try_from(**id).is_ok_and(|id| id < self.num_labels);
+        if let Some(id) = label.classes().iter().find(|id| !known(id)) {
+            return refuse(format!("label {id} is outside 0..{}", self.num_labels));
+        }
+        match (self.problem_type, label) {
+            (ProblemType::SingleLabel, Label::Class(_)) | (ProblemType::MultiLabel, Label::Classes(_)) => {
+                Ok(())
             }
-            _ => Ok(()),
+            (ProblemType::Regression, Label::Value(value)) if value.is_finite() => Ok(()),
+            (expected, found) => refuse(format!("label {found:?} is none of {expected}")),
         }
     }
 
     fn flush(&mut self) -> Result<(), DataError> {
         let rows = std::mem::take(&mut self.pending);
         self.rows += rows.len() as u64;
-        let written = write_group(&mut self.file, &rows, self.options);
+        let written = write_group(&mut self.file, &rows, self.options, self.problem_type);
         written.map_err(|error| parquet_error(&self.path, error))
     }
 }
@@ -137,6 +148,7 @@ fn write_group(
     file: &mut SerializedFileWriter<HashedFile>,
     rows: &[LogitsRow],
     options: WriterOptions,
+    problem_type: ProblemType,
 ) -> ParquetResult<()> {
     let mut group = file.next_row_group()?;
     column::<Int64Type>(&mut group, &rows.iter().map(|row| row.row).collect::<Vec<_>>(), None, None)?;
@@ -153,7 +165,7 @@ fn write_group(
         optional::<ByteArrayType>(&mut group, rows.iter().map(|row| row.text.as_deref().map(bytes)))?;
         optional::<ByteArrayType>(&mut group, rows.iter().map(|row| row.text_pair.as_deref().map(bytes)))?;
     }
-    optional::<Int32Type>(&mut group, rows.iter().map(|row| row.label))?;
+    write_labels(&mut group, rows, problem_type)?;
     write_logits(&mut group, rows, options.float16)?;
     group.close().map(drop)
 }
@@ -170,6 +182,39 @@ fn optional<T: DataType>(
     let levels: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
     let present: Vec<T::T> = values.into_iter().flatten().collect();
     column::<T>(group, &present, Some(&levels), None)
+}
+
+fn write_labels(
+    group: &mut SerializedRowGroupWriter<'_, HashedFile>,
+    rows: &[LogitsRow],
+    problem_type: ProblemType,
+) -> ParquetResult<()> {
+    let labels = || rows.iter().map(|row| row.label.as_ref());
+    match problem_type {
+        ProblemType::SingleLabel => {
+            optional::<Int32Type>(group, labels().map(|label| label?.classes().first().copied()))
+        }
+        ProblemType::Regression => {
+            let value = |label: &Label<i32>| if let Label::Value(value) = label { Some(*value) } else { None };
+            optional::<DoubleType>(group, labels().map(|label| value(label?)))
+        }
+        ProblemType::MultiLabel => {
+            let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
+            for label in labels() {
+                let classes = label.map(Label::classes);
+                // 0: no list, 1: an empty one, 2: an element.
+                let nothing = classes.is_none_or(<[i32]>::is_empty);
+                definition.extend(nothing.then_some(i16::from(classes.is_some())));
+                repetition.extend(nothing.then_some(0));
+                for (place, class) in classes.into_iter().flatten().enumerate() {
+                    definition.push(2);
+                    repetition.push(i16::from(place > 0));
+                    values.push(*class);
+                }
+            }
+            column::<Int32Type>(group, &values, Some(&definition), Some(&repetition))
+        }
+    }
 }
 
 fn write_logits(

@@ -39,6 +39,8 @@ pub enum Column {
     Flat(Vec<Option<Value>>),
     /// A list of numbers a row.
     List(Vec<Option<Vec<f32>>>),
+    /// A list of values of another kind a row.
+    Values(Vec<Option<Vec<Option<Value>>>>),
 }
 
 impl Column {
@@ -46,14 +48,30 @@ impl Column {
         match self {
             Column::Flat(values) => values.len(),
             Column::List(lists) => lists.len(),
+            Column::Values(lists) => lists.len(),
         }
     }
 
     /// Bytes of all values that are bytes, each counted as often as it stands there.
     fn bytes(&self) -> u64 {
-        let Column::Flat(values) = self else { return 0 };
         let length = |value: &Value| if let Value::Bytes(bytes) = value { bytes.len() as u64 } else { 0 };
-        values.iter().flatten().map(length).sum()
+        match self {
+            Column::Flat(values) => values.iter().flatten().map(length).sum(),
+            Column::List(_) => 0,
+            Column::Values(lists) => lists.iter().flatten().flatten().flatten().map(length).sum(),
+        }
+    }
+
+    /// The lists as values, of numbers too; none where there is one value a row.
+    pub(crate) fn lists(&mut self) -> Option<Vec<Option<Vec<Option<Value>>>>> {
+        let numbers = |list: Vec<f32>| list.into_iter().map(|value| Some(Value::Float(value.into()))).collect();
+        match self {
+            Column::Flat(_) => None,
+            Column::List(lists) => {
+                Some(std::mem::take(lists).into_iter().map(|list| list.map(numbers)).collect())
+            }
+            Column::Values(lists) => Some(std::mem::take(lists)),
+        }
     }
 }
 
@@ -77,7 +95,7 @@ pub struct ColumnBatches {
 
 impl ColumnBatches {
     /// Prepares to read `columns`, which must be top-level names of the file: flat columns of any
-    /// physical type but INT96, or lists of float, double or float16.
+    /// physical type but INT96, or lists of these.
     ///
     /// # Errors
     /// [`DataError::ColumnType`] for a column of another form; [`DataError::Damaged`] for a name that
@@ -124,7 +142,8 @@ impl ColumnBatches {
         for (reader, wanted) in self.readers.iter_mut().zip(&self.wanted) {
             self.drawn.next_column();
             let column = match wanted.list {
-                Some(levels) => Column::List(list::read(reader, levels, rows)?),
+                Some(levels) if levels.numbers => Column::List(list::read(reader, levels, rows)?),
+                Some(levels) => Column::Values(list::read_values(reader, levels, rows)?),
                 None => Column::Flat(read_flat(reader, rows)?),
             };
             if column.len() != rows {
@@ -187,7 +206,7 @@ fn unusable(file: &Path, field: &Type) -> DataError {
     DataError::ColumnType {
         file: file.to_owned(),
         column: field.name().to_owned(),
-        expected: "plain values or lists of numbers",
+        expected: "plain values or lists of them",
         found: if field.is_group() { "nested values".to_owned() } else { kind_of(field) },
     }
 }

@@ -24,6 +24,8 @@ const MAX_DICTIONARY_BYTES: i64 = 32 << 20;
 const MAX_DICTIONARY_VALUES: i64 = 1 << 20;
 /// The most values of one page, and of all pages of a column that one batch of rows may draw on.
 const MAX_BATCH_VALUES: u64 = 32 << 20;
+/// The same of lists of names or ids, whose values are held as objects.
+const MAX_LIST_VALUES: u64 = 2 << 20;
 /// The most bytes that one batch of rows may draw, unfolded from compression, prefixes and dictionaries.
 pub(super) const MAX_BATCH_BYTES: u64 = 256 << 20;
 
@@ -50,9 +52,9 @@ impl Drawn {
         self.bytes.store(0, Ordering::Relaxed);
     }
 
-    fn add_values(&self, values: u64) -> Result<()> {
+    fn add_values(&self, values: u64, most: u64) -> Result<()> {
         match self.values.fetch_add(values, Ordering::Relaxed) {
-            before if before > MAX_BATCH_VALUES => Err(error("a row holds more values than any row should")),
+            before if before > most => Err(error("a row holds more values than any row should")),
             _ => Ok(()),
         }
     }
@@ -127,11 +129,18 @@ impl GuardedPages {
         Err(error(format!("the page header at byte {} cannot be read", self.at)))
     }
 
+    fn most_values(&self) -> u64 {
+        let holds_objects =
+            matches!(self.chunk.column_type(), Type::BYTE_ARRAY | Type::INT32 | Type::INT64 | Type::BOOLEAN);
+        let is_list = self.chunk.column_descr().max_rep_level() > 0;
+        if is_list && holds_objects { MAX_LIST_VALUES } else { MAX_BATCH_VALUES }
+    }
+
     fn check(&mut self, header: &PageHeader) -> Result<()> {
         let is_dictionary = header.kind == PageHeader::DICTIONARY;
         let (bytes, values) = match is_dictionary {
             true => (MAX_DICTIONARY_BYTES, MAX_DICTIONARY_VALUES),
-            false => (MAX_PAGE_BYTES, MAX_BATCH_VALUES as i64),
+            false => (MAX_PAGE_BYTES, self.most_values() as i64),
         };
         let left = (self.end - self.at).saturating_sub(header.bytes as u64);
         let fits = (0..=bytes).contains(&header.uncompressed)
@@ -145,7 +154,7 @@ impl GuardedPages {
             )));
         }
         if !is_dictionary {
-            self.drawn.add_values(header.values.unsigned_abs())?;
+            self.drawn.add_values(header.values.unsigned_abs(), self.most_values())?;
             self.drawn.add_bytes(header.uncompressed.unsigned_abs())?;
         }
         Ok(())

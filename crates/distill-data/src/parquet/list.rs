@@ -1,5 +1,5 @@
-//! Lists of floating-point numbers: `list<float>`, `list<float16>`, `list<double>`, in the standard
-//! layout of three levels and in the older ones of two and one.
+//! Lists: of floating-point numbers (`list<float>`, `list<float16>`, `list<double>`) and of other values, in the
+//! standard layout of three levels and in the older ones of two and one.
 //!
 //! Source: apache/parquet-format, LogicalTypes.md, "Lists".
 
@@ -10,6 +10,8 @@ use parquet::data_type::DataType;
 use parquet::errors::{ParquetError, Result};
 use parquet::schema::types::Type;
 
+use super::columns::Value;
+
 /// What the definition levels of a list's only leaf mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ListLevels {
@@ -19,9 +21,11 @@ pub(super) struct ListLevels {
     value: i16,
     /// Below this the whole list is null.
     list: i16,
+    /// Whether the elements are floating-point numbers.
+    pub(super) numbers: bool,
 }
 
-/// The levels of a top-level field that is a list of numbers; `None` where it is anything else.
+/// The levels of a top-level field that is a list of plain values; `None` where it is anything else.
 pub(super) fn list_levels(field: &Type) -> Option<ListLevels> {
     let mut node = field;
     let (mut level, mut repeated, mut list) = (0, None, 0);
@@ -40,12 +44,12 @@ pub(super) fn list_levels(field: &Type) -> Option<ListLevels> {
             Type::GroupType { fields, .. } if fields.len() == 1 => node = &fields[0],
             Type::GroupType { .. } => return None,
             Type::PrimitiveType { physical_type, type_length, .. } => {
-                let number = matches!(
+                let numbers = matches!(
                     (physical_type, type_length),
                     (Physical::FLOAT | Physical::DOUBLE, _) | (Physical::FIXED_LEN_BYTE_ARRAY, 2)
                 );
-                let element = repeated.filter(|_| number)?;
-                return Some(ListLevels { element, value: level, list });
+                let element = repeated.filter(|_| *physical_type != Physical::INT96)?;
+                return Some(ListLevels { element, value: level, list, numbers });
             }
         }
     }
@@ -79,16 +83,59 @@ fn read_as<T: DataType>(
 ) -> Result<Vec<Option<Vec<f32>>>> {
     let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
     reader.read_records(rows, Some(&mut definition), Some(&mut repetition), &mut values)?;
-    let mut values = values.iter();
-    let mut lists: Vec<Option<Vec<f32>>> = Vec::with_capacity(rows);
-    for (definition, repetition) in definition.iter().zip(&repetition) {
+    let numbers = values.iter().map(number);
+    assemble(levels, &definition, &repetition, numbers, || f32::NAN)
+}
+
+/// One batch of lists of other values; `None` is a null list, or a null element.
+pub(super) fn read_values(
+    reader: &mut ColumnReader,
+    levels: ListLevels,
+    rows: usize,
+) -> Result<Vec<Option<Vec<Option<Value>>>>> {
+    match reader {
+        ColumnReader::BoolColumnReader(reader) => values_as(reader, levels, rows, Value::Bool),
+        ColumnReader::Int32ColumnReader(reader) => {
+            values_as(reader, levels, rows, |value| Value::Integer(value.into()))
+        }
+        ColumnReader::Int64ColumnReader(reader) => values_as(reader, levels, rows, Value::Integer),
+        ColumnReader::ByteArrayColumnReader(reader) => values_as(reader, levels, rows, Value::Bytes),
+        ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+            values_as(reader, levels, rows, |value| Value::Bytes(value.into()))
+        }
+        _ => Err(ParquetError::General("not a list of names or whole numbers".to_owned())),
+    }
+}
+
+fn values_as<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    levels: ListLevels,
+    rows: usize,
+    value: impl Fn(T::T) -> Value,
+) -> Result<Vec<Option<Vec<Option<Value>>>>> {
+    let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    reader.read_records(rows, Some(&mut definition), Some(&mut repetition), &mut values)?;
+    let values = values.into_iter().map(|element| Some(value(element)));
+    assemble(levels, &definition, &repetition, values, || None)
+}
+
+/// Lists from levels and values; `null` is what stands for a null element.
+fn assemble<T>(
+    levels: ListLevels,
+    definition: &[i16],
+    repetition: &[i16],
+    mut values: impl Iterator<Item = T>,
+    null: impl Fn() -> T,
+) -> Result<Vec<Option<Vec<T>>>> {
+    let mut lists: Vec<Option<Vec<T>>> = Vec::new();
+    for (definition, repetition) in definition.iter().zip(repetition) {
         if *repetition == 0 {
             lists.push((*definition >= levels.list).then(Vec::new));
         }
         if *definition < levels.element {
             continue;
         }
-        let element = if *definition == levels.value { values.next().map(&number) } else { Some(f32::NAN) };
+        let element = if *definition == levels.value { values.next() } else { Some(null()) };
         match (lists.last_mut(), element) {
             (Some(Some(list)), Some(element)) => list.push(element),
             _ => return Err(ParquetError::General("a list's levels and values disagree".to_owned())),

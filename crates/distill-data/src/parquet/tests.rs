@@ -13,9 +13,11 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use tempfile::TempDir;
 
+use distill_core::ProblemType;
+
 use super::*;
 use crate::logits::LogitsTable;
-use crate::source::{Columns, RawLabel, Source};
+use crate::source::{Columns, Label, RawLabel, Source};
 
 type Group<'a> = SerializedRowGroupWriter<'a, std::fs::File>;
 
@@ -71,6 +73,32 @@ fn lists_of_every_layout_are_read() {
 }
 
 #[test]
+fn lists_of_names_and_ids_are_labels_where_a_row_has_several() {
+    let names = "message m { required binary text (UTF8); optional group label (LIST) { repeated group list { optional binary element (UTF8); } } }";
+    let (_directory, path) = file(names, Default::default(), |group| {
+        column::<ByteArrayType>(group, &texts(&["a", "b", "c", "d"]), &[], &[]);
+        column::<ByteArrayType>(group, &texts(&["x", "y", "x"]), &[3, 3, 1, 0, 3], &[0, 1, 0, 0, 0]);
+    });
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::MultiLabel);
+    let labels: Vec<_> = source.rows().unwrap().map(|row| row.unwrap().label).collect();
+    let name = |name: &str| RawLabel::Name(name.to_owned());
+    let list = |names: &[&str]| Some(Label::Classes(names.iter().map(|text| name(text)).collect()));
+    assert_eq!(labels, [list(&["x", "y"]), list(&[]), None, list(&["x"])]);
+
+    let ids = "message m { required binary text (UTF8); required group label (LIST) { repeated group list { optional int64 element; } } }";
+    let (_directory, path) = file(ids, Default::default(), |group| {
+        column::<ByteArrayType>(group, &texts(&["a", "b"]), &[], &[]);
+        column::<Int64Type>(group, &[2, 0], &[2, 2, 1], &[0, 1, 0]);
+    });
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::MultiLabel);
+    let mut rows = source.rows().unwrap();
+    let first = rows.next().unwrap().unwrap().label;
+    assert_eq!(first, Some(Label::Classes(vec![RawLabel::Id(2), RawLabel::Id(0)])));
+    let error = rows.next().unwrap().unwrap_err().to_string();
+    assert!(error.contains("row 2 (from 1): column \"label\": an empty name among the labels"), "{error}");
+}
+
+#[test]
 fn labels_and_ids_of_every_physical_type_are_read() {
     let schema = "message m { required int32 id; required binary text (UTF8); optional double label; }";
     let (_directory, path) = file(schema, Default::default(), |group| {
@@ -81,7 +109,7 @@ fn labels_and_ids_of_every_physical_type_are_read() {
     let rows = Source::open(&path, &Columns::default()).unwrap().rows().unwrap();
     let rows: Vec<_> = rows.map(|row| row.unwrap()).collect();
     assert_eq!((rows[0].id.as_str(), rows[1].id.as_str()), ("7", "8"));
-    assert_eq!((rows[0].label.clone(), rows[1].label.clone()), (Some(RawLabel::Id(2)), None));
+    assert_eq!((rows[0].label.clone(), rows[1].label.clone()), (Some(Label::Class(RawLabel::Id(2))), None));
 
     let schema = "message m { required binary text; required boolean label; required int64 x; }";
     let (_directory, path) = file(schema, Default::default(), |group| {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
+use distill_core::ProblemType;
 use distill_core::atomic::FileError;
 
 use super::columns::{Columns, Role};
-use super::labels::RawLabel;
+use super::labels::label_from_cell;
 use super::lines::MAX_LINE;
 use super::row::RawRow;
 use crate::error::{At, DataError, Place};
@@ -27,6 +28,7 @@ pub(super) struct CsvRows {
     record: ByteRecord,
     positions: [Option<usize>; 4],
     columns: Columns,
+    problem_type: ProblemType,
     separator: u8,
     drawn: Arc<AtomicUsize>,
     last_start: Option<(u64, u64)>,
@@ -35,7 +37,12 @@ pub(super) struct CsvRows {
 }
 
 impl CsvRows {
-    pub(super) fn open(path: &Arc<Path>, separator: u8, columns: &Columns) -> Result<Self, DataError> {
+    pub(super) fn open(
+        path: &Arc<Path>,
+        separator: u8,
+        columns: &Columns,
+        problem_type: ProblemType,
+    ) -> Result<Self, DataError> {
         let drawn = Arc::new(AtomicUsize::new(0));
         let file = File::open(path).map_err(FileError::of("open", path))?;
         // The header counts as one that has been read in part: only this much of it is left.
@@ -63,6 +70,7 @@ impl CsvRows {
             record: ByteRecord::new(),
             positions,
             columns: columns.clone(),
+            problem_type,
             separator,
             drawn,
             last_start: None,
@@ -91,11 +99,13 @@ impl CsvRows {
                 DataError::value(&place, self.columns.name(role), what)
             })
         };
+        let label = cell(Role::Label)?.map(|cell| label_from_cell(cell, self.problem_type)).transpose();
+        let label = label.map_err(|what| DataError::value(&place, self.columns.label_name(), what))?;
         Ok(RawRow {
             id: cell(Role::Id)?.map(str::to_owned),
             text: cell(Role::Text)?.unwrap_or_default().to_owned(),
             text_pair: cell(Role::TextPair)?.map(str::to_owned),
-            label: cell(Role::Label)?.and_then(RawLabel::from_cell),
+            label: label.flatten(),
             place,
         })
     }

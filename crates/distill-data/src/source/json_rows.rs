@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use distill_core::{Label, ProblemType};
+
 use super::columns::{Columns, Role};
-use super::json_value::{JsonValue, keys, pick};
-use super::labels::RawLabel;
+use super::json_value::{JsonValue, List, keys, pick};
+use super::labels::{RawLabel, finite, label_from_cell, several};
 use super::lines::Lines;
 use super::row::RawRow;
 use crate::error::{DataError, Place};
@@ -14,6 +16,7 @@ use crate::error::{DataError, Place};
 pub(super) struct JsonRows {
     lines: Lines,
     columns: Columns,
+    problem_type: ProblemType,
     file: Arc<Path>,
     /// Which columns any row had: one that the user named must turn up at least once.
     seen: [bool; 4],
@@ -23,10 +26,15 @@ pub(super) struct JsonRows {
 }
 
 impl JsonRows {
-    pub(super) fn open(path: &Arc<Path>, columns: &Columns) -> Result<Self, DataError> {
+    pub(super) fn open(
+        path: &Arc<Path>,
+        columns: &Columns,
+        problem_type: ProblemType,
+    ) -> Result<Self, DataError> {
         Ok(JsonRows {
             lines: Lines::open(path)?,
             columns: columns.clone(),
+            problem_type,
             file: Arc::clone(path),
             seen: [false; 4],
             has_id: None,
@@ -39,7 +47,7 @@ impl JsonRows {
             return self.check_seen().map(|()| None);
         };
         let names = Role::ALL.map(|role| self.columns.name(role));
-        let picked = pick(line, &names, &[]);
+        let picked = pick(line, &names, &[(self.columns.label_name(), List::Labels)]);
         let known = picked.as_ref().is_ok_and(|fields| fields[1].is_none()).then(|| keys(line));
         let place = self.lines.place();
         let fields = picked.map_err(|what| DataError::record(&place, what))?;
@@ -65,7 +73,7 @@ impl JsonRows {
         let text = text.map_err(|what| value_error(at(Role::Text), what))?;
         let text_pair = text_of(text_pair.unwrap_or(JsonValue::Null));
         let text_pair = text_pair.map_err(|what| value_error(at(Role::TextPair), what))?;
-        let label = label_of(&label.unwrap_or(JsonValue::Null));
+        let label = label_of(&label.unwrap_or(JsonValue::Null), self.problem_type);
         let label = label.map_err(|what| value_error(at(Role::Label), what))?;
         Ok(RawRow { id, text, text_pair, label, place })
     }
@@ -120,8 +128,27 @@ pub(crate) fn text_of(value: JsonValue) -> Result<Option<String>, String> {
     }
 }
 
-/// A label, or none for null and the empty string.
-pub(crate) fn label_of(value: &JsonValue) -> Result<Option<RawLabel>, String> {
+/// A row's label, or none for null and the empty string.
+pub(crate) fn label_of(
+    value: &JsonValue,
+    problem_type: ProblemType,
+) -> Result<Option<Label<RawLabel>>, String> {
+    match (problem_type, value) {
+        (ProblemType::SingleLabel, one) => Ok(class_of(one)?.map(Label::Class)),
+        (_, JsonValue::Null) => Ok(None),
+        (_, JsonValue::Text(text)) if text.is_empty() => Ok(None),
+        (ProblemType::MultiLabel, JsonValue::Labels(labels)) => several(labels.iter().map(class_of)).map(Some),
+        (ProblemType::MultiLabel, JsonValue::Text(text)) => label_from_cell(text, problem_type),
+        (ProblemType::MultiLabel, other) => Err(format!("{other} is not a list of names or ids")),
+        (ProblemType::Regression, JsonValue::Number(number)) => {
+            finite(number.as_f64().unwrap_or(f64::NAN)).map(Some)
+        }
+        (ProblemType::Regression, other) => Err(format!("{other} is not a number")),
+    }
+}
+
+/// A class, or none for null and the empty string.
+fn class_of(value: &JsonValue) -> Result<Option<RawLabel>, String> {
     match value {
         JsonValue::Null => Ok(None),
         JsonValue::Text(name) if name.is_empty() => Ok(None),

@@ -7,6 +7,18 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
+/// More labels than any row has.
+const MAX_ROW_LABELS: usize = 1 << 16;
+
+/// How a list in the place of a value is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    /// As numbers.
+    Numbers,
+    /// As labels.
+    Labels,
+}
+
 /// A field's value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum JsonValue {
@@ -20,6 +32,10 @@ pub(crate) enum JsonValue {
     Numbers(Vec<f32>),
     /// A list with something else at this place, counted from 0, where one of numbers was asked for.
     NotNumbers(usize, Box<JsonValue>),
+    /// A list of values, where labels were asked for.
+    Labels(Vec<JsonValue>),
+    /// The same with more values than a row has labels.
+    ManyLabels,
 }
 
 impl fmt::Display for JsonValue {
@@ -31,17 +47,24 @@ impl fmt::Display for JsonValue {
             JsonValue::Number(number) => write!(f, "{number}"),
             JsonValue::Text(text) if text.chars().nth(SHOWN).is_none() => write!(f, "{text:?}"),
             JsonValue::Text(text) => write!(f, "{:?}…", text.chars().take(SHOWN).collect::<String>()),
-            JsonValue::List | JsonValue::Numbers(_) | JsonValue::NotNumbers(..) => f.write_str("a list"),
+            JsonValue::ManyLabels => write!(f, "a list of more than {MAX_ROW_LABELS} values"),
+            JsonValue::List | JsonValue::Numbers(_) | JsonValue::NotNumbers(..) | JsonValue::Labels(_) => {
+                f.write_str("a list")
+            }
             JsonValue::Object => f.write_str("an object"),
         }
     }
 }
 
-/// The values of `names` in the object on a line; others are passed over. Under the names `numbers` a list of
-/// numbers is read.
-pub(crate) fn pick(line: &str, names: &[&str], numbers: &[&str]) -> Result<Vec<Option<JsonValue>>, String> {
+/// The values of `names` in the object on a line; others are passed over. Under the names in `lists` a list is
+/// read too.
+pub(crate) fn pick(
+    line: &str,
+    names: &[&str],
+    lists: &[(&str, List)],
+) -> Result<Vec<Option<JsonValue>>, String> {
     let mut reader = serde_json::Deserializer::from_str(line);
-    let picked = reader.deserialize_map(Pick { names, numbers });
+    let picked = reader.deserialize_map(Pick { names, lists });
     picked.and_then(|fields| reader.end().map(|()| fields)).map_err(|error| {
         let text = error.to_string();
         let suffix = format!(" at line {} column {}", error.line(), error.column());
@@ -56,7 +79,7 @@ pub(crate) fn keys(line: &str) -> Vec<String> {
 
 struct Pick<'a> {
     names: &'a [&'a str],
-    numbers: &'a [&'a str],
+    lists: &'a [(&'a str, List)],
 }
 
 impl<'de> Visitor<'de> for Pick<'_> {
@@ -71,8 +94,8 @@ impl<'de> Visitor<'de> for Pick<'_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match self.names.iter().position(|name| *name == key) {
                 Some(position) => {
-                    fields[position] =
-                        Some(map.next_value_seed(Field { numbers: self.numbers.contains(&key.as_ref()) })?);
+                    let list = self.lists.iter().find(|(name, _)| *name == key).map(|(_, list)| *list);
+                    fields[position] = Some(map.next_value_seed(Field { list })?);
                 }
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -106,7 +129,7 @@ impl<'de> Visitor<'de> for Keys {
 
 /// One value.
 struct Field {
-    numbers: bool,
+    list: Option<List>,
 }
 
 impl<'de> DeserializeSeed<'de> for Field {
@@ -158,10 +181,13 @@ impl<'de> Visitor<'de> for Field {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<JsonValue, A::Error> {
+        if self.list == Some(List::Labels) {
+            return labels(list);
+        }
         let mut numbers = Vec::new();
         let mut other = None;
-        while self.numbers && other.is_none() {
-            match list.next_element_seed(Field { numbers: false })? {
+        while self.list == Some(List::Numbers) && other.is_none() {
+            match list.next_element_seed(Field { list: None })? {
                 Some(JsonValue::Number(number)) => numbers.push(number.as_f64().unwrap_or(f64::NAN) as f32),
                 Some(value) => other = Some(JsonValue::NotNumbers(numbers.len(), Box::new(value))),
                 None => return Ok(JsonValue::Numbers(numbers)),
@@ -172,6 +198,18 @@ impl<'de> Visitor<'de> for Field {
     }
 }
 
+fn labels<'de, A: SeqAccess<'de>>(mut list: A) -> Result<JsonValue, A::Error> {
+    let mut labels = Vec::new();
+    while let Some(label) = list.next_element_seed(Field { list: None })? {
+        if labels.len() == MAX_ROW_LABELS {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(JsonValue::ManyLabels);
+        }
+        labels.push(label);
+    }
+    Ok(JsonValue::Labels(labels))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +218,7 @@ mod tests {
     fn fields_are_read_and_what_is_too_large_for_one_is_passed_over() {
         let line =
             r#"{"a": [[1, {"b": 2}]], "x": [1], "n": [1, -2.5, 3e0], "t": "é", "o": {"k": [0]}, "i": 7}"#;
-        let found = pick(line, &["a", "n", "t", "o", "i", "absent"], &["n"]).unwrap();
+        let found = pick(line, &["a", "n", "t", "o", "i", "absent"], &[("n", List::Numbers)]).unwrap();
         let expected = [
             Some(JsonValue::List),
             Some(JsonValue::Numbers(vec![1.0, -2.5, 3.0])),
@@ -190,8 +228,14 @@ mod tests {
             None,
         ];
         assert_eq!(found, expected);
-        let found = pick(r#"{"n": [1, "x", 2]}"#, &["n"], &["n"]).unwrap();
+        let found = pick(r#"{"n": [1, "x", 2]}"#, &["n"], &[("n", List::Numbers)]).unwrap();
         assert_eq!(found, [Some(JsonValue::NotNumbers(1, Box::new(JsonValue::Text("x".to_owned()))))]);
+        let line_of_labels = r#"{"n": ["x", 2, null]}"#;
+        let expected = [JsonValue::Text("x".to_owned()), JsonValue::Number(2.into()), JsonValue::Null];
+        let found = pick(line_of_labels, &["n"], &[("n", List::Labels)]).unwrap();
+        assert_eq!(found, [Some(JsonValue::Labels(expected.to_vec()))]);
+        let many = format!("{{\"n\": [{}0]}}", "0,".repeat(MAX_ROW_LABELS));
+        assert_eq!(pick(&many, &["n"], &[("n", List::Labels)]).unwrap(), [Some(JsonValue::ManyLabels)]);
         assert_eq!(keys(line), ["a", "x", "n", "t", "o", "i"]);
     }
 

@@ -18,14 +18,15 @@ pub mod summary;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use distill_core::StopSignal;
 use distill_core::atomic::FileError;
 use distill_core::hash::{file_hash_until, parts_hash};
+use distill_core::{ProblemType, StopSignal};
 
 use crate::error::DataError;
 
 pub use columns::Columns;
-pub use labels::{RawLabel, resolve_label};
+pub use distill_core::Label;
+pub use labels::{RawLabel, resolve, resolve_label};
 pub use row::Row;
 pub use rows::Rows;
 pub use summary::Summary;
@@ -46,6 +47,7 @@ pub struct Source {
     files: Vec<Arc<Path>>,
     format: Format,
     columns: Columns,
+    problem_type: ProblemType,
     stop: StopSignal,
 }
 
@@ -64,12 +66,23 @@ impl Source {
             (vec![Arc::from(path)], format_of(path)?)
         };
         let stop = StopSignal::default();
-        Ok(Source { path: path.to_owned(), files, format, columns: columns.clone(), stop })
+        let (columns, problem_type) = (columns.clone(), ProblemType::default());
+        Ok(Source { path: path.to_owned(), files, format, columns, problem_type, stop })
     }
 
     /// The same source, of which reading and hashing end with [`DataError::Stopped`] once a stop is asked for.
     pub fn stopped_by(self, stop: &StopSignal) -> Self {
         Source { stop: stop.clone(), ..self }
+    }
+
+    /// The same source, whose labels are read as a model of this type needs them: one class a row by default.
+    pub fn labelled(self, problem_type: ProblemType) -> Self {
+        Source { problem_type, ..self }
+    }
+
+    /// What a row's label is.
+    pub fn problem_type(&self) -> ProblemType {
+        self.problem_type
     }
 
     /// The path as it was given.

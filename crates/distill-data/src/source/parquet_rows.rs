@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
+use distill_core::{Label, ProblemType};
 use serde_json::Value as Json;
 
 use super::columns::{Columns, Role};
-use super::labels::RawLabel;
+use super::labels::{RawLabel, finite, label_from_cell, several};
 use super::row::RawRow;
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
@@ -22,12 +23,15 @@ pub(super) struct ParquetRows {
     /// Which of the columns that are read serves which role.
     slots: [Option<usize>; 4],
     current: Vec<IntoIter<Option<Value>>>,
+    /// The labels of the same rows, where each has a list.
+    label_lists: Option<IntoIter<Option<Vec<Option<Value>>>>>,
     columns: Columns,
+    problem_type: ProblemType,
     row: u64,
 }
 
 impl ParquetRows {
-    pub(super) fn open(path: &Path, columns: &Columns) -> Result<Self, DataError> {
+    pub(super) fn open(path: &Path, columns: &Columns, problem_type: ProblemType) -> Result<Self, DataError> {
         let file = ParquetFile::open(path)?;
         let positions = columns.positions(path, &file.column_names())?;
         let mut names = Vec::new();
@@ -37,14 +41,23 @@ impl ParquetRows {
             Some(names.len() - 1)
         });
         let batches = ColumnBatches::new(&file, &names)?;
-        let columns = columns.clone();
-        Ok(ParquetRows { file: Arc::clone(file.path()), batches, slots, current: Vec::new(), columns, row: 0 })
+        Ok(ParquetRows {
+            file: Arc::clone(file.path()),
+            batches,
+            slots,
+            current: Vec::new(),
+            label_lists: None,
+            columns: columns.clone(),
+            problem_type,
+            row: 0,
+        })
     }
 
     pub(super) fn next_row(&mut self) -> Result<Option<RawRow>, DataError> {
-        if self.current.first().is_none_or(|column| column.as_slice().is_empty()) {
+        let text = self.slots[Role::Text as usize].unwrap_or_default();
+        if self.current.get(text).is_none_or(|column| column.as_slice().is_empty()) {
             let Some(batch) = self.batches.next_batch()? else { return Ok(None) };
-            self.current = batch.into_iter().map(|column| self.flat(column)).collect::<Result<_, _>>()?;
+            self.take_batch(batch)?;
         }
         self.row += 1;
         let place = Place { file: Arc::clone(&self.file), at: At::Row(self.row) };
@@ -59,14 +72,32 @@ impl ParquetRows {
         let text = text.map_err(|what| error(Role::Text, what))?;
         let text_pair = text_of(take(Role::TextPair).flatten());
         let text_pair = text_pair.map_err(|what| error(Role::TextPair, what))?;
-        let label = label_of(take(Role::Label).flatten()).map_err(|what| error(Role::Label, what))?;
+        let label = match &mut self.label_lists {
+            Some(lists) => lists.next().flatten().map(classes_of).transpose(),
+            None => label_of(take(Role::Label).flatten(), self.problem_type),
+        };
+        let label = label.map_err(|what| error(Role::Label, what))?;
         Ok(Some(RawRow { id, text, text_pair, label, place }))
+    }
+
+    fn take_batch(&mut self, mut batch: Vec<Column>) -> Result<(), DataError> {
+        self.label_lists = None;
+        if let Some(slot) =
+            self.slots[Role::Label as usize].filter(|_| self.problem_type == ProblemType::MultiLabel)
+            && let Some(lists) = batch[slot].lists()
+        {
+            self.label_lists = Some(lists.into_iter());
+            // Its place stays, so that the others keep theirs.
+            batch[slot] = Column::Flat(Vec::new());
+        }
+        self.current = batch.into_iter().map(|column| self.flat(column)).collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     fn flat(&self, column: Column) -> Result<IntoIter<Option<Value>>, DataError> {
         match column {
             Column::Flat(values) => Ok(values.into_iter()),
-            Column::List(_) => Err(DataError::ColumnType {
+            Column::List(_) | Column::Values(_) => Err(DataError::ColumnType {
                 file: self.file.to_path_buf(),
                 column: Role::ALL.map(|role| self.columns.name(role)).join(" or "),
                 expected: "one value a row",
@@ -98,8 +129,38 @@ pub(crate) fn text_of(value: Option<Value>) -> Result<Option<String>, String> {
     }
 }
 
-/// A label, or none for null and the empty string.
-pub(crate) fn label_of(value: Option<Value>) -> Result<Option<RawLabel>, String> {
+/// A row's label, or none for null and the empty string.
+pub(crate) fn label_of(
+    value: Option<Value>,
+    problem_type: ProblemType,
+) -> Result<Option<Label<RawLabel>>, String> {
+    match (problem_type, value) {
+        (ProblemType::SingleLabel, value) => Ok(class_of(value)?.map(Label::Class)),
+        (_, None) => Ok(None),
+        (ProblemType::MultiLabel, bytes @ Some(Value::Bytes(_))) => {
+            label_from_cell(&text_of(bytes)?.unwrap_or_default(), problem_type)
+        }
+        (ProblemType::MultiLabel, value) => several(std::iter::once(class_of(value))).map(Some),
+        (ProblemType::Regression, Some(Value::Float(value))) => finite(value).map(Some),
+        #[allow(clippy::cast_precision_loss)]
+        (ProblemType::Regression, Some(Value::Integer(value))) => finite(value as f64).map(Some),
+        (ProblemType::Regression, Some(Value::Bool(flag))) => Err(format!("{flag} is not a number")),
+        (ProblemType::Regression, bytes) => Err(match text_of(bytes)? {
+            Some(text) if text.is_empty() => return Ok(None),
+            text => {
+                format!("{:?} is not a number", text.unwrap_or_default().chars().take(80).collect::<String>())
+            }
+        }),
+    }
+}
+
+/// The classes of one list.
+pub(crate) fn classes_of(list: Vec<Option<Value>>) -> Result<Label<RawLabel>, String> {
+    several(list.into_iter().map(class_of))
+}
+
+/// A class, or none for null and the empty string.
+fn class_of(value: Option<Value>) -> Result<Option<RawLabel>, String> {
     match value {
         Some(Value::Integer(id)) => Ok(Some(RawLabel::Id(id))),
         Some(Value::Bool(flag)) => Ok(Some(RawLabel::Id(i64::from(flag)))),
@@ -116,6 +177,9 @@ pub(super) fn class_names(path: &Path, label: &str) -> Result<Option<Vec<String>
         return Err(DataError::damaged(path, "its key \"huggingface\" holds more than 8 MiB"));
     }
     let Ok(metadata) = serde_json::from_str::<Json>(text) else { return Ok(None) };
-    let names = metadata["info"]["features"][label]["names"].as_array();
+    let feature = &metadata["info"]["features"][label];
+    // Of one class, of a list in the older form, and in the newer.
+    let places = [&feature["names"], &feature["feature"]["names"], &feature[0]["names"]];
+    let names = places.into_iter().find_map(Json::as_array);
     Ok(names.and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect()))
 }

@@ -1,5 +1,7 @@
 //! One row of the input.
 
+use distill_core::Label;
+
 use super::labels::RawLabel;
 use crate::error::Place;
 
@@ -15,7 +17,7 @@ pub struct Row {
     /// The second text of a pair.
     pub text_pair: Option<String>,
     /// The label, or none.
-    pub label: Option<RawLabel>,
+    pub label: Option<Label<RawLabel>>,
     /// Where it was read, for messages.
     pub place: Place,
 }
@@ -26,6 +28,6 @@ pub(super) struct RawRow {
     pub(super) id: Option<String>,
     pub(super) text: String,
     pub(super) text_pair: Option<String>,
-    pub(super) label: Option<RawLabel>,
+    pub(super) label: Option<Label<RawLabel>>,
     pub(super) place: Place,
 }

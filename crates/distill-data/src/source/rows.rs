@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use distill_core::StopSignal;
+use distill_core::{ProblemType, StopSignal};
 
 use super::columns::Columns;
 use super::csv_rows::CsvRows;
@@ -19,6 +19,7 @@ pub struct Rows {
     files: std::vec::IntoIter<Arc<std::path::Path>>,
     format: Format,
     columns: Columns,
+    problem_type: ProblemType,
     current: Option<Reader>,
     next_row: u64,
     stop: StopSignal,
@@ -37,6 +38,7 @@ impl Rows {
             files: source.files().to_vec().into_iter(),
             format: source.format(),
             columns: source.columns().clone(),
+            problem_type: source.problem_type(),
             current: None,
             next_row: 0,
             stop: source.stop().clone(),
@@ -51,11 +53,12 @@ impl Rows {
             self.current = None;
             return Ok(false);
         };
+        let (columns, kind) = (&self.columns, self.problem_type);
         self.current = Some(match self.format {
-            Format::Parquet => Reader::Parquet(Box::new(ParquetRows::open(&file, &self.columns)?)),
-            Format::Json => Reader::Json(Box::new(JsonRows::open(&file, &self.columns)?)),
+            Format::Parquet => Reader::Parquet(Box::new(ParquetRows::open(&file, columns, kind)?)),
+            Format::Json => Reader::Json(Box::new(JsonRows::open(&file, columns, kind)?)),
             Format::Separated(separator) => {
-                Reader::Separated(Box::new(CsvRows::open(&file, separator, &self.columns)?))
+                Reader::Separated(Box::new(CsvRows::open(&file, separator, columns, kind)?))
             }
         });
         Ok(true)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelError, LabelMap, StopSignal};
+use distill_core::{LabelError, LabelMap, ProblemType, StopSignal};
 
 use super::Source;
 use super::labels::RawLabel;
@@ -29,7 +29,9 @@ pub struct Summary {
     pub has_pair: bool,
     /// Bytes of the longest text, both texts of a pair together.
     pub longest_text_bytes: u64,
-    /// How often each label occurs.
+    /// What a row's label is.
+    pub problem_type: ProblemType,
+    /// How often each class occurs; empty where labels are numbers.
     pub label_counts: BTreeMap<RawLabel, u64>,
 }
 
@@ -47,6 +49,7 @@ impl Summary {
             empty_texts: 0,
             has_pair: false,
             longest_text_bytes: 0,
+            problem_type: source.problem_type(),
             label_counts: BTreeMap::new(),
         };
         let mut ids: HashSet<[u8; 16]> = HashSet::new();
@@ -71,6 +74,10 @@ impl Summary {
             self.unlabelled += 1;
             return Ok(());
         };
+        label.classes().iter().try_for_each(|class| self.count_class(class, row, column))
+    }
+
+    fn count_class(&mut self, label: &RawLabel, row: &Row, column: &str) -> Result<(), DataError> {
         if let RawLabel::Id(id) = label
             && !(0..MAX_LABELS).contains(id)
         {
@@ -93,7 +100,7 @@ impl Summary {
     }
 
     /// The label map that these labels call for: `class_names` where the data carries them, else names
-    /// sorted, else `LABEL_0` to the largest id.
+    /// sorted, else `LABEL_0` to the largest id; for numbers `LABEL_0` alone.
     ///
     /// # Errors
     /// [`DataError::Labels`] without any label, for an id below zero or beyond `class_names`, or a name
@@ -101,6 +108,9 @@ impl Summary {
     pub fn label_map(&self, class_names: Option<&[String]>) -> Result<LabelMap, DataError> {
         let failed = |source: LabelError| DataError::Labels { file: self.path.clone(), source };
         let unfit = |what: String| DataError::Label { file: self.path.clone(), what };
+        if self.problem_type == ProblemType::Regression {
+            return LabelMap::numbered(1).map_err(failed);
+        }
         let map = match (class_names, self.label_counts.last_key_value()) {
             (Some(names), _) => LabelMap::new(names),
             (None, None) => Err(LabelError::Empty),

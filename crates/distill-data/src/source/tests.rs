@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use distill_core::{StopReason, StopSignal};
+use distill_core::{ProblemType, StopReason, StopSignal};
 use tempfile::TempDir;
 
 use super::*;
@@ -32,7 +32,7 @@ fn csv_follows_rfc_4180_with_bom_crlf_and_quotes() {
     let rows = read("a.csv", bytes.as_bytes(), &Columns::default()).unwrap();
     assert_eq!(rows.len(), 2);
     assert_eq!((rows[0].id.as_str(), rows[0].text.as_str()), ("a", "one, \"two\"\r\nthree"));
-    assert_eq!(rows[0].label, Some(RawLabel::Name("x".into())));
+    assert_eq!(rows[0].label, Some(Label::Class(RawLabel::Name("x".into()))));
     assert_eq!((rows[1].text.as_str(), rows[1].label.clone()), ("", None));
     assert_eq!(rows[1].place.at, At::Line(4));
 }
@@ -47,7 +47,7 @@ fn tsv_and_jsonl_give_what_csv_gives() {
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].id.as_str(), rows[0].text.as_str()), ("0", "ünï 😀"));
         assert_eq!(rows[0].text_pair.as_deref(), Some("a\tb"));
-        assert_eq!(rows[0].label, Some(RawLabel::Id(3)));
+        assert_eq!(rows[0].label, Some(Label::Class(RawLabel::Id(3))));
     }
 }
 
@@ -61,8 +61,9 @@ fn json_labels_and_ids_of_every_kind() {
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     assert_eq!(ids, ["1", "b", "18446744073709551615", "d"]);
     let labels: Vec<_> = rows.iter().map(|row| row.label.clone()).collect();
-    let name = Some(RawLabel::Name("n".into()));
-    assert_eq!(labels, [None, Some(RawLabel::Id(1)), name, Some(RawLabel::Id(1))]);
+    let name = Some(Label::Class(RawLabel::Name("n".into())));
+    let one = || Some(Label::Class(RawLabel::Id(1)));
+    assert_eq!(labels, [None, one(), name, one()]);
 }
 
 #[test]
@@ -184,4 +185,72 @@ fn the_hash_of_a_file_is_blake3_of_its_bytes() {
     let source = Source::open(&path, &Columns::default()).unwrap();
     assert_eq!(source.hash().unwrap(), blake3::hash(b"text\na\n").to_hex().to_string());
     assert_eq!(source.class_names().unwrap(), None);
+}
+
+fn labelled(name: &str, bytes: &[u8], kind: ProblemType) -> Result<Vec<Option<Label<RawLabel>>>, String> {
+    let (_directory, path) = file(name, bytes);
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(kind);
+    let rows = source.rows().map_err(|error| error.to_string())?;
+    rows.map(|row| row.map(|row| row.label).map_err(|error| error.to_string())).collect()
+}
+
+#[test]
+fn several_classes_a_row_are_lists_in_json_and_names_between_bars_in_cells() {
+    let name = |name: &str| RawLabel::Name(name.to_owned());
+    let expected = [
+        Some(Label::Classes(vec![name("joy"), name("anger")])),
+        Some(Label::Classes(vec![name("joy")])),
+        Some(Label::Classes(Vec::new())),
+        None,
+    ];
+    let json = r#"{"text": "a", "label": ["joy", "anger"]}
+{"text": "b", "label": "joy"}
+{"text": "c", "label": []}
+{"text": "d", "label": null}"#;
+    let kind = ProblemType::MultiLabel;
+    assert_eq!(labelled("a.jsonl", json.as_bytes(), kind).unwrap(), expected);
+    assert_eq!(labelled("a.csv", b"text,label\na,joy|anger\nb,joy\nc,|\nd,\n", kind).unwrap(), expected);
+    assert_eq!(labelled("a.tsv", b"text\tlabel\na\tjoy | anger\nb\tjoy\nc\t|\nd\t\n", kind).unwrap(), expected);
+    let error = labelled("a.csv", b"text,label\na,x\nb,joy|x|joy\n", kind).unwrap_err();
+    assert!(error.ends_with(r#"a.csv: line 3: column "label": label "joy" stands there twice"#), "{error}");
+    let error = labelled("a.jsonl", br#"{"text": "a", "label": [1, [2]]}"#, kind).unwrap_err();
+    assert!(error.contains("line 1") && error.ends_with("a list is neither a name nor an id"), "{error}");
+    let error = labelled("a.jsonl", br#"{"text": "a", "label": {"joy": 1}}"#, kind).unwrap_err();
+    assert!(error.ends_with("an object is not a list of names or ids"), "{error}");
+    let error = message("a.jsonl", br#"{"text": "a", "label": ["joy"]}"#);
+    assert!(error.contains("a list is neither a name nor an id"), "one class a row has no list: {error}");
+}
+
+#[test]
+fn numbers_are_finite_and_nothing_else_is_one() {
+    let kind = ProblemType::Regression;
+    let expected = [Some(Label::Value(-1.5)), Some(Label::Value(2.0)), None];
+    let json = b"{\"text\": \"\", \"label\": -1.5}\n{\"text\": \"\", \"label\": 2}\n{\"text\": \"\"}";
+    assert_eq!(labelled("a.jsonl", json, kind).unwrap(), expected);
+    assert_eq!(labelled("a.csv", b"text,label\n,-1.5\n,2\n,\n", kind).unwrap(), expected);
+    for (name, bytes, problem) in [
+        ("a.csv", &b"text,label\nx,high\n"[..], "line 2: column \"label\": \"high\" is not a number"),
+        ("a.csv", b"text,label\nx,inf\n", "inf is not a finite number"),
+        ("a.jsonl", b"{\"text\": \"\", \"label\": \"2\"}", "\"2\" is not a number"),
+        ("a.jsonl", b"{\"text\": \"\", \"label\": [2]}", "a list is not a number"),
+        ("a.jsonl", b"{\"text\": \"\", \"label\": 1e60}", "too large for a number of 32 bits"),
+    ] {
+        let error = labelled(name, bytes, kind).unwrap_err();
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn a_summary_counts_every_class_of_a_row_and_none_of_numbers() {
+    let (_directory, path) = file("a.csv", b"text,label\na,x|y\nb,y\nc,|\nd,\n");
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::MultiLabel);
+    let summary = Summary::scan(&source, &StopSignal::default()).unwrap();
+    assert_eq!((summary.rows, summary.unlabelled), (4, 1));
+    assert_eq!(summary.label_counts.values().copied().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(summary.label_map(None).unwrap().names(), ["x", "y"]);
+    let (_directory, path) = file("a.csv", b"text,label\na,0.5\nb,7\n");
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::Regression);
+    let summary = Summary::scan(&source, &StopSignal::default()).unwrap();
+    assert!(summary.label_counts.is_empty());
+    assert_eq!(summary.label_map(None).unwrap().names(), ["LABEL_0"]);
 }

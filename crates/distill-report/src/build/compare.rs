@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Measured;
-use crate::metrics::{self, Metric, Scored, against};
+use crate::metrics::{Metric, against};
 use crate::predictions::{Predictions, Role};
 use crate::report::{AgainstTeacher, Comparison, Difference, Figure, ModelReport, SeedSummary, Spread};
 use crate::stats::{McNemar, Sample, student_t};
 
-/// Fills in what stands in a report between models.
-pub fn compare(set: &mut Measured, scored: &[Scored], confidence: f64) {
+/// Fills in what stands in a report between models. `right` says by model of each labelled row whether it has that row
+/// right; empty where rows have numbers.
+pub fn compare(set: &mut Measured, right: &[Vec<bool>], confidence: f64) {
     let names: Vec<String> = set.report.models.iter().map(|model| model.name.clone()).collect();
     let beside: Vec<Option<AgainstTeacher>> =
         names.iter().map(|name| against_teacher(set, name, confidence)).collect();
@@ -19,7 +20,7 @@ pub fn compare(set: &mut Measured, scored: &[Scored], confidence: f64) {
             first: names[first].clone(),
             second: names[second].clone(),
             differences: differences(set, &names[first], &names[second], confidence),
-            mcnemar: mcnemar(&scored[first], &scored[second]),
+            mcnemar: right.get(first).zip(right.get(second)).map(|(first, second)| mcnemar(first, second)),
         };
         set.report.comparisons.push(comparison);
     }
@@ -95,19 +96,19 @@ fn differences(set: &Measured, first: &str, second: &str, confidence: f64) -> BT
     Metric::all().filter(|metric| !metric.needs_teacher()).filter_map(difference).collect()
 }
 
-fn mcnemar(first: &Scored, second: &Scored) -> McNemar {
-    let count = |of: &dyn Fn(usize) -> bool| (0..first.len()).filter(|at| of(*at)).count() as u64;
-    McNemar::new(
-        count(&|at| first.is_correct(at) && !second.is_correct(at)),
-        count(&|at| !first.is_correct(at) && second.is_correct(at)),
-    )
+fn mcnemar(first: &[bool], second: &[bool]) -> McNemar {
+    let count = |only: bool| {
+        let pairs = first.iter().zip(second);
+        pairs.filter(|(first, second)| **first == only && **second != only).count() as u64
+    };
+    McNemar::new(count(true), count(false))
 }
 
 /// Mean and spread of every group of seeds, in the order in which groups first occur.
-pub fn seeds(models: &[Predictions], scored: &[Scored], confidence: f64) -> Vec<SeedSummary> {
+pub fn seeds(models: &[Predictions], metrics: &[&BTreeMap<Metric, f64>], confidence: f64) -> Vec<SeedSummary> {
     let mut groups: Vec<SeedSummary> = Vec::new();
     let mut values: Vec<BTreeMap<Metric, Vec<f64>>> = Vec::new();
-    for (model, scored) in models.iter().zip(scored) {
+    for (model, metrics) in models.iter().zip(metrics) {
         let Some(group) = &model.seeds_of else { continue };
         let at = groups.iter().position(|known| known.name == *group).unwrap_or_else(|| {
             groups.push(SeedSummary { name: group.clone(), models: Vec::new(), metrics: BTreeMap::new() });
@@ -115,8 +116,8 @@ pub fn seeds(models: &[Predictions], scored: &[Scored], confidence: f64) -> Vec<
             groups.len() - 1
         });
         groups[at].models.push(model.name.clone());
-        for (metric, value) in metrics::all(scored) {
-            values[at].entry(metric).or_default().push(value);
+        for (metric, value) in metrics.iter().filter(|(metric, _)| !metric.needs_teacher()) {
+            values[at].entry(*metric).or_default().push(*value);
         }
     }
     for (group, values) in groups.iter_mut().zip(values) {

@@ -13,15 +13,20 @@ pub fn errors(models: &[Predictions], scored: &[Scored], listed: usize) -> Vec<E
     let Some(teacher) = models.iter().position(|model| model.role == Role::Teacher) else {
         return Vec::new();
     };
-    let has_student = models.iter().any(|model| model.role == Role::Student);
-    let is_student = |role: Role| if has_student { role == Role::Student } else { role != Role::Teacher };
     let texts = models.iter().find_map(|model| model.texts.as_deref());
-    let students = (0..models.len()).filter(|at| is_student(models[*at].role));
-    students
+    students(models)
+        .into_iter()
         .map(|at| {
             Pair { model: &models[at], student: &scored[at], teacher: &scored[teacher], texts }.errors(listed)
         })
         .collect()
+}
+
+/// Places of the students; where no model is one, of all but the teacher.
+pub(super) fn students(models: &[Predictions]) -> Vec<usize> {
+    let has_student = models.iter().any(|model| model.role == Role::Student);
+    let is_student = |role: Role| if has_student { role == Role::Student } else { role != Role::Teacher };
+    (0..models.len()).filter(|at| is_student(models[*at].role)).collect()
 }
 
 struct Pair<'a> {
@@ -62,8 +67,8 @@ impl Pair<'_> {
             text: self.texts.map(|texts| excerpt(&texts[row])),
             label: self.label(self.student.targets()[at]),
             predicted: self.label(self.student.predicted()[at]),
-            confidence: self.student.confidence(at),
-            teacher_confidence: self.teacher.confidence(at),
+            confidence: Some(self.student.confidence(at)),
+            teacher_confidence: Some(self.teacher.confidence(at)),
         }
     }
 
@@ -89,7 +94,7 @@ impl Pair<'_> {
     }
 }
 
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     let mut short: String = text.chars().take(TEXT_SHOWN).collect();
     if short.len() < text.len() {
         short.push('…');

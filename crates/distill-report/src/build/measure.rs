@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use distill_core::StopSignal;
 use distill_core::hash::parts_hash;
+use distill_core::{Label, ProblemType, StopSignal};
 
+use super::kinds::Kinds;
 use super::{DataSet, compare, errors, slices};
 use crate::align::align;
 use crate::error::ReportError;
@@ -32,6 +33,9 @@ impl Measured {
         let models = align(set.predictions)?;
         let Some(first) = models.first() else { return Err(ReportError::NoModels) };
         let teacher = only_teacher(&models)?;
+        if first.problem_type != ProblemType::SingleLabel {
+            return Self::of_kinds(set.name, &models, teacher, settings, stop);
+        }
         let scored: Vec<Scored> = models.iter().map(Scored::new).collect();
         let values: Vec<BTreeMap<Metric, f64>> =
             models.iter().zip(&scored).map(|(model, scored)| metrics_of(model, scored, teacher)).collect();
@@ -39,22 +43,46 @@ impl Measured {
         let draws = (settings.resamples > 0)
             .then(|| draws::draw(&models, &scored, &values, settings.seed, settings.resamples, stop));
         stop.check()?;
+        let seeds = compare::seeds(&models, &values.iter().collect::<Vec<_>>(), settings.confidence);
         let reports = models.iter().zip(&scored).zip(values);
         let report = DataReport {
             name: set.name,
+            problem_type: first.problem_type,
             rows: first.rows(),
             labelled: scored.first().map_or(0, Scored::len),
             rows_hash: rows_hash(first),
             labels: first.label_map.names().to_vec(),
             models: reports.map(|((model, scored), values)| describe(model, scored, values)).collect(),
             comparisons: Vec::new(),
-            seeds: compare::seeds(&models, &scored, settings.confidence),
+            seeds,
             slices: slices::slices(&models, &scored, settings),
             errors: errors::errors(&models, &scored, settings.listed),
         };
         let mut measured = Measured { report, draws };
         measured.add_intervals(settings.confidence);
-        compare::compare(&mut measured, &scored, settings.confidence);
+        let right = |scored: &Scored| (0..scored.len()).map(|at| scored.is_correct(at)).collect();
+        let right: Vec<Vec<bool>> = scored.iter().map(right).collect();
+        compare::compare(&mut measured, &right, settings.confidence);
+        Ok(measured)
+    }
+
+    /// A data set whose rows have several classes, or a number.
+    fn of_kinds(
+        name: String,
+        models: &[Predictions],
+        teacher: Option<&Predictions>,
+        settings: &ReportSettings,
+        stop: &StopSignal,
+    ) -> Result<Self, ReportError> {
+        let kinds = Kinds::new(models, teacher);
+        stop.check()?;
+        let draws = (settings.resamples > 0).then(|| kinds.draws(settings.seed, settings.resamples));
+        stop.check()?;
+        let report = kinds.report(name, models, rows_hash(&models[0]), settings);
+        let mut measured = Measured { report, draws };
+        measured.add_intervals(settings.confidence);
+        let right = kinds.models.into_iter().map(|model| model.right).filter(|right| !right.is_empty());
+        compare::compare(&mut measured, &right.collect::<Vec<_>>(), settings.confidence);
         Ok(measured)
     }
 
@@ -117,15 +145,23 @@ fn describe(model: &Predictions, scored: &Scored, values: BTreeMap<Metric, f64>)
         cost: model.cost,
         metrics: values.into_iter().map(|(metric, value)| (metric, Figure { value, interval: None })).collect(),
         against_teacher: None,
-        calibration: Calibration { temperature, bins: calibration::bins(scored, 1.0) },
+        calibration: Some(Calibration { temperature, bins: calibration::bins(scored, 1.0) }),
         curves: ranking::curves(scored),
         classes: class_figures(&confusion.tally(), model.label_map.names()),
         confusion: confusion.rows(),
+        scatter: Vec::new(),
     }
 }
 
 fn rows_hash(model: &Predictions) -> String {
-    let labels: Vec<String> =
-        model.labels.iter().map(|label| label.map(|label| label.to_string()).unwrap_or_default()).collect();
+    let label = |label: &Option<Label<i32>>| match label {
+        None => String::new(),
+        Some(Label::Class(class)) => class.to_string(),
+        Some(Label::Classes(classes)) => {
+            classes.iter().map(|class| format!("{class}|")).collect::<String>() + "|"
+        }
+        Some(Label::Value(value)) => value.to_string(),
+    };
+    let labels: Vec<String> = model.labels.iter().map(label).collect();
     parts_hash(model.ids.iter().map(String::as_str).zip(labels.iter().map(String::as_str)))
 }

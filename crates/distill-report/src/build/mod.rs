@@ -1,9 +1,12 @@
 //! From predictions to a report: [`measure`] each model, [`compare`] them, cut [`slices`], list
-//! [`errors`], apply the gates. Nothing is written here.
+//! [`errors`], apply the gates; `kinds` and `rows_of_kinds` do so where rows have several classes, or a number. Nothing is
+//! written here.
 
 pub mod compare;
 pub mod errors;
+mod kinds;
 pub mod measure;
+mod rows_of_kinds;
 pub mod slices;
 
 pub use measure::Measured;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::metrics::Scored;
+use crate::metrics::{Metric, Scored};
 use crate::predictions::{Predictions, Role};
 use crate::report::{Figure, Slice};
 use crate::settings::ReportSettings;
@@ -10,17 +10,29 @@ use crate::stats::wilson_interval;
 
 /// The slices with enough rows, those where the first student is weakest first.
 pub fn slices(models: &[Predictions], scored: &[Scored], settings: &ReportSettings) -> Vec<Slice> {
-    let cuts: Vec<(&str, Vec<String>)> =
-        settings.slices.iter().filter_map(|by| Some((by.as_str(), values(by, models, scored)?))).collect();
-    let mut slices: Vec<Slice> =
-        cuts.iter().flat_map(|(by, values)| cut(by, values, scored, settings)).collect();
+    let figure = |model: usize, rows: &[usize]| accuracy(&scored[model], rows, settings.confidence);
+    let mut slices = Vec::new();
+    for by in &settings.slices {
+        if let Some(values) = values(by, models, scored) {
+            let values: Vec<Vec<String>> = values.into_iter().map(|value| vec![value]).collect();
+            slices.extend(cut(by, &values, Metric::Accuracy, models.len(), &figure, settings));
+        }
+    }
+    sort(&mut slices, models, settings.listed);
+    slices
+}
+
+/// The slices where the first student is weakest first, as many as are listed.
+pub(super) fn sort(slices: &mut Vec<Slice>, models: &[Predictions], listed: usize) {
     let student = models.iter().position(|model| model.role == Role::Student).unwrap_or(0);
     slices.sort_by(|left, right| {
-        let accuracy = |slice: &Slice| slice.accuracies.get(student).map_or(1.0, |figure| figure.value);
-        accuracy(left).total_cmp(&accuracy(right)).then(right.rows.cmp(&left.rows))
+        let weakness = |slice: &Slice| {
+            let value = slice.accuracies.get(student).map_or(1.0, |figure| figure.value);
+            if slice.metric.unwrap_or(Metric::Accuracy).higher_is_better() { value } else { -value }
+        };
+        weakness(left).total_cmp(&weakness(right)).then(right.rows.cmp(&left.rows))
     });
-    slices.truncate(settings.listed);
-    slices
+    slices.truncate(listed);
 }
 
 /// What each labelled row is cut by; none where the models' rows do not have it.
@@ -28,7 +40,7 @@ fn values(by: &str, models: &[Predictions], scored: &[Scored]) -> Option<Vec<Str
     let first = scored.first()?;
     match by {
         "label" => Some(by_label(models, first)),
-        "length" => Some(by_length(models.iter().find_map(|model| model.texts.as_ref())?, first)),
+        "length" => Some(by_length(models.iter().find_map(|model| model.texts.as_ref())?, first.rows())),
         "teacher_confidence" => {
             let teacher = &scored[models.iter().position(|model| model.role == Role::Teacher)?];
             Some((0..first.len()).map(|row| confidence_band(teacher.confidence(row))).collect())
@@ -41,10 +53,20 @@ fn values(by: &str, models: &[Predictions], scored: &[Scored]) -> Option<Vec<Str
     }
 }
 
-/// One slice a distinct value, where it has enough rows and is not all of them.
-fn cut(by: &str, values: &[String], scored: &[Scored], settings: &ReportSettings) -> Vec<Slice> {
+/// One slice a distinct value, where it has enough rows and is not all of them. A row may have several values; `figure`
+/// is that of a model on some of the labelled rows.
+pub(super) fn cut(
+    by: &str,
+    values: &[Vec<String>],
+    metric: Metric,
+    models: usize,
+    figure: &dyn Fn(usize, &[usize]) -> Figure,
+    settings: &ReportSettings,
+) -> Vec<Slice> {
     let mut rows_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    values.iter().enumerate().for_each(|(at, value)| rows_of.entry(value).or_default().push(at));
+    for (at, values) in values.iter().enumerate() {
+        values.iter().for_each(|value| rows_of.entry(value).or_default().push(at));
+    }
     let is_slice = |rows: &Vec<usize>| rows.len() >= settings.slice_min_rows && rows.len() < values.len();
     rows_of
         .into_iter()
@@ -53,7 +75,8 @@ fn cut(by: &str, values: &[String], scored: &[Scored], settings: &ReportSettings
             by: if by == "teacher_confidence" { "teacher confidence".to_owned() } else { by.to_owned() },
             value: value.to_owned(),
             rows: rows.len(),
-            accuracies: scored.iter().map(|model| accuracy(model, &rows, settings.confidence)).collect(),
+            metric: (metric != Metric::Accuracy).then_some(metric),
+            accuracies: (0..models).map(|model| figure(model, &rows)).collect(),
         })
         .collect()
 }
@@ -70,8 +93,8 @@ fn by_label(models: &[Predictions], scored: &Scored) -> Vec<String> {
 }
 
 /// Four parts of about as many rows each, by the number of characters.
-fn by_length(texts: &[String], scored: &Scored) -> Vec<String> {
-    let lengths: Vec<usize> = scored.rows().iter().map(|row| texts[*row].chars().count()).collect();
+pub(super) fn by_length(texts: &[String], rows: &[usize]) -> Vec<String> {
+    let lengths: Vec<usize> = rows.iter().map(|row| texts[*row].chars().count()).collect();
     let mut sorted = lengths.clone();
     sorted.sort_unstable();
     let border = |quarter: usize| sorted[(sorted.len() * quarter / 4).min(sorted.len() - 1)];

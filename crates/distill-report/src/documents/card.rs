@@ -4,7 +4,9 @@
 use super::format::{bytes, count, metric, percent};
 use super::{table, text};
 use crate::metrics::Metric;
-use crate::report::{DataReport, ModelReport, Report};
+use distill_core::ProblemType;
+
+use crate::report::{DataReport, Figure, ModelReport, Report};
 
 /// What a card says besides the figures. Nothing is claimed that is not given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +26,28 @@ pub struct CardInfo {
 }
 
 /// Metrics that the `model-index` lists.
-const INDEXED: [Metric; 6] =
-    [Metric::Accuracy, Metric::MacroF1, Metric::WeightedF1, Metric::Mcc, Metric::LogLoss, Metric::Ece];
+const INDEXED: [Metric; 13] = [
+    Metric::Accuracy,
+    Metric::SubsetAccuracy,
+    Metric::MicroF1,
+    Metric::MacroF1,
+    Metric::WeightedF1,
+    Metric::Mcc,
+    Metric::R2,
+    Metric::Pearson,
+    Metric::Spearman,
+    Metric::Rmse,
+    Metric::Mae,
+    Metric::LogLoss,
+    Metric::Ece,
+];
+
+/// The metrics of a model that a card lists: micro F1 is the accuracy where that stands there.
+fn indexed(model: &ModelReport) -> impl Iterator<Item = (Metric, &Figure)> {
+    let has_accuracy = model.metrics.contains_key(&Metric::Accuracy);
+    let listed = INDEXED.into_iter().filter(move |kind| *kind != Metric::MicroF1 || !has_accuracy);
+    listed.filter_map(|kind| Some((kind, model.metrics.get(&kind)?)))
+}
 
 /// The card; none where the report has no model of that name.
 pub fn render(report: &Report, info: &CardInfo) -> Option<String> {
@@ -77,7 +99,7 @@ fn front_matter(title: &str, info: &CardInfo, results: &[(&DataReport, &ModelRep
             yaml(&set.name)
         ));
         out.push_str("    metrics:\n");
-        for (kind, value) in INDEXED.iter().filter_map(|kind| Some((kind, model.value(*kind)?))) {
+        for (kind, Figure { value, .. }) in indexed(model) {
             let name = yaml(kind.title());
             out.push_str(&format!("    - type: {}\n      name: {name}\n      value: {value}\n", kind.name()));
         }
@@ -93,19 +115,31 @@ fn yaml(content: &str) -> String {
 
 fn introduction(results: &[(&DataReport, &ModelReport)]) -> String {
     let Some((set, model)) = results.first() else { return String::new() };
-    let mut out = format!(
-        "A text classifier with {} labels: {}.",
-        set.labels.len(),
-        set.labels.iter().take(50).map(|label| text::markdown(label)).collect::<Vec<_>>().join(", ")
-    );
+    let labels =
+        || set.labels.iter().take(50).map(|label| text::markdown(label)).collect::<Vec<_>>().join(", ");
+    let mut out = match set.problem_type {
+        ProblemType::SingleLabel => {
+            format!("A text classifier with {} labels: {}.", set.labels.len(), labels())
+        }
+        ProblemType::MultiLabel => {
+            format!(
+                "A text classifier with {} labels, any number of them a text: {}.",
+                set.labels.len(),
+                labels()
+            )
+        }
+        ProblemType::Regression => "A model that gives a text a number.".to_owned(),
+    };
     if let Some(cost) = model.cost {
         out.push_str(&format!(" It has {} parameters ({}).", count(cost.parameters), bytes(cost.bytes)));
     }
     if let Some(against) = &model.against_teacher {
         out.push_str(&format!("\nIt was distilled from {}", text::markdown(&against.teacher)));
-        if let Some(kept) = against.kept.get(&Metric::Accuracy) {
+        let [headline, _] = set.headlines();
+        if let Some(kept) = against.kept.get(&headline) {
             out.push_str(&format!(
-                ", whose accuracy it keeps to {} on {}",
+                ", whose {} it keeps to {} on {}",
+                headline.title(),
                 percent(kept.value),
                 text::markdown(&set.name)
             ));
@@ -118,7 +152,7 @@ fn introduction(results: &[(&DataReport, &ModelReport)]) -> String {
 
 fn result(set: &DataReport, model: &ModelReport, confidence: f64) -> String {
     let mut figures = table::Table::new(["metric", "value", "interval"]);
-    for (kind, figure) in INDEXED.iter().filter_map(|kind| Some((kind, model.metrics.get(kind)?))) {
+    for (kind, figure) in indexed(model) {
         let interval = figure.interval.map_or("-".to_owned(), |[low, high]| format!("{low:.4} to {high:.4}"));
         figures.rows.push(vec![kind.title().to_owned(), metric(figure.value), interval]);
     }
@@ -128,7 +162,7 @@ fn result(set: &DataReport, model: &ModelReport, confidence: f64) -> String {
         set.labelled,
         percent(confidence),
         figures.markdown(),
-        table::classes(model).markdown()
+        if model.classes.is_empty() { String::new() } else { table::classes(model).markdown() }
     )
 }
 
@@ -141,14 +175,17 @@ fn limits(results: &[(&DataReport, &ModelReport)]) -> String {
         let Some(at) = set.models.iter().position(|known| known.name == model.name) else { continue };
         let mut weakest: Vec<_> =
             set.slices.iter().filter_map(|slice| Some((slice, slice.accuracies.get(at)?))).collect();
-        weakest.sort_by(|left, right| left.1.value.total_cmp(&right.1.value));
+        let metric_of = set.slice_metric();
+        let weakness = |value: f64| if metric_of.higher_is_better() { value } else { -value };
+        weakest.sort_by(|left, right| weakness(left.1.value).total_cmp(&weakness(right.1.value)));
         if !weakest.is_empty() {
             out.push_str(&format!("\nWeakest on {}:\n\n", text::markdown(&set.name)));
         }
         for (slice, accuracy) in weakest.into_iter().take(SHOWN) {
             let (by, value) = (text::markdown(&slice.by), text::markdown(&slice.value));
             out.push_str(&format!(
-                "- {by} {value}: accuracy {} on {} rows\n",
+                "- {by} {value}: {} {} on {} rows\n",
+                metric_of.title(),
                 metric(accuracy.value),
                 slice.rows
             ));

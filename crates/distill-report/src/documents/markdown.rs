@@ -3,6 +3,8 @@
 use super::format::percent;
 use super::table::{self, Table};
 use super::text;
+use distill_core::ProblemType;
+
 use crate::report::{DataReport, Outcome, Report};
 
 /// Labels up to which the confusion matrix is shown whole.
@@ -82,21 +84,34 @@ fn data_head(set: &DataReport) -> String {
 }
 
 fn data_set(out: &mut String, set: &DataReport) {
+    let slices = format!("Weakest slices: {}", set.slice_metric().title());
     let tables = [
         ("Every metric", table::metrics(set)),
         ("Differences between models", table::differences(set)),
         ("Seeds", table::seeds(set)),
-        ("Weakest slices", table::slices(set)),
+        (&slices, table::slices(set)),
     ];
     for (title, table) in tables.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
         out.push_str(&format!("\n### {title}\n\n{}", table.markdown()));
     }
     for errors in &set.errors {
         let name = text::markdown(&errors.model);
-        let counts = format!("{} rows lost that the teacher has right, {} won", errors.lost, errors.won);
+        let counts = match set.problem_type {
+            ProblemType::Regression => {
+                format!(
+                    "{} rows on which it is further off than the teacher, {} nearer",
+                    errors.lost, errors.won
+                )
+            }
+            _ => format!("{} rows lost that the teacher has right, {} won", errors.lost, errors.won),
+        };
         out.push_str(&format!("\n### What {name} lost\n\n{counts}.\n"));
+        let lost = match set.problem_type {
+            ProblemType::Regression => "Rows with most more error than the teacher's",
+            _ => "Lost rows, surest first",
+        };
         let lists = [
-            ("Lost rows, surest first", table::error_rows(&errors.lost_rows)),
+            (lost, table::error_rows(&errors.lost_rows)),
             ("Confusions that grew", table::grown_confusions(errors)),
             ("Likely label errors", table::error_rows(&errors.label_errors)),
         ];
@@ -104,9 +119,12 @@ fn data_set(out: &mut String, set: &DataReport) {
             out.push_str(&format!("\n{title}:\n\n{}", table.markdown()));
         }
     }
-    for model in &set.models {
+    for model in set.models.iter().filter(|model| !model.classes.is_empty()) {
         let name = text::markdown(&model.name);
         out.push_str(&format!("\n### Classes: {name}\n\n{}", table::classes(model).markdown()));
+        if model.confusion.is_empty() {
+            continue;
+        }
         if set.labels.len() <= MATRIX_LABELS {
             out.push_str(&format!("\n### Confusion: {name}\n\n{}", table::confusion(set, model).markdown()));
         } else {

@@ -1,5 +1,9 @@
 //! Tables before they take a document's form: the same rows in Markdown and on the terminal.
 
+use std::collections::BTreeMap;
+
+use distill_core::ProblemType;
+
 use super::format::{bytes, count, metric, milliseconds, percent, rate, times};
 use super::text;
 use crate::metrics::Metric;
@@ -68,15 +72,21 @@ type Column = (&'static str, fn(&ModelReport) -> Option<String>);
 
 const QUALITY: &[Column] = &[
     ("accuracy", |model| model.value(Metric::Accuracy).map(metric)),
+    ("micro F1", |model| {
+        // With one class a row it is the accuracy.
+        model.value(Metric::MicroF1).filter(|_| model.value(Metric::Accuracy).is_none()).map(metric)
+    }),
+    ("R2", |model| model.value(Metric::R2).map(metric)),
+    ("RMSE", |model| model.value(Metric::Rmse).map(metric)),
+    ("Spearman", |model| model.value(Metric::Spearman).map(metric)),
     ("macro F1", |model| model.value(Metric::MacroF1).map(metric)),
     ("weighted F1", |model| model.value(Metric::WeightedF1).map(metric)),
     ("ECE", |model| model.value(Metric::Ece).map(metric)),
     ("agreement", |model| model.value(Metric::Agreement).map(metric)),
     ("KL", |model| model.value(Metric::Kl).map(metric)),
-    ("kept", |model| Some(percent(model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy)?.value))),
-    ("gap closed", |model| {
-        Some(percent(model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy)?.value))
-    }),
+    ("MSE to teacher", |model| model.value(Metric::TeacherMse).map(metric)),
+    ("kept", |model| Some(percent(headline(&model.against_teacher.as_ref()?.kept)?.value))),
+    ("gap closed", |model| Some(percent(headline(&model.against_teacher.as_ref()?.gap_closed)?.value))),
 ];
 
 const COST: &[Column] = &[
@@ -88,6 +98,11 @@ const COST: &[Column] = &[
     ("p95 ms", |model| Some(milliseconds(model.cost?.latency?.p95_ms))),
     ("p99 ms", |model| Some(milliseconds(model.cost?.latency?.p99_ms))),
 ];
+
+/// Of a model's figures the one that says most.
+pub fn headline(figures: &BTreeMap<Metric, Figure>) -> Option<&Figure> {
+    [Metric::Accuracy, Metric::MicroF1, Metric::R2].iter().find_map(|metric| figures.get(metric))
+}
 
 /// The models of all data sets, each once.
 fn model_names(report: &Report) -> Vec<&str> {
@@ -102,23 +117,27 @@ fn model_names(report: &Report) -> Vec<&str> {
 
 /// Every model on every data set: in-domain and cross-domain side by side.
 pub fn across(report: &Report) -> Table {
-    const SHOWN: [Metric; 2] = [Metric::Accuracy, Metric::MacroF1];
-    let titles = report.data.iter().flat_map(|set| SHOWN.map(|name| format!("{}: {}", set.name, name.title())));
+    let titles = report
+        .data
+        .iter()
+        .flat_map(|set| set.headlines().map(|name| format!("{}: {}", set.name, name.title())));
     let mut table = Table::new(["model".to_owned()].into_iter().chain(titles));
     for model in model_names(report) {
         let cell = |set: &DataReport, name: Metric| set.model(model)?.metrics.get(&name).map(figure);
-        let cells =
-            report.data.iter().flat_map(|set| SHOWN.map(|name| cell(set, name).unwrap_or("-".to_owned())));
+        let cells = report
+            .data
+            .iter()
+            .flat_map(|set| set.headlines().map(|name| cell(set, name).unwrap_or("-".to_owned())));
         table.rows.push([model.to_owned()].into_iter().chain(cells).collect());
     }
     table
 }
 
-/// Accuracy of every model on every data set, without intervals.
+/// The metric that says most of every model on every data set, without intervals.
 pub fn across_short(report: &Report) -> Table {
     let mut table = Table::new(["model"].into_iter().chain(report.data.iter().map(|set| set.name.as_str())));
     for model in model_names(report) {
-        let cell = |set: &DataReport| Some(metric(set.model(model)?.value(Metric::Accuracy)?));
+        let cell = |set: &DataReport| Some(metric(set.model(model)?.value(set.headlines()[0])?));
         let cells = report.data.iter().map(|set| cell(set).unwrap_or_else(|| "-".to_owned()));
         table.rows.push([model.to_owned()].into_iter().chain(cells).collect());
     }
@@ -143,24 +162,21 @@ fn figure(figure: &Figure) -> String {
     }
 }
 
-/// Each pair of models: differences of accuracy and macro F1, and McNemar's test.
+/// Each pair of models: differences of the metrics that say most, and McNemar's test.
 pub fn differences(set: &DataReport) -> Table {
-    let mut table = Table::new([
-        "first",
-        "second",
-        "accuracy",
-        "macro F1",
-        "only first right",
-        "only second right",
-        "McNemar p",
-    ]);
+    let [headline, second] = set.headlines();
+    let mut table = Table::new(["first", "second", headline.title(), second.title()]);
+    let has_test = set.comparisons.iter().any(|pair| pair.mcnemar.is_some());
+    if has_test {
+        table.header.extend(["only first right", "only second right", "McNemar p"].map(str::to_owned));
+    }
     for pair in &set.comparisons {
         let cell = |name: Metric| pair.differences.get(&name).map_or("-".to_owned(), difference);
-        let test = pair.mcnemar;
-        let counts =
-            [test.only_first.to_string(), test.only_second.to_string(), format!("{:.4}", test.p_value)];
-        let start = [pair.first.clone(), pair.second.clone(), cell(Metric::Accuracy), cell(Metric::MacroF1)];
-        table.rows.push(start.into_iter().chain(counts).collect());
+        let counts = pair.mcnemar.map(|test| {
+            [test.only_first.to_string(), test.only_second.to_string(), format!("{:.4}", test.p_value)]
+        });
+        let start = [pair.first.clone(), pair.second.clone(), cell(headline), cell(second)];
+        table.rows.push(start.into_iter().chain(counts.into_iter().flatten()).collect());
     }
     table
 }
@@ -177,10 +193,13 @@ fn difference(difference: &Difference) -> String {
 
 /// Mean and spread of the models that were given with several seeds.
 pub fn seeds(set: &DataReport) -> Table {
-    let mut table = Table::new(["seeds of", "seeds", "accuracy", "macro F1", "log-loss"]);
+    let [headline, second] = set.headlines();
+    let third = if set.problem_type == ProblemType::Regression { Metric::Spearman } else { Metric::LogLoss };
+    let shown = [headline, second, third];
+    let mut table = Table::new(["seeds of", "seeds"].into_iter().chain(shown.map(Metric::title)));
     for group in &set.seeds {
         let cell = |name: Metric| group.metrics.get(&name).map_or("-".to_owned(), spread);
-        let cells = [Metric::Accuracy, Metric::MacroF1, Metric::LogLoss].map(cell);
+        let cells = shown.map(cell);
         table
             .rows
             .push([group.name.clone(), group.models.len().to_string()].into_iter().chain(cells).collect());
@@ -209,9 +228,13 @@ pub fn slices(set: &DataReport) -> Table {
 
 /// Rows that deserve a look.
 pub fn error_rows(rows: &[ErrorRow]) -> Table {
-    let mut table = Table::new(["id", "label", "predicted", "student", "teacher", "text"]);
+    let has_shares = rows.iter().any(|row| row.confidence.is_some());
+    let shares = if has_shares { &["student", "teacher"][..] } else { &[] };
+    let titles = ["id", "label", "predicted"].iter().chain(shares).chain(&["text"]);
+    let mut table = Table::new(titles.copied());
     for row in rows {
-        let shares = [row.confidence, row.teacher_confidence].map(|share| format!("{share:.3}"));
+        let shares = [row.confidence, row.teacher_confidence].into_iter().flatten();
+        let shares = shares.map(|share| format!("{share:.3}"));
         let start = [row.id.clone(), row.label.clone(), row.predicted.clone()];
         table
             .rows

@@ -43,7 +43,11 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
         out.push_str(&format!("\ncost\n{}", draw(&costs, style)));
     }
     if report.data.len() > 1 {
-        out.push_str(&format!("\naccuracy on all data sets\n{}", draw(&table::across_short(report), style)));
+        out.push_str(&format!(
+            "\n{} on all data sets\n{}",
+            headlines(report),
+            draw(&table::across_short(report), style)
+        ));
     }
     if !report.gates.is_empty() {
         out.push_str("\ngates\n");
@@ -62,6 +66,13 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
     }
     files.iter().for_each(|file| out.push_str(&format!("  {}\n", visible(&file.display().to_string()))));
     out
+}
+
+/// The metrics that say most, each once.
+fn headlines(report: &Report) -> String {
+    let mut titles: Vec<&str> = report.data.iter().map(|set| set.headlines()[0].title()).collect();
+    titles.dedup();
+    titles.join(", ")
 }
 
 /// Logs and terminals may not know the plus-minus sign.

@@ -124,7 +124,8 @@ impl Subject<'_> {
         let labels = &self.set.report.labels;
         let at = labels.iter().position(|known| known == label);
         let at = at.ok_or_else(|| unknown(self.gate, "label", label, labels.iter()))?;
-        let class = &self.model.classes[at];
+        let no_classes = || missing(self.gate, "a regression has no classes");
+        let class = self.model.classes.get(at).ok_or_else(no_classes)?;
         let value = match figure {
             ClassFigure::Precision => class.precision,
             ClassFigure::Recall => class.recall,
@@ -159,7 +160,7 @@ impl Subject<'_> {
     /// The drop since the earlier report; of several metrics the largest.
     fn regression(&self, metric: Option<Metric>) -> Result<Option<Sample>, GateError> {
         let earlier = baseline::counterpart(self.gate, self.baselines, &self.set.report, self.model)?;
-        let metrics = metric.map_or_else(|| vec![Metric::Accuracy, Metric::MacroF1], |metric| vec![metric]);
+        let metrics = metric.map_or_else(|| self.set.report.headlines().to_vec(), |metric| vec![metric]);
         let drop = |metric: Metric| {
             let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
             let before = Sample { value: earlier.value(metric)?, draws: Vec::new() };

@@ -86,6 +86,11 @@ pub fn figures(logits: &[f32], targets: &[bool], num_labels: usize) -> Option<Mu
     })
 }
 
+/// Shares of one row's labels, or one label's rows: pairs of predicted and so.
+pub(crate) fn row_shares(cells: &[(bool, bool)]) -> Shares {
+    Counts::of(cells.iter().copied()).shares()
+}
+
 fn row_counts((logits, targets): (&[f32], &[bool])) -> Counts {
     Counts::of(logits.iter().map(|logit| *logit > 0.0).zip(targets.iter().copied()))
 }
@@ -100,7 +105,7 @@ fn ranked(logits: &[f32], targets: &[bool], num_labels: usize) -> Vec<(f64, f64)
 }
 
 /// `−ln p` of what is so, clipped as in [`super::probability::row_log_loss`].
-fn cell_log_loss(logit: f32, target: bool) -> f64 {
+pub(crate) fn cell_log_loss(logit: f32, target: bool) -> f64 {
     let signed = if target { -f64::from(logit) } else { f64::from(logit) };
     let probability = 1.0 / (1.0 + signed.exp());
     -probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()

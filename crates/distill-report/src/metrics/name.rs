@@ -1,5 +1,6 @@
 //! The names of all metrics, as gates, JSON and tables write them.
 
+use distill_core::ProblemType;
 use serde::{Deserialize, Serialize};
 
 /// A metric. Its order here is the order in every table and file.
@@ -9,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub enum Metric {
     /// Share of rows with the right label.
     Accuracy,
+    /// Share of rows whose labels are all right, where rows have several.
+    SubsetAccuracy,
+    /// Share of pairs of row and label that are wrong, where rows have several.
+    HammingLoss,
     /// Mean recall over the classes that have rows.
     BalancedAccuracy,
     /// Mean precision over the classes.
@@ -29,6 +34,12 @@ pub enum Metric {
     WeightedRecall,
     /// F1 averaged with the classes' support as weight.
     WeightedF1,
+    /// Mean precision over the rows, where they have several labels.
+    SamplesPrecision,
+    /// Mean recall over the rows, where they have several labels.
+    SamplesRecall,
+    /// Mean F1 over the rows, where they have several labels.
+    SamplesF1,
     /// Matthews correlation coefficient.
     Mcc,
     /// Cohen's kappa.
@@ -55,18 +66,38 @@ pub enum Metric {
     Mce,
     /// ECE after the logits are divided by the temperature that fits these rows best.
     EceScaled,
-    /// Share of rows where model and teacher predict the same label.
+    /// Share of a regression's variance that is explained.
+    R2,
+    /// The same without what a constant offset costs.
+    ExplainedVariance,
+    /// Pearson's correlation with the labels of a regression.
+    Pearson,
+    /// Spearman's correlation with the labels of a regression.
+    Spearman,
+    /// Mean squared error of a regression.
+    Mse,
+    /// Its root.
+    Rmse,
+    /// Mean absolute error of a regression.
+    Mae,
+    /// Largest absolute error of a regression.
+    MaxError,
+    /// Share of rows where model and teacher predict the same label, or labels.
     Agreement,
     /// KL(teacher ‖ model) at temperature 1, mean over rows, in nats.
     Kl,
+    /// Mean squared distance from the teacher's values, of a regression.
+    TeacherMse,
 }
 
 /// Metric, name, title, whether more is better.
 type Entry = (Metric, &'static str, &'static str, bool);
 
 #[rustfmt::skip]
-const ENTRIES: [Entry; 25] = [
+const ENTRIES: [Entry; 39] = [
     (Metric::Accuracy, "accuracy", "accuracy", true),
+    (Metric::SubsetAccuracy, "subset_accuracy", "subset accuracy", true),
+    (Metric::HammingLoss, "hamming_loss", "Hamming loss", false),
     (Metric::BalancedAccuracy, "balanced_accuracy", "balanced accuracy", true),
     (Metric::MacroPrecision, "macro_precision", "macro precision", true),
     (Metric::MacroRecall, "macro_recall", "macro recall", true),
@@ -77,6 +108,9 @@ const ENTRIES: [Entry; 25] = [
     (Metric::WeightedPrecision, "weighted_precision", "weighted precision", true),
     (Metric::WeightedRecall, "weighted_recall", "weighted recall", true),
     (Metric::WeightedF1, "weighted_f1", "weighted F1", true),
+    (Metric::SamplesPrecision, "samples_precision", "samples precision", true),
+    (Metric::SamplesRecall, "samples_recall", "samples recall", true),
+    (Metric::SamplesF1, "samples_f1", "samples F1", true),
     (Metric::Mcc, "mcc", "MCC", true),
     (Metric::CohenKappa, "cohen_kappa", "Cohen's kappa", true),
     (Metric::RocAuc, "roc_auc", "ROC AUC", true),
@@ -89,8 +123,17 @@ const ENTRIES: [Entry; 25] = [
     (Metric::Ece, "ece", "ECE", false),
     (Metric::Mce, "mce", "MCE", false),
     (Metric::EceScaled, "ece_scaled", "ECE, scaled", false),
+    (Metric::R2, "r2", "R2", true),
+    (Metric::ExplainedVariance, "explained_variance", "explained variance", true),
+    (Metric::Pearson, "pearson", "Pearson", true),
+    (Metric::Spearman, "spearman", "Spearman", true),
+    (Metric::Mse, "mse", "MSE", false),
+    (Metric::Rmse, "rmse", "RMSE", false),
+    (Metric::Mae, "mae", "MAE", false),
+    (Metric::MaxError, "max_error", "largest error", false),
     (Metric::Agreement, "agreement", "agreement", true),
     (Metric::Kl, "kl", "KL", false),
+    (Metric::TeacherMse, "teacher_mse", "MSE to teacher", false),
 ];
 
 impl Metric {
@@ -121,7 +164,16 @@ impl Metric {
 
     /// True where the metric compares a model with its teacher, so that the teacher itself has none.
     pub fn needs_teacher(self) -> bool {
-        matches!(self, Metric::Agreement | Metric::Kl)
+        matches!(self, Metric::Agreement | Metric::Kl | Metric::TeacherMse)
+    }
+
+    /// The metric that says most about a model, and the one beside it.
+    pub fn headlines(problem_type: ProblemType) -> [Metric; 2] {
+        match problem_type {
+            ProblemType::SingleLabel => [Metric::Accuracy, Metric::MacroF1],
+            ProblemType::MultiLabel => [Metric::MicroF1, Metric::MacroF1],
+            ProblemType::Regression => [Metric::R2, Metric::Rmse],
+        }
     }
 
     /// The metric of a name.

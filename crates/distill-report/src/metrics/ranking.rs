@@ -75,6 +75,27 @@ pub fn influences(scored: &Scored) -> Vec<(Metric, Vec<f64>)> {
     influences
 }
 
+/// Influence values of the means of ROC AUC and average precision over labels, `[n]` each: of pairs of score and "is
+/// positive" a label, those left out that have one kind of row.
+pub fn mean_influences(labels: impl Iterator<Item = Vec<(f64, bool)>>, rows: usize) -> (Vec<f64>, Vec<f64>) {
+    let pairs: Vec<Vec<(f64, bool)>> = labels.collect();
+    let labels: Vec<ClassInfluence> = pairs.par_iter().filter_map(|pairs| ClassInfluence::new(pairs)).collect();
+    let count = labels.len().max(1) as f64;
+    let mean = |of: &dyn Fn(&ClassInfluence, usize) -> f64| -> Vec<f64> {
+        (0..rows).map(|at| labels.iter().map(|label| of(label, at)).sum::<f64>() / count).collect()
+    };
+    (mean(&|label, at| label.roc_auc[at]), mean(&|label, at| label.average_precision[at]))
+}
+
+/// The curves of pairs of score and "is positive"; none where there is only one kind.
+pub fn curves_of(mut pairs: Vec<(f64, bool)>) -> Option<Curves> {
+    let step = pairs.len().div_ceil(PAIRS).max(1);
+    if step > 1 {
+        pairs = pairs.into_iter().step_by(step).collect();
+    }
+    Ranking::new(pairs).curves()
+}
+
 struct ClassInfluence {
     roc_auc: Vec<f64>,
     weighted_roc_auc: Vec<f64>,
@@ -126,6 +147,9 @@ impl ClassInfluence {
     }
 }
 
+/// A chart does not get better beyond so many pairs: of more rows every k-th is drawn.
+const PAIRS: usize = 200_000;
+
 /// ROC and precision-recall curve, thinned out to what a chart can show.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -140,8 +164,6 @@ pub struct Curves {
 /// The curves of the second class with two classes, else of all pairs of row and class together
 /// (micro-averaged); none where there is only one kind of pair.
 pub fn curves(scored: &Scored) -> Option<Curves> {
-    // A chart does not get better beyond some 200,000 pairs: of more rows every k-th is drawn.
-    const PAIRS: usize = 200_000;
     let classes = positive_classes(scored);
     let step = (scored.len() * classes.len()).div_ceil(PAIRS).max(1);
     let of_row = |at: usize| {

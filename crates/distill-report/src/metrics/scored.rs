@@ -29,9 +29,8 @@ impl<'a> Scored<'a> {
 
     /// The labelled ones among `rows`.
     pub fn of_rows(predictions: &'a Predictions, rows: impl IntoIterator<Item = usize>) -> Self {
-        let target = |row: usize| predictions.labels[row].and_then(|label| usize::try_from(label).ok());
         let (rows, targets): (Vec<usize>, Vec<usize>) =
-            rows.into_iter().filter_map(|row| Some((row, target(row)?))).unzip();
+            rows.into_iter().filter_map(|row| Some((row, predictions.target(row)?))).unzip();
         let predicted = rows.iter().map(|row| argmax(predictions.row(*row))).collect();
         let log_sum_exp = rows.iter().map(|row| log_sum_exp(predictions.row(*row))).collect();
         Scored { predictions, rows, targets, predicted, log_sum_exp, temperature: OnceLock::new() }

@@ -35,8 +35,9 @@ pub struct Comparison {
     pub second: String,
     /// First minus second, by metric.
     pub differences: BTreeMap<Metric, Difference>,
-    /// Whether they err on different rows.
-    pub mcnemar: McNemar,
+    /// Whether they err on different rows; none where rows have numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcnemar: Option<McNemar>,
 }
 
 /// A difference between two models.
@@ -95,7 +96,11 @@ pub struct Slice {
     pub value: String,
     /// Labelled rows.
     pub rows: usize,
-    /// Accuracy of every model, in the models' order, with Wilson intervals.
+    /// What `accuracies` holds where it is not the accuracy: of several classes a row the share of rows whose classes
+    /// are all right, of numbers the mean absolute error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
+    /// Accuracy of every model, in the models' order, with Wilson intervals; or `metric`.
     pub accuracies: Vec<Figure>,
 }
 
@@ -106,11 +111,11 @@ pub struct Slice {
 pub struct Errors {
     /// The student.
     pub model: String,
-    /// Rows that the teacher has right and the student wrong.
+    /// Rows that the teacher has right and the student wrong; of numbers those where the student is further off.
     pub lost: u64,
-    /// Rows that the student has right and the teacher wrong.
+    /// Rows that the student has right and the teacher wrong; of numbers those where the teacher is further off.
     pub won: u64,
-    /// The lost rows of which the student is most sure.
+    /// The lost rows of which the student is most sure; of numbers those with most more error than the teacher's.
     pub lost_rows: Vec<ErrorRow>,
     /// Confusions that are more frequent than with the teacher, the most grown first.
     pub grown_confusions: Vec<GrownConfusion>,
@@ -132,10 +137,12 @@ pub struct ErrorRow {
     pub label: String,
     /// What the student predicts.
     pub predicted: String,
-    /// The probability that the student gives to that.
-    pub confidence: f64,
-    /// The probability that the teacher gives to its own prediction.
-    pub teacher_confidence: f64,
+    /// The probability that the student gives to that; none where rows have numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// The probability that the teacher gives to its own prediction; none where rows have numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher_confidence: Option<f64>,
 }
 
 /// A confusion that the student makes more often than the teacher.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use distill_core::ProblemType;
 use serde::{Deserialize, Serialize};
 
 use super::compared::{AgainstTeacher, Comparison, Errors, SeedSummary, Slice};
@@ -17,6 +18,10 @@ use crate::predictions::{Cost, Role};
 pub struct DataReport {
     /// The data set's name.
     pub name: String,
+    /// What a row's label is; left out for one class a row.
+    #[serde(default, skip_serializing_if = "ProblemType::is_single_label")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub problem_type: ProblemType,
     /// Rows, labelled or not.
     pub rows: usize,
     /// Rows with a label.
@@ -55,15 +60,20 @@ pub struct ModelReport {
     /// Beside the teacher; none for the teacher and where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against_teacher: Option<AgainstTeacher>,
-    /// Whether it is as sure as it is right.
-    pub calibration: Calibration,
+    /// Whether it is as sure as it is right, where rows have one class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// ROC and precision-recall curve; of all classes together with more than two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curves: Option<Curves>,
-    /// Figures of each class, in the order of the label map.
+    /// Figures of each class, in the order of the label map; empty where rows have numbers.
     pub classes: Vec<ClassFigures>,
-    /// Counts: a list a label, in it a count a prediction. `[C, C]`
+    /// Counts: a list a label, in it a count a prediction, where rows have one class. `[C, C]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u64>>,
+    /// Some labels with the model's values, `[label, value]`, where rows have numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scatter: Vec<[f64; 2]>,
 }
 
 /// A measured value.
@@ -93,6 +103,16 @@ impl DataReport {
     /// The model of a name.
     pub fn model(&self, name: &str) -> Option<&ModelReport> {
         self.models.iter().find(|model| model.name == name)
+    }
+
+    /// The metrics that say most.
+    pub fn headlines(&self) -> [Metric; 2] {
+        Metric::headlines(self.problem_type)
+    }
+
+    /// What the slices hold.
+    pub fn slice_metric(&self) -> Metric {
+        self.slices.iter().find_map(|slice| slice.metric).unwrap_or(Metric::Accuracy)
     }
 
     /// The first model of a role.

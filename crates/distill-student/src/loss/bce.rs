@@ -52,14 +52,71 @@ pub fn binary_label_loss(
         let labelled = labels.not_equal(UNLABELLED).unsqueeze(-1); // [B, 1]
         let one_hot =
             student_logits.zeros_like().detach().scatter_value(-1, &labels.clamp_min(0).unsqueeze(-1), 1.0); // [B, C]
-        let targets = one_hot * (1.0 - smoothing) + smoothing / 2.0; // [B, C]
-        let terms =
-            -(&targets * student_logits.log_sigmoid() + (1f64 - &targets) * (-student_logits).log_sigmoid());
-        let terms = terms * labelled.to_kind(student_logits.kind()); // [B, C]
-        let terms = match class_weights {
-            Some(weights) => terms * weights.to_kind(student_logits.kind()),
-            None => terms,
-        };
-        terms.sum(Kind::Float) / rows(student_logits)
+        cross_entropy(student_logits, &one_hot, &labelled, class_weights, smoothing)
     })
+}
+
+/// The same with any number of labels a row.
+///
+/// # Shapes
+/// - `student_logits`: `[B, C]`; `targets`: 1 or 0, `[B, C]`, NaN in a row without a label
+/// - returns `[]`
+///
+/// # Errors
+/// [`TorchError`] where the shapes differ.
+pub fn multi_label_loss(
+    student_logits: &Tensor,
+    targets: &Tensor,
+    class_weights: Option<&Tensor>,
+    smoothing: f64,
+) -> Result<Tensor, TorchError> {
+    same_shape(student_logits, targets)?;
+    guard("binary cross-entropy", || {
+        let labelled = targets.isnan().logical_not(); // [B, C]
+        let targets = targets.nan_to_num(0.0, None, None).to_kind(student_logits.kind()); // [B, C]
+        cross_entropy(student_logits, &targets, &labelled, class_weights, smoothing)
+    })
+}
+
+fn cross_entropy(
+    student_logits: &Tensor,
+    targets: &Tensor,
+    labelled: &Tensor,
+    class_weights: Option<&Tensor>,
+    smoothing: f64,
+) -> Tensor {
+    let targets = targets * (1.0 - smoothing) + smoothing / 2.0; // [B, C]
+    let terms =
+        -(&targets * student_logits.log_sigmoid() + (1f64 - &targets) * (-student_logits).log_sigmoid());
+    let terms = terms * labelled.to_kind(student_logits.kind()); // [B, C]
+    let terms = match class_weights {
+        Some(weights) => terms * weights.to_kind(student_logits.kind()),
+        None => terms,
+    };
+    terms.sum(Kind::Float) / rows(student_logits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::tests::value;
+
+    /// `binary_cross_entropy_with_logits(z, y, reduction="sum") / 2` of the first row alone:
+    /// softplus(-0.5) + softplus(-2) + softplus(0) = 0.474077 + 0.126928 + 0.693147.
+    #[test]
+    fn every_label_of_a_row_is_a_yes_or_no_and_a_row_without_label_has_no_term() {
+        let student = Tensor::from_slice2(&[[0.5f32, -2.0, 0.0], [9.0, 9.0, 9.0]]).set_requires_grad(true);
+        let targets = Tensor::from_slice2(&[[1f32, 0.0, 1.0], [f32::NAN; 3]]);
+        let loss = multi_label_loss(&student, &targets, None, 0.0).unwrap();
+        assert!((value(&loss) - (0.474_077 + 0.126_928 + 2f64.ln()) / 2.0).abs() < 1e-5, "{loss:?}");
+        loss.backward();
+        assert_eq!(student.grad().get(1).abs().max().double_value(&[]), 0.0);
+        let one = Tensor::from_slice2(&[[1f32, 0.0, 0.0], [0.0, 0.0, 1.0]]);
+        let ids = Tensor::from_slice(&[0i64, 2]);
+        for smoothing in [0.0, 0.1] {
+            let by_targets = multi_label_loss(&student, &one, None, smoothing).unwrap();
+            let by_ids = binary_label_loss(&student, &ids, None, smoothing).unwrap();
+            assert!((value(&by_targets) - value(&by_ids)).abs() < 1e-6);
+        }
+    }
 }

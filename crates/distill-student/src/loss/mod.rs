@@ -1,6 +1,6 @@
 //! `hard_weight · CE + soft_weight · (a comparison with the teacher)`, averaged over the batch's rows.
 //!
-//! A file a loss: [`hard`] for labels; for the teacher [`kl`], [`reverse_kl`], [`js`], [`mse`], [`dkd`],
+//! A file a loss: [`hard`] for labels, [`value`] for numbers; for the teacher [`kl`], [`reverse_kl`], [`js`], [`mse`], [`dkd`],
 //! [`dist`] and [`bce`]; [`standardize`] in front of some of them. [`temperature`] is `T` over a run, and
 //! [`Objective`] puts them together as the settings say.
 //!
@@ -17,6 +17,7 @@ mod objective;
 pub mod reverse_kl;
 pub mod standardize;
 pub mod temperature;
+pub mod value;
 
 use distill_torch::TorchError;
 use tch::Tensor;

@@ -1,9 +1,10 @@
 //! A run's whole loss, as its settings say.
 
+use distill_core::ProblemType;
 use distill_torch::TorchError;
 use tch::{Device, Tensor};
 
-use super::bce::{binary_label_loss, sigmoid_loss};
+use super::bce::{binary_label_loss, multi_label_loss, sigmoid_loss};
 use super::dist::{DistWeights, dist_loss};
 use super::dkd::{DkdWeights, dkd_loss};
 use super::hard::hard_label_loss;
@@ -12,12 +13,14 @@ use super::kl::soft_target_loss;
 use super::mse::mse_loss;
 use super::reverse_kl::reverse_kl_loss;
 use super::standardize::standardized;
+use super::value::value_loss;
 use crate::settings::{ClassWeightRule, ClassWeights, SoftLoss, TrainSettings};
 
 /// The loss of a run.
 #[derive(Debug)]
 pub struct Objective<'a> {
     settings: &'a TrainSettings,
+    problem_type: ProblemType,
     /// double `[C]`, where classes weigh differently.
     class_weights: Option<Tensor>,
 }
@@ -31,7 +34,17 @@ impl<'a> Objective<'a> {
             ClassWeights::Given(weights) => Some(weights.clone()),
         };
         let class_weights = weights.map(|weights| Tensor::from_slice(&weights).to_device(device));
-        Objective { settings, class_weights }
+        Objective { settings, problem_type: ProblemType::SingleLabel, class_weights }
+    }
+
+    /// The same loss for a model of this type.
+    pub fn for_problem(self, problem_type: ProblemType) -> Self {
+        Objective { problem_type, ..self }
+    }
+
+    /// What the model's logits mean.
+    pub fn problem_type(&self) -> ProblemType {
+        self.problem_type
     }
 
     /// The whole loss, `[]`. Terms of weight 0 are not computed.
@@ -62,14 +75,19 @@ impl<'a> Objective<'a> {
             .ok_or_else(|| tch::TchError::Shape("the loss has no term".to_owned()).into())
     }
 
-    /// The term of the labels, `[]`, unweighted.
+    /// The term of the labels, `[]`, unweighted. Labels are int64 `[B]` with one class a row, else float `[B, C]`.
     ///
     /// # Errors
-    /// [`TorchError`] where a label is outside `0..C`.
+    /// [`TorchError`] where a label is outside `0..C`, or shapes differ.
     pub fn hard(&self, student_logits: &Tensor, labels: &Tensor) -> Result<Tensor, TorchError> {
         // Validation compares logits that were copied to the CPU.
         let weights = self.class_weights.as_ref().map(|weights| weights.to_device(student_logits.device()));
         let (weights, smoothing) = (weights.as_ref(), self.settings.label_smoothing);
+        match self.problem_type {
+            ProblemType::SingleLabel => (),
+            ProblemType::MultiLabel => return multi_label_loss(student_logits, labels, weights, smoothing),
+            ProblemType::Regression => return value_loss(student_logits, labels),
+        }
         if self.settings.loss == SoftLoss::Bce {
             return binary_label_loss(student_logits, labels, weights, smoothing);
         }
@@ -104,7 +122,7 @@ impl<'a> Objective<'a> {
     ) -> Result<Tensor, TorchError> {
         let settings = self.settings;
         match settings.loss {
-            SoftLoss::Kl => soft_target_loss(student, teacher, temperature),
+            SoftLoss::Auto | SoftLoss::Kl => soft_target_loss(student, teacher, temperature),
             SoftLoss::ReverseKl => reverse_kl_loss(student, teacher, temperature),
             SoftLoss::Js => js_loss(student, teacher, temperature),
             SoftLoss::Mse => mse_loss(student, teacher),

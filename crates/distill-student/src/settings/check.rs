@@ -62,7 +62,10 @@ impl TrainSettings {
             !scheduled || self.loss.has_temperature(),
             "\"fixed\" with loss \"mse\", which has no temperature",
         )?;
-        let divergence = matches!(self.loss, SoftLoss::Kl | SoftLoss::ReverseKl | SoftLoss::Js | SoftLoss::Dkd);
+        let divergence = matches!(
+            self.loss,
+            SoftLoss::Auto | SoftLoss::Kl | SoftLoss::ReverseKl | SoftLoss::Js | SoftLoss::Dkd
+        );
         refuse(
             "standardize_logits",
             format!("true with loss {name:?}"),
@@ -143,11 +146,11 @@ impl TrainSettings {
 }
 
 /// A choice as it stands in a settings file.
-fn word(choice: impl serde::Serialize) -> String {
+pub(super) fn word(choice: impl serde::Serialize) -> String {
     serde_json::to_value(choice).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn refuse(
+pub(super) fn refuse(
     field: &'static str,
     value: impl ToString,
     fits: bool,

@@ -6,16 +6,44 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BestMetric {
+    /// Accuracy, of several classes a row micro F1, of a regression the squared error.
+    Auto,
     /// Share of labelled rows whose label is predicted; equal ones are told apart by the loss.
     Accuracy,
     /// The training loss without dropout.
     Loss,
+    /// F1 over all pairs of row and label, several classes a row.
+    MicroF1,
+    /// Mean of the labels' F1, several classes a row.
+    MacroF1,
+    /// Mean squared distance from the labels of a regression.
+    Mse,
+}
+
+impl BestMetric {
+    /// Its name in settings and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            BestMetric::Auto | BestMetric::Accuracy => "accuracy",
+            BestMetric::Loss => "loss",
+            BestMetric::MicroF1 => "micro_f1",
+            BestMetric::MacroF1 => "macro_f1",
+            BestMetric::Mse => "mse",
+        }
+    }
+
+    /// Whether more is better.
+    pub fn higher_is_better(self) -> bool {
+        !matches!(self, BestMetric::Loss | BestMetric::Mse)
+    }
 }
 
 /// How the student's logits are compared with the teacher's. [`crate::loss`] has a file for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SoftLoss {
+    /// `kl`, of several classes a row `bce`, of a regression `mse`.
+    Auto,
     /// `KL(teacher ‖ student)`.
     Kl,
     /// `KL(student ‖ teacher)`.

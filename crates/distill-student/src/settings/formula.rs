@@ -1,11 +1,13 @@
 //! The loss of a run as it is computed, for people.
 
+use distill_core::ProblemType;
+
 use super::{ClassWeightRule, ClassWeights, SoftLoss, TemperatureSchedule, TrainSettings};
 
 impl TrainSettings {
     /// The loss of this run as it is computed, for people.
-    pub fn formula(&self) -> String {
-        let terms = [(self.hard_weight, self.hard_term()), (self.soft_weight, self.soft_term())];
+    pub fn formula(&self, problem_type: ProblemType) -> String {
+        let terms = [(self.hard_weight, self.hard_term(problem_type)), (self.soft_weight, self.soft_term())];
         let terms: Vec<String> = terms
             .into_iter()
             .filter(|(weight, _)| *weight > 0.0)
@@ -14,8 +16,12 @@ impl TrainSettings {
         format!("loss = {}", terms.join(" + "))
     }
 
-    fn hard_term(&self) -> String {
-        let name = if self.loss == SoftLoss::Bce { "BCE" } else { "CE" };
+    fn hard_term(&self, problem_type: ProblemType) -> String {
+        let name = match problem_type {
+            ProblemType::SingleLabel if self.loss != SoftLoss::Bce => "CE",
+            ProblemType::SingleLabel | ProblemType::MultiLabel => "BCE",
+            ProblemType::Regression => "MSE",
+        };
         let mut notes = Vec::new();
         if self.label_smoothing > 0.0 {
             notes.push(format!("smoothed by {}", self.label_smoothing));
@@ -43,7 +49,7 @@ impl TrainSettings {
         let (teacher, student) = (z("teacher"), z("student"));
         let [p, q] = [&teacher, &student].map(|z| format!("softmax({z}/{t})"));
         let term = match self.loss {
-            SoftLoss::Kl => format!("{squared} · KL({p} ‖ {q})"),
+            SoftLoss::Auto | SoftLoss::Kl => format!("{squared} · KL({p} ‖ {q})"),
             SoftLoss::ReverseKl => format!("{squared} · KL({q} ‖ {p})"),
             SoftLoss::Js => format!("{squared} · JS({p}, {q})"),
             SoftLoss::Mse => format!("mean over labels of ({student} − {teacher})²"),
@@ -74,16 +80,19 @@ mod tests {
     fn the_formula_shows_only_what_is_computed() {
         let base = TrainSettings { hard_weight: 0.1, soft_weight: 0.9, ..TrainSettings::default() };
         assert_eq!(
-            base.formula(),
+            base.formula(ProblemType::SingleLabel),
             "loss = 0.1 · CE(student_logits, labels) + 0.9 · 4 · KL(softmax(teacher_logits/2) ‖ softmax(student_logits/2))"
         );
-        assert_eq!(base.without_teacher().formula(), "loss = 1 · CE(student_logits, labels)");
+        assert_eq!(
+            base.without_teacher().formula(ProblemType::SingleLabel),
+            "loss = 1 · CE(student_logits, labels)"
+        );
     }
 
     #[test]
     fn the_formula_names_the_method_with_its_numbers() {
         let base = TrainSettings { hard_weight: 0.0, soft_weight: 1.0, ..TrainSettings::default() };
-        let shown = |loss| TrainSettings { loss, ..base.clone() }.formula();
+        let shown = |loss| TrainSettings { loss, ..base.clone() }.formula(ProblemType::SingleLabel);
         assert!(shown(SoftLoss::Mse).ends_with("(student_logits − teacher_logits)²"));
         assert!(shown(SoftLoss::Dkd).contains("(1 · TCKD + 8 · NCKD)"));
         let warm = TrainSettings {
@@ -93,11 +102,18 @@ mod tests {
             ..base.clone()
         };
         assert_eq!(
-            warm.formula(),
+            warm.formula(ProblemType::SingleLabel),
             "loss = 1 · T² · KL(softmax(standardized(teacher_logits)/T) ‖ softmax(standardized(student_logits)/T)), \
              T = 4 → 1 (cosine)"
         );
+        let several = base.for_problem(ProblemType::MultiLabel).unwrap();
+        assert!(several.formula(ProblemType::MultiLabel).contains("Σ labels KL(sigmoid(teacher_logits/2)"));
+        let number = base.without_teacher().formula(ProblemType::Regression);
+        assert_eq!(number, "loss = 1 · MSE(student_logits, labels)");
         let smooth = TrainSettings { label_smoothing: 0.1, ..base.without_teacher() };
-        assert_eq!(smooth.formula(), "loss = 1 · CE(student_logits, labels) [smoothed by 0.1]");
+        assert_eq!(
+            smooth.formula(ProblemType::SingleLabel),
+            "loss = 1 · CE(student_logits, labels) [smoothed by 0.1]"
+        );
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod choices;
 mod formula;
+mod problem;
 
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +108,7 @@ impl Default for TrainSettings {
             train_last_layers: 0,
             gradual_unfreezing: false,
             sampling: Sampling::Uniform,
-            loss: SoftLoss::Kl,
+            loss: SoftLoss::Auto,
             standardize_logits: false,
             temperature: 2.0,
             temperature_schedule: TemperatureSchedule::Fixed,
@@ -121,7 +122,7 @@ impl Default for TrainSettings {
             label_smoothing: 0.0,
             class_weights: ClassWeights::Rule(ClassWeightRule::None),
             early_stopping_patience: 0,
-            best_metric: BestMetric::Accuracy,
+            best_metric: BestMetric::Auto,
             log_every: 10,
             checkpoint_steps: 0,
             checkpoint_minutes: 5.0,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use distill_core::{LabelMap, Silent};
+use distill_core::{LabelMap, ProblemType, Silent};
 use distill_data::TextTokenizer;
 use distill_data::cache::{Example, TokenCache};
 use distill_data::logits::{Fingerprint, LogitsWriter, WriterOptions};
@@ -66,7 +66,13 @@ impl<'a> Passes<'a> {
     /// # Errors
     /// Where the model cannot be loaded.
     pub fn teacher(&'a self) -> anyhow::Result<Timed<'a>> {
-        let model = student::initialize(self.directory, Shape::default(), self.labels, self.session.device)?;
+        let model = student::initialize(
+            self.directory,
+            Shape::default(),
+            self.labels,
+            ProblemType::SingleLabel,
+            self.session.device,
+        )?;
         model.convert(self.session.kind)?;
         model.pack_for_inference();
         let flops = forward_flops(model.config(), &self.workload.lengths());
@@ -95,7 +101,13 @@ impl<'a> Passes<'a> {
     pub fn student(&'a self) -> anyhow::Result<Timed<'a>> {
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
-        let model = student::initialize(self.directory, shape, self.labels, self.session.device)?;
+        let model = student::initialize(
+            self.directory,
+            shape,
+            self.labels,
+            ProblemType::SingleLabel,
+            self.session.device,
+        )?;
         model.compute_in(self.session.kind);
         let settings = TrainSettings { epochs: 1, checkpoint_steps: 0, ..self.settings.student.train.clone() };
         let data = self.examples()?;
@@ -142,6 +154,7 @@ impl<'a> Passes<'a> {
                 writer.push(Example {
                     input_ids: &tokens.input_ids,
                     token_type_ids: Some(&tokens.token_type_ids),
+                    targets: &[],
                     label: i32::try_from(row.row as usize % num_labels).ok(),
                     logits: &logits,
                     id_hash: row.row,
@@ -159,6 +172,7 @@ impl<'a> Passes<'a> {
             teacher_weights: "bench".to_owned(),
             tokenizer: self.tokenizer.hash().to_owned(),
             label_map: self.labels.clone(),
+            problem_type: ProblemType::SingleLabel,
             max_length: u32::try_from(config.max_length()).unwrap_or(u32::MAX),
             dtype: dtype_name(self.session.kind).to_owned(),
             dataset: "bench".to_owned(),

@@ -68,7 +68,9 @@ impl Workload {
 }
 
 fn read(path: &Path, count: Option<usize>, settings: &Settings) -> anyhow::Result<Vec<Row>> {
-    let rows = inputs::source(path, &settings.data)?.rows()?.take(count.unwrap_or(usize::MAX));
+    let rows = inputs::source(path, &settings.data, settings.data.problem_type.unwrap_or_default())?
+        .rows()?
+        .take(count.unwrap_or(usize::MAX));
     let unlabelled = rows.map(|row| row.map(|row| Row { label: None, ..row }));
     Ok(unlabelled.collect::<Result<Vec<Row>, DataError>>()?)
 }

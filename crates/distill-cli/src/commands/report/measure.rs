@@ -80,19 +80,24 @@ fn predict(
     session: &Session,
 ) -> anyhow::Result<(Predictions, f64)> {
     let labels = &loaded.directory.config().labels;
+    let problem_type = loaded.directory.config().problem_type;
     inputs::check_labels(&set.source, &set.summary, labels)?;
     let runner = teacher::runner(&loaded.model, &loaded.tokenizer, settings, session);
     runner.warm_up(set.source.rows()?)?;
     let collected = Mutex::new(Columns::default());
     let stats = runner.run(&loaded.entry.name, set.source.rows()?, set.summary.rows, |rows| {
         if let Ok(mut columns) = collected.lock() {
-            rows.iter().for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label, &row.logits));
+            rows.iter()
+                .for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label.clone(), &row.logits));
         }
         Ok(())
     })?;
     inputs::warn_truncated(stats.truncated, stats.rows, settings.data.max_length);
     let columns = collected.into_inner().unwrap_or_default();
-    Ok((columns.predictions(&loaded.entry, labels.clone(), &set.columns)?, stats.rows_per_second()))
+    Ok((
+        columns.predictions(&loaded.entry, labels.clone(), problem_type, &set.columns)?,
+        stats.rows_per_second(),
+    ))
 }
 
 fn cost(loaded: &Loaded, speed: &Timed) -> anyhow::Result<Cost> {

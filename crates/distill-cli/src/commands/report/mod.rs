@@ -17,6 +17,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use distill_core::ProblemType;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash_until;
 use distill_core::record::RunRecord;
@@ -126,11 +127,31 @@ impl ReportStage<'_> {
         Ok(())
     }
 
+    /// What the logits of all models mean.
+    fn problem_type(&self) -> anyhow::Result<ProblemType> {
+        let data = &self.settings.data;
+        if self.models.is_empty() {
+            return tables::problem_type(&self.tables()?, data.problem_type);
+        }
+        let mut found: Option<(String, ProblemType)> = None;
+        for Entry { name, path, .. } in self.entries()? {
+            let own = inputs::problem_type(inputs::model(&path)?.config(), data)?;
+            match &found {
+                Some((first, other)) if *other != own => {
+                    let message = format!("{first} is of {other} and {name} of {own}; one report has one kind");
+                    return Err(Failure::data(message).into());
+                }
+                _ => found = Some((name, own)),
+            }
+        }
+        Ok(found.map(|(_, problem_type)| problem_type).unwrap_or_default())
+    }
+
     /// The data sets with the columns that slices are cut by.
     fn test_sets(&self, session: &Session) -> anyhow::Result<Vec<TestSet>> {
         let mut sets = Vec::new();
         for (name, path) in self.sets() {
-            let source = inputs::source(&path, &self.settings.data)?;
+            let source = inputs::source(&path, &self.settings.data, self.problem_type()?)?;
             // Every row is checked before any model runs.
             let summary = inputs::scan(&source, session)?;
             let columns = self
@@ -196,7 +217,8 @@ impl Stage for ReportStage<'_> {
             }
         }
         for (name, path) in self.sets() {
-            hashes.insert(format!("data {name}"), inputs::source(&path, &self.settings.data)?.hash()?);
+            let source = inputs::source(&path, &self.settings.data, ProblemType::default())?;
+            hashes.insert(format!("data {name}"), source.hash()?);
         }
         Ok(hashes)
     }
@@ -204,7 +226,10 @@ impl Stage for ReportStage<'_> {
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let sets = self.test_sets(session)?;
         let (data, timing) = match self.models.is_empty() {
-            true => (tables::read(self.tables()?, &sets, &self.settings.report.labels, &session.stop)?, None),
+            true => {
+                let labels = &self.settings.report.labels;
+                (tables::read(self.tables()?, &sets, labels, self.problem_type()?, &session.stop)?, None)
+            }
             false => measure::run(self.entries()?, &sets, self.settings, session)?,
         };
         let mut report = distill_report::build(data, &self.settings.report, &session.stop)?;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelMap, StopSignal};
+use distill_core::{Label, LabelMap, ProblemType, StopSignal};
 use distill_data::error::Place;
-use distill_data::source::{Columns as Names, RawLabel, Source, Summary, resolve_label};
+use distill_data::source::{Columns as Names, RawLabel, Source, Summary, resolve};
 use distill_report::error::{IdList, OtherRows, RowDifference};
 use distill_report::{Predictions, ReportError};
 
@@ -36,9 +36,9 @@ pub fn column(source: &Source, name: &str, stop: &StopSignal) -> anyhow::Result<
             stop.check()?;
         }
         values.push(match row?.label {
-            None => String::new(),
-            Some(RawLabel::Name(name)) => name,
-            Some(RawLabel::Id(id)) => id.to_string(),
+            Some(Label::Class(RawLabel::Name(name))) => name,
+            Some(Label::Class(RawLabel::Id(id))) => id.to_string(),
+            _ => String::new(),
         });
     }
     Ok(values)
@@ -52,14 +52,14 @@ pub struct Columns {
     /// `[N]`, or empty where rows have no texts.
     pub texts: Vec<String>,
     /// `[N]`
-    pub labels: Vec<Option<i32>>,
+    pub labels: Vec<Option<Label<i32>>>,
     /// `[N, C]`
     pub logits: Vec<f32>,
 }
 
 impl Columns {
     /// Adds a row.
-    pub fn push(&mut self, id: String, text: Option<String>, label: Option<i32>, logits: &[f32]) {
+    pub fn push(&mut self, id: String, text: Option<String>, label: Option<Label<i32>>, logits: &[f32]) {
         self.ids.push(id);
         self.texts.extend(text);
         self.labels.push(label);
@@ -74,11 +74,13 @@ impl Columns {
         self,
         entry: &Entry,
         labels: LabelMap,
+        problem_type: ProblemType,
         columns: &[(String, Vec<String>)],
     ) -> Result<Predictions, ReportError> {
         let Columns { ids, texts, labels: own, logits } = self;
         let has_texts = texts.len() == ids.len();
-        let mut predictions = Predictions::new(entry.name.clone(), entry.role, ids, labels, own, logits)?;
+        let mut predictions =
+            Predictions::labelled(entry.name.clone(), entry.role, problem_type, ids, labels, own, logits)?;
         if has_texts {
             predictions = predictions.with_texts(texts)?;
         }
@@ -104,7 +106,7 @@ struct LabelledRow {
     at: usize,
     text: String,
     text_hash: [u8; 16],
-    label: Option<(RawLabel, Place)>,
+    label: Option<(Label<RawLabel>, Place)>,
 }
 
 impl Labelled {
@@ -131,7 +133,10 @@ impl Labelled {
 
     /// Whether any label is a name, which only a label map can turn into the place of a logit.
     pub fn has_label_names(&self) -> bool {
-        self.rows.values().any(|row| matches!(row.label, Some((RawLabel::Name(_), _))))
+        let is_name = |class: &RawLabel| matches!(class, RawLabel::Name(_));
+        self.rows
+            .values()
+            .any(|row| row.label.as_ref().is_some_and(|(label, _)| label.classes().iter().any(is_name)))
     }
 
     /// Labels and texts for the rows of `columns`, in the order of the data set. `hashes` are those of the
@@ -179,16 +184,12 @@ impl Labelled {
                 return Err(self.differs(id, "text", "one text".to_owned(), model, "another".to_owned()));
             }
             let label = row.label.as_ref();
-            let label =
-                label.map(|(label, at)| resolve_label(label, map, at, &self.label_column)).transpose()?;
-            if let Some(own) = columns.labels[place]
-                && Some(own) != label
+            let label = label.map(|(label, at)| resolve(label, map, at, &self.label_column)).transpose()?;
+            if let Some(own) = &columns.labels[place]
+                && Some(own) != label.as_ref()
             {
-                let name = |label: Option<i32>| {
-                    let label = label.and_then(|label| map.name(usize::try_from(label).ok()?));
-                    label.map_or("missing".to_owned(), |label| format!("{label:?}"))
-                };
-                return Err(self.differs(id, "label", name(label), model, name(Some(own))));
+                let theirs = label.as_ref().map_or("missing".to_owned(), |label| shown(label, map));
+                return Err(self.differs(id, "label", theirs, model, shown(own, map)));
             }
             let logits = &columns.logits[place * width..(place + 1) * width];
             joined.push(id.clone(), Some(row.text.clone()), label, logits);
@@ -199,5 +200,18 @@ impl Labelled {
     fn differs(&self, id: &str, what: &'static str, left: String, model: &str, right: String) -> anyhow::Error {
         let (id, first, other) = (id.to_owned(), self.name.clone(), model.to_owned());
         ReportError::RowDiffers(Box::new(RowDifference { id, what, first, left, other, right })).into()
+    }
+}
+
+/// A label for messages.
+fn shown(label: &Label<i32>, map: &LabelMap) -> String {
+    let name = |class: &i32| {
+        let name = usize::try_from(*class).ok().and_then(|class| map.name(class));
+        name.map_or("missing".to_owned(), |name| format!("{name:?}"))
+    };
+    match label {
+        Label::Class(class) => name(class),
+        Label::Classes(classes) => format!("[{}]", classes.iter().map(name).collect::<Vec<_>>().join(", ")),
+        Label::Value(value) => value.to_string(),
     }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use distill_core::{LabelMap, StopSignal};
+use distill_core::{LabelMap, ProblemType, StopSignal};
 use distill_data::logits::LogitsTable;
-use distill_data::source::{RawLabel, resolve_label};
+use distill_data::source::{RawLabel, resolve};
 use distill_report::{DataSet, Predictions};
 
 use super::named::{Entry, Named, entries};
@@ -58,6 +58,7 @@ pub fn read(
     tables: Vec<(String, Vec<Entry>)>,
     sets: &[TestSet],
     labels: &[String],
+    problem_type: ProblemType,
     stop: &StopSignal,
 ) -> anyhow::Result<Vec<DataSet>> {
     let shared = shared_labels(tables.iter().flat_map(|(_, entries)| entries), labels)?;
@@ -67,7 +68,8 @@ pub fn read(
         let labelled = set.map(|set| Labelled::read(set, stop)).transpose()?;
         let mut predictions = Vec::with_capacity(entries.len());
         for entry in &entries {
-            let table = read_table(&entry.path, shared.as_ref(), labelled.as_ref(), &entry.name, stop)?;
+            let named = TableOf { path: &entry.path, model: &entry.name, problem_type };
+            let table = read_table(&named, shared.as_ref(), labelled.as_ref(), stop)?;
             let further = set.map_or(&[][..], |set| &set.columns);
             predictions.push(table.predictions(entry, further)?);
         }
@@ -92,26 +94,59 @@ fn shared_labels<'a>(
     Ok(with_names.transpose()?)
 }
 
+/// What the logits of these tables mean: what was said, else what the first table that says it says.
+///
+/// # Errors
+/// Where a table cannot be opened; wrong usage where one says otherwise than was said.
+pub fn problem_type(
+    tables: &[(String, Vec<Entry>)],
+    asked: Option<ProblemType>,
+) -> anyhow::Result<ProblemType> {
+    let mut found = asked;
+    for entry in tables.iter().flat_map(|(_, entries)| entries) {
+        let table = LogitsTable::open(&entry.path)?;
+        let Some(own) = table.fingerprint().map(|fingerprint| fingerprint.problem_type) else { continue };
+        match found {
+            Some(other) if other != own => bail!(Failure::usage(format!(
+                "{}: its logits are of {own}, the others of {other}",
+                entry.path.display()
+            ))),
+            _ => found = Some(own),
+        }
+    }
+    Ok(found.unwrap_or_default())
+}
+
+/// A table to read.
+struct TableOf<'a> {
+    path: &'a Path,
+    model: &'a str,
+    /// What its logits mean where it does not say.
+    problem_type: ProblemType,
+}
+
 struct Table {
     columns: Columns,
     map: LabelMap,
+    problem_type: ProblemType,
 }
 
 impl Table {
     fn predictions(self, entry: &Entry, further: &[(String, Vec<String>)]) -> anyhow::Result<Predictions> {
-        Ok(self.columns.predictions(entry, self.map, further)?)
+        Ok(self.columns.predictions(entry, self.map, self.problem_type, further)?)
     }
 }
 
 fn read_table(
-    path: &Path,
+    of: &TableOf<'_>,
     shared: Option<&LabelMap>,
     labelled: Option<&Labelled>,
-    model: &str,
     stop: &StopSignal,
 ) -> anyhow::Result<Table> {
     const HOW: &str = "labels by name need --labels, the names in the order of the logits";
-    let table = LogitsTable::open(path)?;
+    let TableOf { path, model, problem_type } = *of;
+    let table = LogitsTable::open(path)?.labelled(problem_type);
+    let problem_type = table.problem_type();
     let known = table.fingerprint().map(|fingerprint| fingerprint.label_map.clone()).or(shared.cloned());
     let (is_numbered, mut map) = (known.is_none(), known);
     let (mut columns, mut hashes) = (Columns::default(), Vec::new());
@@ -124,8 +159,9 @@ fn read_table(
             Some(map) => map,
             None => map.insert(LabelMap::numbered(row.logits.len())?),
         };
-        let label = row.label.as_ref().map(|label| resolve_label(label, map, &row.place, "label")).transpose();
-        let is_name = matches!(row.label, Some(RawLabel::Name(_)));
+        let label = row.label.as_ref().map(|label| resolve(label, map, &row.place, "label")).transpose();
+        let is_name = |class: &RawLabel| matches!(class, RawLabel::Name(_));
+        let is_name = row.label.as_ref().is_some_and(|label| label.classes().iter().any(is_name));
         let label = if is_numbered && is_name { label.context(HOW)? } else { label? };
         columns.push(row.id, row.text, label, &row.logits);
         hashes.push(row.text_hash);
@@ -143,5 +179,5 @@ fn read_table(
         let joined = labelled.join(model, columns, &hashes, &map);
         columns = if is_numbered && labelled.has_label_names() { joined.context(HOW)? } else { joined? };
     }
-    Ok(Table { columns, map })
+    Ok(Table { columns, map, problem_type })
 }

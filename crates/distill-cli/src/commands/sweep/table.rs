@@ -33,7 +33,7 @@ pub struct Table {
 impl Row {
     /// The validation figure of each seed.
     fn values(&self, metric: BestMetric) -> Option<Vec<f64>> {
-        let name = if metric == BestMetric::Accuracy { "accuracy" } else { "loss" };
+        let name = metric.name();
         let value = |(_, results): &(u64, Option<Value>)| results.as_ref()?["validation"][name].as_f64();
         self.results.iter().map(value).collect()
     }
@@ -44,7 +44,7 @@ impl Row {
 
     /// Larger is better; a trial that failed is worst.
     pub fn rank(&self, metric: BestMetric) -> f64 {
-        let sign = if metric == BestMetric::Accuracy { 1.0 } else { -1.0 };
+        let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
         self.mean(metric).map_or(f64::NEG_INFINITY, |mean| sign * mean)
     }
 }
@@ -92,7 +92,7 @@ impl Table {
     fn markdown(&self) -> String {
         let base = self.rows.iter().find(|row| row.changes.is_empty());
         let effects = base.filter(|_| self.sweep.method == Method::OneAtATime);
-        let metric = if self.sweep.metric == BestMetric::Accuracy { "accuracy" } else { "loss" };
+        let metric = self.sweep.metric.name();
         let mut text = format!("| trial | epochs | changes | validation {metric} by seed | mean |");
         text += if effects.is_some() { " effect |\n" } else { "\n" };
         text += if effects.is_some() {

@@ -1,9 +1,11 @@
 //! The charts of a data set, each in a figure with a caption.
 
+use distill_core::ProblemType;
+
 use crate::documents::svg::bars::{self, Group};
 use crate::documents::svg::frontier::{self, Point};
 use crate::documents::svg::lines::{self, Line, Plot};
-use crate::documents::svg::{Frame, heatmap};
+use crate::documents::svg::{Frame, heatmap, scatter};
 use crate::documents::text;
 use crate::metrics::Metric;
 use crate::metrics::ranking::Curves;
@@ -21,6 +23,7 @@ pub fn data_set(set: &DataReport) -> String {
     out.push_str(&class_bars(set));
     out.push_str(&frontier(set));
     out.push_str(&confusion(set));
+    out.push_str(&scatter(set));
     out.push_str(&reliability(set));
     out.push_str(&curves(set, true));
     out.push_str(&curves(set, false));
@@ -54,6 +57,9 @@ fn shown(set: &DataReport) -> impl Iterator<Item = (usize, &ModelReport)> {
 
 /// Teacher against student (or the first two models): F1 of every class.
 fn class_bars(set: &DataReport) -> String {
+    if set.models.iter().any(|model| model.classes.is_empty()) {
+        return String::new();
+    }
     let place = |role| set.models.iter().position(|model| model.role == role);
     let pair: Vec<usize> = match (place(Role::Teacher), place(Role::Student)) {
         (Some(teacher), Some(student)) => vec![teacher, student],
@@ -92,12 +98,13 @@ fn class_bars(set: &DataReport) -> String {
 }
 
 fn frontier(set: &DataReport) -> String {
+    let [headline, _] = set.headlines();
     let points: Vec<Point> = set
         .models
         .iter()
         .enumerate()
         .filter_map(|(color, model)| {
-            let accuracy = model.metrics.get(&Metric::Accuracy)?;
+            let accuracy = model.metrics.get(&headline)?;
             let (name, speed) = (model.name.clone(), model.cost?.rows_per_second?);
             Some(Point { name, color, speed, accuracy: (accuracy.value, accuracy.interval) })
         })
@@ -109,9 +116,14 @@ fn frontier(set: &DataReport) -> String {
         .iter()
         .map(|point| format!("{}: {:.4} at {:.0} rows a second", point.name, point.accuracy.0, point.speed));
     let said = said.collect::<Vec<_>>().join("; ");
-    let svg = frontier::draw("Accuracy against cost", &said, &points);
+    let title = match headline {
+        Metric::Accuracy => "Accuracy against cost",
+        Metric::R2 => "R2 against cost",
+        _ => "Micro F1 against cost",
+    };
+    let svg = frontier::draw(title, headline.title(), &said, &points);
     let caption = "The dashed line joins the models that no other beats in both.";
-    figure("Accuracy against cost", caption, "", &svg)
+    figure(title, caption, "", &svg)
 }
 
 /// The confusion matrix of the student, or of the first model.
@@ -120,6 +132,9 @@ fn confusion(set: &DataReport) -> String {
         return String::new();
     }
     let Some(model) = set.with_role(Role::Student).or(set.models.first()) else { return String::new() };
+    if model.confusion.is_empty() {
+        return String::new();
+    }
     let title = format!("Confusion matrix of {}", model.name);
     let right: u64 = (0..set.labels.len()).map(|label| model.confusion[label][label]).sum();
     let said = format!(
@@ -130,13 +145,40 @@ fn confusion(set: &DataReport) -> String {
     figure(&title, "Labels down, predictions across; shaded by the share of the label's rows.", "", &svg)
 }
 
+/// Labels and values of the student, or of the first model, where rows have numbers.
+fn scatter(set: &DataReport) -> String {
+    let Some((color, model)) = shown(set)
+        .find(|(_, model)| model.role == Role::Student)
+        .or(shown(set).next())
+        .filter(|(_, model)| !model.scatter.is_empty())
+    else {
+        return String::new();
+    };
+    let title = format!("Labels and values of {}", model.name);
+    let figure_of = |metric: Metric| model.value(metric).map(|value| format!("{} {value:.4}", metric.title()));
+    let said: Vec<String> = [Metric::R2, Metric::Rmse, Metric::Pearson, Metric::Spearman]
+        .into_iter()
+        .filter_map(figure_of)
+        .collect();
+    let said = format!("{} rows; {}.", model.scatter.len(), said.join(", "));
+    let svg = scatter::draw(&title, &said, color, &model.scatter);
+    let caption = match model.scatter.len() < set.labelled {
+        true => "A row a point, of many rows some; on the dashed line the value is the label.",
+        false => "A row a point; on the dashed line the value is the label.",
+    };
+    figure(&title, caption, "", &svg)
+}
+
 fn reliability(set: &DataReport) -> String {
     let lines: Vec<Line> = shown(set)
-        .map(|(color, model)| {
-            let bins = model.calibration.bins.iter().filter(|bin| bin.rows > 0);
-            Line { color, points: bins.map(|bin| [bin.confidence, bin.accuracy]).collect() }
+        .filter_map(|(color, model)| {
+            let bins = model.calibration.as_ref()?.bins.iter().filter(|bin| bin.rows > 0);
+            Some(Line { color, points: bins.map(|bin| [bin.confidence, bin.accuracy]).collect() })
         })
         .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
     let said: Vec<String> = shown(set)
         .filter_map(|(_, model)| Some(format!("{}: ECE {:.4}", model.name, model.value(Metric::Ece)?)))
         .collect();
@@ -184,7 +226,7 @@ fn curves(set: &DataReport, is_roc: bool) -> String {
         has_diagonal: is_roc,
         has_marks: false,
     };
-    let caption = if set.labels.len() == 2 {
+    let caption = if set.labels.len() == 2 && set.problem_type == ProblemType::SingleLabel {
         format!("Of the label {}.", set.labels[1])
     } else {
         "Every pair of row and class together (micro-averaged).".to_owned()

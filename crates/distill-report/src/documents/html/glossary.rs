@@ -3,11 +3,20 @@
 use crate::documents::{format, text};
 use crate::report::Report;
 
-const WORDS: [(&str, &str); 13] = [
+const WORDS: [(&str, &str); 16] = [
     (
         "macro, weighted",
         "Averages over the classes: each counts the same, or by its rows. With one label a row, micro averages equal the accuracy.",
     ),
+    (
+        "samples, subset accuracy, Hamming loss",
+        "Where rows have several labels: the mean over rows, the share of rows whose labels are all right, the share of pairs of row and label that are wrong. A label is predicted where its probability is above one half.",
+    ),
+    (
+        "R2, RMSE, MAE",
+        "Where rows have numbers: the share of their variance that is explained, the root of the mean squared error, the mean absolute error.",
+    ),
+    ("MSE to teacher", "Mean squared distance of a model's values from the teacher's."),
     ("agreement", "Share of rows where a model predicts what the teacher predicts, right or wrong."),
     (
         "KL",

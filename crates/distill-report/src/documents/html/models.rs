@@ -1,21 +1,34 @@
 //! Tables of models: side by side, every metric, each pair, several seeds.
 
+use distill_core::ProblemType;
+
 use super::interval_text;
 use super::table::{self, Cell};
+use crate::documents::table::headline;
 use crate::documents::{format, text};
 use crate::metrics::Metric;
 use crate::report::{Comparison, DataReport, Figure, ModelReport};
 
 type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
 
-const QUALITY: [Column; 8] = [
+const QUALITY: [Column; 13] = [
     ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
+    ("micro F1", |model| {
+        // With one class a row it is the accuracy.
+        let shown =
+            model.metrics.get(&Metric::MicroF1).filter(|_| !model.metrics.contains_key(&Metric::Accuracy));
+        shown.map(figure)
+    }),
+    ("R2", |model| model.metrics.get(&Metric::R2).map(figure)),
+    ("RMSE", |model| model.metrics.get(&Metric::Rmse).map(figure)),
+    ("Spearman", |model| model.metrics.get(&Metric::Spearman).map(figure)),
     ("macro F1", |model| model.metrics.get(&Metric::MacroF1).map(figure)),
     ("agreement", |model| model.metrics.get(&Metric::Agreement).map(figure)),
     ("KL", |model| model.metrics.get(&Metric::Kl).map(figure)),
     ("ECE", |model| model.metrics.get(&Metric::Ece).map(figure)),
-    ("kept", |model| model.against_teacher.as_ref()?.kept.get(&Metric::Accuracy).map(share)),
-    ("gap closed", |model| model.against_teacher.as_ref()?.gap_closed.get(&Metric::Accuracy).map(share)),
+    ("MSE to teacher", |model| model.metrics.get(&Metric::TeacherMse).map(figure)),
+    ("kept", |model| headline(&model.against_teacher.as_ref()?.kept).map(share)),
+    ("gap closed", |model| headline(&model.against_teacher.as_ref()?.gap_closed).map(share)),
     ("role", |model| Some(Cell::text(model.role.name()))),
 ];
 
@@ -70,9 +83,12 @@ pub fn all_metrics(set: &DataReport) -> String {
         [Cell::text(metric.title())].into_iter().chain(cells).collect()
     };
     let mut rows: Vec<Vec<Cell>> = Metric::all().filter(has).map(row).collect();
-    let temperatures = set.models.iter().map(|model| model.calibration.temperature);
-    let cells = temperatures.map(|temperature| Cell::number(&format!("{temperature:.3}"), temperature));
-    rows.push([Cell::text("best temperature")].into_iter().chain(cells).collect());
+    let temperatures = set.models.iter().map(|model| model.calibration.as_ref().map(|found| found.temperature));
+    if temperatures.clone().any(|temperature| temperature.is_some()) {
+        let cell = |temperature: f64| Cell::number(&format!("{temperature:.3}"), temperature);
+        let cells = temperatures.map(|temperature| temperature.map_or(Cell::none(), cell));
+        rows.push([Cell::text("best temperature")].into_iter().chain(cells).collect());
+    }
     let table = table::draw("every metric", &header, &rows);
     format!("<details><summary>Every metric</summary>{table}</details>")
 }
@@ -82,17 +98,15 @@ pub fn comparisons(set: &DataReport, confidence: f64) -> String {
     if set.comparisons.is_empty() {
         return String::new();
     }
-    let rows: Vec<Vec<Cell>> = set.comparisons.iter().map(comparison).collect();
-    let header = [
-        "first",
-        "second",
-        "accuracy",
-        "macro F1",
-        "log-loss",
-        "only first right",
-        "only second right",
-        "McNemar p",
-    ];
+    let [one, two] = set.headlines();
+    let third = if set.problem_type == ProblemType::Regression { Metric::Spearman } else { Metric::LogLoss };
+    let shown = [one, two, third];
+    let rows: Vec<Vec<Cell>> = set.comparisons.iter().map(|pair| comparison(pair, shown)).collect();
+    let mut header = vec!["first", "second"];
+    header.extend(shown.map(Metric::title));
+    if set.comparisons.iter().any(|pair| pair.mcnemar.is_some()) {
+        header.extend(["only first right", "only second right", "McNemar p"]);
+    }
     let note = format!(
         "<p class=\"soft\">First minus second, paired on the same rows. A difference is called one only where its {} interval excludes \
          zero.</p>",
@@ -101,7 +115,7 @@ pub fn comparisons(set: &DataReport, confidence: f64) -> String {
     format!("<h3>Differences between models</h3>{note}{}", table::draw("differences", &header, &rows))
 }
 
-fn comparison(comparison: &Comparison) -> Vec<Cell> {
+fn comparison(comparison: &Comparison, shown: [Metric; 3]) -> Vec<Cell> {
     let difference = |metric: Metric| {
         let Some(difference) = comparison.differences.get(&metric) else { return Cell::none() };
         let shown = match (difference.is_shown, difference.interval) {
@@ -112,17 +126,16 @@ fn comparison(comparison: &Comparison) -> Vec<Cell> {
         let interval = difference.interval.map(|[low, high]| format!("{low:+.4} to {high:+.4}"));
         Cell::figure(&shown, difference.value, interval)
     };
-    let mcnemar = comparison.mcnemar;
-    vec![
-        Cell::text(&comparison.first),
-        Cell::text(&comparison.second),
-        difference(Metric::Accuracy),
-        difference(Metric::MacroF1),
-        difference(Metric::LogLoss),
-        Cell::number(&mcnemar.only_first.to_string(), mcnemar.only_first as f64),
-        Cell::number(&mcnemar.only_second.to_string(), mcnemar.only_second as f64),
-        Cell::number(&p_value(mcnemar.p_value), mcnemar.p_value),
-    ]
+    let mut cells = vec![Cell::text(&comparison.first), Cell::text(&comparison.second)];
+    cells.extend(shown.map(difference));
+    if let Some(mcnemar) = comparison.mcnemar {
+        cells.extend([
+            Cell::number(&mcnemar.only_first.to_string(), mcnemar.only_first as f64),
+            Cell::number(&mcnemar.only_second.to_string(), mcnemar.only_second as f64),
+            Cell::number(&p_value(mcnemar.p_value), mcnemar.p_value),
+        ]);
+    }
+    cells
 }
 
 fn p_value(value: f64) -> String {

@@ -1,5 +1,7 @@
 //! The top of the page: verdict, the figures that matter, gates, data sets side by side.
 
+use distill_core::ProblemType;
+
 use super::interval_text;
 use super::table::{self, Cell};
 use crate::documents::{format, text};
@@ -41,11 +43,19 @@ fn tiles(set: &DataReport) -> String {
             tiles.push((format::percent(figure.value), title, interval.unwrap_or_default()));
         }
     };
-    share("accuracy", model.metrics.get(&Metric::Accuracy));
-    share("macro F1", model.metrics.get(&Metric::MacroF1));
+    let [headline, second] = set.headlines();
+    share(headline.title(), model.metrics.get(&headline));
+    if set.problem_type != ProblemType::Regression {
+        share(second.title(), model.metrics.get(&second));
+    }
     if let Some(against) = &model.against_teacher {
-        share("of the teacher's accuracy kept", against.kept.get(&Metric::Accuracy));
-        share("of the gap closed", against.gap_closed.get(&Metric::Accuracy));
+        let kept = match headline {
+            Metric::Accuracy => "of the teacher's accuracy kept",
+            Metric::R2 => "of the teacher's R2 kept",
+            _ => "of the teacher's micro F1 kept",
+        };
+        share(kept, against.kept.get(&headline));
+        share("of the gap closed", against.gap_closed.get(&headline));
         if let Some(speed_up) = against.speed_up {
             tiles.push((format::times(speed_up), "the teacher's speed", String::new()));
         }
@@ -86,7 +96,7 @@ fn measured(gate: &GateOutcome, value: f64) -> Cell {
     Cell::figure(&number::show(value, unit), value, interval)
 }
 
-/// Accuracy of every model on every data set: in-domain and cross-domain side by side.
+/// The metrics that say most of every model on every data set: in-domain and cross-domain side by side.
 fn across(report: &Report) -> String {
     let mut names: Vec<&str> = Vec::new();
     for model in report.data.iter().flat_map(|set| &set.models) {
@@ -103,15 +113,14 @@ fn across(report: &Report) -> String {
     let titles: Vec<String> = report
         .data
         .iter()
-        .flat_map(|set| ["accuracy", "macro F1"].map(|metric| format!("{}: {metric}", set.name)))
+        .flat_map(|set| set.headlines().map(|metric| format!("{}: {}", set.name, metric.title())))
         .collect();
     let header: Vec<&str> = ["model"].into_iter().chain(titles.iter().map(String::as_str)).collect();
     let rows: Vec<Vec<Cell>> = names
         .into_iter()
         .map(|name| {
-            let cells = report.data.iter().flat_map(|set| {
-                [Metric::Accuracy, Metric::MacroF1].map(|metric| cell(set.model(name), metric))
-            });
+            let cells =
+                report.data.iter().flat_map(|set| set.headlines().map(|metric| cell(set.model(name), metric)));
             [Cell::text(name)].into_iter().chain(cells).collect()
         })
         .collect();

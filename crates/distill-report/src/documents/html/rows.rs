@@ -1,5 +1,7 @@
 //! Tables of rows and classes: slices, lost rows, grown confusions, likely label errors, per-class figures.
 
+use distill_core::ProblemType;
+
 use super::table::{self, Cell};
 use crate::documents::{format, text};
 use crate::metrics::ClassFigures;
@@ -28,23 +30,37 @@ pub fn slices(set: &DataReport) -> String {
             start.into_iter().chain(cells).collect()
         })
         .collect();
-    format!("<h3>Weakest slices: accuracy</h3>{}", table::draw("slices", &header, &rows))
+    let metric = set.slice_metric().title();
+    format!("<h3>Weakest slices: {metric}</h3>{}", table::draw("slices", &header, &rows))
 }
 
 /// What every student got wrong.
 pub fn errors(set: &DataReport) -> String {
-    set.errors.iter().map(student_errors).collect()
+    set.errors.iter().map(|errors| student_errors(errors, set.problem_type)).collect()
 }
 
-fn student_errors(errors: &Errors) -> String {
+fn student_errors(errors: &Errors, problem_type: ProblemType) -> String {
     let name = text::html(&errors.model);
-    let mut out = format!(
-        "<h3>What {name} lost</h3><p>{} rows that the teacher has right and {name} wrong; {} the other way round.</p>",
-        errors.lost, errors.won
-    );
+    let (counts, lost) = match problem_type {
+        ProblemType::Regression => (
+            format!(
+                "{} rows on which {name} is further off than the teacher; {} nearer.",
+                errors.lost, errors.won
+            ),
+            "Rows with most more error than the teacher's",
+        ),
+        _ => (
+            format!(
+                "{} rows that the teacher has right and {name} wrong; {} the other way round.",
+                errors.lost, errors.won
+            ),
+            "Lost rows, surest first",
+        ),
+    };
+    let mut out = format!("<h3>What {name} lost</h3><p>{counts}</p>");
     if !errors.lost_rows.is_empty() {
         let table = error_rows("lost rows", &errors.lost_rows);
-        out.push_str(&format!("<details><summary>Lost rows, surest first</summary>{table}</details>"));
+        out.push_str(&format!("<details><summary>{lost}</summary>{table}</details>"));
     }
     if !errors.grown_confusions.is_empty() {
         let rows: Vec<Vec<Cell>> = errors
@@ -73,19 +89,21 @@ fn student_errors(errors: &Errors) -> String {
 
 fn error_rows(caption: &str, rows: &[ErrorRow]) -> String {
     let has_text = rows.iter().any(|row| row.text.is_some());
-    let mut header = vec!["id", "label", "predicted", "student's confidence", "teacher's confidence"];
+    let has_shares = rows.iter().any(|row| row.confidence.is_some());
+    let mut header = vec!["id", "label", "predicted"];
+    if has_shares {
+        header.extend(["student's confidence", "teacher's confidence"]);
+    }
     if has_text {
         header.insert(1, "text");
     }
     let cells = |row: &ErrorRow| {
         let share = |value: f64| Cell::number(&format!("{value:.3}"), value);
-        let mut cells = vec![
-            Cell::text(&row.id),
-            Cell::text(&row.label),
-            Cell::text(&row.predicted),
-            share(row.confidence),
-            share(row.teacher_confidence),
-        ];
+        let mut cells = vec![Cell::text(&row.id), Cell::text(&row.label), Cell::text(&row.predicted)];
+        if has_shares {
+            let shares = [row.confidence, row.teacher_confidence];
+            cells.extend(shares.map(|value| value.map_or(Cell::none(), share)));
+        }
         if has_text {
             cells.insert(1, Cell::text(row.text.as_deref().unwrap_or("")));
         }
@@ -114,5 +132,5 @@ pub fn classes(set: &DataReport) -> String {
         let table = table::draw("classes", &header, &rows);
         format!("<details><summary>Classes: {}</summary>{table}</details>", text::html(&model.name))
     };
-    set.models.iter().map(model).collect()
+    set.models.iter().filter(|model| !model.classes.is_empty()).map(model).collect()
 }

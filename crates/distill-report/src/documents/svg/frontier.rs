@@ -33,14 +33,14 @@ pub fn frontier(points: &[Point]) -> Vec<&Point> {
 }
 
 /// The chart.
-pub fn draw(title: &str, description: &str, points: &[Point]) -> String {
+pub fn draw(title: &str, metric: &str, description: &str, points: &[Point]) -> String {
     let ends = points.iter().flat_map(|point| {
         let [low, high] = point.accuracy.1.unwrap_or([point.accuracy.0; 2]);
         [[point.speed / 1.25, low], [point.speed * 1.25, high]]
     });
     let frame = Frame::around(ends, true);
     let mut out = open(WIDTH, HEIGHT, title, description);
-    out.push_str(&frame.grid("rows a second (log)", "accuracy"));
+    out.push_str(&frame.grid("rows a second (log)", metric));
     let line: Vec<[f64; 2]> = frontier(points).iter().map(|point| [point.speed, point.accuracy.0]).collect();
     out.push_str(&format!("<path class=\"ideal\" d=\"{}\"/>", frame.path(&line)));
     let mut taken: Vec<f64> = Vec::new();

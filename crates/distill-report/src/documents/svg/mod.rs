@@ -7,6 +7,7 @@ pub mod frame;
 pub mod frontier;
 pub mod heatmap;
 pub mod lines;
+pub mod scatter;
 
 pub use frame::Frame;
 

@@ -1,0 +1,200 @@
+//! Data sets whose rows have several classes, or a number: figures, resampled values, slices and rows.
+//!
+//! What follows from sums over the rows is drawn by resampling those sums; what follows from an order of the rows
+//! by their influence on it. All models share the draws, so that two of them can be compared row for row.
+//!
+//! `N` rows, `n` labelled rows.
+
+use std::collections::BTreeMap;
+
+use distill_core::{Label, ProblemType};
+
+use super::{compare, rows_of_kinds};
+use crate::metrics::{ClassFigures, Metric};
+use crate::predictions::{Predictions, Role};
+use crate::report::{DataReport, ModelReport};
+use crate::settings::ReportSettings;
+use crate::stats::Draws;
+use crate::stats::means::draw_means;
+
+mod multi_label;
+mod regression;
+
+/// Metrics and the F1 of every label from means over rows: of what all models share, and of a model's own.
+type FromMeans = Box<dyn Fn(&[f64], &[f64]) -> (Vec<(Metric, f64)>, Vec<f64>)>;
+
+/// One model, judged.
+pub(super) struct Judged {
+    /// Its metrics.
+    pub values: BTreeMap<Metric, f64>,
+    /// What a model without draws of its own says in the report.
+    pub report: ModelReport,
+    /// By labelled row, whether all of its labels are right; empty where rows have numbers.
+    pub right: Vec<bool>,
+    /// By labelled row, the absolute error; empty where rows have classes.
+    pub errors: Vec<f64>,
+    /// Means over labelled rows that metrics follow from: `[d][n]`.
+    own: Vec<Vec<f64>>,
+    from_means: FromMeans,
+    /// Influence values of metrics of the labelled rows, `[n]` each, with mean 0.
+    influences: Vec<(Metric, Vec<f64>)>,
+    /// Row values whose mean is a metric of all rows, `[N]` each.
+    of_all_rows: Vec<(Metric, Vec<f64>)>,
+}
+
+/// A measured data set of this kind.
+pub(super) struct Kinds {
+    /// The models, in the order given.
+    pub models: Vec<Judged>,
+    /// Places of the labelled rows.
+    pub rows: Vec<usize>,
+    /// Means over labelled rows that no model changes: `[d][n]`.
+    shared: Vec<Vec<f64>>,
+}
+
+impl Kinds {
+    /// Judges models that were aligned.
+    pub fn new(models: &[Predictions], teacher: Option<&Predictions>) -> Self {
+        let first = &models[0];
+        let rows: Vec<usize> = (0..first.rows()).filter(|row| first.labels[*row].is_some()).collect();
+        let judge = |model: &Predictions| {
+            let teacher = teacher.filter(|teacher| teacher.name != model.name);
+            match model.problem_type {
+                ProblemType::Regression => regression::judge(model, &rows, teacher),
+                ProblemType::SingleLabel | ProblemType::MultiLabel => multi_label::judge(model, &rows, teacher),
+            }
+        };
+        let shared = match first.problem_type {
+            ProblemType::Regression => regression::shared(first, &rows),
+            ProblemType::SingleLabel | ProblemType::MultiLabel => multi_label::shared(first, &rows),
+        };
+        Kinds { models: models.iter().map(judge).collect(), rows, shared }
+    }
+
+    /// Draws every metric of every model.
+    pub fn draws(&self, seed: u64, resamples: usize) -> Draws {
+        let mut draws = Draws {
+            metrics: vec![BTreeMap::new(); self.models.len()],
+            class_f1: vec![Vec::new(); self.models.len()],
+        };
+        self.draw_labelled(&mut draws, seed, resamples);
+        let all: Vec<(usize, Metric, &Vec<f64>)> = (0..self.models.len())
+            .flat_map(|at| {
+                self.models[at].of_all_rows.iter().map(move |(metric, values)| (at, *metric, values))
+            })
+            .collect();
+        let columns: Vec<Vec<f64>> = all.iter().map(|(_, _, values)| centred(values).0).collect();
+        for ((at, metric, _), drawn) in all.iter().zip(draw_means(&columns, seed, resamples)) {
+            let value = self.models[*at].values[metric];
+            draws.metrics[*at].insert(*metric, drawn.into_iter().map(|moved| value + moved).collect());
+        }
+        draws
+    }
+
+    fn draw_labelled(&self, draws: &mut Draws, seed: u64, resamples: usize) {
+        let mut columns = Vec::new();
+        let mut means = Vec::new();
+        let sums = self.shared.iter().chain(self.models.iter().flat_map(|model| &model.own));
+        for (column, mean) in sums.map(|column| centred(column)) {
+            columns.push(column);
+            means.push(mean);
+        }
+        let influences = self.models.iter().flat_map(|model| &model.influences);
+        columns.extend(influences.map(|(_, column)| column.clone()));
+        let drawn = draw_means(&columns, seed, resamples);
+        let at_resample = |column: usize, resample: usize| means[column] + drawn[column][resample];
+        let (mut own, mut influence) = (self.shared.len(), means.len());
+        for (at, model) in self.models.iter().enumerate() {
+            for resample in 0..resamples {
+                let shared: Vec<f64> =
+                    (0..self.shared.len()).map(|column| at_resample(column, resample)).collect();
+                let end = own + model.own.len();
+                let values: Vec<f64> = (own..end).map(|column| at_resample(column, resample)).collect();
+                let (metrics, class_f1) = (model.from_means)(&shared, &values);
+                for (metric, value) in metrics {
+                    draws.metrics[at].entry(metric).or_default().push(value);
+                }
+                draws.class_f1[at].resize(class_f1.len(), Vec::with_capacity(resamples));
+                draws.class_f1[at].iter_mut().zip(class_f1).for_each(|(drawn, value)| drawn.push(value));
+            }
+            own += model.own.len();
+            for (metric, _) in &model.influences {
+                let (value, range) = (model.values[metric], range_of(*metric));
+                let moved = drawn[influence].iter().map(|moved| (value + moved).clamp(range[0], range[1]));
+                draws.metrics[at].insert(*metric, moved.collect());
+                influence += 1;
+            }
+        }
+    }
+
+    /// The report of the data set, without what stands between models.
+    pub fn report(
+        &self,
+        name: String,
+        models: &[Predictions],
+        rows_hash: String,
+        settings: &ReportSettings,
+    ) -> DataReport {
+        let first = &models[0];
+        let values: Vec<&BTreeMap<Metric, f64>> = self.models.iter().map(|model| &model.values).collect();
+        DataReport {
+            name,
+            problem_type: first.problem_type,
+            rows: first.rows(),
+            labelled: self.rows.len(),
+            rows_hash,
+            labels: first.label_map.names().to_vec(),
+            models: self.models.iter().map(|model| model.report.clone()).collect(),
+            comparisons: Vec::new(),
+            seeds: compare::seeds(models, &values, settings.confidence),
+            slices: rows_of_kinds::slices(models, self, settings),
+            errors: rows_of_kinds::errors(models, self, settings.listed),
+        }
+    }
+}
+
+/// First-order draws may step over the end of a metric's range.
+fn range_of(metric: Metric) -> [f64; 2] {
+    if metric == Metric::Spearman { [-1.0, 1.0] } else { [0.0, 1.0] }
+}
+
+/// A column with mean 0, and the mean that it had.
+fn centred(column: &[f64]) -> (Vec<f64>, f64) {
+    let mean = column.iter().sum::<f64>() / column.len().max(1) as f64;
+    (column.iter().map(|value| value - mean).collect(), mean)
+}
+
+/// The report of a model that has figures alone.
+fn model_report(
+    model: &Predictions,
+    values: &BTreeMap<Metric, f64>,
+    classes: Vec<ClassFigures>,
+) -> ModelReport {
+    let figure =
+        |(metric, value): (&Metric, &f64)| (*metric, crate::report::Figure { value: *value, interval: None });
+    ModelReport {
+        name: model.name.clone(),
+        role: model.role,
+        cost: model.cost,
+        metrics: values.iter().map(figure).collect(),
+        against_teacher: None,
+        calibration: None,
+        curves: None,
+        classes,
+        confusion: Vec::new(),
+        scatter: Vec::new(),
+    }
+}
+
+/// Whether a row has each label, `[C]`.
+fn targets_of(label: &Label<i32>, num_labels: usize) -> Vec<bool> {
+    let mut targets = vec![false; num_labels];
+    let places = label.classes().iter().filter_map(|class| usize::try_from(*class).ok());
+    places.for_each(|class| targets[class] = true);
+    targets
+}
+
+/// The place of the model that is the teacher.
+pub(super) fn teacher_at(models: &[Predictions]) -> Option<usize> {
+    models.iter().position(|model| model.role == Role::Teacher)
+}

@@ -1,0 +1,118 @@
+//! What rows are labelled with, as the losses and figures take it.
+//!
+//! Legend: `B` rows, `C` labels.
+
+use distill_core::ProblemType;
+use distill_data::cache::Example;
+use distill_data::source::Label;
+use tch::Tensor;
+
+use crate::loss::UNLABELLED;
+
+/// The class, and the targets of a row that has several classes or a number, as a token cache keeps them.
+pub(crate) fn cached(label: Option<&Label<i32>>, num_labels: usize) -> (Option<i32>, Vec<f32>) {
+    match label {
+        None => (None, Vec::new()),
+        Some(Label::Class(class)) => (Some(*class), Vec::new()),
+        #[allow(clippy::cast_possible_truncation)]
+        Some(Label::Value(value)) => (None, vec![*value as f32]),
+        Some(Label::Classes(classes)) => {
+            let mut targets = vec![0.0; num_labels];
+            let places = classes.iter().filter_map(|class| usize::try_from(*class).ok());
+            places.for_each(|class| targets[class] = 1.0);
+            (None, targets)
+        }
+    }
+}
+
+/// Labels of examples. One class a row: int64 `[B]`, [`UNLABELLED`] where there is none. Else float `[B, C]`, of
+/// which an unlabelled row is all NaN.
+pub(crate) fn tensor<'a>(
+    examples: impl Iterator<Item = &'a Example<'a>>,
+    problem_type: ProblemType,
+    num_labels: usize,
+) -> Tensor {
+    if problem_type == ProblemType::SingleLabel {
+        let labels: Vec<i64> = examples.map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
+        return Tensor::from_slice(&labels);
+    }
+    let none = vec![f32::NAN; num_labels];
+    let targets: Vec<f32> = examples
+        .flat_map(|example| if example.targets.is_empty() { &none } else { example.targets })
+        .copied()
+        .collect();
+    Tensor::from_slice(&targets).view([-1, num_labels as i64])
+}
+
+/// Counts of yes-or-no answers: right ones, those that are so, those that were predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Hits {
+    hits: f64,
+    actual: f64,
+    predicted: f64,
+}
+
+impl Hits {
+    /// Of expected answers for every label.
+    pub(crate) fn new(hits: f64, actual: f64, predicted: f64) -> Self {
+        Hits { hits, actual, predicted }
+    }
+
+    fn add(&mut self, is_so: bool, predicted: bool) {
+        self.hits += f64::from(is_so && predicted);
+        self.actual += f64::from(is_so);
+        self.predicted += f64::from(predicted);
+    }
+
+    /// F1; 0 where nothing is so and nothing was predicted.
+    pub(crate) fn f1(&self) -> f64 {
+        let sum = self.actual + self.predicted;
+        if sum == 0.0 { 0.0 } else { 2.0 * self.hits / sum }
+    }
+}
+
+/// Micro and macro F1 of several labels a row, a label being predicted where its logit is above 0; none without
+/// labelled rows.
+pub(crate) fn f1<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> Option<(f64, f64)> {
+    let mut all = Hits::default();
+    let mut labels: Vec<Hits> = Vec::new();
+    for (targets, logits) in rows.filter(|(targets, _)| !targets.is_empty()) {
+        labels.resize(targets.len(), Hits::default());
+        for ((target, logit), label) in targets.iter().zip(logits).zip(&mut labels) {
+            let (is_so, predicted) = (*target > 0.5, *logit > 0.0);
+            all.add(is_so, predicted);
+            label.add(is_so, predicted);
+        }
+    }
+    #[allow(clippy::cast_precision_loss)]
+    let mean = labels.iter().map(Hits::f1).sum::<f64>() / labels.len() as f64;
+    (!labels.is_empty()).then(|| (all.f1(), mean))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `sklearn.metrics.f1_score([[1, 0], [1, 1], [0, 0]], [[1, 1], [0, 1], [0, 0]], average=…)`: micro 2/3, macro
+    /// (2/3 + 2/3) / 2.
+    #[test]
+    fn f1_is_that_of_scikit_learn_and_unlabelled_rows_do_not_count() {
+        let rows: [(&[f32], &[f32]); 4] = [
+            (&[1.0, 0.0], &[2.0, 0.1]),
+            (&[1.0, 1.0], &[-1.0, 3.0]),
+            (&[], &[9.0, 9.0]),
+            (&[0.0, 0.0], &[-1.0, 0.0]),
+        ];
+        let (micro, macro_f1) = f1(rows.into_iter()).unwrap();
+        assert!((micro - 2.0 / 3.0).abs() < 1e-12 && (macro_f1 - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(f1(rows[2..3].iter().copied()), None);
+    }
+
+    #[test]
+    fn unlabelled_rows_are_told_from_rows_without_any_class() {
+        assert_eq!(cached(Some(&Label::Classes(Vec::new())), 2), (None, vec![0.0, 0.0]));
+        assert_eq!(cached(None, 2), (None, Vec::new()));
+        assert_eq!(cached(Some(&Label::Value(-1.5)), 1), (None, vec![-1.5]));
+        assert_eq!(cached(Some(&Label::Classes(vec![1])), 2), (None, vec![0.0, 1.0]));
+    }
+}
