@@ -164,3 +164,60 @@ fn copies_are_labelled_by_the_teacher_and_stay_out_of_the_validation_part() {
     work.run("augment --data rows.jsonl --out none").fails(2, &["augment.copies is 0"]);
     work.run("augment --data rows.jsonl --copies 1 --delete 2 --out none").fails(2, &["augment.delete is 2"]);
 }
+
+#[test]
+fn losses_inside_the_network_train_beside_the_teacher_and_leave_no_trace_in_the_model() {
+    let work = Work::with_targets();
+    let inside =
+        "--teacher-model tiny --layers 0,2 --set student.hidden_weight=1 --set student.relation_weight=0.5";
+    student(&work, &format!("{inside} --set student.attention_weight=1 --out same"))
+        .succeeds()
+        .says("mean of (student_states − teacher_states)² [layers uniform]")
+        .says("terms at the first step: labels 0.5 · ");
+    student(&work, &format!("{inside} --hidden-size 16 --set student.layer_map=0:1,1:2 --out narrow"))
+        .succeeds();
+    student(&work, "--layers 0,2 --hidden-size 16 --out plain").succeeds();
+    let names = |out: &str| tensors(&work, &format!("{out}/model")).into_keys().collect::<Vec<_>>();
+    assert_eq!(names("narrow"), names("plain"), "the projection is no part of the model");
+    assert!(tensors(&work, "narrow/model") != tensors(&work, "plain/model"));
+    student(&work, &format!("{inside} --set student.hidden_weight=1e5 --out far"))
+        .succeeds()
+        .says("their weights hide the smaller one");
+    for (more, part) in [
+        ("--set student.hidden_weight=1", "--teacher-model is missing"),
+        (
+            "--teacher-model tiny --set student.hidden_weight=1 --set student.layer_map=0:9",
+            "the teacher 0 to 2",
+        ),
+        ("--set student.layer_map=middle", "is no layer map"),
+        ("--teacher-model tiny --set student.relation_weight=1 --freeze encoder", "which train the encoder"),
+        ("--set student.hidden_weight=-1", "hidden_weight is -1"),
+    ] {
+        student(&work, &format!("{more} --out bad")).fails(2, &[part]);
+        assert!(!work.path("bad").exists(), "{more}");
+    }
+    work.run("finetune --model tiny --data rows.jsonl --set finetune.hidden_weight=1 --out bad")
+        .fails(2, &["fine-tuning has no teacher"]);
+    let other = work.path("other");
+    std::fs::create_dir(&other).unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer_config.json"] {
+        std::fs::copy(work.path("tiny").join(name), other.join(name)).unwrap();
+    }
+    work.write("other/tokenizer.json", work.read("tiny/tokenizer.json") + " ");
+    student(&work, &format!("{} --out bad", inside.replace("tiny", "other")))
+        .fails(2, &["is not the student's"]);
+}
+
+#[test]
+fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so() {
+    let work = Work::with_targets();
+    student(&work, "--out whole").succeeds();
+    student(&work, "--set student.batch_tokens=40 --out parts").succeeds();
+    let last = |out: &str| work.json_lines(&format!("{out}/metrics.jsonl")).pop().unwrap();
+    let (whole, parts) = (last("whole"), last("parts"));
+    assert_eq!(whole["global_step"], parts["global_step"]);
+    let loss = |line: &serde_json::Value| line["loss"].as_f64().unwrap();
+    assert!((loss(&whole) - loss(&parts)).abs() < 1e-4, "{whole} {parts}");
+    student(&work, "--loss dist --set student.batch_tokens=40 --out bad")
+        .fails(2, &["batch_tokens is 40 with loss \"dist\"", "a whole batch"]);
+}

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`encoders`] (one short file an architecture, beside its paper), [`architecture`] (what
 //! such a file says), `parts` (what it puts together), [`classifier`] (encoder and head as one), [`inputs`] (a packed
-//! batch on a device), [`parameters`] (where weights come from and how their names, shapes and kinds are checked),
+//! batch on a device), [`recorder`] (what happens inside a pass), [`parameters`] (where weights come from and how their names, shapes and kinds are checked),
 //! [`config`], [`directory`] (what lies on disk), [`student`] (a smaller model from a larger one), [`inspect`].
 
 pub mod architecture;
@@ -18,6 +18,7 @@ pub mod inspect;
 mod kinds;
 pub mod parameters;
 mod parts;
+pub mod recorder;
 pub mod student;
 pub mod weights;
 
@@ -27,3 +28,4 @@ pub use config::{ModelConfig, ProblemType};
 pub use directory::ModelDirectory;
 pub use error::ModelError;
 pub use inputs::Inputs;
+pub use recorder::Recorder;

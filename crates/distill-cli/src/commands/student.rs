@@ -8,15 +8,18 @@ use distill_core::LabelMap;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
+use distill_data::TextTokenizer;
 use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
 use distill_model::ModelDirectory;
 use distill_model::student::Shape;
 use distill_student::TrainSettings;
 use distill_student::data::{CacheBuilder, Part};
+use distill_student::inside::Inside;
 use distill_student::teachers::{TeacherQuality, Teachers};
 use distill_student::trainer::check_soft_targets;
 use distill_torch::rng;
 use serde_json::{Value, json};
+use tch::Kind;
 
 use crate::args::Student;
 use crate::commands::outdir::OutDir;
@@ -102,6 +105,28 @@ impl<'a> StudentStage<'a> {
         inputs::model(inputs::required(self.init.as_ref(), "--init", "student.init")?)
     }
 
+    /// What runs beside the student: none where no loss looks inside.
+    fn teacher(&self) -> anyhow::Result<Option<ModelDirectory>> {
+        if !self.train.looks_inside() {
+            return Ok(None);
+        }
+        let path = self.settings.student.start.teacher_model.as_ref();
+        inputs::model(inputs::required(path, "--teacher-model", "student.teacher_model")?).map(Some)
+    }
+
+    /// Hidden states are compared token by token, so both must read the same tokens.
+    fn check_tokens(&self, teacher: &ModelDirectory, students: &TextTokenizer) -> anyhow::Result<()> {
+        let theirs = inputs::tokenizer(teacher.path(), self.settings.data.max_length, teacher.config())?;
+        if theirs.hash() != students.hash() {
+            bail!(Failure::usage(format!(
+                "losses inside the network compare states token by token, but the tokenizer of {} is not the \
+                 student's: take away hidden_weight, attention_weight and relation_weight, or give both one tokenizer",
+                teacher.path().display()
+            )));
+        }
+        Ok(())
+    }
+
     fn tokenizer_directory<'b>(&'b self, init: &'b ModelDirectory) -> &'b Path {
         self.settings.student.start.tokenizer.as_deref().unwrap_or(init.path())
     }
@@ -138,6 +163,9 @@ impl Stage for StudentStage<'_> {
             ),
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
         ]);
+        if let Some(teacher) = self.teacher()? {
+            hashes.insert("teacher_model".to_owned(), teacher.weights_hash()?);
+        }
         for (number, store) in stores.iter().enumerate() {
             // The manifest holds the hash of every shard.
             let manifest = store.directory().join(MANIFEST_FILE);
@@ -166,6 +194,10 @@ impl Stage for StudentStage<'_> {
         let init = self.init()?;
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
         stores.iter().try_for_each(|store| check_max_length(store, data.max_length))?;
+        let beside = self.teacher()?;
+        if let Some(beside) = &beside {
+            self.check_tokens(beside, &tokenizer)?;
+        }
         if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
             let theirs = &init.config().labels;
             tracing::warn!(
@@ -176,8 +208,10 @@ impl Stage for StudentStage<'_> {
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
         let model = distill_model::student::initialize(&init, shape, &labels, session.device)?;
+        let beside = beside.map(|beside| beside.load_classifier_as(session.device, Kind::Float)).transpose()?;
         // Before rows are tokenized, which may take long.
         self.train.check_model(labels.num_labels(), model.config().num_hidden_layers)?;
+        drop(Inside::new(&self.train, &model, beside.as_ref(), session.seed)?);
 
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, caches.as_deref(), session);
@@ -195,6 +229,7 @@ impl Stage for StudentStage<'_> {
             settings: &self.train,
             data: &parts,
             model: &model,
+            teacher: beside.as_ref(),
             tokenizer: &tokenizer,
             out,
             record,

@@ -146,6 +146,7 @@ impl Flags for Student {
         let targets = several.map(Value::Array).or_else(|| targets.pop().map(Value::String));
         layers.flag("student.targets", targets);
         layers.flag("student.init", self.init.as_deref().map(path));
+        layers.flag("student.teacher_model", self.teacher_model.as_deref().map(path));
         layers.flag("student.tokenizer", self.tokenizer.as_deref().map(path));
         let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
         layers.flag("student.layers", chosen);
