@@ -221,3 +221,50 @@ fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so(
     student(&work, "--loss dist --set student.batch_tokens=40 --out bad")
         .fails(2, &["batch_tokens is 40 with loss \"dist\"", "a whole batch"]);
 }
+
+#[test]
+fn words_are_replaced_by_their_neighbours_among_the_teachers_vectors() {
+    let work = Work::with_rows();
+    let replace = "augment --data rows.jsonl --copies 2 --delete 0 --swap 0 --replace 0.5";
+    work.run(&format!("{replace} --out none")).fails(2, &["--model is missing"]);
+    work.run(&format!("{replace} --model tiny --out augmented")).succeeds();
+    work.run(&format!("{replace} --model tiny --out again")).succeeds();
+    assert_eq!(work.bytes("augmented/rows.jsonl"), work.bytes("again/rows.jsonl"));
+    let lines = work.json_lines("augmented/rows.jsonl");
+    assert!(lines.len() > 60, "{}", lines.len());
+    let text = |row: &serde_json::Value| row["text"].as_str().unwrap().to_owned();
+    let words = |row: &serde_json::Value| text(row).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mut original = &lines[0];
+    for row in &lines {
+        if row["label"].is_null() {
+            let (before, after) = (words(original), words(row));
+            assert_eq!(before.len(), after.len(), "{row}");
+            assert!(before != after, "{row}");
+        } else {
+            original = row;
+        }
+    }
+    work.run(&format!("{replace} --model tiny --set augment.neighbours=0 --out bad"))
+        .fails(2, &["augment.neighbours is 0"]);
+}
+
+#[test]
+fn a_student_that_begins_as_good_as_its_teacher_fails_the_gate() {
+    let work = Work::new();
+    // Texts that say their label, so that a teacher learns it.
+    let mut told = rows(40, "r");
+    for (place, row) in told.iter_mut().enumerate() {
+        let (label, text) =
+            [("alpha", "what city"), ("beta", "who first"), ("gamma", "where the river")][place % 3];
+        (row.label, row.text) = (Some(label.to_owned()), text.to_owned());
+    }
+    work.write("told.jsonl", jsonl(&told));
+    work.run(
+        "finetune --model tiny --data told.jsonl --epochs 12 --batch-size 8 --learning-rate 3e-3 --out ft",
+    )
+    .succeeds();
+    work.run("teacher --model ft/model --data told.jsonl --out good").succeeds();
+    let start = "student --targets good --init ft/model --epochs 1 --set student.require_teacher=true";
+    work.run(&format!("{start} --out st")).fails(1, &["before any training: it has nothing to teach"]);
+    work.run(&format!("{start} --layers 2 --hidden-size 16 --out cut")).succeeds();
+}

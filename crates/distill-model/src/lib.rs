@@ -3,7 +3,7 @@
 //! Read in this order: [`encoders`] (one short file an architecture, beside its paper), [`architecture`] (what
 //! such a file says), `parts` (what it puts together), [`classifier`] (encoder and head as one), [`inputs`] (a packed
 //! batch on a device), [`recorder`] (what happens inside a pass), [`parameters`] (where weights come from and how their names, shapes and kinds are checked),
-//! [`config`], [`directory`] (what lies on disk), [`student`] (a smaller model from a larger one), [`inspect`].
+//! [`config`], [`directory`] (what lies on disk), [`student`] (a smaller model from a larger one), [`inspect`], [`neighbours`] (words that are alike).
 
 pub mod architecture;
 pub mod classifier;
@@ -16,6 +16,7 @@ pub mod hub;
 pub mod inputs;
 pub mod inspect;
 mod kinds;
+pub mod neighbours;
 pub mod parameters;
 mod parts;
 pub mod recorder;

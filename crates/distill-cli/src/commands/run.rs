@@ -202,7 +202,8 @@ impl Pipeline<'_> {
             steps.push(Step { name: "teacher", stage: &finetune, needs: &[] });
         }
         if settings.augment.copies > 0 {
-            steps.push(Step { name: "augmented", stage: &augment, needs: &[] });
+            let needs: &[&str] = if settings.augment.replace > 0.0 { &["teacher"] } else { &[] };
+            steps.push(Step { name: "augmented", stage: &augment, needs });
         }
         steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher", "augmented"] });
         steps.push(Step { name: "student", stage: &with_teacher, needs: &["teacher", "targets"] });

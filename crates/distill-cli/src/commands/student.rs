@@ -10,13 +10,16 @@ use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
-use distill_model::ModelDirectory;
 use distill_model::student::Shape;
-use distill_student::TrainSettings;
+use distill_model::{ModelDirectory, SequenceClassifier};
 use distill_student::data::{CacheBuilder, Part};
+use distill_student::evaluate::{Scoring, evaluate};
 use distill_student::inside::Inside;
+use distill_student::loss::Objective;
 use distill_student::teachers::{TeacherQuality, Teachers};
 use distill_student::trainer::check_soft_targets;
+use distill_student::{TrainSettings, TrainingData};
+use distill_teacher::forward::default_batch_tokens;
 use distill_torch::rng;
 use serde_json::{Value, json};
 use tch::Kind;
@@ -224,6 +227,9 @@ impl Stage for StudentStage<'_> {
             check_teacher(&part, &labels, self.settings.student.start.require_teacher)?;
         }
         let parts = training::with_validation(part, data, &builder, session)?;
+        if self.train.soft_weight > 0.0 && start.require_teacher && model.made_fresh().is_empty() {
+            check_student(&self.train, &model, &parts, session)?;
+        }
         training::Job {
             session,
             settings: &self.train,
@@ -293,6 +299,33 @@ fn check_teacher(part: &Part, labels: &LabelMap, required: bool) -> anyhow::Resu
     }
     tracing::warn!("{what}; student.require_teacher = true stops such a run");
     Ok(())
+}
+
+/// The gate behind it: a teacher that is no better on the validation part than its student begins has nothing to add.
+fn check_student(
+    train: &TrainSettings,
+    model: &SequenceClassifier,
+    parts: &TrainingData,
+    session: &Session,
+) -> anyhow::Result<()> {
+    let validation = &parts.validation;
+    let Some(teacher) = TeacherQuality::of(validation, &model.config().labels) else { return Ok(()) };
+    if validation.iter().any(|example| example.logits.is_empty()) {
+        return Ok(());
+    }
+    let objective = Objective::new(train, &[], model.device());
+    let scoring = Scoring { objective: &objective, temperature: train.temperature };
+    let found = evaluate(model, validation, &scoring, default_batch_tokens(model.device()), &session.stop)?;
+    match found.accuracy {
+        Some(students) if students >= teacher.accuracy => bail!(Failure::gate(format!(
+            "student.require_teacher: the teacher predicts {:.1} % of the {} labelled validation rows right, and the \
+             student {:.1} % before any training: it has nothing to teach",
+            100.0 * teacher.accuracy,
+            teacher.rows,
+            100.0 * students
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A student may read less of a text than its teacher did, but it should be on purpose.

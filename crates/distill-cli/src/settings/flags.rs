@@ -115,6 +115,8 @@ impl Flags for Augment {
         layers.flag("augment.delete", self.delete);
         layers.flag("augment.swap", self.swap);
         layers.flag("augment.mix", self.mix);
+        layers.flag("augment.replace", self.replace);
+        layers.flag("teacher.model", self.model.as_deref().map(path));
         lay_rows(&self.rows, layers);
     }
 }
