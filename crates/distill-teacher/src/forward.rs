@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use distill_core::StopSignal;
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::Example;
-use distill_model::{Inputs, Mode, SequenceClassifier};
+use distill_model::{Inputs, Mode, ModelConfig, SequenceClassifier};
 use distill_torch::TorchError;
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
@@ -75,13 +75,9 @@ impl ForwardPass<'_> {
 
     /// Starts a batch of `examples`.
     fn launch(&self, examples: &[Example<'_>], batch: &[u32]) -> Result<Computed, RunnerError> {
-        let (vocab_size, type_vocab_size) = self.model.config().vocab_sizes();
         let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
         let packing = trace_span!(target: "timeline", "pack").entered();
-        let mut packed = PackedBatch::new(&members, vocab_size, type_vocab_size)?;
-        if let Some(token) = self.model.config().uncounted_token() {
-            packed.uncount(token);
-        }
+        let packed = packed(self.model.config(), &members)?;
         let inputs = packed_inputs(&packed, self.model.device())?;
         drop(packing);
         let _span = trace_span!(target: "timeline", "forward").entered();
@@ -164,6 +160,19 @@ impl Computed {
         }
         Ok(())
     }
+}
+
+/// Examples as a model counts their tokens.
+///
+/// # Errors
+/// [`RunnerError`] for a token that the model does not know.
+pub fn packed(config: &ModelConfig, examples: &[Example<'_>]) -> Result<PackedBatch, RunnerError> {
+    let (vocab_size, type_vocab_size) = config.vocab_sizes();
+    let mut packed = PackedBatch::new(examples, vocab_size, type_vocab_size)?;
+    if let Some(token) = config.uncounted_token() {
+        packed.uncount(token);
+    }
+    Ok(packed)
 }
 
 /// A packed batch on the model's device.

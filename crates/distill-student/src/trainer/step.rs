@@ -3,10 +3,10 @@
 //! The loss is a mean over rows, so passes whose losses count by their share of the rows leave the gradients of the
 //! whole batch.
 
-use distill_data::batches::{PackedBatch, order_by_length};
+use distill_data::batches::order_by_length;
 use distill_data::cache::Example;
-use distill_model::{Mode, SequenceClassifier};
-use distill_teacher::forward::packed_inputs;
+use distill_model::Mode;
+use distill_teacher::forward::{packed, packed_inputs};
 use distill_torch::{TorchError, guard};
 use tch::{Device, Tensor};
 use tracing::trace_span;
@@ -89,18 +89,18 @@ impl Run<'_> {
         let Trainer { model, settings, .. } = self.trainer;
         let packing = trace_span!(target: "timeline", "pack").entered();
         let device = model.device();
-        let mut packed = packed(model, examples)?;
+        let mut own = packed(model.config(), examples)?;
         if let Some(vocabulary) = &self.vocabulary {
-            vocabulary.renumber(&mut packed.input_ids);
+            vocabulary.renumber(&mut own.input_ids);
         }
-        let inputs = packed_inputs(&packed, device)?;
+        let inputs = packed_inputs(&own, device)?;
         drop(packing);
         let mode = Mode::Train(&self.dropout);
         let mut inside = Vec::new();
         let logits = match (&self.features, &self.inside) {
             (Some(features), _) => {
                 let _forward = trace_span!(target: "timeline", "forward").entered();
-                features.logits(model, rows, &packed.rows, mode)?
+                features.logits(model, rows, &own.rows, mode)?
             }
             (None, None) => {
                 let _forward = trace_span!(target: "timeline", "forward").entered();
@@ -108,7 +108,7 @@ impl Run<'_> {
             }
             (None, Some(terms)) => {
                 let teacher = trace_span!(target: "timeline", "teacher").entered();
-                let theirs = packed_inputs(&self::packed(terms.teacher(), examples)?, device)?;
+                let theirs = packed_inputs(&packed(terms.teacher().config(), examples)?, device)?;
                 let taught = terms.teach(&theirs)?;
                 drop(teacher);
                 let _forward = trace_span!(target: "timeline", "forward").entered();
@@ -118,7 +118,7 @@ impl Run<'_> {
                 logits
             }
         }; // [B, C]
-        let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
+        let ordered: Vec<&Example<'_>> = own.rows.iter().map(|place| &examples[*place as usize]).collect();
         let mut terms = self.logit_terms(settings, &logits, &ordered)?;
         terms.append(&mut inside);
         Ok(terms)
@@ -139,17 +139,6 @@ impl Run<'_> {
         let temperature = self.temperature.at(self.state.global_step);
         self.objective.terms(logits, &labels, teacher.as_ref(), temperature)
     }
-}
-
-/// Examples as a model counts their tokens.
-fn packed(model: &SequenceClassifier, examples: &[Example<'_>]) -> Result<PackedBatch, TrainError> {
-    let (vocab_size, type_vocab_size) = model.config().vocab_sizes();
-    let packed = PackedBatch::new(examples, vocab_size, type_vocab_size);
-    let mut packed = packed.map_err(distill_teacher::RunnerError::from)?;
-    if let Some(token) = model.config().uncounted_token() {
-        packed.uncount(token);
-    }
-    Ok(packed)
 }
 
 /// The teacher's logits, `[B, C]`.
