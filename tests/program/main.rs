@@ -27,6 +27,7 @@
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+mod ablate;
 mod bad_models;
 mod bad_outputs;
 mod bad_rows;

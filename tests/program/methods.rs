@@ -164,3 +164,107 @@ fn copies_are_labelled_by_the_teacher_and_stay_out_of_the_validation_part() {
     work.run("augment --data rows.jsonl --out none").fails(2, &["augment.copies is 0"]);
     work.run("augment --data rows.jsonl --copies 1 --delete 2 --out none").fails(2, &["augment.delete is 2"]);
 }
+
+#[test]
+fn losses_inside_the_network_train_beside_the_teacher_and_leave_no_trace_in_the_model() {
+    let work = Work::with_targets();
+    let inside =
+        "--teacher-model tiny --layers 0,2 --set student.hidden_weight=1 --set student.relation_weight=0.5";
+    student(&work, &format!("{inside} --set student.attention_weight=1 --out same"))
+        .succeeds()
+        .says("mean of (student_states − teacher_states)² [layers uniform]")
+        .says("terms at the first step: labels 0.5 · ");
+    student(&work, &format!("{inside} --hidden-size 16 --set student.layer_map=0:1,1:2 --out narrow"))
+        .succeeds();
+    student(&work, "--layers 0,2 --hidden-size 16 --out plain").succeeds();
+    let names = |out: &str| tensors(&work, &format!("{out}/model")).into_keys().collect::<Vec<_>>();
+    assert_eq!(names("narrow"), names("plain"), "the projection is no part of the model");
+    assert!(tensors(&work, "narrow/model") != tensors(&work, "plain/model"));
+    student(&work, &format!("{inside} --set student.hidden_weight=1e5 --out far"))
+        .succeeds()
+        .says("their weights hide the smaller one");
+    for (more, part) in [
+        ("--set student.hidden_weight=1", "--teacher-model is missing"),
+        (
+            "--teacher-model tiny --set student.hidden_weight=1 --set student.layer_map=0:9",
+            "the teacher 0 to 2",
+        ),
+        ("--set student.layer_map=middle", "is no layer map"),
+        ("--teacher-model tiny --set student.relation_weight=1 --freeze encoder", "which train the encoder"),
+        ("--set student.hidden_weight=-1", "hidden_weight is -1"),
+    ] {
+        student(&work, &format!("{more} --out bad")).fails(2, &[part]);
+        assert!(!work.path("bad").exists(), "{more}");
+    }
+    work.run("finetune --model tiny --data rows.jsonl --set finetune.hidden_weight=1 --out bad")
+        .fails(2, &["fine-tuning has no teacher"]);
+    let other = work.path("other");
+    std::fs::create_dir(&other).unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer_config.json"] {
+        std::fs::copy(work.path("tiny").join(name), other.join(name)).unwrap();
+    }
+    work.write("other/tokenizer.json", work.read("tiny/tokenizer.json") + " ");
+    student(&work, &format!("{} --out bad", inside.replace("tiny", "other")))
+        .fails(2, &["is not the student's"]);
+}
+
+#[test]
+fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so() {
+    let work = Work::with_targets();
+    student(&work, "--out whole").succeeds();
+    student(&work, "--set student.batch_tokens=40 --out parts").succeeds();
+    let last = |out: &str| work.json_lines(&format!("{out}/metrics.jsonl")).pop().unwrap();
+    let (whole, parts) = (last("whole"), last("parts"));
+    assert_eq!(whole["global_step"], parts["global_step"]);
+    let loss = |line: &serde_json::Value| line["loss"].as_f64().unwrap();
+    assert!((loss(&whole) - loss(&parts)).abs() < 1e-4, "{whole} {parts}");
+    student(&work, "--loss dist --set student.batch_tokens=40 --out bad")
+        .fails(2, &["batch_tokens is 40 with loss \"dist\"", "a whole batch"]);
+}
+
+#[test]
+fn words_are_replaced_by_their_neighbours_among_the_teachers_vectors() {
+    let work = Work::with_rows();
+    let replace = "augment --data rows.jsonl --copies 2 --delete 0 --swap 0 --replace 0.5";
+    work.run(&format!("{replace} --out none")).fails(2, &["--model is missing"]);
+    work.run(&format!("{replace} --model tiny --out augmented")).succeeds();
+    work.run(&format!("{replace} --model tiny --out again")).succeeds();
+    assert_eq!(work.bytes("augmented/rows.jsonl"), work.bytes("again/rows.jsonl"));
+    let lines = work.json_lines("augmented/rows.jsonl");
+    assert!(lines.len() > 60, "{}", lines.len());
+    let text = |row: &serde_json::Value| row["text"].as_str().unwrap().to_owned();
+    let words = |row: &serde_json::Value| text(row).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mut original = &lines[0];
+    for row in &lines {
+        if row["label"].is_null() {
+            let (before, after) = (words(original), words(row));
+            assert_eq!(before.len(), after.len(), "{row}");
+            assert!(before != after, "{row}");
+        } else {
+            original = row;
+        }
+    }
+    work.run(&format!("{replace} --model tiny --set augment.neighbours=0 --out bad"))
+        .fails(2, &["augment.neighbours is 0"]);
+}
+
+#[test]
+fn a_student_that_begins_as_good_as_its_teacher_fails_the_gate() {
+    let work = Work::new();
+    // Texts that say their label, so that a teacher learns it.
+    let mut told = rows(40, "r");
+    for (place, row) in told.iter_mut().enumerate() {
+        let (label, text) =
+            [("alpha", "what city"), ("beta", "who first"), ("gamma", "where the river")][place % 3];
+        (row.label, row.text) = (Some(label.to_owned()), text.to_owned());
+    }
+    work.write("told.jsonl", jsonl(&told));
+    work.run(
+        "finetune --model tiny --data told.jsonl --epochs 12 --batch-size 8 --learning-rate 3e-3 --out ft",
+    )
+    .succeeds();
+    work.run("teacher --model ft/model --data told.jsonl --out good").succeeds();
+    let start = "student --targets good --init ft/model --epochs 1 --set student.require_teacher=true";
+    work.run(&format!("{start} --out st")).fails(1, &["before any training: it has nothing to teach"]);
+    work.run(&format!("{start} --layers 2 --hidden-size 16 --out cut")).succeeds();
+}

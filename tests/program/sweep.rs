@@ -63,3 +63,34 @@ fn mistakes_are_found_before_anything_runs() {
     }
     work.run("sweep none.toml").fails(2, &["none.toml"]);
 }
+
+#[test]
+fn a_sweep_that_is_stopped_goes_on_and_finds_the_same() {
+    let work = Work::with_rows();
+    sweep(&work, "seeds = [1]", "\"student.learning_rate\" = [1e-3, 1e-4]\n\"student.epochs\" = [60]");
+    work.run("sweep s.toml --out whole").succeeds();
+    let mut stops = 0;
+    loop {
+        let run = work.run(&format!("sweep s.toml --out stopped --max-time 0.{}s", 4 + stops.min(5)));
+        if run.code == Some(0) {
+            break;
+        }
+        assert_eq!(run.code, Some(75), "{}", run.shown());
+        stops += 1;
+        assert!(stops < 40, "it never ends");
+    }
+    assert!(stops > 0, "it was too fast to be stopped");
+    let found = |out: &str| {
+        let mut table = work.json(&format!("{out}/sweep.json"));
+        for trial in table["trials"].as_array_mut().unwrap() {
+            for run in trial["runs"].as_array_mut().unwrap() {
+                // What depends on time and place.
+                let results = run["results"].as_object_mut().unwrap();
+                results.remove("seconds");
+                results.remove("text");
+            }
+        }
+        table
+    };
+    assert_eq!(found("whole"), found("stopped"));
+}

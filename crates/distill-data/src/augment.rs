@@ -1,11 +1,14 @@
-//! More rows for a teacher to label: words left out, exchanged, and halves of two rows put together.
+//! More rows for a teacher to label: words left out, exchanged, replaced by like ones, and halves of two rows put together.
 //!
 //! A copy depends on the seed, the row's id and the number of the copy alone; its partner in a mixture also on
 //! the rows beside it. Copies carry no label: what they mean is for the teacher to say.
 //!
-//! Sources: deletion and swap, Wei & Zou 2019, arXiv:1901.11196; halves of two rows, after Yoon et al. 2021,
+//! Sources: replacement, after Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, algorithm 1, with the nearest neighbours
+//! among a model's own word vectors; deletion and swap, Wei & Zou 2019, arXiv:1901.11196; halves of two rows, after Yoon et al. 2021,
 //! arXiv:2106.08062, with places chosen at random; all three for distillation as Tang et al. 2019,
 //! arXiv:1903.12136, section 3.3.
+
+use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -30,48 +33,99 @@ pub struct AugmentSettings {
     pub swap: f64,
     /// Probability with which a copy's second half is that of another row.
     pub mix: f64,
+    /// Probability with which a word is replaced by one of its nearest neighbours.
+    pub replace: f64,
+    /// How many neighbours of a word are chosen from.
+    pub neighbours: usize,
+}
+
+/// Like words of words; empty where nothing is replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Neighbours(pub BTreeMap<String, Vec<String>>);
+
+impl Neighbours {
+    /// Those of a word as it is written, else in small letters.
+    fn of(&self, word: &str) -> Option<&Vec<String>> {
+        let found = self.0.get(word).or_else(|| self.0.get(&word.to_lowercase()));
+        found.filter(|like| !like.is_empty())
+    }
+}
+
+/// A word of a text without the punctuation around it: what stands before it, the word, what stands behind it.
+pub fn bare(word: &str) -> (&str, &str, &str) {
+    let start = word.find(char::is_alphanumeric).unwrap_or(word.len());
+    let end = word
+        .rfind(char::is_alphanumeric)
+        .map_or(start, |last| last + word[last..].chars().next().map_or(0, char::len_utf8));
+    (&word[..start], &word[start..end], &word[end..])
 }
 
 impl Default for AugmentSettings {
     fn default() -> Self {
-        AugmentSettings { copies: 0, delete: 0.1, swap: 0.1, mix: 0.0 }
+        AugmentSettings { copies: 0, delete: 0.1, swap: 0.1, mix: 0.0, replace: 0.0, neighbours: 15 }
     }
 }
 
 impl AugmentSettings {
     /// The first setting that makes no sense: its name, its value, and what is expected.
     pub fn problem(&self) -> Option<(&'static str, f64, &'static str)> {
-        let shares = [("delete", self.delete), ("swap", self.swap), ("mix", self.mix)];
+        let shares =
+            [("delete", self.delete), ("swap", self.swap), ("mix", self.mix), ("replace", self.replace)];
         let outside = shares.into_iter().find(|(_, value)| !(0.0..=1.0).contains(value));
         if let Some((name, value)) = outside {
             return Some((name, value, "from 0 to 1"));
         }
         let nothing = self.copies > 0 && shares.iter().all(|(_, value)| *value == 0.0);
-        nothing.then_some(("delete, swap and mix", 0.0, "above 0, at least one of them"))
+        if nothing {
+            return Some(("delete, swap, mix and replace", 0.0, "above 0, at least one of them"));
+        }
+        (self.neighbours == 0).then_some(("neighbours", 0.0, "at least 1"))
     }
 
     /// The copies of rows that stand beside one another, without label, each row's behind one another.
-    pub fn copies_of(&self, rows: &[Row], seed: u64) -> Vec<Vec<Row>> {
-        let of =
-            |row: &Row| (1..=self.copies).filter_map(|number| self.copy(row, rows, number, seed)).collect();
+    pub fn copies_of(&self, rows: &[Row], like: &Neighbours, seed: u64) -> Vec<Vec<Row>> {
+        let of = |row: &Row| {
+            (1..=self.copies).filter_map(|number| self.copy(row, rows, like, number, seed)).collect()
+        };
         rows.iter().map(of).collect()
     }
 
-    fn copy(&self, row: &Row, beside: &[Row], number: u32, seed: u64) -> Option<Row> {
+    fn copy(&self, row: &Row, beside: &[Row], like: &Neighbours, number: u32, seed: u64) -> Option<Row> {
         let mut draws = Draws::new(seed, &row.id, number);
         for _ in 0..DRAWS {
             let mut text = row.text.clone();
             if draws.chance(self.mix) && beside.len() > 1 {
                 text = halves(&text, &beside[draws.below(beside.len())].text);
             }
-            let text = self.noised(&text, &mut draws);
-            let text_pair = row.text_pair.as_ref().map(|pair| self.noised(pair, &mut draws));
+            let mut noised = |text: &str| self.replaced(&self.noised(text, &mut draws), like, &mut draws);
+            let text = noised(&text);
+            let text_pair = row.text_pair.as_deref().map(noised);
             if text != row.text || text_pair != row.text_pair {
                 let id = format!("{}{MARK}{number}", row.id);
                 return Some(Row { id, text, text_pair, label: None, ..row.clone() });
             }
         }
         None
+    }
+
+    /// Words with like ones in their place; what stands around a word stays.
+    fn replaced(&self, text: &str, like: &Neighbours, draws: &mut Draws) -> String {
+        if self.replace == 0.0 {
+            return text.to_owned();
+        }
+        let mut changed = false;
+        let words = text.split_whitespace().map(|word| {
+            let (before, core, behind) = bare(word);
+            match like.of(core).filter(|_| draws.chance(self.replace)) {
+                None => word.to_owned(),
+                Some(like) => {
+                    changed = true;
+                    format!("{before}{}{behind}", written_as(&like[draws.below(like.len())], core))
+                }
+            }
+        });
+        let words: Vec<String> = words.collect();
+        if changed { words.join(" ") } else { text.to_owned() }
     }
 
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -93,6 +147,15 @@ impl AugmentSettings {
             .map(|(_, word)| *word)
             .collect();
         if exchanges == 0 && kept.len() == words.len() { text.to_owned() } else { kept.join(" ") }
+    }
+}
+
+/// A word with a capital where `like` has one.
+fn written_as(word: &str, like: &str) -> String {
+    let mut letters = word.chars();
+    match (like.chars().next().is_some_and(char::is_uppercase), letters.next()) {
+        (true, Some(first)) => first.to_uppercase().chain(letters).collect(),
+        _ => word.to_owned(),
     }
 }
 
@@ -162,10 +225,11 @@ mod tests {
 
     #[test]
     fn copies_have_no_label_keep_their_rows_words_and_repeat() {
-        let settings = AugmentSettings { copies: 3, delete: 0.3, swap: 0.2, mix: 0.0 };
-        let copies = settings.copies_of(&rows(), 7);
-        assert_eq!(copies, settings.copies_of(&rows(), 7));
-        assert_ne!(copies, settings.copies_of(&rows(), 8));
+        let settings = AugmentSettings { copies: 3, delete: 0.3, swap: 0.2, ..AugmentSettings::default() };
+        let none = Neighbours::default();
+        let copies = settings.copies_of(&rows(), &none, 7);
+        assert_eq!(copies, settings.copies_of(&rows(), &none, 7));
+        assert_ne!(copies, settings.copies_of(&rows(), &none, 8));
         assert!(copies[2].is_empty(), "a word alone has no copy: {:?}", copies[2]);
         for (row, copies) in rows().iter().zip(&copies[..2]) {
             assert!(!copies.is_empty());
@@ -176,15 +240,35 @@ mod tests {
             }
         }
         // A row's copies do not depend on the rows beside it.
-        assert_eq!(settings.copies_of(&rows()[..1], 7)[0], copies[0]);
+        assert_eq!(settings.copies_of(&rows()[..1], &none, 7)[0], copies[0]);
     }
 
     #[test]
     fn a_mixture_has_the_first_half_of_its_row() {
         assert_eq!(halves("one two three", "four five six"), "one two five six");
-        let settings = AugmentSettings { copies: 1, delete: 0.0, swap: 0.0, mix: 1.0 };
-        let copies = settings.copies_of(&rows(), 1);
+        let settings =
+            AugmentSettings { copies: 1, delete: 0.0, swap: 0.0, mix: 1.0, ..AugmentSettings::default() };
+        let copies = settings.copies_of(&rows(), &Neighbours::default(), 1);
         assert!(copies[0].iter().all(|copy| copy.text.starts_with("one two three")));
+    }
+
+    #[test]
+    fn words_give_way_to_like_ones_and_keep_what_stands_around_them() {
+        let like = [("two", vec!["second", "both"]), ("four", vec!["fourth"])];
+        let like = like.map(|(word, like)| (word.to_owned(), like.into_iter().map(str::to_owned).collect()));
+        let like = Neighbours(like.into());
+        let settings =
+            AugmentSettings { copies: 4, delete: 0.0, swap: 0.0, replace: 1.0, ..AugmentSettings::default() };
+        let copies = settings.copies_of(&[row("a", "(Two), three four?")], &like, 1);
+        let mut texts: Vec<&str> = copies[0].iter().map(|copy| copy.text.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts, ["(Both), three fourth?", "(Second), three fourth?"]);
+        assert!(settings.copies_of(&[row("a", "nothing known")], &like, 1)[0].is_empty());
+        assert_eq!(
+            (bare("«été»,"), bare("..."), bare("x")),
+            (("«", "été", "»,"), ("...", "", ""), ("", "x", ""))
+        );
     }
 
     #[test]
@@ -202,5 +286,7 @@ mod tests {
         assert_eq!(base.problem(), None);
         assert_eq!(AugmentSettings { delete: 1.5, ..base }.problem().unwrap().0, "delete");
         assert!(AugmentSettings { delete: 0.0, swap: 0.0, ..base }.problem().is_some());
+        assert_eq!(AugmentSettings { delete: 0.0, replace: 0.1, ..base }.problem(), None);
+        assert_eq!(AugmentSettings { neighbours: 0, ..base }.problem().unwrap().0, "neighbours");
     }
 }

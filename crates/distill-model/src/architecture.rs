@@ -3,13 +3,12 @@
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-use crate::classifier::Mode;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::attention::Tokens;
+use crate::parts::attention::{Pass, Tokens};
 use crate::parts::head::Head;
 
 /// Turns tokens into hidden states.
@@ -21,7 +20,7 @@ pub(crate) trait Encoder: std::fmt::Debug {
     fn pack(&self);
 
     /// Hidden states after the last layer: of every token, `[T, H]`, or of each row's first, `[B, H]`.
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor;
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor;
 }
 
 /// Encoder and head put together from a config's values and a scope's parameters.
@@ -53,6 +52,8 @@ pub struct Architecture {
     pub(crate) build: fn(&Scope<'_>, &ModelConfig) -> Result<Built, ModelError>,
     /// Changes in the config, beyond the number of layers, that go with keeping these layers alone.
     pub(crate) keep_layers: KeepLayers,
+    /// Whether attention scores are `q·kᵀ/√d` and a bias that does not depend on the text.
+    pub plain_scores: bool,
 }
 
 /// Where a layer's parameter stands.

@@ -15,6 +15,7 @@ use crate::inputs::Inputs;
 use crate::parameters::{Builder, Fresh, Parameters, canonical_names};
 use crate::parts::head::Head;
 use crate::parts::{self, Linear};
+use crate::recorder::Recorder;
 
 /// Whether a forward pass belongs to training.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +115,21 @@ impl SequenceClassifier {
     /// # Errors
     /// [`TorchError`] from libtorch.
     pub fn features(&self, inputs: &Inputs, mode: Mode<'_>) -> Result<Tensor, TorchError> {
-        guard("forward pass", || self.head.pool(self.encoder.as_ref(), inputs, mode))
+        guard("forward pass", || self.head.pool(self.encoder.as_ref(), inputs, mode, None))
+    }
+
+    /// As [`SequenceClassifier::forward`], and `recorder` keeps what happens inside.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn forward_recorded(
+        &self,
+        inputs: &Inputs,
+        mode: Mode<'_>,
+        recorder: &Recorder,
+    ) -> Result<Tensor, TorchError> {
+        let pool = || self.head.pool(self.encoder.as_ref(), inputs, mode, Some(recorder));
+        self.classify(&guard("forward pass", pool)?, mode)
     }
 
     /// Logits from features, `[B, C]`.

@@ -2,8 +2,8 @@
 //!
 //! Read in this order: [`encoders`] (one short file an architecture, beside its paper), [`architecture`] (what
 //! such a file says), `parts` (what it puts together), [`classifier`] (encoder and head as one), [`inputs`] (a packed
-//! batch on a device), [`parameters`] (where weights come from and how their names, shapes and kinds are checked),
-//! [`config`], [`directory`] (what lies on disk), [`student`] (a smaller model from a larger one), [`inspect`].
+//! batch on a device), [`recorder`] (what happens inside a pass), [`parameters`] (where weights come from and how their names, shapes and kinds are checked),
+//! [`config`], [`directory`] (what lies on disk), [`student`] (a smaller model from a larger one), [`inspect`], [`neighbours`] (words that are alike).
 
 pub mod architecture;
 pub mod classifier;
@@ -16,8 +16,10 @@ pub mod hub;
 pub mod inputs;
 pub mod inspect;
 mod kinds;
+pub mod neighbours;
 pub mod parameters;
 mod parts;
+pub mod recorder;
 pub mod student;
 pub mod weights;
 
@@ -27,3 +29,4 @@ pub use config::{ModelConfig, ProblemType};
 pub use directory::ModelDirectory;
 pub use error::ModelError;
 pub use inputs::Inputs;
+pub use recorder::Recorder;

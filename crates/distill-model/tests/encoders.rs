@@ -10,7 +10,7 @@ use distill_core::LabelMap;
 use distill_model::encoders;
 use distill_model::inspect::Parts;
 use distill_model::student::Shape;
-use distill_model::{Mode, ModelDirectory, ProblemType, SequenceClassifier, directory, student};
+use distill_model::{Mode, ModelDirectory, ProblemType, Recorder, SequenceClassifier, directory, student};
 use distill_torch::Dropout;
 use support::{golden, largest_difference, packed, tensors};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -50,6 +50,45 @@ fn loss(model: &SequenceClassifier, logits: &Tensor, labels: &Tensor) -> Tensor 
             logits.binary_cross_entropy_with_logits::<Tensor>(labels, None, None, Reduction::Mean)
         }
         _ => logits.cross_entropy_for_logits(labels),
+    }
+}
+
+/// A pass that is recorded gives the same logits, and what it hands out is what the layers computed: the last states
+/// give the head's vector, and layers differ.
+#[test]
+fn every_architecture_hands_out_its_layers_without_changing_its_logits() {
+    for (name, ..) in GOLDENS.iter().chain(&[("bert-tiny", "bert", 0)]) {
+        let (inputs, _) = packed(&tensors(&golden(name).join("golden.safetensors")));
+        let model = open(name).load_classifier(Device::Cpu).unwrap();
+        let _no_gradients = tch::no_grad_guard();
+        let layers = model.config().num_hidden_layers;
+        let all = (0..layers).collect();
+        let recorder = Recorder::new(&all, &all);
+        let logits = model.forward_recorded(&inputs, Mode::Evaluate, &recorder).unwrap();
+        let plain = model.forward(&inputs, Mode::Evaluate).unwrap();
+        assert!(largest_difference(&logits, &plain) < TOLERANCE, "{name}");
+        let record = recorder.into_record();
+        assert_eq!((record.hidden.len(), record.attention.len()), (layers, layers), "{name}");
+        let (tokens, width) = (inputs.packing.tokens(), model.config().hidden_size);
+        for (layer, states) in &record.hidden {
+            assert_eq!(states.size(), [tokens, width], "{name}, layer {layer}");
+            let before = layer.checked_sub(1).map(|before| &record.hidden[&before]);
+            assert!(
+                before.is_none_or(|before| largest_difference(before, states) > 1e-3),
+                "{name}, layer {layer}"
+            );
+        }
+        let heads = model.config().num_attention_heads;
+        for (layer, attention) in &record.attention {
+            for part in [&attention.query, &attention.key, &attention.value] {
+                assert_eq!(part.size(), [tokens, heads, width / heads], "{name}, layer {layer}");
+            }
+        }
+        let few = Recorder::new(&[layers - 1].into(), &[].into());
+        drop(model.forward_recorded(&inputs, Mode::Evaluate, &few).unwrap());
+        let few = few.into_record();
+        assert_eq!((few.hidden.len(), few.attention.len()), (1, 0), "{name}");
+        assert_eq!(few.hidden[&(layers - 1)], record.hidden[&(layers - 1)], "{name}");
     }
 }
 

@@ -29,6 +29,9 @@ pub enum TrainError {
         /// The reason.
         why: &'static str,
     },
+    /// A loss inside the network that cannot be had between these two models.
+    #[error("{0}")]
+    Inside(String),
     /// The loss is infinite or not a number.
     #[error(
         "the loss is {loss} at step {global_step} (learning rate {learning_rate:.3e}, gradient norm {grad_norm}); a lower learning rate may help"
@@ -103,9 +106,10 @@ impl TrainError {
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {
-            TrainError::Setting { .. } | TrainError::TwoLabels { .. } | TrainError::TooLong { .. } => {
-                Category::Usage
-            }
+            TrainError::Setting { .. }
+            | TrainError::TwoLabels { .. }
+            | TrainError::Inside(_)
+            | TrainError::TooLong { .. } => Category::Usage,
             TrainError::NotFinite { .. } | TrainError::Torch(_) => Category::Internal,
             TrainError::Rows(_) => Category::Data,
             TrainError::Stopped(_) => Category::Stopped,

@@ -5,10 +5,9 @@
 use std::collections::HashMap;
 
 use distill_core::StopSignal;
-use distill_data::batches::{PackedBatch, order_by_length};
+use distill_data::batches::order_by_length;
 use distill_model::{Mode, SequenceClassifier};
-use distill_teacher::RunnerError;
-use distill_teacher::forward::packed_inputs;
+use distill_teacher::forward::{packed, packed_inputs};
 use distill_torch::TorchError;
 use tch::{Kind, Tensor};
 
@@ -80,7 +79,6 @@ fn encode(
     stop: &StopSignal,
 ) -> Result<Tensor, TrainError> {
     let _no_gradients = tch::no_grad_guard();
-    let (vocab_size, type_vocab_size) = model.config().vocab_sizes();
     let examples: Vec<_> = part.iter().collect();
     let lengths: Vec<u32> = examples.iter().map(|example| example.input_ids.len() as u32).collect();
     let mut features = Vec::new();
@@ -88,7 +86,7 @@ fn encode(
     for batch in order_by_length(&lengths, batch_tokens) {
         stop.check()?;
         let members: Vec<_> = batch.iter().map(|index| examples[*index as usize]).collect();
-        let packed = PackedBatch::new(&members, vocab_size, type_vocab_size).map_err(RunnerError::from)?;
+        let packed = packed(model.config(), &members)?;
         order.extend(packed.rows.iter().map(|place| i64::from(batch[*place as usize])));
         let inputs = packed_inputs(&packed, model)?;
         features.push(model.features(&inputs, Mode::Evaluate)?.to_kind(Kind::Float));

@@ -2,17 +2,26 @@
 
 use distill_model::SequenceClassifier;
 use distill_torch::{Optimizer, Rule};
+use tch::Tensor;
 
 use crate::moving::Moving;
 use crate::settings::{OptimizerChoice, TrainSettings};
 
 /// An optimizer over the parameters that move at any time of the run, each with its factor.
-pub fn optimizer(settings: &TrainSettings, moving: &Moving<'_>, model: &SequenceClassifier) -> Optimizer {
+/// `beside` moves all the time, at the learning rate itself.
+pub fn optimizer(
+    settings: &TrainSettings,
+    moving: &Moving<'_>,
+    model: &SequenceClassifier,
+    beside: Vec<(String, Tensor)>,
+) -> Optimizer {
+    let own: Vec<String> = beside.iter().map(|(name, _)| name.clone()).collect();
     let parameters = model
         .parameters()
         .iter()
         .filter(|(name, _)| moving.ever(name))
-        .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+        .chain(beside);
     let decay = settings.weight_decay;
     let mut optimizer = match settings.optimizer {
         OptimizerChoice::Adamw => Optimizer::adamw(decay, parameters),
@@ -21,7 +30,8 @@ pub fn optimizer(settings: &TrainSettings, moving: &Moving<'_>, model: &Sequence
         OptimizerChoice::Lion => Optimizer::plain(Rule::Lion, decay, parameters),
         OptimizerChoice::Lamb => Optimizer::plain(Rule::Lamb, decay, parameters),
     };
-    optimizer.scale_learning_rates(|name| moving.factor(name));
+    let factor = |name: &str| if own.iter().any(|own| own == name) { 1.0 } else { moving.factor(name) };
+    optimizer.scale_learning_rates(factor);
     optimizer
 }
 

@@ -1,15 +1,13 @@
 //! The loop: batches, loss, step, validation, the best checkpoint.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use distill_core::{Progress, StopReason, StopSignal};
-use distill_data::batches::PackedBatch;
-use distill_data::cache::Example;
-use distill_model::{Mode, SequenceClassifier};
-use distill_teacher::forward::{default_batch_tokens, packed_inputs};
-use distill_torch::{Dropout, Optimizer, guard};
-use tch::{Device, Kind, Tensor};
+use distill_core::{Progress, StopSignal};
+use distill_model::SequenceClassifier;
+use distill_teacher::forward::default_batch_tokens;
+use distill_torch::{Dropout, Optimizer};
+use tch::Tensor;
 use tracing::trace_span;
 
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
@@ -18,7 +16,7 @@ use crate::ema::WeightMean;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, Scoring, evaluate};
 use crate::features::Features;
-use crate::labels;
+use crate::inside::Inside;
 use crate::loss::{Objective, Temperature};
 use crate::metrics::{Line, MetricsFile};
 use crate::moving::Moving;
@@ -29,10 +27,15 @@ use crate::steps;
 use crate::vocabulary::Vocabulary;
 use crate::window::Window;
 
+mod saving;
+mod step;
+
 /// One training run.
 pub struct Trainer<'a> {
     /// The model; at the end it holds the best checkpoint.
     pub model: &'a SequenceClassifier,
+    /// What runs beside it, where a loss looks inside both.
+    pub teacher: Option<&'a SequenceClassifier>,
     /// How to train.
     pub settings: &'a TrainSettings,
     /// What to train on.
@@ -127,6 +130,7 @@ struct Run<'a> {
     steps_per_epoch: usize,
     schedule: Schedule,
     objective: Objective<'a>,
+    inside: Option<Inside<'a>>,
     temperature: Temperature,
     moving: Moving<'a>,
     optimizer: Optimizer,
@@ -147,6 +151,7 @@ impl<'a> Run<'a> {
     fn start(trainer: &'a Trainer<'a>, from: Option<Checkpoint>, directory: &Path) -> Result<Self, TrainError> {
         let (settings, model) = (trainer.settings, trainer.model);
         let (data, seed) = (trainer.data, trainer.seed);
+        let inside = Inside::new(settings, model, trainer.teacher, seed)?;
         let sampler = Sampler::new(settings.sampling, &data.train, settings.batch_size, seed);
         let steps_per_epoch = sampler.batches_per_epoch();
         let total_steps = steps_per_epoch as u64 * u64::from(settings.epochs);
@@ -169,7 +174,13 @@ impl<'a> Run<'a> {
             )
             .for_problem(model.config().problem_type),
             temperature: Temperature::new(settings, total_steps),
-            optimizer: steps::optimizer(settings, &moving, model),
+            optimizer: steps::optimizer(
+                settings,
+                &moving,
+                model,
+                inside.as_ref().map_or(Vec::new(), Inside::parameters),
+            ),
+            inside,
             mean: WeightMean::of(settings.ema_decay, model.parameters()),
             moving,
             features,
@@ -211,56 +222,6 @@ impl<'a> Run<'a> {
     fn is_over(&self) -> bool {
         let patience = self.trainer.settings.early_stopping_patience;
         patience > 0 && self.state.best.is_some_and(|(epoch, _)| self.state.epoch - epoch >= patience)
-    }
-
-    fn step(&mut self, rows: &[u32]) -> Result<(), TrainError> {
-        let Trainer { model, settings, data, .. } = self.trainer;
-        let _step = trace_span!(target: "timeline", "step").entered();
-        let packing = trace_span!(target: "timeline", "pack").entered();
-        let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
-        let (vocab_size, type_vocab_size) = model.config().vocab_sizes();
-        let packed = PackedBatch::new(&examples, vocab_size, type_vocab_size);
-        let mut packed = packed.map_err(distill_teacher::RunnerError::from)?;
-        if let Some(token) = model.config().uncounted_token() {
-            packed.uncount(token);
-        }
-        if let Some(vocabulary) = &self.vocabulary {
-            vocabulary.renumber(&mut packed.input_ids);
-        }
-        let device = model.device();
-        let inputs = packed_inputs(&packed, model)?;
-        drop(packing);
-        let forward = trace_span!(target: "timeline", "forward").entered();
-        let mode = Mode::Train(&self.dropout);
-        let logits = match &self.features {
-            Some(features) => features.logits(model, rows, &packed.rows, mode)?,
-            None => model.forward(&inputs, mode)?,
-        }; // [B, C]
-        let logits = logits.to_kind(Kind::Float);
-        let ordered: Vec<&Example<'_>> = packed.rows.iter().map(|place| &examples[*place as usize]).collect();
-        let config = model.config();
-        let labels = labels::tensor(ordered.iter().copied(), config.problem_type, config.labels.num_labels());
-        let labels = labels.to_device(device);
-        let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(&ordered, device));
-        let temperature = self.temperature.at(self.state.global_step);
-        let loss = self.objective.loss(&logits, &labels, teacher.as_ref(), temperature)?;
-        drop(forward);
-        let backward = trace_span!(target: "timeline", "backward").entered();
-        guard("backward pass", || loss.backward())?;
-        drop(backward);
-        let optimizer = trace_span!(target: "timeline", "optimizer").entered();
-        let learning_rate = self.schedule.learning_rate(self.state.global_step);
-        let grad_norm = self.optimizer.step(learning_rate, settings.max_grad_norm)?;
-        self.state.global_step += 1;
-        self.note_step(learning_rate)?;
-        drop(optimizer);
-        self.state.batch += 1;
-        self.window.add(&loss, rows.len());
-        if self.state.global_step.is_multiple_of(settings.log_every) {
-            self.log(learning_rate, &grad_norm)?;
-        }
-        self.trainer.progress.update(self.state.global_step, self.window.note());
-        Ok(())
     }
 
     /// What a step does besides moving the parameters that the batch reaches.
@@ -361,88 +322,6 @@ impl<'a> Run<'a> {
         self.trainer.model.restore(&self.best_weights)?;
         Ok(best)
     }
-}
-
-/// Checkpoints.
-impl Run<'_> {
-    fn checkpoint_is_due(&self) -> bool {
-        let settings = self.trainer.settings;
-        let by_steps =
-            settings.checkpoint_steps > 0 && self.state.global_step.is_multiple_of(settings.checkpoint_steps);
-        let minutes = Duration::from_secs_f64(settings.checkpoint_minutes * 60.0);
-        by_steps || (!minutes.is_zero() && self.saved.elapsed() >= minutes)
-    }
-
-    fn save(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
-        let _span = trace_span!(target: "timeline", "checkpoint").entered();
-        self.metrics.sync()?;
-        let (loss_sum, loss_rows) = self.window.sums();
-        let state = State {
-            dropout_counter: self.dropout.counter(),
-            vocabulary_decay: self.vocabulary.as_ref().map_or(1.0, Vocabulary::decay),
-            mean_vocabulary_decay: self.mean.as_ref().map_or(1.0, WeightMean::vocabulary),
-            loss_sum,
-            loss_rows,
-            metrics_bytes: self.metrics.bytes(),
-            ..self.state.clone()
-        };
-        if self.saved_state.as_ref() == Some(&state) {
-            return Ok(());
-        }
-        let mut tensors: Vec<(String, Tensor)> = Vec::new();
-        let mut add = |prefix: &str, named: Vec<(String, Tensor)>| {
-            tensors.extend(named.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
-        };
-        add("model", self.trainer.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect());
-        add("optimizer", self.optimizer.state());
-        add("mean", self.mean.as_ref().map_or(Vec::new(), WeightMean::state));
-        add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
-        let path = checkpoints.save(&state, &tensors)?;
-        tracing::info!("checkpoint {}", path.display());
-        self.saved = Instant::now();
-        self.saved_state = Some(state);
-        Ok(())
-    }
-
-    /// The stop itself, or what kept the checkpoint from being written.
-    fn save_and_stop(&mut self, checkpoints: &Checkpoints, reason: StopReason) -> TrainError {
-        match self.save(checkpoints) {
-            Ok(()) => TrainError::Stopped(reason),
-            Err(error) => error,
-        }
-    }
-
-    /// Puts a checkpoint back.
-    fn go_on(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
-        let Checkpoint { state, mut tensors } = checkpoint;
-        let mut take = |prefix: &str, names: &mut dyn Iterator<Item = String>| -> Vec<(String, Tensor)> {
-            names
-                .filter_map(|name| Some((name.clone(), tensors.remove(&format!("{prefix}.{name}"))?)))
-                .collect()
-        };
-        let names = || self.trainer.model.parameters().iter().map(|(name, _)| name.clone());
-        self.trainer.model.restore(&take("model", &mut names()))?;
-        self.best_weights = take("best", &mut names());
-        self.optimizer.load_state(|name| tensors.remove(&format!("optimizer.{name}")))?;
-        if let Some(mean) = &mut self.mean {
-            mean.load_state(state.mean_vocabulary_decay, |name| tensors.remove(&format!("mean.{name}")))?;
-        }
-        self.dropout = Dropout::at(self.trainer.seed, state.dropout_counter);
-        if let Some(vocabulary) = &mut self.vocabulary {
-            vocabulary.set_decay(state.vocabulary_decay);
-        }
-        self.window.set_sums(state.loss_sum, state.loss_rows);
-        tracing::info!(global_step = state.global_step, epoch = state.epoch, "going on from a checkpoint");
-        self.saved_state = Some(state.clone());
-        self.state = state;
-        Ok(())
-    }
-}
-
-/// The teacher's logits, `[B, C]`.
-fn soft_targets(examples: &[&Example<'_>], device: Device) -> Tensor {
-    let logits: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
-    Tensor::from_slice(&logits).view([examples.len() as i64, -1]).to_device(device)
 }
 
 /// Checks that every row of a part has `num_labels` soft targets.

@@ -1,9 +1,12 @@
 //! Examples to logits: batches of like length under a token budget, results in the given order.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
+
 use distill_core::StopSignal;
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::Example;
-use distill_model::{Inputs, Mode, SequenceClassifier};
+use distill_model::{Inputs, Mode, ModelConfig, SequenceClassifier};
 use distill_torch::TorchError;
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
@@ -36,36 +39,45 @@ impl ForwardPass<'_> {
     pub fn logits(
         &self,
         examples: &[Example<'_>],
+        progress: impl FnMut(&[u32]),
+    ) -> Result<Vec<f32>, RunnerError> {
+        self.logits_within(&Cell::new(self.batch_tokens), examples, progress)
+    }
+
+    /// As [`ForwardPass::logits`], with a budget that is halved for good whenever the device's memory does not
+    /// suffice for a batch.
+    ///
+    /// # Errors
+    /// As [`ForwardPass::logits`]; [`TorchError::OutOfMemory`] where a single row is too much.
+    pub fn logits_within(
+        &self,
+        budget: &Cell<u64>,
+        examples: &[Example<'_>],
         mut progress: impl FnMut(&[u32]),
     ) -> Result<Vec<f32>, RunnerError> {
         let lengths: Vec<u32> = examples.iter().map(|example| example.input_ids.len() as u32).collect();
         let mut logits = vec![0f32; examples.len() * self.model.config().labels.num_labels()];
-        // Read back one batch late: a device works on the next batch meanwhile.
-        let mut on_device: Option<Computed> = None;
-        for batch in order_by_length(&lengths, self.batch_tokens) {
-            self.stop.check()?;
-            let computed = self.launch(examples, batch)?;
-            if let Some(before) = on_device.replace(computed) {
-                before.read_into(&mut logits)?;
-                progress(&before.examples);
-            }
-        }
-        if let Some(last) = on_device {
-            last.read_into(&mut logits)?;
-            progress(&last.examples);
-        }
+        in_batches(
+            &lengths,
+            budget,
+            |batch| {
+                self.stop.check()?;
+                self.launch(examples, batch)
+            },
+            |computed| {
+                computed.read_into(&mut logits)?;
+                progress(&computed.examples);
+                Ok(())
+            },
+        )?;
         Ok(logits)
     }
 
     /// Starts a batch of `examples`.
-    fn launch(&self, examples: &[Example<'_>], batch: Vec<u32>) -> Result<Computed, RunnerError> {
-        let (vocab_size, type_vocab_size) = self.model.config().vocab_sizes();
+    fn launch(&self, examples: &[Example<'_>], batch: &[u32]) -> Result<Computed, RunnerError> {
         let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
         let packing = trace_span!(target: "timeline", "pack").entered();
-        let mut packed = PackedBatch::new(&members, vocab_size, type_vocab_size)?;
-        if let Some(token) = self.model.config().uncounted_token() {
-            packed.uncount(token);
-        }
+        let packed = packed(self.model.config(), &members)?;
         let inputs = packed_inputs(&packed, self.model)?;
         drop(packing);
         let _span = trace_span!(target: "timeline", "forward").entered();
@@ -74,6 +86,57 @@ impl ForwardPass<'_> {
         let examples = packed.rows.iter().map(|place| batch[*place as usize]).collect();
         Ok(Computed { examples, logits })
     }
+}
+
+/// Hands batches of rows of these lengths to `launch`, and what it makes of each to `read`, one batch late: a device
+/// works on the next batch meanwhile. Where memory runs out, the budget is halved and the rows that are not done yet
+/// are cut anew.
+fn in_batches<T>(
+    lengths: &[u32],
+    budget: &Cell<u64>,
+    mut launch: impl FnMut(&[u32]) -> Result<T, RunnerError>,
+    mut read: impl FnMut(T) -> Result<(), RunnerError>,
+) -> Result<(), RunnerError> {
+    let mut left: Vec<u32> = (0..lengths.len() as u32).collect();
+    while !left.is_empty() {
+        let their_lengths: Vec<u32> = left.iter().map(|row| lengths[*row as usize]).collect();
+        let batches = order_by_length(&their_lengths, budget.get()).into_iter();
+        let mut batches: VecDeque<Vec<u32>> =
+            batches.map(|batch| batch.into_iter().map(|place| left[place as usize]).collect()).collect();
+        let mut on_device: Option<T> = None;
+        left.clear();
+        while let Some(batch) = batches.pop_front() {
+            match launch(&batch) {
+                Ok(computed) => {
+                    if let Some(before) = on_device.replace(computed) {
+                        read(before)?;
+                    }
+                }
+                Err(error) if is_out_of_memory(&error) && batch.len() > 1 => {
+                    halve(budget, batch.iter().map(|row| u64::from(lengths[*row as usize])).sum());
+                    left = batch.into_iter().chain(batches.drain(..).flatten()).collect();
+                    left.sort_unstable();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        on_device.map_or(Ok(()), &mut read)?;
+    }
+    Ok(())
+}
+
+fn is_out_of_memory(error: &RunnerError) -> bool {
+    matches!(error, RunnerError::Torch(TorchError::OutOfMemory { .. }))
+}
+
+/// Half of what was too much.
+fn halve(budget: &Cell<u64>, tokens: u64) {
+    let smaller = (budget.get().min(tokens) / 2).max(1);
+    tracing::warn!(
+        "no memory left on the device for a batch of {tokens} tokens; going on with {smaller}: batch_tokens = {smaller} \
+         begins there"
+    );
+    budget.set(smaller);
 }
 
 /// A batch that the device has, or is at work on.
@@ -97,6 +160,19 @@ impl Computed {
         }
         Ok(())
     }
+}
+
+/// Examples as a model counts their tokens.
+///
+/// # Errors
+/// [`RunnerError`] for a token that the model does not know.
+pub fn packed(config: &ModelConfig, examples: &[Example<'_>]) -> Result<PackedBatch, RunnerError> {
+    let (vocab_size, type_vocab_size) = config.vocab_sizes();
+    let mut packed = PackedBatch::new(examples, vocab_size, type_vocab_size)?;
+    if let Some(token) = config.uncounted_token() {
+        packed.uncount(token);
+    }
+    Ok(packed)
 }
 
 /// A packed batch on the model's device, to be computed in what the model computes in.
@@ -128,4 +204,67 @@ pub fn argmax(logits: &[f32]) -> usize {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn out_of_memory() -> RunnerError {
+        TorchError::OutOfMemory { operation: "forward pass", message: "CUDA out of memory".to_owned() }.into()
+    }
+
+    /// A device that takes `room` tokens: every row is computed once, and later calls begin with what fitted.
+    #[test]
+    fn a_batch_beyond_the_memory_is_cut_and_every_row_is_computed_once() {
+        let lengths: Vec<u32> = (0..200).map(|row| 1 + row * 7 % 40).collect();
+        let budget = Cell::new(1000);
+        let (mut refused, mut done) = (0, Vec::new());
+        let mut pass = |room: u64| {
+            done.clear();
+            in_batches(
+                &lengths,
+                &budget,
+                |batch| {
+                    let tokens: u64 = batch.iter().map(|row| u64::from(lengths[*row as usize])).sum();
+                    if tokens > room {
+                        refused += 1;
+                        return Err(out_of_memory());
+                    }
+                    Ok(batch.to_vec())
+                },
+                |batch| {
+                    done.extend(batch);
+                    Ok(())
+                },
+            )
+            .unwrap();
+            done.sort_unstable();
+            assert_eq!(done, (0..200).collect::<Vec<u32>>());
+            refused
+        };
+        assert_eq!(pass(130), 3, "1000, 500, 250, and 125 fits");
+        assert_eq!(pass(130), 3, "the smaller budget stays");
+        assert!(budget.get() <= 130);
+    }
+
+    #[test]
+    fn a_row_that_is_too_much_alone_and_any_other_failure_end_the_pass() {
+        let budget = Cell::new(1000);
+        let alone = in_batches(&[50, 40], &budget, |_| Err::<(), _>(out_of_memory()), |()| Ok(()));
+        assert!(is_out_of_memory(&alone.unwrap_err()));
+        let other = || RunnerError::Thread("reader");
+        let mut calls = 0;
+        let failed = in_batches(
+            &[50, 40],
+            &budget,
+            |_| {
+                calls += 1;
+                Err::<(), _>(other())
+            },
+            |()| Ok(()),
+        );
+        assert!(matches!(failed.unwrap_err(), RunnerError::Thread("reader")));
+        assert_eq!(calls, 1);
+    }
 }

@@ -1,5 +1,6 @@
 //! A source of rows to a sink of logits: tokenize a block, compute it, hand it on, in row order.
 
+use std::cell::Cell;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -107,7 +108,8 @@ impl Runner<'_> {
         const WARM_UP_ROWS: usize = 128;
         let rows = rows.take(WARM_UP_ROWS).collect::<Result<Vec<Row>, DataError>>()?;
         let silent = Runner { progress: &distill_core::Silent, ..*self };
-        silent.compute(Block::new(rows, self.tokenizer)?, &mut RunStats::default()).map(drop)
+        let budget = Cell::new(self.batch_tokens);
+        silent.compute(Block::new(rows, self.tokenizer)?, &budget, &mut RunStats::default()).map(drop)
     }
 
     /// How long rows take from text to logits, as one block whose logits are then forgotten.
@@ -119,7 +121,8 @@ impl Runner<'_> {
         let rows = rows.to_vec();
         let silent = Runner { progress: &distill_core::Silent, ..*self };
         let start = Instant::now();
-        silent.compute(Block::new(rows, self.tokenizer)?, &mut RunStats::default())?;
+        let budget = Cell::new(self.batch_tokens);
+        silent.compute(Block::new(rows, self.tokenizer)?, &budget, &mut RunStats::default())?;
         Ok(start.elapsed())
     }
 
@@ -131,7 +134,8 @@ impl Runner<'_> {
     ) -> Result<RunStats, RunnerError> {
         let mut stats = RunStats::default();
         let start = Instant::now();
-        let mut compute = |block: Block| hand_on(self.compute(block, &mut stats)?);
+        let budget = Cell::new(self.batch_tokens);
+        let mut compute = |block: Block| hand_on(self.compute(block, &budget, &mut stats)?);
         if ahead {
             self.read_ahead(rows, compute)?;
         } else {
@@ -163,7 +167,12 @@ impl Runner<'_> {
         })
     }
 
-    fn compute(&self, block: Block, stats: &mut RunStats) -> Result<Vec<LogitsRow>, RunnerError> {
+    fn compute(
+        &self,
+        block: Block,
+        budget: &Cell<u64>,
+        stats: &mut RunStats,
+    ) -> Result<Vec<LogitsRow>, RunnerError> {
         for (row, tokens) in block.rows.iter().zip(block.row_tokens()) {
             stats.truncated += u64::from(tokens.truncated);
             stats.empty += u64::from(row.text.is_empty());
@@ -173,7 +182,7 @@ impl Runner<'_> {
         stats.repeated += (block.rows.len() - repeats.len()) as u64;
         let forward = ForwardPass { model: self.model, batch_tokens: self.batch_tokens, stop: self.stop };
         let mut done = stats.rows;
-        let logits = forward.logits(&block.examples(), |texts| {
+        let logits = forward.logits_within(budget, &block.examples(), |texts| {
             done += texts.iter().map(|text| repeats[*text as usize]).sum::<u64>();
             self.progress.update(done, "");
         })?;

@@ -129,7 +129,7 @@ fn probability(dropout: Dropped<'_>) -> f64 {
 }
 
 /// A group's tokens as `[R, h, S, d]`.
-fn padded(tokens: &Tensor, group: &Group) -> Tensor {
+pub(crate) fn padded(tokens: &Tensor, group: &Group) -> Tensor {
     let own = tokens.narrow(0, group.first_token, group.tokens); // [T_g, h, d]
     let (heads, size) = (tokens.size()[1], tokens.size()[2]);
     let places = match &group.padding {

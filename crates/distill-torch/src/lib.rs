@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
 //! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
-//! [`packed`] (rows side by side without padding) and [`attention`] on them, [`linear`] (fused layers for
+//! [`packed`] (rows side by side without padding) and [`attention`] on them,
+//! [`relations`] (its scores in the open), [`linear`] (fused layers for
 //! inference on the CPU), [`dropout`], [`adamw`], [`optimizer`] (the others).
 
 pub mod adamw;
@@ -15,6 +16,7 @@ pub mod info;
 pub mod linear;
 pub mod optimizer;
 pub mod packed;
+pub mod relations;
 pub mod rng;
 
 pub use adamw::{AdamW, AdamWConfig};

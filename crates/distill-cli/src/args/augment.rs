@@ -34,6 +34,12 @@ pub struct Augment {
     /// Exchanges of two words, as a share of the words [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub swap: Option<f64>,
+    /// Probability with which a word is replaced by a like one of --model [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    pub replace: Option<f64>,
+    /// Classifier whose word vectors say which words are alike; for --replace
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
     /// Probability with which a copy's second half is that of another row [default: 0]
     #[arg(long, value_name = "SHARE")]
     pub mix: Option<f64>,

@@ -2,6 +2,7 @@
 //! puts flags, environment and file together. One file a subcommand, and one a group of flags that
 //! several share: [`common`], [`rows`], [`training`].
 
+mod ablate;
 mod augment;
 mod bench;
 mod cache;
@@ -19,6 +20,7 @@ mod targets;
 mod teacher;
 mod training;
 
+pub use ablate::Ablate;
 pub use augment::Augment;
 pub use bench::{Bench, Pass};
 pub use cache::{Cache, CacheAction, Clean};
@@ -78,6 +80,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Train many students over one pipeline and compare them on its validation part
     Sweep(Sweep),
+    /// Take away one component of a pipeline at a time and say what each is worth
+    Ablate(Ablate),
     /// Time the passes on this machine and show where time goes
     Bench(Bench),
     /// Verify, merge and describe soft-target stores

@@ -12,6 +12,7 @@ use super::Common;
 Examples:
   distill run pipelines/trec.toml
   distill run pipelines/trec.toml --seed 2 --set student.epochs=3 --set out=runs/trec-2
+  distill run pipelines/trec.toml --seeds 1,2,3
   distill run pipelines/trec.toml --dry-run")]
 pub struct Run {
     /// TOML file with a table a stage
@@ -20,6 +21,9 @@ pub struct Run {
     /// Directory of all stages [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Run with each of these seeds, in OUT/seed-N, and summarise them in one report
+    #[arg(long, value_delimiter = ',', value_name = "N,N,…", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seeds: Vec<u64>,
     /// Run every stage again, also those whose result is there
     #[arg(long)]
     pub overwrite: bool,

@@ -20,6 +20,9 @@ pub struct Student {
     /// What the student starts as: a Hugging Face directory, or a config.json for fresh weights
     #[arg(long, value_name = "DIR")]
     pub init: Option<PathBuf>,
+    /// Teacher that runs beside the student, for losses inside the network
+    #[arg(long, value_name = "DIR")]
+    pub teacher_model: Option<PathBuf>,
     /// Layers of --init to keep, from 0, in the student's order [default: all]
     #[arg(long, value_delimiter = ',', value_name = "N,N,…")]
     pub layers: Option<Vec<usize>>,

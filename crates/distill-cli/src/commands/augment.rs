@@ -7,13 +7,16 @@ use std::path::Path;
 use anyhow::bail;
 use distill_core::atomic::{AtomicFile, FileError};
 use distill_core::record::RunRecord;
+use distill_data::TextTokenizer;
+use distill_data::augment::Neighbours;
 use distill_data::source::{Columns, Row, Source};
+use distill_model::ModelDirectory;
 use serde_json::{Map, Value, json};
 
 use crate::args::Augment;
-use crate::commands::inputs;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
+use crate::commands::{inputs, neighbours, teacher};
 use crate::exit::{Failure, Status};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -42,6 +45,17 @@ pub struct AugmentStage<'a> {
 }
 
 impl AugmentStage<'_> {
+    /// What words are like is for the teacher's own vectors to say.
+    fn model(&self) -> anyhow::Result<Option<(ModelDirectory, TextTokenizer)>> {
+        if self.settings.augment.replace == 0.0 {
+            return Ok(None);
+        }
+        let path = inputs::required(self.settings.teacher.model.as_ref(), "--model", "teacher.model")?;
+        let model = teacher::classifier(inputs::model(path)?)?;
+        let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
+        Ok(Some((model, tokenizer)))
+    }
+
     fn source(&self) -> anyhow::Result<Source> {
         let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
         let problem_type = self.settings.data.problem_type.unwrap_or_default();
@@ -67,12 +81,24 @@ impl Stage for AugmentStage<'_> {
     }
 
     fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
-        Ok(BTreeMap::from([("data".to_owned(), self.source()?.hash()?)]))
+        let mut hashes = BTreeMap::from([("data".to_owned(), self.source()?.hash()?)]);
+        if let Some((model, tokenizer)) = self.model()? {
+            hashes.insert("model".to_owned(), model.weights_hash()?);
+            hashes.insert("tokenizer".to_owned(), tokenizer.hash().to_owned());
+        }
+        Ok(hashes)
     }
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let source = self.source()?;
         inputs::scan(&source, session)?;
+        let augment = &self.settings.augment;
+        let like = match self.model()? {
+            None => Neighbours::default(),
+            Some((model, tokenizer)) => {
+                neighbours::of_source(&source, &model, &tokenizer, augment.neighbours, session)?
+            }
+        };
         record.write(out.path())?;
         let path = out.path().join(ROWS_FILE);
         let mut writer =
@@ -84,7 +110,7 @@ impl Stage for AugmentStage<'_> {
             if block.is_empty() {
                 break;
             }
-            writer.write(&block, &self.settings.augment.copies_of(&block, session.seed))?;
+            writer.write(&block, &augment.copies_of(&block, &like, session.seed))?;
         }
         let (rows, copies) = (writer.rows, writer.copies);
         writer.file.commit()?;

@@ -104,8 +104,17 @@ impl Stage for FinetuneStage<'_> {
         rng::manual_seed(session.seed);
         let model = directory.load_for_training(&labels, problem_type, session.device)?;
         let settings = &self.train()?;
-        training::Job { session, settings, data: &parts, model: &model, tokenizer: &tokenizer, out, record }
-            .run()
+        training::Job {
+            session,
+            settings,
+            data: &parts,
+            model: &model,
+            teacher: None,
+            tokenizer: &tokenizer,
+            out,
+            record,
+        }
+        .run()
     }
 
     fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {

@@ -4,6 +4,7 @@
 //! that was done already; [`claim`] and [`outdir`] where the result goes. [`run`] strings them together. Beside
 //! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
+mod ablate;
 mod augment;
 mod bench;
 mod cache;
@@ -12,11 +13,13 @@ mod doctor;
 mod finetune;
 mod inputs;
 mod inspect;
+mod neighbours;
 mod outdir;
 mod predict;
 mod predict_files;
 mod report;
 mod run;
+mod seeds;
 mod shard;
 mod stage;
 mod store_files;
@@ -43,6 +46,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<Status> {
         Command::Predict(args) => predict::command(&args),
         Command::Run(args) => run::command(&args),
         Command::Inspect(args) => inspect::command(&args),
+        Command::Ablate(args) => ablate::command(&args),
         Command::Sweep(args) => sweep::command(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Doctor(args) => doctor::command(&args),

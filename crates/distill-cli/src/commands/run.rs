@@ -13,6 +13,7 @@ use crate::commands::augment::{self, AugmentStage};
 use crate::commands::claim::{self, Claim, Replace};
 use crate::commands::finetune::FinetuneStage;
 use crate::commands::report::{Named, ReportStage};
+use crate::commands::seeds;
 use crate::commands::stage::{self, Finished, Stage, Todo};
 use crate::commands::student::StudentStage;
 use crate::commands::teacher::TeacherStage;
@@ -31,11 +32,37 @@ pub fn command(args: &Run) -> anyhow::Result<Status> {
     if args.common.config.is_some() {
         bail!(Failure::usage("--config is for single stages: the pipeline file holds the settings of a run"));
     }
+    if !args.seeds.is_empty() && args.common.seed.is_some() {
+        bail!(Failure::usage("give either --seed or --seeds"));
+    }
+    check_seeds(&args.seeds)?;
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
     let out = out_directory(&settings, &args.pipeline);
+    if !args.seeds.is_empty() {
+        return seeds::run(args, session, &settings, &out);
+    }
     let settings = connected(settings, &out);
-    Pipeline { args, session: &session, out: &out, until: None }.run(&settings)
+    let pipeline = Pipeline { args, session: &session, out: &out, extent: Extent::Whole };
+    let went = pipeline.run(&settings)?;
+    if args.common.json {
+        printer::result(&serde_json::to_string_pretty(&went.stages)?)?;
+    }
+    if !args.common.dry_run && settings.data.test.is_none() {
+        talk("no report: data.test is not set");
+    }
+    Ok(went.status)
+}
+
+/// Refuses a seed that stands twice.
+///
+/// # Errors
+/// Wrong usage, with the seed.
+pub fn check_seeds(seeds: &[u64]) -> anyhow::Result<()> {
+    match (1..seeds.len()).find(|at| seeds[..*at].contains(&seeds[*at])) {
+        Some(at) => bail!(Failure::usage(format!("--seeds has {} twice", seeds[at]))),
+        None => Ok(()),
+    }
 }
 
 /// Runs a pipeline's stages as far as the soft targets, in `args.out`.
@@ -45,8 +72,21 @@ pub fn command(args: &Run) -> anyhow::Result<Status> {
 pub fn up_to_targets(args: &Run, session: &Session) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let out = out_directory(&settings, &args.pipeline);
-    let settings = connected(settings, &out);
-    Pipeline { args, session, out: &out, until: Some("targets") }.run(&settings)
+    up_to_targets_of(&settings, &out, args, session)
+}
+
+/// The same for settings that are no file's, in `out`.
+///
+/// # Errors
+/// Whatever stopped a stage, with the stage's name.
+pub fn up_to_targets_of(
+    settings: &Settings,
+    out: &Path,
+    args: &Run,
+    session: &Session,
+) -> anyhow::Result<Status> {
+    let settings = connected(settings.clone(), out);
+    Ok(Pipeline { args, session, out, extent: Extent::Targets }.run(&settings)?.status)
 }
 
 /// `out`, else `runs/` and the pipeline file's name.
@@ -62,6 +102,9 @@ pub fn connected(mut settings: Settings, out: &Path) -> Settings {
         settings.teacher.model.get_or_insert_with(|| finetuned.clone());
     }
     let teacher = settings.teacher.model.clone().unwrap_or(finetuned);
+    if settings.student.train.looks_inside() {
+        settings.student.start.teacher_model.get_or_insert_with(|| teacher.clone());
+    }
     settings.student.start.init.get_or_insert(teacher);
     settings.student.start.targets.get_or_insert_with(|| Targets::One(out.join("targets")));
     settings
@@ -76,19 +119,47 @@ pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
     settings
 }
 
-struct Pipeline<'a> {
-    args: &'a Run,
-    session: &'a Session,
-    out: &'a Path,
-    /// The last stage that is to run; none: all of them.
-    until: Option<&'static str>,
+/// How far a pipeline is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of its stages.
+    Whole,
+    /// All but the report.
+    Models,
+    /// As far as the soft targets, without results on stdout.
+    Targets,
+}
+
+/// A pipeline in its directory.
+pub struct Pipeline<'a> {
+    /// What was typed.
+    pub args: &'a Run,
+    /// What runs it.
+    pub session: &'a Session,
+    /// Directory of its stages.
+    pub out: &'a Path,
+    /// How far it is to run.
+    pub extent: Extent,
 }
 
 /// A stage with its directory's name and the stages whose results it reads.
-struct Step<'a> {
-    name: &'static str,
-    stage: &'a dyn Stage,
-    needs: &'static [&'static str],
+pub struct Step<'a> {
+    /// The name.
+    pub name: &'static str,
+    /// The stage.
+    pub stage: &'a dyn Stage,
+    /// Names of the stages before.
+    pub needs: &'static [&'static str],
+}
+
+/// How all stages went.
+pub struct AllWent {
+    /// The last status that was not done.
+    pub status: Status,
+    /// What `--json` prints, by stage.
+    pub stages: Map<String, Value>,
+    /// Whether a dry run would run any.
+    pub planned: bool,
 }
 
 /// How one stage went.
@@ -105,7 +176,11 @@ struct Went {
 }
 
 impl Pipeline<'_> {
-    fn run(&self, settings: &Settings) -> anyhow::Result<Status> {
+    /// Runs the stages of connected settings.
+    ///
+    /// # Errors
+    /// Whatever stopped a stage, with the stage's name.
+    pub fn run(&self, settings: &Settings) -> anyhow::Result<AllWent> {
         let student = &settings.student.start;
         let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
         models.push(Named::new("student", self.out.join("student/model")));
@@ -127,31 +202,35 @@ impl Pipeline<'_> {
             steps.push(Step { name: "teacher", stage: &finetune, needs: &[] });
         }
         if settings.augment.copies > 0 {
-            steps.push(Step { name: "augmented", stage: &augment, needs: &[] });
+            let needs: &[&str] = if settings.augment.replace > 0.0 { &["teacher"] } else { &[] };
+            steps.push(Step { name: "augmented", stage: &augment, needs });
         }
         // A student may learn from other stores alone.
         let own = self.out.join("targets");
         let is_used = student.targets.as_ref().is_none_or(|targets| targets.directories().contains(&own));
-        if is_used || self.until == Some("targets") {
+        if is_used || self.extent == Extent::Targets {
             steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher", "augmented"] });
         }
         steps.push(Step { name: "student", stage: &with_teacher, needs: &["teacher", "targets"] });
         if student.no_teacher_baseline {
             steps.push(Step { name: "baseline", stage: &without_teacher, needs: &["teacher", "targets"] });
         }
-        if settings.data.test.is_some() {
+        if settings.data.test.is_some() && self.extent == Extent::Whole {
             steps.push(Step { name: "report", stage: &report, needs: &["teacher", "student", "baseline"] });
         }
-        if let Some(last) = self.until.and_then(|name| steps.iter().position(|step| step.name == name)) {
-            steps.truncate(last + 1);
+        if self.extent == Extent::Targets {
+            steps.retain(|step| !["student", "baseline"].contains(&step.name));
         }
-        self.run_steps(&steps)
+        self.run_steps(&steps, Vec::new())
     }
 
-    fn run_steps(&self, steps: &[Step<'_>]) -> anyhow::Result<Status> {
+    /// Runs steps in turn. `planned` are names of stages that a dry run would run before them.
+    ///
+    /// # Errors
+    /// Whatever stopped a stage, with the stage's name.
+    pub fn run_steps(&self, steps: &[Step<'_>], mut planned: Vec<&'static str>) -> anyhow::Result<AllWent> {
         let common = &self.args.common;
         let mut status = Status::Done;
-        let mut planned = Vec::new();
         let mut all = Map::new();
         for step in steps {
             let earlier = step.needs.iter().find(|name| planned.contains(*name)).copied();
@@ -165,20 +244,11 @@ impl Pipeline<'_> {
             if common.json {
                 let entry = json!({"ran": went.ran, "why": went.why, "results": went.results});
                 all.insert(step.name.to_owned(), entry);
-            } else if let Some(text) = went.text.filter(|_| self.until.is_none()) {
+            } else if let Some(text) = went.text.filter(|_| self.extent != Extent::Targets) {
                 printer::result(&text)?;
             }
         }
-        if self.until.is_some() {
-            return Ok(status);
-        }
-        if common.json {
-            printer::result(&serde_json::to_string_pretty(&all)?)?;
-        }
-        if !common.dry_run && !steps.iter().any(|step| step.name == "report") {
-            talk("no report: data.test is not set");
-        }
-        Ok(status)
+        Ok(AllWent { status, stages: all, planned: !planned.is_empty() })
     }
 
     /// Runs a stage unless its result is there. `after` names an earlier stage that a dry run would

@@ -254,6 +254,7 @@ fn without_paths(settings: &Value) -> Value {
         "init",
         "targets",
         "tokenizer",
+        "teacher_model",
         "baseline_init",
         "checkpoint_steps",
         "checkpoint_minutes",

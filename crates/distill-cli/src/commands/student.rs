@@ -8,14 +8,19 @@ use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
 use distill_core::{LabelMap, ProblemType};
+use distill_data::TextTokenizer;
 use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
-use distill_model::ModelDirectory;
 use distill_model::student::Shape;
-use distill_student::TrainSettings;
+use distill_model::{ModelDirectory, SequenceClassifier};
 use distill_student::data::{CacheBuilder, Part};
+use distill_student::evaluate::{Scoring, evaluate};
+use distill_student::inside::Inside;
+use distill_student::loss::Objective;
 use distill_student::quality::TeacherQuality;
 use distill_student::teachers::Teachers;
 use distill_student::trainer::check_soft_targets;
+use distill_student::{TrainSettings, TrainingData};
+use distill_teacher::forward::default_batch_tokens;
 use distill_torch::rng;
 use serde_json::{Value, json};
 
@@ -113,6 +118,28 @@ impl<'a> StudentStage<'a> {
         inputs::model(inputs::required(self.init.as_ref(), "--init", "student.init")?)
     }
 
+    /// What runs beside the student: none where no loss looks inside.
+    fn teacher(&self) -> anyhow::Result<Option<ModelDirectory>> {
+        if !self.train.looks_inside() {
+            return Ok(None);
+        }
+        let path = self.settings.student.start.teacher_model.as_ref();
+        inputs::model(inputs::required(path, "--teacher-model", "student.teacher_model")?).map(Some)
+    }
+
+    /// Hidden states are compared token by token, so both must read the same tokens.
+    fn check_tokens(&self, teacher: &ModelDirectory, students: &TextTokenizer) -> anyhow::Result<()> {
+        let theirs = inputs::tokenizer(teacher.path(), self.settings.data.max_length, teacher.config())?;
+        if theirs.hash() != students.hash() {
+            bail!(Failure::usage(format!(
+                "losses inside the network compare states token by token, but the tokenizer of {} is not the \
+                 student's: take away hidden_weight, attention_weight and relation_weight, or give both one tokenizer",
+                teacher.path().display()
+            )));
+        }
+        Ok(())
+    }
+
     fn tokenizer_directory<'b>(&'b self, init: &'b ModelDirectory) -> &'b Path {
         self.settings.student.start.tokenizer.as_deref().unwrap_or(init.path())
     }
@@ -150,6 +177,9 @@ impl Stage for StudentStage<'_> {
             ),
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
         ]);
+        if let Some(teacher) = self.teacher()? {
+            hashes.insert("teacher_model".to_owned(), teacher.weights_hash()?);
+        }
         for (number, store) in stores.iter().enumerate() {
             // The manifest holds the hash of every shard.
             let manifest = store.directory().join(MANIFEST_FILE);
@@ -180,6 +210,10 @@ impl Stage for StudentStage<'_> {
         let init = self.init()?;
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
         stores.iter().try_for_each(|store| check_max_length(store, data.max_length))?;
+        let beside = self.teacher()?;
+        if let Some(beside) = &beside {
+            self.check_tokens(beside, &tokenizer)?;
+        }
         if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
             let theirs = &init.config().labels;
             tracing::warn!(
@@ -190,8 +224,11 @@ impl Stage for StudentStage<'_> {
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
         let model = distill_model::student::initialize(&init, shape, &labels, problem_type, session.device)?;
+        let beside =
+            beside.map(|beside| beside.load_classifier_as(session.device, session.kind)).transpose()?;
         // Before rows are tokenized, which may take long.
         train.check_model(labels.num_labels(), model.config().num_hidden_layers)?;
+        drop(Inside::new(&train, &model, beside.as_ref(), session.seed)?);
 
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
@@ -205,11 +242,15 @@ impl Stage for StudentStage<'_> {
             check_teacher(quality, self.settings.student.start.require_teacher)?;
         }
         let parts = training::with_validation(part, data, &builder, session)?;
+        if train.soft_weight > 0.0 && start.require_teacher && model.made_fresh().is_empty() {
+            check_student(&train, &model, &parts, session)?;
+        }
         training::Job {
             session,
             settings: &train,
             data: &parts,
             model: &model,
+            teacher: beside.as_ref(),
             tokenizer: &tokenizer,
             out,
             record,
@@ -284,6 +325,38 @@ fn check_teacher(quality: Option<TeacherQuality>, required: bool) -> anyhow::Res
     }
     tracing::warn!("{what}; student.require_teacher = true stops such a run");
     Ok(())
+}
+
+/// The gate behind it: a teacher that is no better on the validation part than its student begins has nothing to add.
+fn check_student(
+    train: &TrainSettings,
+    model: &SequenceClassifier,
+    parts: &TrainingData,
+    session: &Session,
+) -> anyhow::Result<()> {
+    let validation = &parts.validation;
+    let config = model.config();
+    let Some(teacher) = TeacherQuality::of(validation, &config.labels, config.problem_type) else {
+        return Ok(());
+    };
+    if config.problem_type != ProblemType::SingleLabel
+        || validation.iter().any(|example| example.logits.is_empty())
+    {
+        return Ok(());
+    }
+    let objective = Objective::new(train, &[], model.device());
+    let scoring = Scoring { objective: &objective, temperature: train.temperature };
+    let found = evaluate(model, validation, &scoring, default_batch_tokens(model.device()), &session.stop)?;
+    match found.accuracy {
+        Some(students) if students >= teacher.teacher => bail!(Failure::gate(format!(
+            "student.require_teacher: the teacher predicts {:.1} % of the {} labelled validation rows right, and the \
+             student {:.1} % before any training: it has nothing to teach",
+            100.0 * teacher.teacher,
+            teacher.rows,
+            100.0 * students
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A student may read less of a text than its teacher did, but it should be on purpose.

@@ -78,6 +78,8 @@ pub struct Job<'a> {
     pub data: &'a TrainingData,
     /// What to train.
     pub model: &'a SequenceClassifier,
+    /// What runs beside it, where a loss looks inside both.
+    pub teacher: Option<&'a SequenceClassifier>,
     /// Saved beside the weights.
     pub tokenizer: &'a TextTokenizer,
     /// Where to.
@@ -97,6 +99,7 @@ impl Job<'_> {
         self.record.write(self.out.path())?;
         let trainer = Trainer {
             model: self.model,
+            teacher: self.teacher,
             settings: self.settings,
             data: self.data,
             seed: self.session.seed,

@@ -116,6 +116,8 @@ impl Flags for Augment {
         layers.flag("augment.delete", self.delete);
         layers.flag("augment.swap", self.swap);
         layers.flag("augment.mix", self.mix);
+        layers.flag("augment.replace", self.replace);
+        layers.flag("teacher.model", self.model.as_deref().map(path));
         lay_rows(&self.rows, layers);
     }
 }
@@ -147,6 +149,7 @@ impl Flags for Student {
         let targets = several.map(Value::Array).or_else(|| targets.pop().map(Value::String));
         layers.flag("student.targets", targets);
         layers.flag("student.init", self.init.as_deref().map(path));
+        layers.flag("student.teacher_model", self.teacher_model.as_deref().map(path));
         layers.flag("student.tokenizer", self.tokenizer.as_deref().map(path));
         let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
         layers.flag("student.layers", chosen);

@@ -183,6 +183,7 @@ const STUDENT_KEYS: &[&str] = &[
     "teacher_weights",
     "average",
     "require_teacher",
+    "teacher_model",
     "init",
     "layers",
     "hidden_size",
@@ -205,6 +206,9 @@ pub struct StudentStart {
     pub average: Average,
     /// Stop where the teacher is no better than always answering the most frequent label.
     pub require_teacher: bool,
+    /// The teacher that runs beside the student where a loss looks inside both; in a pipeline the teacher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_model: Option<PathBuf>,
     /// Hugging Face directory, or a `config.json`; in a pipeline the teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
@@ -277,6 +281,9 @@ impl TryFrom<toml::Table> for FinetuneSettings {
             FinetuneSettings { train: train_over(FinetuneSettings::default().train, train)?, model: None };
         if settings.train.soft_weight != 0.0 {
             return Err("soft_weight belongs to [student]: fine-tuning has no teacher".to_owned());
+        }
+        if settings.train.looks_inside() {
+            return Err("losses inside the network belong to [student]: fine-tuning has no teacher".to_owned());
         }
         if let Some(model) = own.get("model") {
             let path = model.as_str().ok_or_else(|| format!("model is {model}, expected a path"))?;

@@ -2,12 +2,13 @@
 //!
 //! [`TextTokenizer`] reads a Hugging Face directory and encodes rows on all cores. `load` reads the files,
 //! `limits` checks what they ask for, `encode` bounds the work on long texts and truncates, `error` is what can go
-//! wrong.
+//! wrong, `words` what the vocabulary holds whole.
 
 mod encode;
 mod error;
 mod limits;
 mod load;
+mod words;
 
 use std::path::Path;
 

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use tch::Tensor;
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder};
-use crate::classifier::Mode;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::fields::Fields;
@@ -30,6 +29,7 @@ pub(super) static ALBERT: Architecture = Architecture {
     read,
     build,
     keep_layers,
+    plain_scores: true,
 };
 
 const NAMES: LayerNames = LayerNames {
@@ -130,10 +130,10 @@ impl Encoder for AlbertEncoder {
         self.groups.iter().flatten().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
-        let embedded = self.widening.forward(&self.embeddings.forward(inputs, mode)); // [T, H]
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+        let embedded = self.widening.forward(&self.embeddings.forward(inputs, pass.mode)); // [T, H]
         // Layer i is of group ⌊i · groups / layers⌋.
         let layers = (0..self.repeats).flat_map(|index| &self.groups[index * self.groups.len() / self.repeats]);
-        layer::run(layers, embedded, tokens, &Pass::new(inputs, mode)) // [N, H]
+        layer::run(layers, embedded, tokens, &pass) // [N, H]
     }
 }

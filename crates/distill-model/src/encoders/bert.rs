@@ -5,7 +5,6 @@
 use tch::Tensor;
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
-use crate::classifier::Mode;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::inputs::Inputs;
@@ -26,6 +25,7 @@ pub(super) static BERT: Architecture = Architecture {
     read: |fields| fields.bert(),
     build,
     keep_layers: any_layers,
+    plain_scores: true,
 };
 
 fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
@@ -61,8 +61,8 @@ impl Encoder for BertEncoder {
         self.layers.iter().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
-        let embedded = self.embeddings.forward(inputs, mode); // [T, H]
-        layer::run(&self.layers, embedded, tokens, &Pass::new(inputs, mode)) // [N, H]
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+        let embedded = self.embeddings.forward(inputs, pass.mode); // [T, H]
+        layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
     }
 }

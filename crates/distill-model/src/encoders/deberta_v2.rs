@@ -15,7 +15,6 @@ use tch::{Kind, Tensor};
 
 use self::disentangled::{Layer, Relative};
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
-use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
 use crate::fields::Fields;
@@ -39,6 +38,7 @@ pub(super) static DEBERTA_V2: Architecture = Architecture {
     read,
     build,
     keep_layers: any_layers,
+    plain_scores: false,
 };
 
 const NAMES: LayerNames = LayerNames {
@@ -194,13 +194,13 @@ impl Encoder for DebertaEncoder {
         self.layers.iter().for_each(Layer::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
-        let mut hidden = self.embeddings.forward(inputs, mode); // [T, H]
-        let pass = Pass::new(inputs, mode);
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+        let mut hidden = self.embeddings.forward(inputs, pass.mode); // [T, H]
         let relative = self.relative(longest(&inputs.packing), hidden.kind());
         for (index, layer) in self.layers.iter().enumerate() {
             let wanted = if index + 1 == self.layers.len() { tokens } else { Tokens::All };
             hidden = layer.forward(&hidden, wanted, &pass, relative.as_ref());
+            pass.note_layer(&hidden);
         }
         hidden // [N, H]
     }

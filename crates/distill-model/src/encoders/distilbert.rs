@@ -5,7 +5,6 @@
 use tch::Tensor;
 
 use crate::architecture::{Architecture, Built, Encoder, Keys, any_layers};
-use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
 use crate::fields::Fields;
@@ -27,6 +26,7 @@ pub(super) static DISTILBERT: Architecture = Architecture {
     read,
     build,
     keep_layers: any_layers,
+    plain_scores: true,
 };
 
 const NAMES: LayerNames = LayerNames {
@@ -85,8 +85,8 @@ impl Encoder for DistilBertEncoder {
         self.layers.iter().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
-        let embedded = self.embeddings.forward(inputs, mode); // [T, H]
-        layer::run(&self.layers, embedded, tokens, &Pass::new(inputs, mode)) // [N, H]
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+        let embedded = self.embeddings.forward(inputs, pass.mode); // [T, H]
+        layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
     }
 }

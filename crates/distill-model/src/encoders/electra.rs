@@ -5,7 +5,6 @@
 use tch::Tensor;
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
-use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::encoders::roberta;
 use crate::error::ModelError;
@@ -29,6 +28,7 @@ pub(super) static ELECTRA: Architecture = Architecture {
     read,
     build,
     keep_layers: any_layers,
+    plain_scores: true,
 };
 
 fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
@@ -72,11 +72,11 @@ impl Encoder for ElectraEncoder {
         self.layers.iter().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
-        let mut embedded = self.embeddings.forward(inputs, mode); // [T, E]
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+        let mut embedded = self.embeddings.forward(inputs, pass.mode); // [T, E]
         if let Some(projection) = &self.projection {
             embedded = projection.forward(&embedded); // [T, H]
         }
-        layer::run(&self.layers, embedded, tokens, &Pass::new(inputs, mode)) // [N, H]
+        layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
     }
 }

@@ -13,7 +13,6 @@ use serde_json::{Map, Value, json};
 use tch::Tensor;
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder};
-use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
 use crate::fields::{Fields, shown};
@@ -37,6 +36,7 @@ pub(super) static MODERNBERT: Architecture = Architecture {
     read,
     build,
     keep_layers,
+    plain_scores: true,
 };
 
 /// What other architectures do not have.
@@ -195,17 +195,18 @@ impl Encoder for ModernBertEncoder {
         }
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
-        let mut hidden = self.embeddings.forward(inputs, mode); // [T, H]
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+        let mut hidden = self.embeddings.forward(inputs, pass.mode); // [T, H]
         let (kind, device) = (hidden.kind(), hidden.device());
         let [all, near] = self.theta.map(|theta| Pass {
             rotary: Some(Rotary::new(&inputs.position_ids, self.head_size, theta)),
-            ..Pass::new(inputs, mode)
+            ..pass.plain()
         });
         let near = Pass { bias: window(longest(&inputs.packing), self.reach, kind, device), ..near };
         for (index, layer) in self.layers.iter().enumerate() {
             let wanted = if index + 1 == self.layers.len() { tokens } else { Tokens::All };
             hidden = layer.forward(&hidden, wanted, if layer.local { &near } else { &all });
+            pass.note_layer(&hidden);
         }
         self.final_norm.forward(&hidden) // [N, H]
     }

@@ -12,7 +12,6 @@ use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
-use crate::classifier::Mode;
 use crate::config::ModelConfig;
 use crate::encoders::roberta;
 use crate::error::ModelError;
@@ -36,6 +35,7 @@ pub(super) static MPNET: Architecture = Architecture {
     read,
     build,
     keep_layers: any_layers,
+    plain_scores: true,
 };
 
 const NAMES: LayerNames = LayerNames {
@@ -104,10 +104,10 @@ impl Encoder for MpnetEncoder {
         self.layers.iter().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
-        let embedded = self.embeddings.forward(inputs, mode); // [T, H]
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+        let embedded = self.embeddings.forward(inputs, pass.mode); // [T, H]
         let bias = self.bias(&inputs.packing).to_kind(embedded.kind());
-        let pass = Pass { bias: Some(bias), ..Pass::new(inputs, mode) };
+        let pass = Pass { bias: Some(bias), ..pass };
         layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
     }
 }

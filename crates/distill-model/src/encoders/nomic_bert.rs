@@ -9,7 +9,6 @@ use serde_json::json;
 use tch::Tensor;
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
-use crate::classifier::Mode;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::fields::Fields;
@@ -34,6 +33,7 @@ pub(super) static NOMIC_BERT: Architecture = Architecture {
     read,
     build,
     keep_layers: any_layers,
+    plain_scores: true,
 };
 
 fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
@@ -94,10 +94,10 @@ impl Encoder for NomicBertEncoder {
         self.layers.iter().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, mode: Mode<'_>) -> Tensor {
-        let embedded = self.embeddings.forward(inputs, mode); // [T, H]
+    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+        let embedded = self.embeddings.forward(inputs, pass.mode); // [T, H]
         let rotary = Rotary::new(&inputs.position_ids, self.head_size, self.theta);
-        let pass = Pass { rotary: Some(rotary), ..Pass::new(inputs, mode) };
+        let pass = Pass { rotary: Some(rotary), ..pass };
         layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
     }
 }

@@ -28,6 +28,7 @@ const fn named(model_type: &'static str, class: &'static str) -> Architecture {
         read,
         build,
         keep_layers: any_layers,
+        plain_scores: true,
     }
 }
 

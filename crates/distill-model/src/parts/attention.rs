@@ -13,6 +13,7 @@ use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::Linear;
 use crate::parts::positions::Rotary;
+use crate::recorder::Recorder;
 
 /// The tokens whose states a layer is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +43,33 @@ pub(crate) struct Pass<'a> {
     pub bias: Option<Tensor>,
     /// Turns queries and keys by their positions.
     pub rotary: Option<Rotary>,
+    /// Keeps what happens inside, where a loss asks for it.
+    pub recorder: Option<&'a Recorder>,
 }
 
 impl<'a> Pass<'a> {
     /// A pass that adds nothing and turns nothing.
-    pub fn new(inputs: &'a Inputs, mode: Mode<'a>) -> Self {
-        Pass { packing: &inputs.packing, mode, bias: None, rotary: None }
+    pub fn new(inputs: &'a Inputs, mode: Mode<'a>, recorder: Option<&'a Recorder>) -> Self {
+        Pass { packing: &inputs.packing, mode, bias: None, rotary: None, recorder }
+    }
+
+    /// The same pass, which adds nothing and turns nothing.
+    pub fn plain(&self) -> Self {
+        Pass { packing: self.packing, mode: self.mode, bias: None, rotary: None, recorder: self.recorder }
+    }
+
+    /// Tells the recorder of a layer's states, `[N, H]`.
+    pub fn note_layer(&self, states: &Tensor) {
+        if let Some(recorder) = self.recorder {
+            recorder.layer(states);
+        }
+    }
+
+    /// Tells the recorder what a layer's attention computes with.
+    pub fn note_attention(&self, qkv: &[Tensor; 3], bias: Option<&Tensor>) {
+        if let Some(recorder) = self.recorder {
+            recorder.attention(qkv, bias);
+        }
     }
 
     /// Attention by queries `[N, h, d]` of `tokens` over keys and values `[T, h, d]`; returns `[N, H]`.
@@ -60,13 +82,15 @@ impl<'a> Pass<'a> {
             // A first token is at position 0, where nothing turns.
             (Some(rotary), Tokens::First) => (query, rotary.turn(&key)),
         };
+        let qkv = [query, key, value];
+        self.note_attention(&qkv, self.bias.as_ref());
         match &self.bias {
-            None => self.attend_biased([query, key, value], tokens, dropout, None),
+            None => self.attend_biased(qkv, tokens, dropout, None),
             Some(whole) => {
                 let bias = |query: &Tensor, key: &Tensor| {
                     whole.narrow(2, 0, query.size()[2]).narrow(3, 0, key.size()[2]) // [1, h or 1, Sq, S]
                 };
-                self.attend_biased([query, key, value], tokens, dropout, Some(&bias))
+                self.attend_biased(qkv, tokens, dropout, Some(&bias))
             }
         }
     }

@@ -10,8 +10,9 @@ use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::attention::Tokens;
+use crate::parts::attention::{Pass, Tokens};
 use crate::parts::{LayerNorm, Linear, activate};
+use crate::recorder::Recorder;
 
 /// What a row's vector is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +49,20 @@ impl Head {
     }
 
     /// A vector of each row, `[B, H]`: nothing above it depends on the tokens.
-    pub fn pool(&self, encoder: &dyn Encoder, inputs: &Inputs, mode: Mode<'_>) -> Tensor {
-        match self.pooling {
-            Pooling::First => encoder.states(inputs, Tokens::First, mode),
-            Pooling::Mean => mean_by_row(&encoder.states(inputs, Tokens::All, mode), &inputs.packing),
+    pub fn pool(
+        &self,
+        encoder: &dyn Encoder,
+        inputs: &Inputs,
+        mode: Mode<'_>,
+        recorder: Option<&Recorder>,
+    ) -> Tensor {
+        let pass = Pass::new(inputs, mode, recorder);
+        match (self.pooling, recorder) {
+            (Pooling::First, None) => encoder.states(inputs, Tokens::First, pass),
+            (Pooling::First, Some(_)) => {
+                Tokens::First.of(&encoder.states(inputs, Tokens::All, pass), &inputs.packing)
+            }
+            (Pooling::Mean, _) => mean_by_row(&encoder.states(inputs, Tokens::All, pass), &inputs.packing),
         }
     }
 

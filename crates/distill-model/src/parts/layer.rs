@@ -130,6 +130,7 @@ pub(crate) fn run<'a, L: Step + 'a>(
     while let Some(layer) = layers.next() {
         let wanted = if layers.peek().is_some() { Tokens::All } else { tokens };
         hidden = layer.forward(&hidden, wanted, pass);
+        pass.note_layer(&hidden);
     }
     hidden // [N, H]
 }

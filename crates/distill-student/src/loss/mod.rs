@@ -4,16 +4,20 @@
 //! [`dist`] and [`bce`]; [`standardize`] in front of some of them. [`temperature`] is `T` over a run, and
 //! [`Objective`] puts them together as the settings say.
 //!
+//! [`hidden`] and [`relation`] compare what happens inside both models, layer by layer.
+//!
 //! Legend: `B` rows, `C` labels.
 
 pub mod bce;
 pub mod dist;
 pub mod dkd;
 pub mod hard;
+pub mod hidden;
 pub mod js;
 pub mod kl;
 pub mod mse;
 mod objective;
+pub mod relation;
 pub mod reverse_kl;
 pub mod standardize;
 pub mod temperature;
@@ -24,6 +28,29 @@ use tch::Tensor;
 
 pub use objective::Objective;
 pub use temperature::Temperature;
+
+/// One term of a loss.
+#[derive(Debug)]
+pub struct Term {
+    /// What it compares, for people.
+    pub name: &'static str,
+    /// What it is multiplied by.
+    pub weight: f64,
+    /// Its value, `[]`, unweighted.
+    pub value: Tensor,
+}
+
+/// The sum of terms with their weights, `[]`.
+///
+/// # Errors
+/// [`TorchError`] where there is none.
+pub fn sum(terms: &[Term]) -> Result<Tensor, TorchError> {
+    terms
+        .iter()
+        .map(|term| &term.value * term.weight)
+        .reduce(|sum, term| sum + term)
+        .ok_or_else(|| tch::TchError::Shape("the loss has no term".to_owned()).into())
+}
 
 /// The label that stands for none: such a row has a soft loss only.
 pub const UNLABELLED: i64 = -100;

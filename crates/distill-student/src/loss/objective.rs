@@ -4,6 +4,7 @@ use distill_core::ProblemType;
 use distill_torch::TorchError;
 use tch::{Device, Tensor};
 
+use super::Term;
 use super::bce::{binary_label_loss, multi_label_loss, sigmoid_loss};
 use super::dist::{DistWeights, dist_loss};
 use super::dkd::{DkdWeights, dkd_loss};
@@ -58,21 +59,34 @@ impl<'a> Objective<'a> {
         teacher_logits: Option<&Tensor>,
         temperature: f64,
     ) -> Result<Tensor, TorchError> {
+        super::sum(&self.terms(student_logits, labels, teacher_logits, temperature)?)
+    }
+
+    /// The terms of [`Objective::loss`].
+    ///
+    /// # Errors
+    /// As [`Objective::loss`].
+    pub fn terms(
+        &self,
+        student_logits: &Tensor,
+        labels: &Tensor,
+        teacher_logits: Option<&Tensor>,
+        temperature: f64,
+    ) -> Result<Vec<Term>, TorchError> {
         let settings = self.settings;
         let mut terms = Vec::with_capacity(2);
         if settings.hard_weight > 0.0 {
-            terms.push(self.hard(student_logits, labels)? * settings.hard_weight);
+            let value = self.hard(student_logits, labels)?;
+            terms.push(Term { name: "labels", weight: settings.hard_weight, value });
         }
         if settings.soft_weight > 0.0 {
             let teacher = teacher_logits.ok_or_else(|| {
                 TorchError::from(tch::TchError::Shape("no teacher logits for the soft loss".to_owned()))
             })?;
-            terms.push(self.soft(student_logits, teacher, labels, temperature)? * settings.soft_weight);
+            let value = self.soft(student_logits, teacher, labels, temperature)?;
+            terms.push(Term { name: "soft targets", weight: settings.soft_weight, value });
         }
-        terms
-            .into_iter()
-            .reduce(|sum, term| sum + term)
-            .ok_or_else(|| tch::TchError::Shape("the loss has no term".to_owned()).into())
+        Ok(terms)
     }
 
     /// The term of the labels, `[]`, unweighted. Labels are int64 `[B]` with one class a row, else float `[B, C]`.

@@ -24,6 +24,9 @@ impl TrainSettings {
         for (field, value) in [
             ("hard_weight", self.hard_weight),
             ("soft_weight", self.soft_weight),
+            ("hidden_weight", self.hidden_weight),
+            ("attention_weight", self.attention_weight),
+            ("relation_weight", self.relation_weight),
             ("weight_decay", self.weight_decay),
             ("head_learning_rate", self.head_learning_rate),
             ("dkd_alpha", self.dkd_alpha),
@@ -72,6 +75,12 @@ impl TrainSettings {
             !self.standardize_logits || divergence,
             "one of the losses \"kl\", \"reverse_kl\", \"js\", \"dkd\" beside it",
         )?;
+        refuse(
+            "batch_tokens",
+            format!("{} with loss \"dist\"", self.batch_tokens),
+            self.batch_tokens == 0 || self.loss != SoftLoss::Dist || self.soft_weight == 0.0,
+            "0: its correlation by label is one of a whole batch, which cannot be cut",
+        )?;
         match &self.class_weights {
             ClassWeights::Given(weights) => refuse(
                 "class_weights",
@@ -91,6 +100,12 @@ impl TrainSettings {
             self.train_last_layers,
             !frozen || self.train_last_layers == 0,
             "0 with freeze \"encoder\", which trains no layer",
+        )?;
+        refuse(
+            "freeze",
+            "\"encoder\"",
+            !frozen || !self.looks_inside(),
+            "another one with hidden_weight, attention_weight or relation_weight, which train the encoder",
         )?;
         refuse(
             "gradual_unfreezing",

@@ -67,6 +67,26 @@ impl SoftLoss {
     }
 }
 
+/// How the states after a layer are compared with the teacher's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HiddenLoss {
+    /// Squared distance.
+    Mse,
+    /// One minus the cosine.
+    Cosine,
+}
+
+/// How attention is compared with the teacher's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionLoss {
+    /// Squared distance of the scores before the softmax.
+    Mse,
+    /// `KL(teacher ‖ student)` of what each token attends to.
+    Kl,
+}
+
 /// How the temperature changes over a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,7 +2,9 @@
 
 use distill_core::ProblemType;
 
-use super::{ClassWeightRule, ClassWeights, SoftLoss, TemperatureSchedule, TrainSettings};
+use super::{
+    AttentionLoss, ClassWeightRule, ClassWeights, HiddenLoss, SoftLoss, TemperatureSchedule, TrainSettings,
+};
 
 impl TrainSettings {
     /// The loss of this run as it is computed, for people.
@@ -10,10 +12,28 @@ impl TrainSettings {
         let terms = [(self.hard_weight, self.hard_term(problem_type)), (self.soft_weight, self.soft_term())];
         let terms: Vec<String> = terms
             .into_iter()
+            .chain(self.inside_terms())
             .filter(|(weight, _)| *weight > 0.0)
             .map(|(weight, term)| format!("{weight} · {term}"))
             .collect();
         format!("loss = {}", terms.join(" + "))
+    }
+
+    fn inside_terms(&self) -> [(f64, String); 3] {
+        let (layers, top) = (String::from(self.layer_map.clone()), String::from(self.relation_map.clone()));
+        let hidden = match self.hidden_loss {
+            HiddenLoss::Mse => "mean of (student_states − teacher_states)²",
+            HiddenLoss::Cosine => "(1 − cos(student_states, teacher_states))",
+        };
+        let attention = match self.attention_loss {
+            AttentionLoss::Mse => "mean of (student_scores − teacher_scores)²",
+            AttentionLoss::Kl => "KL(teacher_attention ‖ student_attention)",
+        };
+        [
+            (self.hidden_weight, format!("{hidden} [layers {layers}]")),
+            (self.attention_weight, format!("{attention} [layers {layers}]")),
+            (self.relation_weight, format!("KL of query-key and value-value relations [layers {top}]")),
+        ]
     }
 
     fn hard_term(&self, problem_type: ProblemType) -> String {
@@ -110,6 +130,16 @@ mod tests {
         assert!(several.formula(ProblemType::MultiLabel).contains("Σ labels KL(sigmoid(teacher_logits/2)"));
         let number = base.without_teacher().formula(ProblemType::Regression);
         assert_eq!(number, "loss = 1 · MSE(student_logits, labels)");
+        let inside = TrainSettings { hidden_weight: 10.0, relation_weight: 0.5, ..base.without_teacher() };
+        assert_eq!(
+            inside.formula(ProblemType::SingleLabel),
+            "loss = 1 · CE(student_logits, labels) + 10 · mean of (student_states − teacher_states)² [layers uniform] \
+             + 0.5 · KL of query-key and value-value relations [layers top]"
+        );
+        assert_eq!(
+            inside.without_teacher().formula(ProblemType::SingleLabel),
+            "loss = 1 · CE(student_logits, labels)"
+        );
         let smooth = TrainSettings { label_smoothing: 0.1, ..base.without_teacher() };
         assert_eq!(
             smooth.formula(ProblemType::SingleLabel),

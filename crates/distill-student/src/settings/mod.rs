@@ -7,9 +7,11 @@ mod problem;
 
 use serde::{Deserialize, Serialize};
 
+use crate::layer_map::LayerMap;
+
 pub use choices::{
-    BestMetric, ClassWeightRule, ClassWeights, Freeze, OptimizerChoice, Sampling, ScheduleChoice, SoftLoss,
-    TemperatureSchedule,
+    AttentionLoss, BestMetric, ClassWeightRule, ClassWeights, Freeze, HiddenLoss, OptimizerChoice, Sampling,
+    ScheduleChoice, SoftLoss, TemperatureSchedule,
 };
 
 /// Settings of one training run. Every field has a value, so that a table's keys are known from the
@@ -21,6 +23,8 @@ pub struct TrainSettings {
     pub epochs: u32,
     /// Rows a step. The loss is averaged over them.
     pub batch_size: usize,
+    /// Tokens of one pass at most; a step's rows beyond them go in further passes. 0: what suits the device.
+    pub batch_tokens: u64,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Peak learning rate of pooler and head; 0: that of the others.
@@ -71,6 +75,22 @@ pub struct TrainSettings {
     pub hard_weight: f64,
     /// Weight of the soft loss. 0: no teacher.
     pub soft_weight: f64,
+    /// Weight of the states after each layer, compared with the teacher's. 0: they are not.
+    pub hidden_weight: f64,
+    /// How they are compared.
+    pub hidden_loss: HiddenLoss,
+    /// Weight of attention, compared with the teacher's. 0: it is not.
+    pub attention_weight: f64,
+    /// How it is compared.
+    pub attention_loss: AttentionLoss,
+    /// Weight of the relations of queries to keys and values to values. 0: they are not compared.
+    pub relation_weight: f64,
+    /// Heads that queries, keys and values are split into for their relations; 0: as many as the teacher has.
+    pub relation_heads: usize,
+    /// Layers whose states and attention are compared.
+    pub layer_map: LayerMap,
+    /// Layers whose relations are compared.
+    pub relation_map: LayerMap,
     /// Share of a label's weight that is spread over all labels.
     pub label_smoothing: f64,
     /// What each class's cross-entropy is multiplied by.
@@ -94,6 +114,7 @@ impl Default for TrainSettings {
         TrainSettings {
             epochs: 3,
             batch_size: 32,
+            batch_tokens: 0,
             learning_rate: 5e-5,
             head_learning_rate: 0.0,
             layer_decay: 1.0,
@@ -119,6 +140,14 @@ impl Default for TrainSettings {
             dist_gamma: 1.0,
             hard_weight: 0.5,
             soft_weight: 0.5,
+            hidden_weight: 0.0,
+            hidden_loss: HiddenLoss::Mse,
+            attention_weight: 0.0,
+            attention_loss: AttentionLoss::Kl,
+            relation_weight: 0.0,
+            relation_heads: 0,
+            layer_map: LayerMap::Uniform,
+            relation_map: LayerMap::Top,
             label_smoothing: 0.0,
             class_weights: ClassWeights::Rule(ClassWeightRule::None),
             early_stopping_patience: 0,
@@ -134,6 +163,18 @@ impl Default for TrainSettings {
 impl TrainSettings {
     /// The same settings for labels alone: fine-tuning, or a student without a teacher.
     pub fn without_teacher(&self) -> Self {
-        TrainSettings { hard_weight: 1.0, soft_weight: 0.0, ..self.clone() }
+        TrainSettings {
+            hard_weight: 1.0,
+            soft_weight: 0.0,
+            hidden_weight: 0.0,
+            attention_weight: 0.0,
+            relation_weight: 0.0,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the teacher runs beside the student, because what happens inside them is compared.
+    pub fn looks_inside(&self) -> bool {
+        [self.hidden_weight, self.attention_weight, self.relation_weight].iter().any(|weight| *weight > 0.0)
     }
 }

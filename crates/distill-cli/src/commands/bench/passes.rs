@@ -138,7 +138,7 @@ impl<'a> Passes<'a> {
         let validation = Part { rows: vec![0], ..train.clone() };
         let data = TrainingData { train, validation };
         let (seed, stop) = (self.session.seed, &self.session.stop);
-        let trainer = Trainer { model, settings, data: &data, seed, stop, progress: &Silent };
+        let trainer = Trainer { model, teacher: None, settings, data: &data, seed, stop, progress: &Silent };
         trainer.run(out.path())?;
         Ok(())
     }

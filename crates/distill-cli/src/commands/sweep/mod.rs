@@ -5,7 +5,7 @@
 //! `OUT/seed-N/trials/NNN`, which resumes and is not run again where its result is there.
 
 mod space;
-mod table;
+pub mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,7 @@ fn settings(args: &Sweep, file: &SweepFile, changes: &[(String, toml::Value)]) -
 /// The arguments of `distill run` for a sweep's pipeline.
 fn pipeline(args: &Sweep, file: &SweepFile, out: Option<PathBuf>) -> Run {
     let pipeline = file.sweep.pipeline.clone();
-    Run { pipeline, out, overwrite: false, common: args.common.clone() }
+    Run { pipeline, out, seeds: Vec::new(), overwrite: false, common: args.common.clone() }
 }
 
 struct Searcher<'a> {
@@ -133,28 +133,32 @@ impl Searcher<'_> {
                 settings.student.train.epochs = epochs;
             }
             talk(&format!("── trial {} (seed {seed}): {}", trial + 1, shown(changes)));
-            let result = self.student(&settings, &directory).with_context(|| shown(changes))?;
+            let result = student(&self.session, &settings, &directory).with_context(|| shown(changes))?;
             row.results.push((seed, result));
         }
         Ok(row)
     }
+}
 
-    /// A student's figures, or none where its loss was not finite.
-    fn student(&self, settings: &Settings, directory: &Path) -> anyhow::Result<Option<Value>> {
-        let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
-        let stage = StudentStage::new(settings, rows);
-        self.session.stop.check()?;
-        let (planned, out) = match claim::claim(&stage, &self.session, directory, Replace::Stale)? {
-            Claim::UpToDate(done) => return Ok(Some(serde_json::to_value(&done.results)?)),
-            Claim::Run { planned, out, .. } => (planned, out),
-        };
-        match stage::run_into(&stage, &self.session, out, *planned) {
-            Ok(finished) => Ok(Some(serde_json::to_value(&finished.results)?)),
-            Err(error) if matches!(error.downcast_ref(), Some(TrainError::NotFinite { .. })) => {
-                tracing::warn!("{error}");
-                Ok(None)
-            }
-            Err(error) => Err(error),
+/// The figures of a student by connected settings, or none where its loss was not finite. It is not run again where
+/// its result is there.
+///
+/// # Errors
+/// Whatever else stopped it.
+pub fn student(session: &Session, settings: &Settings, directory: &Path) -> anyhow::Result<Option<Value>> {
+    let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
+    let stage = StudentStage::new(settings, rows);
+    session.stop.check()?;
+    let (planned, out) = match claim::claim(&stage, session, directory, Replace::Stale)? {
+        Claim::UpToDate(done) => return Ok(Some(serde_json::to_value(&done.results)?)),
+        Claim::Run { planned, out, .. } => (planned, out),
+    };
+    match stage::run_into(&stage, session, out, *planned) {
+        Ok(finished) => Ok(Some(serde_json::to_value(&finished.results)?)),
+        Err(error) if matches!(error.downcast_ref(), Some(TrainError::NotFinite { .. })) => {
+            tracing::warn!("{error}");
+            Ok(None)
         }
+        Err(error) => Err(error),
     }
 }

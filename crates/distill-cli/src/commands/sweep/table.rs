@@ -169,11 +169,16 @@ impl Table {
     }
 }
 
+/// Mean over seeds of `values − base`, and half its 95% interval where there are several.
+pub fn paired(base: &[f64], values: &[f64]) -> (f64, Option<f64>) {
+    let differences: Vec<f64> = base.iter().zip(values).map(|(base, value)| value - base).collect();
+    (mean(&differences), half_width(&differences))
+}
+
 /// Paired difference over seeds with its 95% interval, in the metric's own unit.
 fn effect(base: &[f64], values: &[f64]) -> String {
-    let differences: Vec<f64> = base.iter().zip(values).map(|(base, value)| value - base).collect();
-    let middle = mean(&differences);
-    match half_width(&differences) {
+    let (middle, half) = paired(base, values);
+    match half {
         Some(half) => format!("{middle:+.4} [{:+.4}, {:+.4}]", middle - half, middle + half),
         None => format!("{middle:+.4}"),
     }

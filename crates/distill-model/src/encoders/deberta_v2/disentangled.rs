@@ -92,7 +92,9 @@ impl Layer {
     }
 
     pub fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>, relative: Option<&Relative>) -> Tensor {
-        let [query, key, value] = self.content.query_key_value(x, tokens, pass);
+        let qkv = self.content.query_key_value(x, tokens, pass);
+        pass.note_attention(&qkv, None);
+        let [query, key, value] = qkv;
         // Every product below is divided by √(d · terms); the kernel divides by √d.
         let less = self.details.terms().sqrt().recip();
         let qkv = [query * less, key, value];

@@ -1,0 +1,133 @@
+//! `distill ablate`: what each component of a pipeline's student is worth.
+//!
+//! [`components`] says what there is to take away, [`table`] what came of it. For each seed the pipeline runs up to its
+//! soft targets in `OUT/seed-N`, once more with the rows alone where copies are a component; each student is an
+//! ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its result is there.
+
+mod components;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use distill_student::TrainError;
+
+use crate::args::{Ablate, Run};
+use crate::commands::{run, sweep};
+use crate::exit::{Failure, Status};
+use crate::output::printer::{self, talk};
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::settings::flags::Flags;
+use components::Component;
+use table::{Line, Table};
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever stopped it, with what was taken away.
+pub fn command(args: &Ablate) -> anyhow::Result<Status> {
+    if args.common.config.is_some() || args.common.seed.is_some() {
+        bail!(Failure::usage("--config and --seed are not for ablations: give the pipeline file, and --seeds"));
+    }
+    run::check_seeds(&args.seeds)?;
+    let name = args.pipeline.file_stem().unwrap_or_default().to_string_lossy();
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("{name}-ablation")));
+    let run = Run {
+        pipeline: args.pipeline.clone(),
+        out: None,
+        seeds: Vec::new(),
+        overwrite: false,
+        common: args.common.clone(),
+    };
+    let settings = run.resolve()?;
+    settings.student.train.check()?;
+    let components = Component::of(&settings);
+    if args.common.dry_run {
+        let names: Vec<String> =
+            components.iter().map(|component| format!("without {}", component.name())).collect();
+        printer::result(&names.join("\n"))?;
+        return Ok(Status::Done);
+    }
+    let session = Session::start(&args.common, &settings.runtime)?;
+    let mut ablation = Ablation { run: &run, settings: &settings, session, out: &out };
+    let table = ablation.all(&components, &args.seeds)?;
+    table.write(&out)?;
+    printer::result(&if args.common.json { table.json()? } else { table.text(&out) })?;
+    Ok(Status::Done)
+}
+
+struct Ablation<'a> {
+    run: &'a Run,
+    settings: &'a Settings,
+    session: Session,
+    out: &'a Path,
+}
+
+impl Ablation<'_> {
+    fn all(&mut self, components: &[Component], seeds: &[u64]) -> anyhow::Result<Table> {
+        let students = || std::iter::once(None).chain(components.iter().copied().map(Some));
+        let line = |component: Option<Component>| Line {
+            without: component.map(Component::name),
+            results: Vec::with_capacity(seeds.len()),
+        };
+        let mut lines: Vec<Line> = students().map(line).collect();
+        let copies = self.settings.augment.copies > 0;
+        for seed in seeds {
+            self.session.seed = *seed;
+            let of_seed = self.out.join(format!("seed-{seed}"));
+            run::up_to_targets_of(self.settings, &of_seed, self.run, &self.session)?;
+            if copies && components.iter().any(|component| component.drops_copies()) {
+                run::up_to_targets_of(&self.rows_alone(&of_seed), &alone(&of_seed), self.run, &self.session)?;
+            }
+            for (component, line) in students().zip(&mut lines) {
+                let what =
+                    component.map_or("the pipeline as it is".to_owned(), |c| format!("without {}", c.name()));
+                talk(&format!("── {what} (seed {seed})"));
+                let result = self.student(component, &of_seed).with_context(|| what)?;
+                line.results.push((*seed, result));
+            }
+        }
+        Ok(Table(lines))
+    }
+
+    /// The pipeline without copies, from the teacher that the one with copies has.
+    fn rows_alone(&self, of_seed: &Path) -> Settings {
+        let mut settings = run::connected(self.settings.clone(), of_seed);
+        settings.augment.copies = 0;
+        settings.finetune.model = None;
+        settings.student.start.targets.clone_from(&self.settings.student.start.targets);
+        settings
+    }
+
+    fn student(
+        &self,
+        component: Option<Component>,
+        of_seed: &Path,
+    ) -> anyhow::Result<Option<serde_json::Value>> {
+        let drops = component.is_some_and(Component::drops_copies) && self.settings.augment.copies > 0;
+        let mut settings = if drops {
+            run::connected(self.rows_alone(of_seed), &alone(of_seed))
+        } else {
+            let connected = run::connected(self.settings.clone(), of_seed);
+            run::with_copies(&connected, of_seed)
+        };
+        let name = component.map_or("as-it-is", Component::directory);
+        if let Some(component) = component {
+            component.take_away(&mut settings, &of_seed.join("scratch").join(name))?;
+        }
+        let directory = of_seed.join("trials").join(name);
+        match sweep::student(&self.session, &settings, &directory) {
+            // Without soft targets, unlabelled rows teach nothing: that is an answer too.
+            Err(error) if matches!(error.downcast_ref(), Some(TrainError::Rows(_))) => {
+                tracing::warn!("{error}");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+}
+
+fn alone(of_seed: &Path) -> PathBuf {
+    of_seed.join("rows-alone")
+}

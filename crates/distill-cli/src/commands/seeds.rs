@@ -1,0 +1,81 @@
+//! `distill run --seeds`: a pipeline with several seeds, and one report over all of them.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::{Map, Value};
+
+use crate::args::Run;
+use crate::commands::report::{Named, ReportStage};
+use crate::commands::run::{self, Extent, Pipeline, Step};
+use crate::exit::Status;
+use crate::output::printer::{self, talk};
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// Runs the stages of each seed in `OUT/seed-N`, and one report in `OUT/report` in which a name's seeds are
+/// summarised.
+///
+/// # Errors
+/// Whatever stopped a stage, with the seed and the stage's name.
+pub fn run(args: &Run, mut session: Session, settings: &Settings, out: &Path) -> anyhow::Result<Status> {
+    let own_seed = session.seed;
+    let (mut planned, mut all) = (false, Map::new());
+    for seed in &args.seeds {
+        session.seed = *seed;
+        talk(&format!("══ seed {seed}"));
+        let directory = out.join(format!("seed-{seed}"));
+        let pipeline = Pipeline { args, session: &session, out: &directory, extent: Extent::Models };
+        let connected = run::connected(settings.clone(), &directory);
+        let went = pipeline.run(&connected).with_context(|| format!("seed {seed}"))?;
+        planned |= went.planned;
+        all.insert(format!("seed-{seed}"), Value::Object(went.stages));
+    }
+    session.seed = own_seed;
+    let mut status = Status::Done;
+    if settings.data.test.is_some() {
+        let report = ReportStage {
+            settings,
+            models: models(settings, &args.seeds, out),
+            predictions: Vec::new(),
+            writes_card: true,
+        };
+        let steps = [Step { name: "report", stage: &report, needs: &["seeds"] }];
+        let pipeline = Pipeline { args, session: &session, out, extent: Extent::Whole };
+        let before = if planned { vec!["seeds"] } else { Vec::new() };
+        let went = pipeline.run_steps(&steps, before)?;
+        status = went.status;
+        all.extend(went.stages);
+    } else if !args.common.dry_run {
+        talk("no report: data.test is not set");
+    }
+    if args.common.json {
+        printer::result(&serde_json::to_string_pretty(&all)?)?;
+    }
+    Ok(status)
+}
+
+/// Every seed's models. A report has one teacher: the first seed's; where each seed has its own, the others stand
+/// beside it.
+fn models(settings: &Settings, seeds: &[u64], out: &Path) -> Vec<Named> {
+    let of = |name: &str, part: &str| -> Vec<Named> {
+        let path = |seed: &u64| out.join(format!("seed-{seed}")).join(part).join("model");
+        seeds.iter().map(|seed| Named::new(name, path(seed))).collect()
+    };
+    let mut models = Vec::new();
+    match &settings.teacher.model {
+        Some(model) => models.push(Named::new("teacher", model.clone())),
+        None => {
+            let mut teachers = of("other teachers", "teacher");
+            if let Some(first) = teachers.first_mut() {
+                *first = Named::new("teacher", first.path.clone());
+            }
+            models.extend(teachers);
+        }
+    }
+    models.extend(of("student", "student"));
+    if settings.student.start.no_teacher_baseline {
+        models.extend(of("baseline", "baseline"));
+    }
+    models
+}

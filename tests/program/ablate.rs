@@ -1,0 +1,91 @@
+//! `distill ablate` and `distill run --seeds`: several seeds, each an ordinary run, and what came of them in one place.
+
+use crate::harness::Work;
+
+const DATA: &str = "[data]\ntrain = \"rows.jsonl\"\nvalidation = 0.25\nmax_length = 32\n";
+
+#[test]
+fn each_component_that_the_pipeline_uses_is_taken_away_with_every_seed() {
+    let work = Work::with_rows();
+    work.write(
+        "p.toml",
+        format!(
+            "{DATA}[augment]\ncopies = 1\n[finetune]\nmodel = \"tiny\"\nepochs = 1\n\
+             [student]\nlayers = [0, 2]\nepochs = 1\nbatch_size = 16\nhidden_weight = 1.0\n"
+        ),
+    );
+    let planned = work.run("ablate p.toml --dry-run").succeeds().stdout;
+    assert_eq!(planned.lines().count(), 9, "{planned}");
+    let first = work.run("ablate p.toml --seeds 1,2 --out ab").succeeds();
+    let lines = work.json("ab/ablation.json")["students"].as_array().unwrap().clone();
+    assert_eq!(lines.len(), 10);
+    assert!(lines[0]["without"].is_null() && lines[0]["worth"].is_null());
+    for line in &lines[1..] {
+        assert_eq!(line["accuracy"].as_array().unwrap().len(), 2, "{line}");
+        let (with, without) = (lines[0]["accuracy"].as_array().unwrap(), line["accuracy"].as_array().unwrap());
+        let differences =
+            with.iter().zip(without).map(|(with, without)| with.as_f64().unwrap() - without.as_f64().unwrap());
+        let mean = differences.sum::<f64>() / 2.0;
+        assert!((line["worth"]["mean"].as_f64().unwrap() - mean).abs() < 1e-12, "{line}");
+        assert!(line["worth"]["interval"].is_array(), "{line}");
+    }
+    // Each is the run that its name says.
+    let trained =
+        |name: &str| work.json(&format!("ab/seed-2/trials/{name}/run.json"))["settings"]["student"].clone();
+    let base = trained("as-it-is");
+    let soft = base["soft_weight"].as_f64().unwrap();
+    assert_eq!(trained("without-t-squared")["soft_weight"].as_f64().unwrap(), soft / 4.0);
+    assert_eq!(trained("without-temperature")["temperature"], 1.0);
+    assert_eq!(trained("without-hidden-states")["hidden_weight"], 0.0);
+    assert_eq!(trained("without-chosen-layers")["layers"], serde_json::json!([0, 1]));
+    let rows =
+        |name: &str| work.json(&format!("ab/seed-1/trials/{name}/run.json"))["results"]["train_rows"].clone();
+    assert_eq!(rows("without-augmentation"), 30);
+    assert!(rows("as-it-is").as_u64().unwrap() > 45);
+    assert!(work.read("ab/ablation.md").contains("| soft targets |") && work.path("ab/ablation.svg").exists());
+    let written = work.bytes("ab/seed-2/trials/without-labels/run.json");
+    let again = work.run("ablate p.toml --seeds 1,2 --out ab").succeeds();
+    assert_eq!(again.stdout, first.stdout);
+    assert_eq!(
+        work.bytes("ab/seed-2/trials/without-labels/run.json"),
+        written,
+        "a finished student is not run again"
+    );
+    work.run("ablate p.toml --seeds 1,1 --out ab").fails(2, &["--seeds has 1 twice"]);
+    work.run("ablate p.toml --seed 1 --out ab").fails(2, &["--seeds"]);
+}
+
+#[test]
+fn a_pipeline_with_several_seeds_has_one_report_that_summarises_them() {
+    let work = Work::with_rows();
+    work.write(
+        "p.toml",
+        format!(
+            "{DATA}test = \"test.jsonl\"\n[finetune]\nmodel = \"tiny\"\nbatch_size = 8\n\
+             [student]\nlayers = [0]\nbatch_size = 8\nepochs = 1\nno_teacher_baseline = true\n[report]\ntiming = false\n"
+        ),
+    );
+    let planned = work.run("run p.toml --seeds 1,2 --out r --dry-run").succeeds().stdout;
+    assert!(planned.contains("report: would run, because seeds runs before it"), "{planned}");
+    assert!(!work.path("r").exists());
+    let first = work.run("run p.toml --seeds 1,2 --out r").succeeds();
+    let report = work.json("r/report/report.json");
+    let seeds = report["data"][0]["seeds"].as_array().unwrap();
+    let names: Vec<&str> = seeds.iter().map(|group| group["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["student", "baseline"]);
+    assert_eq!(seeds[0]["models"], serde_json::json!(["student 1", "student 2"]));
+    // A seed of several is the seed alone.
+    work.run("run p.toml --seed 2 --out alone").succeeds();
+    let model = |out: &str| work.bytes(&format!("{out}/student/model/model.safetensors"));
+    assert!(model("alone") == model("r/seed-2") && model("r/seed-1") != model("r/seed-2"));
+    assert!(!work.path("r/seed-1/report").exists());
+    let written = work.bytes("r/seed-2/student/run.json");
+    let again = work.run("run p.toml --seeds 1,2 --out r").succeeds();
+    assert!(again.stderr.contains("report: up to date") && first.stdout.contains(again.stdout.trim()));
+    assert_eq!(work.bytes("r/seed-2/student/run.json"), written);
+    work.run("run p.toml --seeds 1,2 --seed 3").fails(2, &["either --seed or --seeds"]);
+    let json: serde_json::Value =
+        serde_json::from_str(&work.run("run p.toml --seeds 1,2 --out r --json").succeeds().stdout).unwrap();
+    assert_eq!(json["seed-1"]["student"]["ran"], false);
+    assert!(json["report"]["results"]["verdict"].is_string());
+}
