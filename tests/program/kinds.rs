@@ -219,7 +219,7 @@ fn a_report_takes_tables_of_other_programs_of_either_kind() {
     let work = Work::new();
     let table = |shift: f64| -> String {
         let row = |row: usize| {
-            let label: Vec<usize> = (0..3).filter(|class| (row + class) % (class + 2) == 0).collect();
+            let label: Vec<usize> = (0..3).filter(|class| (row + class).is_multiple_of(class + 2)).collect();
             let probability =
                 |class: usize| (0.51 + shift * ((row * 7 + class * 3) % 11) as f64 / 11.0).min(1.0);
             let all: Vec<f64> = (0..3)
