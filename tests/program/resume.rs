@@ -107,11 +107,11 @@ fn methods_with_a_memory_resume_to_the_same_bytes() {
 #[test]
 fn losses_inside_the_network_resume_to_the_same_bytes() {
     let work = Work::with_targets();
-    let student = "student --targets targets --init tiny --teacher-model tiny --layers 0,2 --hidden-size 16 --epochs 30 \
+    let student = "student --targets targets --init tiny --teacher-model tiny --layers 0,2 --hidden-size 16 --epochs 20 \
                    --batch-size 8 --set student.hidden_weight=1 --set student.relation_weight=0.5 \
                    --set student.batch_tokens=40";
     work.run(&format!("{student} --out whole")).succeeds();
-    let kills = killed_often(&work, &format!("{student} --checkpoint-every 7"), "killed");
+    let kills = killed_often(&work, &format!("{student} --checkpoint-every 3"), "killed");
     assert!(kills > 0, "it was too fast to be killed");
     assert_same_run(&work, "whole", "killed");
 }
