@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    distill_torch::linear::bound_kernel_cache();
     exit::run(|| {
         signals::watch()?;
         let status = commands::dispatch(args::Args::parse());
