@@ -1,4 +1,5 @@
-//! `distill ablate` and `distill run --seeds`: several seeds, each an ordinary run, and what came of them in one place.
+//! `distill ablate` and `distill run --seeds`: several seeds, each an ordinary run, and what came of them in
+//! one place.
 
 use crate::harness::Work;
 

@@ -1,12 +1,13 @@
-//! More rows for a teacher to label: words left out, exchanged, replaced by like ones, and halves of two rows put together.
+//! More rows for a teacher to label: words left out, exchanged, replaced by like ones, and halves of two rows
+//! put together.
 //!
 //! A copy depends on the seed, the row's id and the number of the copy alone; its partner in a mixture also on
 //! the rows beside it. Copies carry no label: what they mean is for the teacher to say.
 //!
-//! Sources: replacement, after Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, algorithm 1, with the nearest neighbours
-//! among a model's own word vectors; deletion and swap, Wei & Zou 2019, arXiv:1901.11196; halves of two rows, after Yoon et al. 2021,
-//! arXiv:2106.08062, with places chosen at random; all three for distillation as Tang et al. 2019,
-//! arXiv:1903.12136, section 3.3.
+//! Sources: replacement, after Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, algorithm 1, with the nearest
+//! neighbours among a model's own word vectors; deletion and swap, Wei & Zou 2019, arXiv:1901.11196; halves of
+//! two rows, after Yoon et al. 2021, arXiv:2106.08062, with places chosen at random; all three for distillation
+//! as Tang et al. 2019, arXiv:1903.12136, section 3.3.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
 //! Encoders and heads under Hugging Face's names.
 //!
 //! Read in this order: [`encoders`] (one short file an architecture, beside its paper), [`architecture`] (what
-//! such a file says), `parts` (what it puts together), [`classifier`] (encoder and head as one), [`inputs`] (a packed
-//! batch on a device), [`recorder`] (what happens inside a pass), [`parameters`] (where weights come from and how their names, shapes and kinds are checked),
-//! [`config`], [`directory`] (what lies on disk), [`student`] (a smaller model from a larger one), [`inspect`], [`neighbours`] (words that are alike).
+//! such a file says), `parts` (what it puts together), [`classifier`] (encoder and head as one), [`inputs`] (a
+//! packed batch on a device), [`recorder`] (what happens inside a pass), [`parameters`] (where weights come
+//! from and how their names, shapes and kinds are checked), [`config`], [`directory`] (what lies on disk),
+//! [`student`] (a smaller model from a larger one), [`inspect`], [`neighbours`] (words that are alike).
 
 pub mod architecture;
 pub mod classifier;

@@ -10,8 +10,8 @@ use tch::{Kind, Tensor};
 /// Words that are compared with all others at a time.
 const CHUNK: usize = 256;
 
-/// Of each of the tokens `asked`, the `count` nearest of the tokens `among` by cosine, itself left out; the nearest
-/// first.
+/// Of each of the tokens `asked`, the `count` nearest of the tokens `among` by cosine, itself left out; the
+/// nearest first.
 ///
 /// # Shapes
 /// - `embeddings`: `[.., E]`

@@ -1,7 +1,7 @@
 //! What happens inside an encoder, for losses that compare two of them layer by layer.
 //!
-//! A pass without a recorder keeps nothing and computes the last layer for the tokens that the head reads alone; one
-//! with a recorder computes it for all.
+//! A pass without a recorder keeps nothing and computes the last layer for the tokens that the head reads
+//! alone; one with a recorder computes it for all.
 //!
 //! Legend: `T` tokens in the batch, `S` longest row, `H` hidden, `h` heads, `d` size of a head.
 

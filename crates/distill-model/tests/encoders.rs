@@ -53,8 +53,8 @@ fn loss(model: &SequenceClassifier, logits: &Tensor, labels: &Tensor) -> Tensor 
     }
 }
 
-/// A pass that is recorded gives the same logits, and what it hands out is what the layers computed: the last states
-/// give the head's vector, and layers differ.
+/// A pass that is recorded gives the same logits; its layers differ from one another, and only those asked for are
+/// kept.
 #[test]
 fn every_architecture_hands_out_its_layers_without_changing_its_logits() {
     for (name, ..) in GOLDENS.iter().chain(&[("bert-tiny", "bert", 0)]) {

@@ -1,8 +1,9 @@
 //! Losses inside the network: the teacher runs beside the student, and their layers are compared.
 //!
 //! The terms are [`crate::loss::hidden`] and [`crate::loss::relation`], each a mean over the pairs of its
-//! [`crate::layer_map`]. Where the widths differ, one learned projection, which TinyBERT's `W_h` is too, widens all of
-//! the student's states; it moves with the student, lies in checkpoints, and is no part of the model that is written.
+//! [`crate::layer_map`]. Where the widths differ, one learned projection, which TinyBERT's `W_h` is too, widens
+//! all of the student's states; it moves with the student, lies in checkpoints, and is no part of the model
+//! that is written.
 //!
 //! Legend: `T` tokens in the batch, `H` hidden, `h` heads, `d` size of a head.
 

@@ -1,7 +1,7 @@
 //! Which layer of the student is compared with which of the teacher.
 //!
-//! Source: Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, section 3.2 and table 4 (uniform, top, bottom); Wang et al.
-//! 2020 (MiniLM), arXiv:2002.10957, section 3 (the last layer alone).
+//! Source: Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, section 3.2 and table 4 (uniform, top, bottom); Wang
+//! et al. 2020 (MiniLM), arXiv:2002.10957, section 3 (the last layer alone).
 
 use serde::{Deserialize, Serialize};
 

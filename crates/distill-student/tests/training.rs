@@ -1,5 +1,5 @@
-//! The loop: a batch that is cut gives the gradients of the whole one, and a run that was stopped ends as one that was
-//! not, with and without losses inside the network.
+//! The loop: a batch that is cut gives the gradients of the whole one, and a run that was stopped ends as one
+//! that was not, with and without losses inside the network.
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
 #![allow(clippy::unwrap_used)]

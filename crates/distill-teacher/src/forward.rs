@@ -88,9 +88,9 @@ impl ForwardPass<'_> {
     }
 }
 
-/// Hands batches of rows of these lengths to `launch`, and what it makes of each to `read`, one batch late: a device
-/// works on the next batch meanwhile. Where memory runs out, the budget is halved and the rows that are not done yet
-/// are cut anew.
+/// Hands batches of rows of these lengths to `launch`, and what it makes of each to `read`, one batch late: a
+/// device works on the next batch meanwhile. Where memory runs out, the budget is halved and the rows that are
+/// not done yet are cut anew.
 fn in_batches<T>(
     lengths: &[u32],
     budget: &Cell<u64>,

@@ -55,8 +55,8 @@ pub fn run(args: &Run, mut session: Session, settings: &Settings, out: &Path) ->
     Ok(status)
 }
 
-/// Every seed's models. A report has one teacher: the first seed's; where each seed has its own, the others stand
-/// beside it.
+/// Every seed's models. A report has one teacher: the first seed's; where each seed has its own, the others
+/// stand beside it.
 fn models(settings: &Settings, seeds: &[u64], out: &Path) -> Vec<Named> {
     let of = |name: &str, part: &str| -> Vec<Named> {
         let path = |seed: &u64| out.join(format!("seed-{seed}")).join(part).join("model");

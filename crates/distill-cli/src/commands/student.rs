@@ -327,7 +327,8 @@ fn check_teacher(quality: Option<TeacherQuality>, required: bool) -> anyhow::Res
     Ok(())
 }
 
-/// The gate behind it: a teacher that is no better on the validation part than its student begins has nothing to add.
+/// The gate behind it: a teacher that is no better on the validation part than its student begins has nothing
+/// to add.
 fn check_student(
     train: &TrainSettings,
     model: &SequenceClassifier,

@@ -10,7 +10,8 @@ use super::same_shape;
 /// `‖h_s − h_t‖² / H` of each token, mean over the tokens of a row, mean over rows.
 ///
 /// # Shapes
-/// - `student`, `teacher`: `[T, H]`; the teacher's carries no gradient. A narrower student's is projected before.
+/// - `student`, `teacher`: `[T, H]`; the teacher's carries no gradient. A narrower student's is projected
+///   before.
 /// - returns `[]`
 ///
 /// # Errors

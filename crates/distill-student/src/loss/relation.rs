@@ -1,7 +1,7 @@
 //! Scores among the tokens of a row: the student's beside the teacher's.
 //!
-//! Each value is a mean over heads and over the queries of a row, and then over rows. A place that one of the two
-//! models cannot see counts for neither.
+//! Each value is a mean over heads and over the queries of a row, and then over rows. A place that one of the
+//! two models cannot see counts for neither.
 //!
 //! Legend: `R` rows and `S` longest row of a group, `h` heads, `B` rows of the batch.
 
@@ -29,8 +29,8 @@ pub fn score_mse(student: &[Scores], teacher: &[Scores]) -> Result<Tensor, Torch
     })
 }
 
-/// `KL(softmax(a_t) ‖ softmax(a_s))` over the keys, in nats: of attention maps, and of the relations of queries to
-/// keys and of values to values.
+/// `KL(softmax(a_t) ‖ softmax(a_s))` over the keys, in nats: of attention maps, and of the relations of queries
+/// to keys and of values to values.
 ///
 /// # Shapes
 /// As [`score_mse`].
@@ -38,8 +38,8 @@ pub fn score_mse(student: &[Scores], teacher: &[Scores]) -> Result<Tensor, Torch
 /// # Errors
 /// As [`score_mse`].
 ///
-/// Source: Wang et al. 2020 (MiniLM), arXiv:2002.10957, equations 6 and 7; with heads of any number, Wang et al. 2021
-/// (MiniLMv2), arXiv:2012.15828, section 3.1.
+/// Source: Wang et al. 2020 (MiniLM), arXiv:2002.10957, equations 6 and 7; with heads of any number, Wang et
+/// al. 2021 (MiniLMv2), arXiv:2012.15828, section 3.1.
 pub fn map_kl(student: &[Scores], teacher: &[Scores]) -> Result<Tensor, TorchError> {
     by_group(student, teacher, |student, teacher, seen, _| {
         let log_q = student.log_softmax(-1, Kind::Float); // [R, h, S, S]

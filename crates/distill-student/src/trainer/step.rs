@@ -1,7 +1,7 @@
 //! One step: its rows in as many passes as their tokens need, then the optimizer.
 //!
-//! The loss is a mean over rows, so passes whose losses count by their share of the rows leave the gradients of the
-//! whole batch.
+//! The loss is a mean over rows, so passes whose losses count by their share of the rows leave the gradients of
+//! the whole batch.
 
 use distill_data::batches::order_by_length;
 use distill_data::cache::Example;
@@ -18,8 +18,8 @@ use crate::loss::{Term, sum};
 use crate::settings::{SoftLoss, TrainSettings};
 use crate::sizes::Sizes;
 
-/// Tokens of one training pass where nothing else is asked for: ordinary batches are not cut, and what a backward
-/// pass keeps stays within some gigabytes.
+/// Tokens of one training pass where nothing else is asked for: ordinary batches are not cut, and what a
+/// backward pass keeps stays within some gigabytes.
 fn default_batch_tokens(device: Device) -> u64 {
     if device.is_cuda() { 32_768 } else { 8_192 }
 }

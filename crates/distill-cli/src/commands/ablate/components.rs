@@ -119,8 +119,8 @@ impl Component {
         }
     }
 
-    /// Whether its students have the rows alone. Copies have no labels: without soft targets nothing can be learned
-    /// from them.
+    /// Whether its students have the rows alone. Copies have no labels: without soft targets nothing can be
+    /// learned from them.
     pub fn drops_copies(self) -> bool {
         matches!(self, Augmentation | SoftTargets)
     }

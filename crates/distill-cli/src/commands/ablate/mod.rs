@@ -1,8 +1,9 @@
 //! `distill ablate`: what each component of a pipeline's student is worth.
 //!
-//! [`components`] says what there is to take away, [`table`] what came of it. For each seed the pipeline runs up to its
-//! soft targets in `OUT/seed-N`, once more with the rows alone where copies are a component; each student is an
-//! ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its result is there.
+//! [`components`] says what there is to take away, [`table`] what came of it. For each seed the pipeline runs
+//! up to its soft targets in `OUT/seed-N`, once more with the rows alone where copies are a component; each
+//! student is an ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its result is
+//! there.
 
 mod components;
 mod table;

@@ -140,8 +140,8 @@ impl Searcher<'_> {
     }
 }
 
-/// The figures of a student by connected settings, or none where its loss was not finite. It is not run again where
-/// its result is there.
+/// The figures of a student by connected settings, or none where its loss was not finite. It is not run again
+/// where its result is there.
 ///
 /// # Errors
 /// Whatever else stopped it.
