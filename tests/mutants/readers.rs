@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use distill_core::record::RunRecord;
-use distill_core::{Category, Silent, StopSignal};
+use distill_core::{Category, ProblemType, Silent, StopSignal};
 use distill_data::TextTokenizer;
 use distill_data::cache::{CacheError, Example, TokenCache};
 use distill_data::logits::{FileEntry, LogitsTable, LogitsWriter, Manifest, Shard, Store, WriterOptions};
@@ -269,10 +269,16 @@ fn rows_of(path: &Path, text: &str) -> Outcome {
     let columns = Columns { text: Some(text.to_owned()), ..Default::default() };
     let source = Source::open(path, &columns)?;
     let _names = source.class_names()?;
+    // Labels as lists and as numbers too; what comes of one class a row is what counts.
+    for kind in [ProblemType::MultiLabel, ProblemType::Regression] {
+        drop(source.clone().labelled(kind).rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
+    }
     Ok(source.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
 fn table(path: &Path) -> Outcome {
+    let several = LogitsTable::open(path)?.labelled(ProblemType::MultiLabel);
+    drop(several.rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
     Ok(LogitsTable::open(path)?.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
@@ -280,6 +286,9 @@ fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
     let path = directory.join("a").with_extension(ending);
     write(&path, bytes);
     let source = Source::open(&path, &Columns::default())?;
+    for kind in [ProblemType::MultiLabel, ProblemType::Regression] {
+        drop(Summary::scan(&source.clone().labelled(kind), &StopSignal::default()));
+    }
     let summary = Summary::scan(&source, &StopSignal::default())?;
     if summary.unlabelled < summary.rows {
         summary.label_map(None)?;

@@ -51,6 +51,7 @@ pub fn parquets() -> Vec<Vec<u8>> {
     }
     files.push(own(WriterOptions::default()));
     files.push(own(WriterOptions { float16: true, row_group_rows: 7, ..Default::default() }));
+    files.push(own_lists());
     files
 }
 
@@ -145,6 +146,21 @@ fn own(options: WriterOptions) -> Vec<u8> {
     let path = directory.path().join("own.parquet");
     let mut writer = LogitsWriter::create(&path, &fingerprint(), options).unwrap();
     writer.write(&logits_rows(0, 20)).unwrap();
+    writer.finish().unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// A table whose rows have lists of classes.
+fn own_lists() -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("own.parquet");
+    let fingerprint = Fingerprint { problem_type: ProblemType::MultiLabel, ..fingerprint() };
+    let mut writer = LogitsWriter::create(&path, &fingerprint, WriterOptions::default()).unwrap();
+    let lists = logits_rows(0, 20).into_iter().map(|row| {
+        let label = row.label.as_ref().map(|label| Label::Classes((0..label.classes()[0]).collect()));
+        LogitsRow { label, ..row }
+    });
+    writer.write(&lists.collect::<Vec<_>>()).unwrap();
     writer.finish().unwrap();
     std::fs::read(path).unwrap()
 }

@@ -5,6 +5,7 @@ use distill_core::{Label, ProblemType};
 use super::errors::{excerpt, students};
 use super::kinds::{Kinds, teacher_at};
 use super::slices::{by_length, cut, sort};
+use crate::documents::format::number;
 use crate::metrics::Metric;
 use crate::predictions::Predictions;
 use crate::report::{ErrorRow, Errors, Figure, Slice};
@@ -67,10 +68,11 @@ fn by_value(model: &Predictions, rows: &[usize]) -> Vec<String> {
     sorted.sort_by(f64::total_cmp);
     let border = |quarter: usize| sorted[(sorted.len() * quarter / 4).min(sorted.len() - 1)];
     let borders = [border(1), border(2), border(3)];
+    let shown = borders.map(number);
     let band = |value: f64| match borders.iter().position(|border| value < *border) {
-        Some(0) => format!("below {}", borders[0]),
-        Some(at) => format!("{} to below {}", borders[at - 1], borders[at]),
-        None => format!("{} or more", borders[2]),
+        Some(0) => format!("below {}", shown[0]),
+        Some(at) => format!("{} to below {}", shown[at - 1], shown[at]),
+        None => format!("{} or more", shown[2]),
     };
     values.into_iter().map(band).collect()
 }
