@@ -241,3 +241,46 @@ fn a_config_alone_is_a_student_with_fresh_weights_and_training_stops_early() {
     assert_eq!(record["results"]["stopped_early"], true);
     assert!(record["results"]["epochs"].as_u64().unwrap() < 30);
 }
+
+#[test]
+fn a_student_of_another_architecture_with_the_teachers_tokenizer() {
+    let work = Work::with_targets();
+    std::fs::create_dir(work.path("other")).unwrap();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/distilbert-tiny/config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    config["vocab_size"] = work.json("tiny/config.json")["vocab_size"].clone();
+    work.write("other/config.json", config.to_string());
+    let arguments = "student --targets targets --init other/config.json --tokenizer tiny --epochs 1 --out st";
+    work.run(arguments).succeeds().says("fresh weights: distilbert.embeddings.word_embeddings.weight");
+    assert_eq!(work.json("st/model/config.json")["architectures"][0], "DistilBertForSequenceClassification");
+    work.run("predict --model st/model --data test.jsonl --out p.jsonl").succeeds();
+    assert_eq!(work.json_lines("p.jsonl").len(), work.json_lines("test.jsonl").len());
+}
+
+#[test]
+fn a_student_may_start_as_the_teacher_of_its_store() {
+    let work = Work::with_targets();
+    let weights = |init: &str, out: &str| {
+        work.run(&format!("student --targets targets --init {init} --layers 0 --epochs 1 --out {out}"))
+            .succeeds();
+        work.bytes(&format!("{out}/model/model.safetensors"))
+    };
+    assert!(weights("teacher", "a") == weights("tiny", "b"));
+    let copy = |from: &str, to: &str| {
+        std::fs::create_dir(work.path(to)).unwrap();
+        for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+            work.write(&format!("{to}/{name}"), work.bytes(&format!("{from}/{name}")));
+        }
+    };
+    copy("tiny", "mine");
+    work.run("teacher --model mine --data rows.jsonl --out others").succeeds();
+    work.write("mine/model.safetensors", work.bytes("a/model/model.safetensors"));
+    work.write("mine/config.json", work.bytes("a/model/config.json"));
+    work.run("student --targets others --init teacher --epochs 1 --out c")
+        .fails(2, &["mine", "no longer holds the weights"]);
+    let mut record = work.json("targets/run.json");
+    record["settings"]["teacher"]["model"] = Value::Null;
+    work.write("targets/run.json", record.to_string());
+    work.run("student --targets targets --init teacher --epochs 1 --out d")
+        .fails(2, &["does not say where its teacher lies"]);
+}

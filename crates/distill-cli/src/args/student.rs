@@ -17,7 +17,7 @@ pub struct Student {
     /// Soft-target store from `distill teacher`; give it once for each of several teachers
     #[arg(long, value_name = "DIR")]
     pub targets: Vec<PathBuf>,
-    /// What the student starts as: a Hugging Face directory, or a config.json for fresh weights
+    /// What the student starts as: a Hugging Face directory or hub name, a config.json for fresh weights, or `teacher`
     #[arg(long, value_name = "DIR")]
     pub init: Option<PathBuf>,
     /// Teacher that runs beside the student, for losses inside the network

@@ -45,6 +45,9 @@ pub fn command(args: &Student) -> anyhow::Result<Status> {
     stage::run_alone(&stage, &session, &args.common, &args.out, args.overwrite)
 }
 
+/// As `--init`: the model that computed the soft targets.
+const TEACHER: &str = "teacher";
+
 /// The stage with its settings.
 pub struct StudentStage<'a> {
     settings: &'a Settings,
@@ -115,7 +118,11 @@ impl<'a> StudentStage<'a> {
     }
 
     fn init(&self) -> anyhow::Result<ModelDirectory> {
-        inputs::model(inputs::required(self.init.as_ref(), "--init", "student.init")?)
+        let path = inputs::required(self.init.as_ref(), "--init", "student.init")?;
+        match self.stores()?.first() {
+            Some(store) if path == Path::new(TEACHER) && !path.exists() => teacher_of(store),
+            _ => inputs::model(path),
+        }
     }
 
     /// What runs beside the student: none where no loss looks inside.
@@ -269,6 +276,27 @@ impl Stage for StudentStage<'_> {
     fn has_left_overs(&self, out: &Path) -> bool {
         training::has_checkpoints(out)
     }
+}
+
+/// The model that a store's logits come from, where its directory's record says where that lies.
+fn teacher_of(store: &Store) -> anyhow::Result<ModelDirectory> {
+    let directory = store.directory();
+    let record = RunRecord::read(directory).ok();
+    let path = record.as_ref().and_then(|record| record.settings["teacher"]["model"].as_str());
+    let Some(path) = path else {
+        bail!(Failure::usage(format!(
+            "--init {TEACHER}: {} does not say where its teacher lies; name the directory",
+            directory.display()
+        )));
+    };
+    let model = inputs::model(Path::new(path))?;
+    if model.weights_hash()? != store.fingerprint().teacher_weights {
+        bail!(Failure::usage(format!(
+            "--init {TEACHER}: {path} no longer holds the weights that the logits in {} come from",
+            directory.display()
+        )));
+    }
+    Ok(model)
 }
 
 fn open_store(path: &Path) -> anyhow::Result<Store> {
