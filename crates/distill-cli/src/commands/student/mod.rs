@@ -1,29 +1,33 @@
 //! `distill student`: soft-target store → student.
 
+mod stores;
+mod worth;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use distill_core::LabelMap;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
-use distill_core::{LabelMap, ProblemType};
 use distill_data::TextTokenizer;
-use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
+use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store};
+use distill_model::ModelDirectory;
 use distill_model::student::Shape;
-use distill_model::{ModelDirectory, SequenceClassifier};
+use distill_student::TrainSettings;
 use distill_student::data::{CacheBuilder, Part};
-use distill_student::evaluate::{Scoring, evaluate};
 use distill_student::inside::Inside;
-use distill_student::loss::Objective;
 use distill_student::quality::TeacherQuality;
 use distill_student::teachers::Teachers;
 use distill_student::trainer::check_soft_targets;
-use distill_student::{TrainSettings, TrainingData};
-use distill_teacher::forward::default_batch_tokens;
 use distill_torch::rng;
 use serde_json::{Value, json};
 
+use self::stores::{
+    TEACHER, check_max_length, open_store, problem_type, targets_hash, targets_name, teacher_of,
+};
+use self::worth::{check_student, check_teacher};
 use crate::args::Student;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
@@ -32,7 +36,6 @@ use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
 use crate::settings::{Settings, Targets};
-use crate::signals::stop_signal;
 
 /// Runs the subcommand.
 ///
@@ -44,9 +47,6 @@ pub fn command(args: &Student) -> anyhow::Result<Status> {
     let stage = StudentStage::new(&settings, args.data.clone());
     stage::run_alone(&stage, &session, &args.common, &args.out, args.overwrite)
 }
-
-/// As `--init`: the model that computed the soft targets.
-const TEACHER: &str = "teacher";
 
 /// The stage with its settings.
 pub struct StudentStage<'a> {
@@ -276,128 +276,4 @@ impl Stage for StudentStage<'_> {
     fn has_left_overs(&self, out: &Path) -> bool {
         training::has_checkpoints(out)
     }
-}
-
-/// The model that a store's logits come from, where its directory's record says where that lies.
-fn teacher_of(store: &Store) -> anyhow::Result<ModelDirectory> {
-    let directory = store.directory();
-    let record = RunRecord::read(directory).ok();
-    let path = record.as_ref().and_then(|record| record.settings["teacher"]["model"].as_str());
-    let Some(path) = path else {
-        bail!(Failure::usage(format!(
-            "--init {TEACHER}: {} does not say where its teacher lies; name the directory",
-            directory.display()
-        )));
-    };
-    let model = inputs::model(Path::new(path))?;
-    if model.weights_hash()? != store.fingerprint().teacher_weights {
-        bail!(Failure::usage(format!(
-            "--init {TEACHER}: {path} no longer holds the weights that the logits in {} come from",
-            directory.display()
-        )));
-    }
-    Ok(model)
-}
-
-fn open_store(path: &Path) -> anyhow::Result<Store> {
-    if let Ok(found) = find_stores(path)
-        && found.stores.len() + found.missing.len() > 1
-    {
-        bail!(Failure::usage(format!(
-            "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
-            path.display()
-        )));
-    }
-    Ok(Store::open(path)?.stopped_by(stop_signal()))
-}
-
-/// What the logits of stores of one label map mean.
-fn problem_type(stores: &[Store]) -> ProblemType {
-    stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default()
-}
-
-/// `targets`, `targets 2`, …
-fn targets_name(number: usize) -> String {
-    if number == 0 { "targets".to_owned() } else { format!("targets {}", number + 1) }
-}
-
-/// One hash for all stores, in their order.
-fn targets_hash(record: &RunRecord) -> String {
-    let hash = |number: usize| record.inputs.get(&targets_name(number));
-    let hashes: Vec<&str> = (0..).map_while(hash).map(String::as_str).collect();
-    hashes.join(" ")
-}
-
-/// The gate in front of training: a teacher that knows no more than which label is frequent teaches nothing.
-fn check_teacher(quality: Option<TeacherQuality>, required: bool) -> anyhow::Result<()> {
-    let Some(quality) = quality else { return Ok(()) };
-    let TeacherQuality { rows, metric, teacher, constant } = quality;
-    tracing::info!(rows, metric, teacher, constant, "teacher on the labelled rows of its store");
-    if quality.beats_the_constant() {
-        return Ok(());
-    }
-    let what = match metric {
-        "accuracy" => format!(
-            "the teacher predicts {:.1} % of the {rows} labelled rows right, and always answering the most frequent \
-             label {:.1} %: it has nothing to teach",
-            100.0 * teacher,
-            100.0 * constant
-        ),
-        _ => format!(
-            "the teacher's {metric} on the {rows} labelled rows is {teacher:.4}, and that of always answering the same \
-             {constant:.4}: it has nothing to teach"
-        ),
-    };
-    if required {
-        bail!(Failure::gate(format!("student.require_teacher: {what}")));
-    }
-    tracing::warn!("{what}; student.require_teacher = true stops such a run");
-    Ok(())
-}
-
-/// The gate behind it: a teacher that is no better on the validation part than its student begins has nothing
-/// to add.
-fn check_student(
-    train: &TrainSettings,
-    model: &SequenceClassifier,
-    parts: &TrainingData,
-    session: &Session,
-) -> anyhow::Result<()> {
-    let validation = &parts.validation;
-    let config = model.config();
-    let Some(teacher) = TeacherQuality::of(validation, &config.labels, config.problem_type) else {
-        return Ok(());
-    };
-    if config.problem_type != ProblemType::SingleLabel
-        || validation.iter().any(|example| example.logits.is_empty())
-    {
-        return Ok(());
-    }
-    let objective = Objective::new(train, &[], model.device());
-    let scoring = Scoring { objective: &objective, temperature: train.temperature };
-    let found = evaluate(model, validation, &scoring, default_batch_tokens(model.device()), &session.stop)?;
-    match found.accuracy {
-        Some(students) if students >= teacher.teacher => bail!(Failure::gate(format!(
-            "student.require_teacher: the teacher predicts {:.1} % of the {} labelled validation rows right, and the \
-             student {:.1} % before any training: it has nothing to teach",
-            100.0 * teacher.teacher,
-            teacher.rows,
-            100.0 * students
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// A student may read less of a text than its teacher did, but it should be on purpose.
-fn check_max_length(store: &Store, max_length: usize) -> anyhow::Result<()> {
-    let teachers = store.fingerprint().max_length as usize;
-    if max_length > teachers {
-        bail!(Failure::usage(format!(
-            "max_length {max_length} is more than the {teachers} tokens that the teacher read of each row"
-        )));
-    }
-    if max_length < teachers {
-        tracing::warn!("the teacher read up to {teachers} tokens of each row, the student reads {max_length}");
-    }
-    Ok(())
 }

@@ -1,0 +1,90 @@
+//! The stores that a student learns from: opened, named, and what they say of their teacher.
+
+use std::path::Path;
+
+use anyhow::bail;
+use distill_core::ProblemType;
+use distill_core::record::RunRecord;
+use distill_data::logits::{Store, find_stores};
+use distill_model::ModelDirectory;
+
+use crate::commands::inputs;
+use crate::exit::Failure;
+use crate::signals::stop_signal;
+
+/// As `--init`: the model that computed the soft targets.
+pub const TEACHER: &str = "teacher";
+
+/// Opens a store of all rows.
+///
+/// # Errors
+/// For the shards of a pass that were not merged, and for a store that cannot be read.
+pub fn open_store(path: &Path) -> anyhow::Result<Store> {
+    if let Ok(found) = find_stores(path)
+        && found.stores.len() + found.missing.len() > 1
+    {
+        bail!(Failure::usage(format!(
+            "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
+            path.display()
+        )));
+    }
+    Ok(Store::open(path)?.stopped_by(stop_signal()))
+}
+
+/// What the logits of stores of one label map mean.
+pub fn problem_type(stores: &[Store]) -> ProblemType {
+    stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default()
+}
+
+/// `targets`, `targets 2`, …
+pub fn targets_name(number: usize) -> String {
+    if number == 0 { "targets".to_owned() } else { format!("targets {}", number + 1) }
+}
+
+/// One hash for all stores, in their order.
+pub fn targets_hash(record: &RunRecord) -> String {
+    let hash = |number: usize| record.inputs.get(&targets_name(number));
+    let hashes: Vec<&str> = (0..).map_while(hash).map(String::as_str).collect();
+    hashes.join(" ")
+}
+
+/// The model that a store's logits come from, where its directory's record says where that lies.
+///
+/// # Errors
+/// Wrong usage where it does not say, or where other weights lie there now.
+pub fn teacher_of(store: &Store) -> anyhow::Result<ModelDirectory> {
+    let directory = store.directory();
+    let record = RunRecord::read(directory).ok();
+    let path = record.as_ref().and_then(|record| record.settings["teacher"]["model"].as_str());
+    let Some(path) = path else {
+        bail!(Failure::usage(format!(
+            "--init {TEACHER}: {} does not say where its teacher lies; name the directory",
+            directory.display()
+        )));
+    };
+    let model = inputs::model(Path::new(path))?;
+    if model.weights_hash()? != store.fingerprint().teacher_weights {
+        bail!(Failure::usage(format!(
+            "--init {TEACHER}: {path} no longer holds the weights that the logits in {} come from",
+            directory.display()
+        )));
+    }
+    Ok(model)
+}
+
+/// A student may read less of a text than its teacher did, but it should be on purpose.
+///
+/// # Errors
+/// Wrong usage where it would read more.
+pub fn check_max_length(store: &Store, max_length: usize) -> anyhow::Result<()> {
+    let teachers = store.fingerprint().max_length as usize;
+    if max_length > teachers {
+        bail!(Failure::usage(format!(
+            "max_length {max_length} is more than the {teachers} tokens that the teacher read of each row"
+        )));
+    }
+    if max_length < teachers {
+        tracing::warn!("the teacher read up to {teachers} tokens of each row, the student reads {max_length}");
+    }
+    Ok(())
+}
