@@ -125,12 +125,6 @@ impl Architecture {
                 .strip_suffix("LayerNorm.beta")
                 .map_or(name.to_owned(), |stem| format!("{stem}LayerNorm.bias")),
         };
-        let prefix = format!("{}.", self.prefix);
-        // Names that have been through here stay: an unused `embeddings.position_ids` keeps looking bare.
-        if bare && !name.starts_with(&prefix) && !self.is_head(&name) && !self.is_unused(&name) {
-            format!("{prefix}{name}")
-        } else {
-            name
-        }
+        if bare && !self.is_head(&name) { format!("{}.{name}", self.prefix) } else { name }
     }
 }

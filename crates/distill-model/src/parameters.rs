@@ -87,8 +87,7 @@ impl Builder {
     /// A text that lists what is missing, extra and misshapen.
     pub fn finish(self) -> Result<Parameters, String> {
         let mut problems = self.problems.into_inner();
-        let extra: Vec<String> =
-            self.given.into_inner().into_keys().filter(|name| !self.architecture.is_unused(name)).collect();
+        let extra: Vec<String> = self.given.into_inner().into_keys().collect();
         if !extra.is_empty() {
             problems.push(format!("extra {}", some_of(&extra)));
         }
@@ -205,13 +204,17 @@ fn truncated(given: Tensor, parts: i64, shape: &[i64]) -> Tensor {
 }
 
 /// Checkpoints name the same tensors in older ways, or hold an encoder without the classifier's prefix. This gives
-/// them the classifier's names.
+/// them the classifier's names, and leaves out what it has no use for; names that have been through here stay.
 pub fn canonical_names(
     given: BTreeMap<String, Tensor>,
     architecture: &Architecture,
 ) -> BTreeMap<String, Tensor> {
     let bare = given.keys().any(|name| name.starts_with("embeddings."));
-    given.into_iter().map(|(name, tensor)| (architecture.canonical(&name, bare), tensor)).collect()
+    given
+        .into_iter()
+        .filter(|(name, _)| !architecture.is_unused(name))
+        .map(|(name, tensor)| (architecture.canonical(&name, bare), tensor))
+        .collect()
 }
 
 /// The first few of a list that may be long.
