@@ -9,7 +9,6 @@ matrix product timed in every round.
 import argparse
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
@@ -22,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from transformers.utils import logging as transformers_logging
+
+from document import processor, write_between
 
 ROOT = Path(__file__).resolve().parents[2]
 DISTILL = ROOT / "target/release/distill"
@@ -214,13 +215,6 @@ def table(result):
     return "\n".join(lines) + "\n"
 
 
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
 def main():
     arguments = parse_arguments()
     transformers_logging.set_verbosity_error()
@@ -263,12 +257,7 @@ def main():
     if arguments.json:
         Path(arguments.json).write_text(json.dumps({"machine": head, "results": results}, indent=1) + "\n")
     if arguments.write:
-        document = ROOT / "docs/benchmarks.md"
-        before, begin, rest = document.read_text().partition("<!-- scripts/bench begins -->\n")
-        _, end, after = rest.partition("<!-- scripts/bench ends -->\n")
-        if not (begin and end):
-            sys.exit(f"{document} has no place for the tables")
-        document.write_text(before + begin + text + end + after)
+        write_between("scripts/bench", text)
 
 
 main()
