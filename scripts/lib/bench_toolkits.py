@@ -12,7 +12,7 @@ imports to the student's directory being written. Finished runs are kept under -
 examples:
   scripts/bench-toolkits                                          TREC, seeds 1, 2, 3
   scripts/bench-toolkits pipelines/trec.toml more.toml --write    and put the tables into docs/benchmarks.md
-  scripts/bench-toolkits --recipe pipelines/trec-best.toml        distill with a better recipe as a further way
+  scripts/bench-toolkits pipelines/trec.toml:pipelines/better.toml    distill with a better recipe as a further way
   scripts/bench-toolkits --rows 400 --set epochs=1 --threads 1    a quick look at whether all of it runs
 """
 
@@ -38,12 +38,12 @@ RESAMPLES = 10_000
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench-toolkits", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pipelines", nargs="*", default=["pipelines/trec.toml"], metavar="PIPELINE.toml",
-                        help="data, teacher and settings [pipelines/trec.toml]")
+    parser.add_argument("pipelines", nargs="*", default=["pipelines/trec.toml"], metavar="PIPELINE.toml[:RECIPE.toml]",
+                        help="data, teacher and settings, and a recipe for this data set [pipelines/trec.toml]")
     parser.add_argument("--seeds", default="1,2,3", help="[%(default)s]")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="[%(default)s]")
     parser.add_argument("--recipe", action="append", default=[], metavar="FILE.toml",
-                        help="distill with this pipeline's [augment], [teacher] and [student], too; repeatable")
+                        help="distill with this pipeline's [augment], [teacher] and [student], too, on all data sets")
     parser.add_argument("--teacher", type=Path, help="this directory for all seeds, instead of fine-tuning one for each")
     parser.add_argument("--rows", type=int, help="so many training rows at most, drawn once")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a shared setting, e.g. epochs=1")
@@ -86,7 +86,7 @@ def table(found):
     for way in own:
         columns += [f"{way} is better by, points", f"{way} is faster by"]
     lines = [f"**{found['name']}**: {train} training rows, {validation} for validation, {test} for the test; "
-             f"{settings['epochs']} epochs, batches of {settings['batch_size']}, peak learning rate "
+             f"epochs: {settings['epochs']}, batches of {settings['batch_size']}, peak learning rate "
              f"{settings['learning_rate']:g}, T = {settings['temperature']:g}, weights {settings['hard_weight']:g} (labels) and "
              f"{settings['soft_weight']:g} (teacher), rows of at most {settings['max_length']} tokens", "",
              f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]

@@ -41,8 +41,10 @@ def fingerprint(paths):
 class Bench:
     """One pipeline: its rows and settings, and for each seed a directory with everything that was made."""
 
-    def __init__(self, pipeline, arguments):
-        self.arguments, self.distill = arguments, os.environ.get("DISTILL") or ROOT / "target/release/distill"
+    def __init__(self, asked, arguments):
+        pipeline, _, recipe = asked.partition(":")
+        self.recipes = {f"distill, {Path(path).stem}": path for path in [recipe, *arguments.recipe] if path}
+        self.arguments, self.distill = arguments, Path(os.environ.get("DISTILL") or ROOT / "target/release/distill")
         self.pipeline = tomllib.loads((ROOT / pipeline).read_text())
         self.data = self.pipeline["data"]
         if self.data.get("problem_type", "single_label_classification") != "single_label_classification":
@@ -72,6 +74,8 @@ class Bench:
         if path.suffix not in (".jsonl", ".ndjson"):
             sys.exit(f"{path}: only JSONL is read here")
         rows = [json.loads(line) for line in open(path)]
+        if not all(row.get(columns.get("label", "label")) is not None for row in rows):
+            sys.exit(f"{path}: a row without a label, which the other toolkits cannot learn from")
         names = {key: columns.get(key, key) for key in ("id", "text", "text_pair", "label")}
         return [{"id": str(at)} | {key: row[column] for key, column in names.items() if column in row}
                 for at, row in enumerate(rows)]
@@ -109,14 +113,15 @@ class Bench:
                 "max_length": self.settings["max_length"]}
 
     def make_teacher(self, folder, seed):
-        """`distill finetune` on the seed's rows: a finished one is left as it is."""
+        """`distill finetune` on the seed's rows, which leaves a result that is up to date as it is."""
         if self.arguments.teacher:
             return self.arguments.teacher.resolve()
         config, out = folder / "teacher.toml", folder / "teacher"
-        config.write_text(toml({"data": self.own_data(folder), "finetune": self.pipeline["finetune"]}))
-        command = [self.distill, "finetune", "--config", config, "--out", out, "--seed", seed, *self.threads]
-        if not (out / "model").exists():
-            print(f"{self.name}, seed {seed}: teacher {self.run(command):.1f} s", file=sys.stderr, flush=True)
+        text = toml({"data": self.own_data(folder), "finetune": self.pipeline["finetune"]})
+        again = ["--overwrite"] if config.exists() and config.read_text() != text else []
+        config.write_text(text)
+        command = [self.distill, "finetune", "--config", config, "--out", out, "--seed", seed, *self.threads, *again]
+        print(f"{self.name}, seed {seed}: teacher {self.run(command):.1f} s", file=sys.stderr, flush=True)
         return out / "model"
 
     def make_student(self, folder, teacher):
@@ -179,7 +184,9 @@ class Bench:
             asked = tomllib.loads((ROOT / recipe).read_text())
             tables["data"] |= {key: asked["data"][key] for key in ("max_length",) if key in asked.get("data", {})}
             tables |= {key: asked[key] for key in ("augment", "teacher", "student") if key in asked}
-            tables["student"] = tables["student"] | {"no_teacher_baseline": False}
+            # Its teacher is this one, and no file of a run of its own is taken.
+            own = {key: value for key, value in tables["student"].items() if key not in ("targets", "teacher_model")}
+            tables["student"] = own | {"no_teacher_baseline": False}
         else:
             shared = {key: value for key, value in self.settings.items() if key in SHARED}
             tables["student"] = shared | {"init": request["student"]}
@@ -194,16 +201,16 @@ class Bench:
                                            "validation_accuracy": ended["validation"]["accuracy"]}
 
     def ways(self):
-        own = {f"distill, {Path(recipe).stem}": lambda *rest, recipe=recipe: self.run_distill(recipe, *rest)
-               for recipe in self.arguments.recipe}
+        own = {way: lambda *rest, recipe=recipe: self.run_distill(recipe, *rest) for way, recipe in self.recipes.items()}
         others = {way: lambda *rest, way=way: self.run_other(way, *rest) for way in WAYS}
         return others | {"distill": lambda *rest: self.run_distill(None, *rest)} | own
 
     def one(self, way, go, seed, folder, request):
         """A way's result for a seed; one that was kept counts if it was asked for the same."""
         out = folder / way.replace(", ", "-")
-        recipe = next((path for path in self.arguments.recipe if way == f"distill, {Path(path).stem}"), None)
-        kept, asked = out / "kept.json", request | {"way": way, "recipe": (ROOT / recipe).read_text() if recipe else None}
+        program = self.distill if way.startswith("distill") else ROOT / "scripts/lib/toolkits.txt"
+        recipe = (ROOT / self.recipes[way]).read_text() if way in self.recipes else None
+        kept, asked = out / "kept.json", request | {"program": fingerprint([program]), "recipe": recipe}
         if kept.exists() and not self.arguments.again:
             result = json.loads(kept.read_text())
             if result["asked"] == asked:
