@@ -10,7 +10,7 @@ const LIBTORCH_VERSION: &str = "2.11";
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
-    println!("cargo:rerun-if-changed=native/shim.cpp");
+    println!("cargo:rerun-if-changed=native");
     let libtorch = match locate() {
         Ok(libtorch) => libtorch,
         Err(why) => {
@@ -20,20 +20,47 @@ fn main() {
             process::exit(1);
         }
     };
-    let include = libtorch.join("include");
+    kernels();
+    shim(&libtorch.join("include"));
+    let library = libtorch.join("lib");
+    // Read as DEP_DISTILL_TORCH_LIBTORCH_LIB by link_libtorch.rs, the build script of every crate above.
+    println!("cargo:libtorch_lib={}", library.display());
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", library.display());
+    // The threads of at::parallel_for are those of the OpenMP that libtorch brings.
+    println!("cargo:rustc-link-search=native={}", library.display());
+    println!("cargo:rustc-link-lib=dylib:+verbatim=libgomp.so.1");
+}
+
+/// The attention kernel, once for each instruction set; which one runs is decided at run time.
+fn kernels() {
+    let mut sets: Vec<(&str, &[&str])> = vec![("baseline", &[])];
+    if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") {
+        sets.push(("avx2", &["-mavx2", "-mfma"]));
+        sets.push(("avx512", &["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma"]));
+    }
+    for (name, flags) in sets {
+        let mut build = cc::Build::new();
+        // Slow without optimization, also in a development build.
+        build.cpp(true).std("c++17").pic(true).opt_level(3).flag("-ffp-contract=fast");
+        flags.iter().for_each(|flag| {
+            build.flag(flag);
+        });
+        build.file(format!("native/attention_kernel_{name}.cpp"));
+        build.compile(&format!("distill_attention_kernel_{name}"));
+    }
+}
+
+fn shim(include: &Path) {
     cc::Build::new()
         .cpp(true)
         .std("c++17")
         .pic(true)
         .warnings(false)
-        .include(&include)
+        .flag("-fopenmp")
+        .include(include)
         .include(include.join("torch/csrc/api/include"))
-        .file("native/shim.cpp")
+        .files(["native/shim.cpp", "native/attention.cpp"])
         .compile("distill_shim");
-    let library = libtorch.join("lib");
-    // Read as DEP_DISTILL_TORCH_LIBTORCH_LIB by link_libtorch.rs, the build script of every crate above.
-    println!("cargo:libtorch_lib={}", library.display());
-    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", library.display());
 }
 
 /// The directory of libtorch with links resolved: a binary keeps working when the clone moves.

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    distill_torch::linear::bound_kernel_cache();
+    distill_torch::memory::settle();
     exit::run(|| {
         signals::watch()?;
         let status = commands::dispatch(args::Args::parse());

@@ -23,24 +23,20 @@
 #include <string>
 #include <vector>
 
+#include "guarded.h"
+
+namespace distill {
+
+std::string& last_error() {
+  thread_local std::string text;
+  return text;
+}
+
+}  // namespace distill
+
 namespace {
 
-thread_local std::string last_error;
-
-template <typename F>
-int guarded(F&& body) {
-  try {
-    body();
-    return 0;
-  } catch (const c10::Error& error) {
-    last_error = error.what_without_backtrace();
-  } catch (const std::exception& error) {
-    last_error = error.what();
-  } catch (...) {
-    last_error = "unknown C++ exception";
-  }
-  return 1;
-}
+using distill::guarded;
 
 std::vector<at::Tensor> list(at::Tensor* const* tensors, size_t count) {
   std::vector<at::Tensor> out;
@@ -71,7 +67,7 @@ int copy_text(const std::string& text, char* out, size_t capacity) {
 
 extern "C" {
 
-const char* distill_last_error() { return last_error.c_str(); }
+const char* distill_last_error() { return distill::last_error().c_str(); }
 
 // cuDNN's attention may plan for a second on each new shape; the default order asks it first on new GPUs.
 int distill_attention_without_planning() {

@@ -3,14 +3,15 @@
 //! `softmax(q·kᵀ/√d)·v`, Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1.
 //!
 //! On a GPU in bf16 or f16: variable-length flash attention (Dao 2023, arXiv:2307.08691) on the packed tokens as they
-//! are. Elsewhere: SDPA over padded views of rows of like length.
+//! are. On the CPU in f32: the kernel in `native/attention_kernel_impl.h`, also on packed tokens. Elsewhere, and where
+//! something is added to the scores: SDPA over padded views of rows of like length.
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
 
 use tch::{Device, Kind, Tensor};
 
 use crate::dropout::Dropout;
-use crate::ffi::{self, Sequences};
+use crate::ffi::{self, DroppedWeights, Sequences};
 use crate::packed::{Group, Packing};
 
 /// The masks of a training pass with their probability; none outside training.
@@ -47,6 +48,11 @@ pub fn attend_biased(
         && let Ok(context) = ffi::flash_attention([query, key, value], &keys, &keys, probability(dropout))
     {
         return context.flatten(1, 2); // [T, h·d]
+    }
+    if bias.is_none()
+        && let Some(context) = unpadded([query, key, value], packing, false, dropout)
+    {
+        return context; // [T, h·d]
     }
     let outputs: Vec<Tensor> = packing
         .groups()
@@ -97,6 +103,11 @@ pub fn attend_from_one_biased(
             return context.flatten(1, 2); // [B, h·d]
         }
     }
+    if bias.is_none()
+        && let Some(context) = unpadded([query, key, value], packing, true, dropout)
+    {
+        return context; // [B, h·d]
+    }
     let outputs: Vec<Tensor> = packing
         .groups()
         .iter()
@@ -122,6 +133,23 @@ pub fn has_flash(device: Device) -> bool {
 fn flash_sequences<'a>(query: &Tensor, packing: &'a Packing) -> Option<Sequences<'a>> {
     let halves = matches!(query.kind(), Kind::BFloat16 | Kind::Half);
     if halves { packing.sequences() } else { None }
+}
+
+/// Attention by the CPU's own kernel, `[N, h·d]`; none on other devices and in other formats.
+fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dropped<'_>) -> Option<Tensor> {
+    let fits = qkv.iter().all(|part| part.device() == Device::Cpu && part.kind() == Kind::Float);
+    if !fits {
+        return None;
+    }
+    let dropped = match dropout {
+        Some((dropout, probability)) if probability > 0.0 => {
+            let heads = qkv[0].size()[..2].iter().product::<i64>(); // one draw for each query of each head
+            let (seed, position) = dropout.draw(heads.unsigned_abs());
+            DroppedWeights { probability, seed, position }
+        }
+        _ => DroppedWeights::default(),
+    };
+    ffi::attention(qkv, packing.starts(), only_first, dropped).ok()
 }
 
 fn probability(dropout: Dropped<'_>) -> f64 {
@@ -208,33 +236,129 @@ mod tests {
         Tensor::cat(&rows, 0)
     }
 
+    fn packing(lengths: &[i64]) -> Packing {
+        let mut cu_seqlens = vec![0i32];
+        lengths.iter().for_each(|length| cu_seqlens.push(cu_seqlens.last().unwrap() + *length as i32));
+        Packing::new(&cu_seqlens, Device::Cpu).unwrap()
+    }
+
+    fn random(shape: &[i64]) -> Tensor {
+        Tensor::randn(shape, (Kind::Float, Device::Cpu)).set_requires_grad(true)
+    }
+
+    fn difference(left: &Tensor, right: &Tensor) -> f64 {
+        f64::try_from((left - right).abs().max()).unwrap()
+    }
+
+    /// Lengths around the borders of a block of queries and of a register, and head sizes that fill none.
     #[test]
     fn rows_see_themselves_alone_forward_and_backward() {
         crate::rng::manual_seed(1);
-        let lengths = [64i64, 63, 31, 17, 16, 9, 2, 1, 1];
-        let mut cu_seqlens = vec![0i32];
-        lengths.iter().for_each(|length| cu_seqlens.push(cu_seqlens.last().unwrap() + *length as i32));
-        let packing = Packing::new(&cu_seqlens, Device::Cpu).unwrap();
-        let make =
-            || Tensor::randn([packing.tokens(), 4, 8], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-        let (q, k, v) = (make(), make(), make());
-        let weights = Tensor::randn([packing.tokens(), 32], (Kind::Float, Device::Cpu));
-        let mut gradients = Vec::new();
-        let mut outputs = Vec::new();
-        for output in [attend(&q, &k, &v, &packing, None), reference(&q, &k, &v, &lengths)] {
-            let grads =
-                Tensor::run_backward(&[(&output * &weights).sum(Kind::Float)], &[&q, &k, &v], false, false);
-            outputs.push(output);
-            gradients.push(grads);
+        let lengths = [150i64, 97, 64, 63, 49, 48, 31, 17, 16, 9, 2, 1, 1];
+        let packing = packing(&lengths);
+        for (heads, size) in [(4, 8), (3, 20), (2, 32), (1, 64), (2, 96)] {
+            let shape = [packing.tokens(), heads, size];
+            let (q, k, v) = (random(&shape), random(&shape), random(&shape));
+            let weights = Tensor::randn([packing.tokens(), heads * size], (Kind::Float, Device::Cpu));
+            let mut gradients = Vec::new();
+            let mut outputs = Vec::new();
+            for output in [attend(&q, &k, &v, &packing, None), reference(&q, &k, &v, &lengths)] {
+                let loss = [(&output * &weights).sum(Kind::Float)];
+                gradients.push(Tensor::run_backward(&loss, &[&q, &k, &v], false, false));
+                outputs.push(output);
+            }
+            assert!(difference(&outputs[0], &outputs[1]) < 1e-5, "{heads} heads of {size}");
+            for (own, expected) in gradients[0].iter().zip(&gradients[1]) {
+                assert!(difference(own, expected) < 1e-5, "{heads} heads of {size}");
+            }
+            let firsts = q.index_select(0, packing.first_tokens());
+            let first_weights = weights.index_select(0, packing.first_tokens());
+            let from_one = attend_from_one(&firsts, &k, &v, &packing, None);
+            let expected = outputs[1].index_select(0, packing.first_tokens());
+            assert!(difference(&from_one, &expected) < 1e-5, "{heads} heads of {size}");
+            let own = [(&from_one * &first_weights).sum(Kind::Float)];
+            let own = Tensor::run_backward(&own, &[&q, &k, &v], false, false);
+            let theirs = [(reference(&q, &k, &v, &lengths).index_select(0, packing.first_tokens())
+                * &first_weights)
+                .sum(Kind::Float)];
+            let theirs = Tensor::run_backward(&theirs, &[&q, &k, &v], false, false);
+            for (own, expected) in own.iter().zip(&theirs) {
+                assert!(difference(own, expected) < 1e-5, "{heads} heads of {size}, first tokens");
+            }
         }
-        assert!(f64::try_from((&outputs[0] - &outputs[1]).abs().max()).unwrap() < 1e-5);
-        for (own, expected) in gradients[0].iter().zip(&gradients[1]) {
-            assert!(f64::try_from((own - expected).abs().max()).unwrap() < 1e-5);
+    }
+
+    /// Queries, keys and values that are slices of one tensor, as a stacked projection gives them.
+    #[test]
+    fn heads_may_lie_apart() {
+        crate::rng::manual_seed(2);
+        let packing = packing(&[7, 5, 3]);
+        let stacked = Tensor::randn([15, 3 * 64], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let parts = |of: &Tensor| -> Vec<Tensor> {
+            of.chunk(3, -1).iter().map(|part| part.reshape([15, 4, 16])).collect()
+        };
+        let views: Vec<Tensor> = stacked.chunk(3, -1).iter().map(|part| part.view([15, 4, 16])).collect();
+        let copies = parts(&stacked.contiguous());
+        let gradient = |of: &[Tensor]| {
+            let out = attend(&of[0], &of[1], &of[2], &packing, None);
+            Tensor::run_backward(&[out.square().sum(Kind::Float)], &[&stacked], false, false).remove(0)
+        };
+        assert_eq!(gradient(&views), gradient(&copies));
+    }
+
+    /// With values that pick single keys the output shows the weights, and so which of them were dropped.
+    #[test]
+    fn dropped_weights_are_the_same_forward_and_backward() {
+        crate::rng::manual_seed(3);
+        let length = 64;
+        let packing = packing(&[length]);
+        let shape = [length, 2, length];
+        let (q, k, v) = (random(&shape), random(&shape), random(&shape));
+        let probability = 0.25;
+        let identity = Tensor::eye(length, (Kind::Float, Device::Cpu)).unsqueeze(1).expand(shape, false);
+        let shown = attend(&q, &k, &identity, &packing, Some((&Dropout::at(5, 9), probability)));
+        let weights = |q: &Tensor, k: &Tensor| {
+            let [q, k] = [q, k].map(|part| part.transpose(0, 1)); // [h, S, d]
+            (q.matmul(&k.transpose(1, 2)) / (length as f64).sqrt()).softmax(-1, Kind::Float) // [h, S, S]
+        };
+        let mask = (shown.view(shape).transpose(0, 1) / weights(&q, &k)).detach(); // 0, or 1 / (1 − p)
+        let dropped = f64::try_from(mask.lt(0.5).to_kind(Kind::Float).mean(Kind::Float)).unwrap();
+        assert!((dropped - probability).abs() < 0.02, "{dropped}");
+        let kept = mask.masked_select(&mask.gt(0.5));
+        assert!(difference(&kept, &kept.full_like(1.0 / (1.0 - probability))) < 1e-3);
+
+        let direction = Tensor::randn([length, 2 * length], (Kind::Float, Device::Cpu));
+        let own = attend(&q, &k, &v, &packing, Some((&Dropout::at(5, 9), probability)));
+        let plain = (weights(&q, &k) * &mask.gt(0.5).to_kind(Kind::Float) / (1.0 - probability))
+            .matmul(&v.transpose(0, 1))
+            .transpose(0, 1)
+            .reshape([length, 2 * length]);
+        assert!(difference(&own, &plain) < 1e-5);
+        let gradients = |of: &Tensor| {
+            Tensor::run_backward(&[(of * &direction).sum(Kind::Float)], &[&q, &k, &v], false, false)
+        };
+        for (own, expected) in gradients(&own).iter().zip(&gradients(&plain)) {
+            assert!(difference(own, expected) < 1e-5);
         }
-        let firsts = q.index_select(0, packing.first_tokens());
-        let from_one = attend_from_one(&firsts, &k, &v, &packing, None);
-        let expected = outputs[1].index_select(0, packing.first_tokens());
-        assert!(f64::try_from((from_one - expected).abs().max()).unwrap() < 1e-5);
+        let next = Dropout::at(5, 9);
+        let first = attend(&q, &k, &v, &packing, Some((&next, probability)));
+        assert_ne!(first, attend(&q, &k, &v, &packing, Some((&next, probability))));
+    }
+
+    /// The kernel is compiled for several instruction sets; the tests above must hold with each.
+    #[test]
+    fn other_instruction_sets_compute_the_same() {
+        if std::env::var_os("ATEN_CPU_CAPABILITY").is_some() {
+            return;
+        }
+        for set in ["default", "avx2"] {
+            let run = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["attention::tests", "--test-threads=1"])
+                .env("ATEN_CPU_CAPABILITY", set)
+                .output()
+                .unwrap();
+            assert!(run.status.success(), "{set}: {}", String::from_utf8_lossy(&run.stdout));
+        }
     }
 
     /// A bias that hides all but each token itself leaves the values; where padding hides that too, nothing is NaN.

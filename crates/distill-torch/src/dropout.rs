@@ -31,6 +31,13 @@ impl Dropout {
         self.counter.get()
     }
 
+    /// Seed and position of the next `count` draws, which are then taken.
+    pub(crate) fn draw(&self, count: u64) -> (u64, u64) {
+        let position = self.counter.get();
+        self.counter.set(position.wrapping_add(count));
+        (self.seed, position)
+    }
+
     /// `x` with elements dropped at `probability` and the others scaled up, so that means stay.
     ///
     /// Source: Srivastava et al. 2014, JMLR 15, in the inverted form.

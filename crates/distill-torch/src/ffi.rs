@@ -53,6 +53,18 @@ unsafe extern "C" {
         bias: *const C_tensor,
         out: *mut *mut C_tensor,
     ) -> c_int;
+    fn distill_attention(
+        query: *const C_tensor,
+        key: *const C_tensor,
+        value: *const C_tensor,
+        starts: *const i64,
+        rows: usize,
+        one_query: c_int,
+        probability: f64,
+        seed: u64,
+        position: u64,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
     fn distill_flash_attention(
         query: *const C_tensor,
         key: *const C_tensor,
@@ -259,6 +271,44 @@ pub(crate) fn onednn_linear_add(
     // SAFETY: live tensors, the bias or null; nothing is kept.
     returned("linear", |out| unsafe {
         distill_onednn_linear_add(x.as_ptr(), other.as_ptr(), packed.as_ptr(), pointer_or_null(bias), out)
+    })
+}
+
+/// How a batch's attention weights are dropped: by a probability, with numbers that depend on seed and position alone.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct DroppedWeights {
+    pub probability: f64,
+    pub seed: u64,
+    pub position: u64,
+}
+
+/// Attention inside each row on the CPU, f32: `query` `[N, h, d]`, `key` and `value` `[T, h, d]`; returns `[N, h·d]`.
+/// `starts` are the rows' first tokens and `T`; `N` is `T`, or the number of rows where only first tokens ask.
+pub(crate) fn attention(
+    [query, key, value]: [&Tensor; 3],
+    starts: &[i64],
+    only_first: bool,
+    dropped: DroppedWeights,
+) -> Result<Tensor, TorchError> {
+    let rows = starts.len().saturating_sub(1);
+    if rows == 0 {
+        return Err(TorchError::new("attention", "no rows"));
+    }
+    // SAFETY: three live tensors, whose shapes the shim checks against the `rows + 1` numbers at `starts`, which it
+    // copies; libtorch keeps what autograd needs.
+    returned("attention", |out| unsafe {
+        distill_attention(
+            query.as_ptr(),
+            key.as_ptr(),
+            value.as_ptr(),
+            starts.as_ptr(),
+            rows,
+            c_int::from(only_first),
+            dropped.probability,
+            dropped.seed,
+            dropped.position,
+            out,
+        )
     })
 }
 

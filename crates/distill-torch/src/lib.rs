@@ -14,6 +14,7 @@ pub mod error;
 mod ffi;
 pub mod info;
 pub mod linear;
+pub mod memory;
 pub mod optimizer;
 pub mod packed;
 pub mod relations;

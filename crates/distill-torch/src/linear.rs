@@ -64,20 +64,6 @@ impl PackedLinear {
     }
 }
 
-/// Keeps fewer of oneDNN's prepared kernels: one is made for each number of tokens, and batches have hundreds. With its
-/// own limit of 1,024 they took 120 MB of a pass over short rows; making one again costs little beside a batch.
-/// `ONEDNN_PRIMITIVE_CACHE_CAPACITY` in the environment wins.
-///
-/// To be called in the first line of `main`: oneDNN reads the variable once.
-#[allow(unsafe_code)]
-pub fn bound_kernel_cache() {
-    const NAME: &str = "ONEDNN_PRIMITIVE_CACHE_CAPACITY";
-    if std::env::var_os(NAME).is_none() {
-        // SAFETY: nothing else reads or writes the environment meanwhile: this process has one thread yet.
-        unsafe { std::env::set_var(NAME, "64") };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,8 @@
 //!
 //! Legend: `T` tokens in the batch, `B` rows, `S` longest row of a group.
 
+use std::cell::OnceCell;
+
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TorchError;
@@ -15,10 +17,13 @@ const GROUP_PADDING_TOKENS: i64 = 96;
 #[derive(Debug)]
 pub struct Packing {
     lengths: Vec<i64>,
+    /// Each row's first token, and `T` last.
+    starts: Vec<i64>,
     first_tokens: Tensor,
     /// int32 `[B+1]`, for variable-length kernels; none on the CPU, which has none.
     cu_seqlens: Option<Tensor>,
-    groups: Vec<Group>,
+    /// Made when first asked for: many passes need none.
+    groups: OnceCell<Vec<Group>>,
 }
 
 /// Consecutive rows that one attention call takes together.
@@ -57,17 +62,13 @@ impl Packing {
         if cu_seqlens.first() != Some(&0) || lengths.is_empty() || lengths.iter().any(|length| *length <= 0) {
             return Err(TorchError::new("packing", &format!("cu_seqlens must rise from 0: {cu_seqlens:?}")));
         }
-        let first_tokens: Vec<i64> =
-            cu_seqlens[..lengths.len()].iter().map(|start| i64::from(*start)).collect();
-        let groups = group_borders(&lengths)
-            .windows(2)
-            .map(|pair| Group::new(&lengths[pair[0]..pair[1]], pair[0], first_tokens[pair[0]], device))
-            .collect();
+        let starts: Vec<i64> = cu_seqlens.iter().map(|start| i64::from(*start)).collect();
         Ok(Packing {
-            first_tokens: Tensor::from_slice(&first_tokens).to_device(device),
+            first_tokens: Tensor::from_slice(&starts[..lengths.len()]).to_device(device),
             cu_seqlens: device.is_cuda().then(|| Tensor::from_slice(cu_seqlens).to_device(device)),
             lengths,
-            groups,
+            starts,
+            groups: OnceCell::new(),
         })
     }
 
@@ -97,8 +98,20 @@ impl Packing {
         self.cu_seqlens.as_ref().map(|cu_seqlens| Sequences { cu_seqlens, longest })
     }
 
+    /// Each row's first token, and `T` last.
+    pub(crate) fn starts(&self) -> &[i64] {
+        &self.starts
+    }
+
+    /// Rows of like length, for what takes padded views of them.
     pub(crate) fn groups(&self) -> &[Group] {
-        &self.groups
+        self.groups.get_or_init(|| {
+            let device = self.first_tokens.device();
+            group_borders(&self.lengths)
+                .windows(2)
+                .map(|pair| Group::new(&self.lengths[pair[0]..pair[1]], pair[0], self.starts[pair[0]], device))
+                .collect()
+        })
     }
 }
 

@@ -1,0 +1,213 @@
+// Attention inside each row of a packed batch on the CPU, in f32, forward and backward: the kernel of
+// attention_kernel_impl.h over all heads and rows on libtorch's threads.
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "attention_kernel.h"
+#include "guarded.h"
+
+namespace distill {
+
+float* Scratch::at_least(int64_t floats) {
+  if (floats > capacity) {
+    std::free(data);
+    // Whole cache lines, as aligned_alloc asks for.
+    const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
+    data = static_cast<float*>(std::aligned_alloc(64, bytes));
+    capacity = data ? floats : 0;
+    if (!data) throw std::bad_alloc();
+  }
+  return data;
+}
+
+Scratch::~Scratch() { std::free(data); }
+
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// What libtorch itself uses here, ATEN_CPU_CAPABILITY included.
+const AttentionKernel& kernel() {
+#if defined(__x86_64__)
+  static const std::string capability = at::get_cpu_capability();
+  if (capability == "AVX512") return attention_kernel_avx512;
+  if (capability == "AVX2") return attention_kernel_avx2;
+#endif
+  return attention_kernel_baseline;
+}
+
+// The rows of a batch and how their weights are dropped; the same forward and backward.
+struct Plan {
+  std::vector<int64_t> starts;  // of each row's tokens, and their number last
+  bool one_query;               // each row's first token asks alone
+  double probability;
+  uint64_t seed, position;
+
+  int64_t rows() const { return static_cast<int64_t>(starts.size()) - 1; }
+  int64_t queries(int64_t row) const { return one_query ? 1 : starts[row + 1] - starts[row]; }
+  int64_t first_query(int64_t row) const { return one_query ? row : starts[row]; }
+};
+
+float* at_token(const Tensor& x, int64_t token, int64_t head) {
+  return x.mutable_data_ptr<float>() + token * x.stride(0) + head * x.stride(1);
+}
+
+AttentionHead head_of(const Plan& plan, const Tensor& query, const Tensor& key, const Tensor& value, int64_t row,
+                      int64_t head) {
+  AttentionHead out{};
+  out.queries = plan.queries(row);
+  out.keys = plan.starts[row + 1] - plan.starts[row];
+  out.size = query.size(2);
+  out.query_stride = query.stride(0);
+  out.key_stride = key.stride(0);
+  out.value_stride = value.stride(0);
+  out.out_stride = query.size(1) * query.size(2);
+  out.query = at_token(query, plan.first_query(row), head);
+  out.key = at_token(key, plan.starts[row], head);
+  out.value = at_token(value, plan.starts[row], head);
+  if (plan.probability > 0) {
+    const double steps = 1 << kDropoutBits;
+    const double dropped = std::min(std::round(plan.probability * steps), steps - 1);
+    out.dropout.threshold = static_cast<uint32_t>(dropped);
+    out.dropout.scale = static_cast<float>(steps / (steps - dropped));
+    out.dropout.seed = plan.seed;
+    out.dropout.position = plan.position + plan.first_query(row) * query.size(1) + head * out.queries;
+  }
+  return out;
+}
+
+// Every head of every row once, rows in order, each thread a share that takes as long as the others'.
+// `describe(row, head)` gives a pass, `run(pass, scratch)` does it, knowing which comes next.
+template <typename Describe, typename Run>
+void over_heads(const Plan& plan, int64_t heads, Describe&& describe, Run&& run) {
+  const int64_t rows = plan.rows();
+  // What a row costs: its scores, and for each token as much as some 64 of them.
+  std::vector<double> until(rows + 1, 0.0);
+  for (int64_t row = 0; row < rows; ++row) {
+    const double keys = plan.starts[row + 1] - plan.starts[row], queries = plan.queries(row);
+    until[row + 1] = until[row] + keys * queries + 64 * (keys + queries);
+  }
+  const int64_t shares = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows * heads));
+  const auto border = [&](int64_t share) -> int64_t {  // the first head of a share, counted over all rows
+    if (share >= shares) return rows * heads;
+    const double cost = until[rows] * share / shares;
+    const int64_t row = std::upper_bound(until.begin(), until.end(), cost) - until.begin() - 1;
+    const double part = (cost - until[row]) / (until[row + 1] - until[row]);
+    return row * heads + static_cast<int64_t>(part * heads);
+  };
+  at::parallel_for(0, shares, 1, [&](int64_t first_share, int64_t last_share) {
+    thread_local Scratch scratch;
+    const int64_t begin = border(first_share), end = border(last_share);
+    if (begin == end) return;
+    auto now = describe(begin / heads, begin % heads);
+    for (int64_t task = begin; task < end; ++task) {
+      const bool last = task + 1 == end;
+      auto next = last ? now : describe((task + 1) / heads, (task + 1) % heads);
+      now.next = last ? nullptr : &next;
+      run(now, scratch);
+      now = next;
+    }
+  });
+}
+
+// Heads may lie anywhere, but the numbers of one stand side by side.
+Tensor dense_heads(const Tensor& x) { return x.stride(2) == 1 ? x : x.contiguous(); }
+
+struct Attention : torch::autograd::Function<Attention> {
+  static Tensor forward(AutogradContext* context, const Tensor& query_in, const Tensor& key_in,
+                        const Tensor& value_in, std::shared_ptr<const Plan> plan, bool for_backward) {
+    const Tensor query = dense_heads(query_in), key = dense_heads(key_in), value = dense_heads(value_in);
+    const int64_t asking = query.size(0), heads = query.size(1), size = query.size(2);
+    Tensor out = at::empty({asking, heads * size}, query.options());
+    Tensor log_sum_exp = for_backward ? at::empty({asking, heads}, query.options()) : Tensor();
+    const auto describe = [&](int64_t row, int64_t head) {
+      AttentionForward pass{};
+      pass.head = head_of(*plan, query, key, value, row, head);
+      const int64_t first = plan->first_query(row);
+      pass.out = out.mutable_data_ptr<float>() + first * heads * size + head * size;
+      if (for_backward) pass.log_sum_exp = log_sum_exp.mutable_data_ptr<float>() + first * heads + head;
+      pass.log_sum_stride = heads;
+      return pass;
+    };
+    over_heads(*plan, heads, describe, kernel().forward);
+    if (for_backward) {
+      context->save_for_backward({query, key, value, out, log_sum_exp});
+      context->saved_data["plan"] = c10::IValue::make_capsule(c10::make_intrusive<Held>(std::move(plan)));
+    }
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const Tensor &query = saved[0], &key = saved[1], &value = saved[2], &out = saved[3], &log_sum_exp = saved[4];
+    const Plan& plan = *c10::static_intrusive_pointer_cast<Held>(context->saved_data["plan"].toCapsule())->plan;
+    const int64_t heads = query.size(1), size = query.size(2);
+    const Tensor grad_out = gradients[0].contiguous();
+    Tensor grads[3];
+    for (int i = 0; i < 3; ++i) grads[i] = at::empty(saved[i].sizes(), query.options());
+    const auto describe = [&](int64_t row, int64_t head) {
+      AttentionBackward pass{};
+      pass.head = head_of(plan, query, key, value, row, head);
+      const int64_t first = plan.first_query(row), place = first * heads * size + head * size;
+      pass.out = out.const_data_ptr<float>() + place;
+      pass.grad_out = grad_out.const_data_ptr<float>() + place;
+      pass.log_sum_exp = log_sum_exp.const_data_ptr<float>() + first * heads + head;
+      pass.log_sum_stride = heads;
+      pass.grad_query = at_token(grads[0], first, head);
+      pass.grad_key = at_token(grads[1], plan.starts[row], head);
+      pass.grad_value = at_token(grads[2], plan.starts[row], head);
+      pass.grad_query_stride = pass.grad_key_stride = pass.grad_value_stride = heads * size;
+      return pass;
+    };
+    over_heads(plan, heads, describe, kernel().backward);
+    return {grads[0], grads[1], grads[2], Tensor(), Tensor()};
+  }
+
+ private:
+  struct Held : torch::CustomClassHolder {
+    explicit Held(std::shared_ptr<const Plan> plan) : plan(std::move(plan)) {}
+    std::shared_ptr<const Plan> plan;
+  };
+};
+
+}  // namespace
+}  // namespace distill
+
+// `query` [N, heads, d], `key` and `value` [T, heads, d], all f32 on the CPU; `starts` rows + 1 numbers from 0 to T.
+// N is T, or with `one_query` the number of rows. Gives [N, heads·d], which libtorch can derive.
+extern "C" int distill_attention(const at::Tensor* query, const at::Tensor* key, const at::Tensor* value,
+                                 const int64_t* starts, size_t rows, int one_query, double probability, uint64_t seed,
+                                 uint64_t position, at::Tensor** out) {
+  using namespace distill;
+  return guarded([&] {
+    for (const at::Tensor* x : {query, key, value}) {
+      TORCH_CHECK(x->dim() == 3 && x->scalar_type() == at::kFloat && x->device().is_cpu(),
+                  "attention takes f32 [tokens, heads, size] on the CPU");
+      TORCH_CHECK(x->size(1) == query->size(1) && x->size(2) == query->size(2), "attention: heads differ");
+    }
+    auto plan = std::make_shared<Plan>();
+    plan->starts.assign(starts, starts + rows + 1);
+    plan->one_query = one_query != 0;
+    plan->probability = probability;
+    plan->seed = seed;
+    plan->position = position;
+    const int64_t tokens = plan->starts.back();
+    TORCH_CHECK(key->size(0) == tokens && value->size(0) == tokens, "attention: rows and tokens differ");
+    TORCH_CHECK(query->size(0) == (one_query ? static_cast<int64_t>(rows) : tokens), "attention: queries");
+    const bool for_backward =
+        c10::GradMode::is_enabled() && (query->requires_grad() || key->requires_grad() || value->requires_grad());
+    *out = new at::Tensor(Attention::apply(*query, *key, *value, std::shared_ptr<const Plan>(plan), for_backward));
+  });
+}

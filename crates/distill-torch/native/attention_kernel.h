@@ -1,0 +1,67 @@
+// Attention of one head over one row, without padding between rows and without a [rows, heads, S, S] tensor in memory.
+//
+// The kernel is compiled once for each instruction set (attention_kernel_*.cpp) and chosen at run time. It knows nothing
+// of libtorch. Layouts: row-major floats; "stride" is the distance of two tokens.
+#pragma once
+
+#include <cstdint>
+
+namespace distill {
+
+// What drops attention weights: the same numbers for the same key, in any order of computing.
+struct AttentionDropout {
+  uint32_t threshold = 0;  // a weight is dropped where its random number is below; 0: nothing is dropped
+  float scale = 1.f;       // of the weights that stay
+  uint64_t seed = 0;
+  uint64_t position = 0;  // of this head's first query; a query's is `position + its number`
+};
+
+// One head of one row: `queries` tokens ask, `keys` tokens are asked, each `size` wide.
+struct AttentionHead {
+  int64_t queries, keys, size;
+  int64_t query_stride, key_stride, value_stride, out_stride;
+  const float *query, *key, *value;
+  AttentionDropout dropout;
+};
+
+struct AttentionForward {
+  AttentionHead head;
+  float* out;
+  float* log_sum_exp;       // of each query's scores, for the backward pass; may be null
+  int64_t log_sum_stride;
+  const AttentionForward* next;  // what comes after this, so that its numbers are on their way; may be null
+};
+
+struct AttentionBackward {
+  AttentionHead head;
+  const float *out, *grad_out;  // both with out_stride
+  const float* log_sum_exp;
+  int64_t log_sum_stride;
+  float *grad_query, *grad_key, *grad_value;
+  int64_t grad_query_stride, grad_key_stride, grad_value_stride;
+  const AttentionBackward* next;
+};
+
+// Grows on demand; one for each thread.
+struct Scratch {
+  float* data = nullptr;
+  int64_t capacity = 0;
+  float* at_least(int64_t floats);
+  ~Scratch();
+};
+
+struct AttentionKernel {
+  void (*forward)(const AttentionForward&, Scratch&);
+  void (*backward)(const AttentionBackward&, Scratch&);
+};
+
+// Bits per weight that a dropout probability is rounded to.
+constexpr int kDropoutBits = 24;
+
+extern const AttentionKernel attention_kernel_baseline;
+#if defined(__x86_64__)
+extern const AttentionKernel attention_kernel_avx2;
+extern const AttentionKernel attention_kernel_avx512;
+#endif
+
+}  // namespace distill

@@ -1,0 +1,3 @@
+#define DISTILL_LANES 8
+#define DISTILL_KERNEL attention_kernel_avx2
+#include "attention_kernel_impl.h"
