@@ -1,4 +1,4 @@
-"""Peak resident memory of the teacher pass and of training, by number of rows."""
+"""Peak resident memory and time of the teacher pass and of training, by number of rows."""
 
 import os
 import random
@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DISTILL, MODEL = ROOT / "target/release/distill", ROOT / "tests/golden/bert-tiny"
 ALLOWED = 300  # MB
+ALLOWED_TIME = 1.05  # times as long for each row
 WORDS = "the film is a good and not very bad story of one long day in which all who see it say what they want".split()
 
 
@@ -51,14 +52,20 @@ def main():
             for name in ("teacher", "student"):
                 megabytes, seconds = peaks[name, count]
                 print(f"{name}, {count} rows: {megabytes:.0f} MB, {seconds:.0f} s", file=sys.stderr, flush=True)
-    print("| pass | " + " | ".join(f"{count:,} rows" for count in counts) + " | more |\n| --- |" + " --- |" * (len(counts) + 1))
-    grown = {}
+    print("| pass | " + " | ".join(f"{count:,} rows" for count in counts) + " | more | time for each row |\n| --- |"
+          + " --- |" * (len(counts) + 2))
+    grown, slower = {}, {}
     for name in ("teacher", "student"):
         megabytes = [peaks[name, count][0] for count in counts]
+        seconds = [peaks[name, count][1] for count in counts]
         grown[name] = megabytes[-1] - megabytes[0]
-        print(f"| {name} | " + " | ".join(f"{value:.0f} MB" for value in megabytes) + f" | {grown[name]:.0f} MB |")
+        slower[name] = seconds[-1] / seconds[0] * counts[0] / counts[-1]
+        cells = [f"{value:.0f} MB, {took:.0f} s" for value, took in zip(megabytes, seconds)]
+        print(f"| {name} | " + " | ".join(cells) + f" | {grown[name]:.0f} MB | {slower[name]:.2f}× |")
     if max(grown.values()) > ALLOWED:
         sys.exit(f"memory grew by more than {ALLOWED} MB")
+    if max(slower.values()) > ALLOWED_TIME:
+        sys.exit(f"a row took more than {ALLOWED_TIME} times as long")
 
 
 main()

@@ -1,6 +1,6 @@
 //! A packed batch on a device.
 
-use distill_torch::{Packing, TorchError};
+use distill_torch::{Packing, TorchError, copied_to};
 use tch::{Device, Kind, Tensor};
 
 /// Tokens of a batch, row after row without padding.
@@ -39,7 +39,7 @@ impl Inputs {
             }
         }
         let [input_ids, token_type_ids, position_ids] =
-            [input_ids, token_type_ids, position_ids].map(|ids| Tensor::from_slice(ids).to_device(device));
+            [input_ids, token_type_ids, position_ids].map(|ids| copied_to(ids, device));
         Ok(Inputs { input_ids, token_type_ids, position_ids, packing, compute: None })
     }
 

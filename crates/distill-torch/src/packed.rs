@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::TorchError;
 use crate::ffi::Sequences;
+use crate::transfer::copied_to;
 
 /// Padding that a group may hold: a share of its tokens, or a few tokens that cost less than a call.
 const GROUP_PADDING_SHARE: f64 = 0.15;
@@ -64,8 +65,8 @@ impl Packing {
         }
         let starts: Vec<i64> = cu_seqlens.iter().map(|start| i64::from(*start)).collect();
         Ok(Packing {
-            first_tokens: Tensor::from_slice(&starts[..lengths.len()]).to_device(device),
-            cu_seqlens: device.is_cuda().then(|| Tensor::from_slice(cu_seqlens).to_device(device)),
+            first_tokens: copied_to(&starts[..lengths.len()], device),
+            cu_seqlens: device.is_cuda().then(|| copied_to(cu_seqlens, device)),
             lengths,
             starts,
             groups: OnceCell::new(),
@@ -170,9 +171,9 @@ impl Padding {
         }
         let shape = [lengths.len() as i64, 1, 1, longest];
         Padding {
-            gather: Tensor::from_slice(&gather).to_device(device),
-            scatter: Tensor::from_slice(&scatter).to_device(device),
-            mask: Tensor::from_slice(&mask).view(shape).to_device(device),
+            gather: copied_to(&gather, device),
+            scatter: copied_to(&scatter, device),
+            mask: copied_to(&mask, device).view(shape),
         }
     }
 

@@ -7,7 +7,7 @@ use distill_data::batches::order_by_length;
 use distill_data::cache::Example;
 use distill_model::Mode;
 use distill_teacher::forward::{packed, packed_inputs};
-use distill_torch::{TorchError, guard};
+use distill_torch::{TorchError, copied_to, guard};
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
@@ -144,5 +144,5 @@ impl Run<'_> {
 /// The teacher's logits, `[B, C]`.
 fn soft_targets(examples: &[&Example<'_>], device: Device) -> Tensor {
     let logits: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
-    Tensor::from_slice(&logits).view([examples.len() as i64, -1]).to_device(device)
+    copied_to(&logits, device).view([examples.len() as i64, -1])
 }
