@@ -180,29 +180,24 @@ fn scaled_dot_product(
         (Some(bias), Some(padding)) => Some(bias + padding), // [R, h, Sq, S]
         (bias, padding) => bias.or(padding),
     };
-    match dropout {
-        Some((dropout, probability)) if probability > 0.0 => {
-            // The fused kernels of the CPU have no dropout; this is what libtorch falls back to.
-            let scale = (query.size()[3] as f64).sqrt().recip();
-            let scores = (query * scale).matmul(&key.transpose(-2, -1)); // [R, h, S, S]
-            let scores = match mask {
-                Some(mask) => scores + mask,
-                None => scores,
-            };
-            let weights = scores.softmax(-1, Kind::Float).to_kind(query.kind());
-            dropout.apply(&weights, probability).matmul(value) // [R, h, S, d]
-        }
-        _ => Tensor::scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            mask.as_ref(),
-            0.0,
-            false,
-            None::<f64>,
-            false,
-        ),
+    let dropout = dropout.filter(|(_, probability)| *probability > 0.0);
+    // The CPU's fused kernels have no dropout, and in bf16 two products and a softmax are 1.4 to 2.4 times as fast.
+    let in_parts = dropout.is_some() || (query.device() == Device::Cpu && query.kind() == Kind::BFloat16);
+    if in_parts {
+        let scale = (query.size()[3] as f64).sqrt().recip();
+        let scores = (query * scale).matmul(&key.transpose(-2, -1)); // [R, h, S, S]
+        let scores = match mask {
+            Some(mask) => scores + mask,
+            None => scores,
+        };
+        let weights = scores.softmax(-1, Kind::Float).to_kind(query.kind());
+        let weights = match dropout {
+            Some((dropout, probability)) => dropout.apply(&weights, probability),
+            None => weights,
+        };
+        return weights.matmul(value); // [R, h, S, d]
     }
+    Tensor::scaled_dot_product_attention(query, key, value, mask.as_ref(), 0.0, false, None::<f64>, false)
 }
 
 fn joined(mut outputs: Vec<Tensor>) -> Tensor {
