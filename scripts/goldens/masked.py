@@ -25,7 +25,7 @@ MASK = 4
 TEXTS = [
     "What is the name of the first city?",
     "who was in the long river",
-    "How many states did the year state",
+    "How many cities did state",
     "when",
     "where (is) the RIVER in Zq, and how long are the cities",
 ]
@@ -80,7 +80,7 @@ def masked_batch(config, seed):
 
 
 def likeliest(model, tokenizer, text):
-    """For each word of a text that is one token: all other whole words, the likeliest first."""
+    """For each word of a text that is one token: all other whole words, the likeliest first, where it is masked alone."""
     words = {id: token for token, id in tokenizer.get_vocab().items() if token.isalpha() and len(token) > 1}
     encoded = tokenizer(text, return_offsets_mapping=True)
     found, start = {}, 0
@@ -99,7 +99,8 @@ def likeliest(model, tokenizer, text):
         gaps = [(logits[one] - logits[two]).item() for one, two in zip(others, others[1:])]
         assert min(gaps) > GAP, (text, word, min(gaps))
         found[index] = [words[id] for id in others]
-    return {"text": text, "likeliest": found}
+    together = max(1, len(encoded["input_ids"]) * 15 // 100)
+    return {"text": text, "masked_together": together, "likeliest": found}
 
 
 @torch.no_grad()

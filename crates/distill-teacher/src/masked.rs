@@ -8,7 +8,7 @@ use distill_data::cache::Example;
 use distill_model::MaskedLanguageModel;
 use distill_model::masked::Candidates;
 use distill_torch::TorchError;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 use tracing::trace_span;
 
 use crate::error::RunnerError;
@@ -87,7 +87,8 @@ impl MaskedPass<'_> {
             if places.is_empty() {
                 continue;
             }
-            let own = states.f_index_select(0, &Tensor::from_slice(&places).to_device(states.device()))?;
+            let own = Tensor::from_slice(&places).to_device(states.device());
+            let own = states.f_index_select(0, &own).map_err(TorchError::from)?;
             let (logits, which) = candidates.likeliest(&own, count)?;
             let asked = places.iter().map(|place| asked[*place as usize]).collect();
             computed.push(Computed { asked, logits, which });
@@ -119,8 +120,9 @@ struct Computed {
 impl Computed {
     /// Waits for the numbers and puts them where they belong.
     fn read_into(&self, rows: &[MaskedRow<'_>], found: &mut [Likeliest]) -> Result<(), RunnerError> {
-        let logits: Vec<Vec<f32>> = on_host(&self.logits, Kind::Float)?;
-        let which: Vec<Vec<i64>> = on_host(&self.which, Kind::Int64)?;
+        let on_host = |tensor: &Tensor| tensor.to_device(Device::Cpu);
+        let logits = Vec::<Vec<f32>>::try_from(&on_host(&self.logits)).map_err(TorchError::from)?;
+        let which = Vec::<Vec<i64>>::try_from(&on_host(&self.which)).map_err(TorchError::from)?;
         for (asked, (logits, which)) in self.asked.iter().zip(logits.into_iter().zip(which)) {
             let row = asked.row as usize;
             if !logits.iter().all(|logit| logit.is_finite()) {
@@ -132,8 +134,4 @@ impl Computed {
         }
         Ok(())
     }
-}
-
-fn on_host<T: tch::kind::Element>(tensor: &Tensor, kind: Kind) -> Result<Vec<Vec<T>>, TorchError> {
-    Ok(Vec::<Vec<T>>::try_from(&tensor.to_device(Device::Cpu).to_kind(kind))?)
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
+use distill_core::Progress;
 use distill_core::atomic::{AtomicFile, FileError};
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
@@ -110,7 +111,7 @@ impl Stage for AugmentStage<'_> {
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let source = self.source()?;
-        inputs::scan(&source, session)?;
+        let total = inputs::scan(&source, session)?.rows;
         let augment = &self.settings.augment;
         let like = match self.model()? {
             None => Neighbours::default(),
@@ -118,24 +119,24 @@ impl Stage for AugmentStage<'_> {
                 neighbours::of_source(&source, &model, &tokenizer, augment.neighbours, session)?
             }
         };
-        let masked_model = augment.masked_model.as_deref();
-        let masked = masked_model.map(|path| MaskedWords::load(path, self.settings, session)).transpose()?;
+        let masked = augment.masked_model.as_deref();
+        let masked = masked.map(|path| MaskedWords::load(path, self.settings, session)).transpose()?;
         record.write(out.path())?;
         let path = out.path().join(ROWS_FILE);
         let mut writer =
             Writer { file: AtomicFile::create(&path)?, columns: source.columns(), rows: 0, copies: 0 };
-        let mut rows = source.rows()?;
-        loop {
-            session.stop.check()?;
-            let block = rows.by_ref().take(BLOCK_ROWS).collect::<Result<Vec<Row>, _>>()?;
-            if block.is_empty() {
-                break;
+        match &masked {
+            None => write_all(&source, &mut writer, session, |rows, _| {
+                Ok(augment.copies_of(rows, &like, session.seed))
+            })?,
+            Some(masked) => {
+                session.progress.begin("augment", total, "rows");
+                let written = write_all(&source, &mut writer, session, |rows, done| {
+                    masked.copies_of(augment, rows, &like, session, done)
+                });
+                session.progress.end();
+                written?;
             }
-            let copies = match &masked {
-                None => augment.copies_of(&block, &like, session.seed),
-                Some(masked) => masked.copies_of(augment, &block, &like, session)?,
-            };
-            writer.write(&block, &copies)?;
         }
         let (rows, copies) = (writer.rows, writer.copies);
         writer.file.commit()?;
@@ -150,6 +151,26 @@ impl Stage for AugmentStage<'_> {
 
     fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
         Ok(stage::first_missing(out, &[ROWS_FILE]))
+    }
+}
+
+/// Writes the rows of a source, each with its copies behind it. `copies_of` gives those of rows that stand beside one
+/// another, and is told how many rows came before.
+fn write_all(
+    source: &Source,
+    writer: &mut Writer<'_>,
+    session: &Session,
+    copies_of: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Vec<Row>>>,
+) -> anyhow::Result<()> {
+    let mut rows = source.rows()?;
+    loop {
+        session.stop.check()?;
+        let block = rows.by_ref().take(BLOCK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+        if block.is_empty() {
+            return Ok(());
+        }
+        let copies = copies_of(&block, writer.rows)?;
+        writer.write(&block, &copies)?;
     }
 }
 

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use anyhow::Context;
+use distill_core::Progress;
 use distill_data::augment::{AugmentSettings, Draft, MaskedTokens, Masker, Neighbours};
 use distill_data::cache::{Example, id_hash};
 use distill_data::source::Row;
@@ -66,7 +67,8 @@ impl MaskedWords {
         Ok(MaskedWords { model, tokenizer, words, candidates, batch_tokens: Cell::new(batch_tokens) })
     }
 
-    /// The copies of rows that stand beside one another, as [`AugmentSettings::copies_of`] gives them.
+    /// The copies of rows that stand beside one another, as [`AugmentSettings::copies_of`] gives them; `done` rows came
+    /// before.
     ///
     /// # Errors
     /// For a text that cannot be tokenized, a failure of libtorch, or a stop.
@@ -76,6 +78,7 @@ impl MaskedWords {
         rows: &[Row],
         like: &Neighbours,
         session: &Session,
+        done: u64,
     ) -> anyhow::Result<Vec<Vec<Row>>> {
         let masker = Masker { tokenizer: &self.tokenizer, words: &self.words };
         let mut copies = Vec::with_capacity(rows.len());
@@ -86,6 +89,7 @@ impl MaskedWords {
             copies.extend(block.iter().zip(drafts).map(|(row, drafts)| {
                 drafts.into_iter().filter_map(|draft| draft.finished(row)).collect::<Vec<_>>()
             }));
+            session.progress.update(done + copies.len() as u64, "");
         }
         Ok(copies)
     }
