@@ -9,6 +9,7 @@
 //! Legend: `T` tokens in the batch, `M` masked ones, `H` hidden, `V` tokens of the vocabulary, `W` those asked about.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use distill_torch::{TorchError, guard};
 use tch::{Device, Kind, Tensor};
@@ -112,10 +113,21 @@ impl MaskedLayout {
 pub fn check(directory: &ModelDirectory) -> Result<(), ModelError> {
     let layout = MaskedLayout::of(directory)?;
     let mut names = Vec::new();
-    for name in weights::names(&weights::weight_files(directory.path())?)? {
+    for name in weights::names(&weight_files(directory)?)? {
         names.push(directory.config().architecture.canonical(&name, false));
     }
     layout.check(names.iter(), directory)
+}
+
+/// The files of the weights; what converts pickled ones must keep the head.
+fn weight_files(directory: &ModelDirectory) -> Result<Vec<PathBuf>, ModelError> {
+    weights::weight_files(directory.path()).map_err(|error| match error {
+        ModelError::NotAModel { directory, file, hint } => {
+            let hint = hint.replace("ForSequenceClassification", "ForMaskedLM");
+            ModelError::NotAModel { directory, file, hint }
+        }
+        other => other,
+    })
 }
 
 /// A masked language model for passes over packed batches, without gradients.
@@ -141,7 +153,7 @@ impl MaskedLanguageModel {
     pub fn load(directory: &ModelDirectory, device: Device, kind: Kind) -> Result<Self, ModelError> {
         let layout = MaskedLayout::of(directory)?;
         let config = directory.config();
-        let given = weights::read(&weights::weight_files(directory.path())?)?;
+        let given = weights::read(&weight_files(directory)?)?;
         let given = layout.select(given, config);
         layout.check(given.keys(), directory)?;
         let own_decoder = given.contains_key(&format!("{}.weight", layout.decoder))

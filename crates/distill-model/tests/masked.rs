@@ -150,6 +150,12 @@ fn what_has_no_such_head_is_refused_with_the_names_looked_for() {
     refused(&golden("roberta-tiny"), &["lm_head.dense.weight", "lm_head.layer_norm.weight"]);
     refused(&golden("distilbert-tiny"), &["vocab_transform.weight", "vocab_projector.bias"]);
     refused(&golden("albert-tiny"), &["albert with the head", "supported: bert, roberta, xlm-roberta"]);
+    let pickled = tempfile::tempdir().unwrap();
+    std::fs::copy(golden("bert-masked/config.json"), pickled.path().join("config.json")).unwrap();
+    distill_core::atomic::write(&pickled.path().join("pytorch_model.bin"), b"x").unwrap();
+    let converts = load(pickled.path()).unwrap_err();
+    assert_eq!(converts.category(), Category::Usage);
+    assert!(converts.to_string().contains("import AutoModelForMaskedLM as M"), "{converts}");
     let minilm = repository().join("models/all-MiniLM-L6-v2");
     if minilm.exists() {
         refused(&minilm, &[looked_for]);
