@@ -14,7 +14,8 @@
 //!   program; [`report_documents`]: JSON by its schema, JUnit, GitHub, HTML, model card, changes
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
-//! - [`methods`]: losses, what moves, several teachers, augmentation; [`kinds`]: several classes a row, and numbers
+//! - [`methods`]: losses, what moves, several teachers, augmentation; [`masked`]: words from a masked language model;
+//!   [`kinds`]: several classes a row, and numbers
 //! - [`sweep`]: many students, compared on the validation part
 //! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
 //! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
@@ -41,6 +42,7 @@ mod formats;
 mod harness;
 mod hub;
 mod kinds;
+mod masked;
 mod methods;
 mod pipeline;
 mod reliability;

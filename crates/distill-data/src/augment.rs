@@ -5,15 +5,20 @@
 //! the rows beside it. Copies carry no label: what they mean is for the teacher to say.
 //!
 //! Sources: replacement, after Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, algorithm 1, with the nearest
-//! neighbours among a model's own word vectors; deletion and swap, Wei & Zou 2019, arXiv:1901.11196; halves of
+//! neighbours among a model's own word vectors, and in [`drafts`] with a masked language model; deletion and swap, Wei & Zou 2019, arXiv:1901.11196; halves of
 //! two rows, after Yoon et al. 2021, arXiv:2106.08062, with places chosen at random; all three for distillation
 //! as Tang et al. 2019, arXiv:1903.12136, section 3.3.
 
-use std::collections::BTreeMap;
+pub mod drafts;
+mod draws;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+pub use drafts::{Draft, MaskedTokens, Masker};
+use draws::Draws;
 
 use crate::source::Row;
 
@@ -23,7 +28,7 @@ const MARK: &str = "#aug";
 const DRAWS: usize = 4;
 
 /// How copies of rows are made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentSettings {
     /// Copies of each row; 0: none.
@@ -34,10 +39,13 @@ pub struct AugmentSettings {
     pub swap: f64,
     /// Probability with which a copy's second half is that of another row.
     pub mix: f64,
-    /// Probability with which a word is replaced by one of its nearest neighbours.
+    /// Probability with which a word is replaced by one of its nearest neighbours, or by the masked model.
     pub replace: f64,
-    /// How many neighbours of a word are chosen from.
+    /// How many neighbours of a word, or of the masked model's likeliest words, are chosen from.
     pub neighbours: usize,
+    /// Hugging Face directory of a masked language model that says what may stand in a word's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked_model: Option<PathBuf>,
 }
 
 /// Like words of words; empty where nothing is replaced.
@@ -63,7 +71,15 @@ pub fn bare(word: &str) -> (&str, &str, &str) {
 
 impl Default for AugmentSettings {
     fn default() -> Self {
-        AugmentSettings { copies: 0, delete: 0.1, swap: 0.1, mix: 0.0, replace: 0.0, neighbours: 15 }
+        AugmentSettings {
+            copies: 0,
+            delete: 0.1,
+            swap: 0.1,
+            mix: 0.0,
+            replace: 0.0,
+            neighbours: 15,
+            masked_model: None,
+        }
     }
 }
 
@@ -94,19 +110,24 @@ impl AugmentSettings {
     fn copy(&self, row: &Row, beside: &[Row], like: &Neighbours, number: u32, seed: u64) -> Option<Row> {
         let mut draws = Draws::new(seed, &row.id, number);
         for _ in 0..DRAWS {
-            let mut text = row.text.clone();
-            if draws.chance(self.mix) && beside.len() > 1 {
-                text = halves(&text, &beside[draws.below(beside.len())].text);
-            }
+            let text = self.mixed(row, beside, &mut draws);
             let mut noised = |text: &str| self.replaced(&self.noised(text, &mut draws), like, &mut draws);
             let text = noised(&text);
             let text_pair = row.text_pair.as_deref().map(noised);
             if text != row.text || text_pair != row.text_pair {
-                let id = format!("{}{MARK}{number}", row.id);
+                let id = copy_id(&row.id, number);
                 return Some(Row { id, text, text_pair, label: None, ..row.clone() });
             }
         }
         None
+    }
+
+    /// A row's text, or its first half before the second of another's.
+    fn mixed(&self, row: &Row, beside: &[Row], draws: &mut Draws) -> String {
+        if draws.chance(self.mix) && beside.len() > 1 {
+            return halves(&row.text, &beside[draws.below(beside.len())].text);
+        }
+        row.text.clone()
     }
 
     /// Words with like ones in their place; what stands around a word stays.
@@ -167,6 +188,10 @@ fn halves(first: &str, second: &str) -> String {
     [&first[..first.len().div_ceil(2)], &second[second.len() / 2..]].concat().join(" ")
 }
 
+fn copy_id(id: &str, number: u32) -> String {
+    format!("{id}{MARK}{number}")
+}
+
 /// The id of the row that a row was made of; a row that is no copy is its own.
 pub fn original_id(id: &str) -> &str {
     match id.rsplit_once(MARK) {
@@ -174,30 +199,6 @@ pub fn original_id(id: &str) -> &str {
             original
         }
         _ => id,
-    }
-}
-
-/// Random numbers of one copy.
-struct Draws(ChaCha8Rng);
-
-impl Draws {
-    fn new(seed: u64, id: &str, number: u32) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&seed.to_le_bytes()).update(&number.to_le_bytes()).update(id.as_bytes());
-        Draws(ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()))
-    }
-
-    fn chance(&mut self, probability: f64) -> bool {
-        /// 2⁻⁵³: a number of 53 bits as a share.
-        const UNIT: f64 = 1.0 / 9_007_199_254_740_992.0;
-        #[allow(clippy::cast_precision_loss)]
-        let drawn = (self.0.next_u64() >> 11) as f64 * UNIT;
-        drawn < probability
-    }
-
-    /// Below `bound`, which fits 32 bits: each place as likely but for 2⁻³² of it.
-    fn below(&mut self, bound: usize) -> usize {
-        ((u64::from(self.0.next_u32()) * bound as u64) >> 32) as usize
     }
 }
 
@@ -285,9 +286,9 @@ mod tests {
     fn settings_that_make_no_copies_are_named() {
         let base = AugmentSettings { copies: 1, ..AugmentSettings::default() };
         assert_eq!(base.problem(), None);
-        assert_eq!(AugmentSettings { delete: 1.5, ..base }.problem().unwrap().0, "delete");
-        assert!(AugmentSettings { delete: 0.0, swap: 0.0, ..base }.problem().is_some());
-        assert_eq!(AugmentSettings { delete: 0.0, replace: 0.1, ..base }.problem(), None);
+        assert_eq!(AugmentSettings { delete: 1.5, ..base.clone() }.problem().unwrap().0, "delete");
+        assert!(AugmentSettings { delete: 0.0, swap: 0.0, ..base.clone() }.problem().is_some());
+        assert_eq!(AugmentSettings { delete: 0.0, replace: 0.1, ..base.clone() }.problem(), None);
         assert_eq!(AugmentSettings { neighbours: 0, ..base }.problem().unwrap().0, "neighbours");
     }
 }

@@ -151,14 +151,7 @@ impl SequenceClassifier {
     /// # Errors
     /// [`TorchError`] from libtorch.
     pub fn convert(&self, kind: Kind) -> Result<(), TorchError> {
-        for (_, parameter) in &self.parameters.named {
-            if parameter.kind() != kind {
-                let mut parameter = parameter.set_requires_grad(false);
-                let converted = parameter.f_to_kind(kind)?;
-                parameter.set_data(&converted);
-            }
-        }
-        Ok(())
+        self.parameters.convert(kind)
     }
 
     /// Has hidden states computed in `kind` from now on, weights as they are: how a model is trained in bf16.

@@ -13,6 +13,7 @@ mod nomic_bert;
 mod roberta;
 
 use crate::architecture::Architecture;
+use crate::masked::MaskedLayout;
 
 /// Every architecture that can be built.
 pub static ALL: &[&Architecture] = &[
@@ -28,6 +29,15 @@ pub static ALL: &[&Architecture] = &[
     &modernbert::MODERNBERT,
     &nomic_bert::NOMIC_BERT,
 ];
+
+/// The heads of masked language models that can be built.
+pub(crate) static MASKED: &[&MaskedLayout] =
+    &[&bert::MASKED, &roberta::MASKED, &distilbert::MASKED, &mpnet::MASKED];
+
+/// The masked language model's head of a `model_type`.
+pub(crate) fn masked(model_type: &str) -> Option<&'static MaskedLayout> {
+    MASKED.iter().copied().find(|layout| layout.model_types.contains(&model_type))
+}
 
 /// The architecture of a `model_type`.
 pub fn named(model_type: &str) -> Option<&'static Architecture> {

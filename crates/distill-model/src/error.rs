@@ -75,6 +75,18 @@ pub enum ModelError {
         /// Missing, extra and misshapen tensors.
         problems: String,
     },
+    /// A masked language model was asked for, and the weights have no such head.
+    #[error(
+        "{} has no masked language model head; looked for {looked_for}; nearest word vectors, which are `replace` \
+         without `masked_model`, need none",
+        directory.display()
+    )]
+    NoMaskedHead {
+        /// The directory.
+        directory: PathBuf,
+        /// Names of weights, separated by commas.
+        looked_for: String,
+    },
     /// The label map is not usable.
     #[error("{}: {source}", path.display())]
     Labels {

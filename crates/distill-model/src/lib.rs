@@ -4,7 +4,8 @@
 //! such a file says), `parts` (what it puts together), [`classifier`] (encoder and head as one), [`inputs`] (a
 //! packed batch on a device), [`recorder`] (what happens inside a pass), [`parameters`] (where weights come
 //! from and how their names, shapes and kinds are checked), [`config`], [`directory`] (what lies on disk),
-//! [`student`] (a smaller model from a larger one), [`inspect`], [`neighbours`] (words that are alike).
+//! [`student`] (a smaller model from a larger one), [`inspect`], [`neighbours`] (words that are alike), [`masked`]
+//! (words that may stand at a place).
 
 pub mod architecture;
 pub mod classifier;
@@ -17,6 +18,7 @@ pub mod hub;
 pub mod inputs;
 pub mod inspect;
 mod kinds;
+pub mod masked;
 pub mod neighbours;
 pub mod parameters;
 mod parts;
@@ -30,4 +32,5 @@ pub use config::{ModelConfig, ProblemType};
 pub use directory::ModelDirectory;
 pub use error::ModelError;
 pub use inputs::Inputs;
+pub use masked::MaskedLanguageModel;
 pub use recorder::Recorder;

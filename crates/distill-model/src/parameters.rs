@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use distill_torch::TorchError;
 use tch::{Device, Kind, Tensor};
 
 use crate::architecture::Architecture;
@@ -47,12 +48,29 @@ pub struct Builder {
 }
 
 /// The parameters of a finished model.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Parameters {
     /// Every parameter in the order of the architecture.
     pub named: Vec<(String, Tensor)>,
     /// Names of those that no file gave.
     pub made_fresh: Vec<String>,
+}
+
+impl Parameters {
+    /// Converts every parameter in place; none can be trained then.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn convert(&self, kind: Kind) -> Result<(), TorchError> {
+        for (_, parameter) in &self.named {
+            if parameter.kind() != kind {
+                let mut parameter = parameter.set_requires_grad(false);
+                let converted = parameter.f_to_kind(kind)?;
+                parameter.set_data(&converted);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Builder {

@@ -1,6 +1,8 @@
 //! Tensors in safetensors files: one file, or several with an index. Nothing is ever unpickled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
@@ -83,6 +85,36 @@ pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
         }
     }
     Ok(tensors)
+}
+
+/// Names of all tensors, by the files' headers alone.
+///
+/// # Errors
+/// [`ModelError::Malformed`] for a file without a header that can be read.
+pub fn names(files: &[PathBuf]) -> Result<BTreeSet<String>, ModelError> {
+    let mut names = BTreeSet::new();
+    for path in files {
+        let header = header(path)?;
+        let json: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&header).map_err(|error| ModelError::Malformed {
+                path: path.clone(),
+                message: format!("not a whole safetensors file: {error}"),
+            })?;
+        names.extend(json.into_iter().map(|(name, _)| name).filter(|name| name != "__metadata__"));
+    }
+    Ok(names)
+}
+
+/// The bytes of a file's header, behind their number.
+fn header(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let mut file = File::open(path).map_err(FileError::of("read", path))?;
+    let mut start = Vec::new();
+    file.by_ref().take(8).read_to_end(&mut start).map_err(FileError::of("read", path))?;
+    check_header(&start).map_err(|message| ModelError::Malformed { path: path.to_owned(), message })?;
+    let length = start.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).map_err(FileError::of("read", path))?;
+    Ok(header)
 }
 
 /// Each of a header's tensors takes some hundred times its bytes in time and memory.

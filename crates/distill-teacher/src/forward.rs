@@ -91,7 +91,7 @@ impl ForwardPass<'_> {
 /// Hands batches of rows of these lengths to `launch`, and what it makes of each to `read`, one batch late: a
 /// device works on the next batch meanwhile. Where memory runs out, the budget is halved and the rows that are
 /// not done yet are cut anew.
-fn in_batches<T>(
+pub(crate) fn in_batches<T>(
     lengths: &[u32],
     budget: &Cell<u64>,
     mut launch: impl FnMut(&[u32]) -> Result<T, RunnerError>,
@@ -180,14 +180,13 @@ pub fn packed(config: &ModelConfig, examples: &[Example<'_>]) -> Result<PackedBa
 /// # Errors
 /// [`RunnerError`] where the copy fails.
 pub fn packed_inputs(packed: &PackedBatch, model: &SequenceClassifier) -> Result<Inputs, RunnerError> {
-    let inputs = Inputs::new(
-        &packed.input_ids,
-        &packed.token_type_ids,
-        &packed.position_ids,
-        &packed.cu_seqlens,
-        model.device(),
-    )?;
-    Ok(inputs.computed_in(model.compute_kind()))
+    Ok(inputs_on(packed, model.device())?.computed_in(model.compute_kind()))
+}
+
+/// A packed batch on a device.
+pub(crate) fn inputs_on(packed: &PackedBatch, device: Device) -> Result<Inputs, RunnerError> {
+    let PackedBatch { input_ids, token_type_ids, position_ids, cu_seqlens, .. } = packed;
+    Ok(Inputs::new(input_ids, token_type_ids, position_ids, cu_seqlens, device)?)
 }
 
 /// The first row of `[N, C]` logits that is not finite.

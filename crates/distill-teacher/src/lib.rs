@@ -1,11 +1,13 @@
 //! The runner: a model over rows, logits out, in the order of the rows.
 //!
 //! `distill teacher`, `distill predict` and the evaluation half of `distill report` are this one
-//! path. Read in this order: [`forward`] (examples to logits), [`runner`] (a source to a sink).
+//! path. Read in this order: [`forward`] (examples to logits), [`runner`] (a source to a sink), [`masked`] (masked tokens
+//! to what may stand there).
 
 mod block;
 pub mod error;
 pub mod forward;
+pub mod masked;
 pub mod runner;
 
 pub use error::RunnerError;

@@ -5,20 +5,22 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
+use distill_core::Progress;
 use distill_core::atomic::{AtomicFile, FileError};
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::augment::Neighbours;
+use distill_data::augment::{AugmentSettings, Neighbours};
 use distill_data::source::{Columns, Row, Source};
 use distill_model::ModelDirectory;
 use serde_json::{Map, Value, json};
 
 use crate::args::Augment;
+use crate::commands::masked::{self, MaskedWords};
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::{inputs, neighbours, teacher};
 use crate::exit::{Failure, Status};
-use crate::session::Session;
+use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
 use crate::settings::flags::Flags;
 
@@ -45,9 +47,10 @@ pub struct AugmentStage<'a> {
 }
 
 impl AugmentStage<'_> {
-    /// What words are like is for the teacher's own vectors to say.
+    /// What words are like is for the teacher's own vectors to say. Beside a masked model there need be none.
     fn model(&self) -> anyhow::Result<Option<(ModelDirectory, TextTokenizer)>> {
-        if self.settings.augment.replace == 0.0 {
+        let AugmentSettings { replace, masked_model, .. } = &self.settings.augment;
+        if *replace == 0.0 || (masked_model.is_some() && self.settings.teacher.model.is_none()) {
             return Ok(None);
         }
         let path = inputs::required(self.settings.teacher.model.as_ref(), "--model", "teacher.model")?;
@@ -76,8 +79,20 @@ impl Stage for AugmentStage<'_> {
         if let Some((name, value, expected)) = augment.problem() {
             bail!(Failure::usage(format!("augment.{name} is {value}, expected {expected}")));
         }
-        let columns = &self.settings.data.columns;
-        Ok(json!({"data": {"columns": columns}, "augment": augment, "seed": session.seed}))
+        if augment.masked_model.is_some() && augment.replace == 0.0 {
+            bail!(Failure::usage(
+                "augment.masked_model is set, but augment.replace is 0: no word would be replaced; give the share of \
+                 words that are (--replace 0.4)"
+            ));
+        }
+        let data = &self.settings.data;
+        let mut settings = json!({"data": {"columns": data.columns}, "augment": augment, "seed": session.seed});
+        if augment.masked_model.is_some() {
+            // What the model sees of a text, and what it computes in.
+            settings["data"]["max_length"] = data.max_length.into();
+            settings["dtype"] = dtype_name(session.kind).into();
+        }
+        Ok(settings)
     }
 
     fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
@@ -86,12 +101,17 @@ impl Stage for AugmentStage<'_> {
             hashes.insert("model".to_owned(), model.weights_hash()?);
             hashes.insert("tokenizer".to_owned(), tokenizer.hash().to_owned());
         }
+        if let Some(path) = &self.settings.augment.masked_model {
+            let (model, tokenizer) = masked::open(path, self.settings.data.max_length)?;
+            hashes.insert("masked_model".to_owned(), model.weights_hash()?);
+            hashes.insert("masked_tokenizer".to_owned(), tokenizer.hash().to_owned());
+        }
         Ok(hashes)
     }
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let source = self.source()?;
-        inputs::scan(&source, session)?;
+        let total = inputs::scan(&source, session)?.rows;
         let augment = &self.settings.augment;
         let like = match self.model()? {
             None => Neighbours::default(),
@@ -99,18 +119,24 @@ impl Stage for AugmentStage<'_> {
                 neighbours::of_source(&source, &model, &tokenizer, augment.neighbours, session)?
             }
         };
+        let masked = augment.masked_model.as_deref();
+        let masked = masked.map(|path| MaskedWords::load(path, self.settings, session)).transpose()?;
         record.write(out.path())?;
         let path = out.path().join(ROWS_FILE);
         let mut writer =
             Writer { file: AtomicFile::create(&path)?, columns: source.columns(), rows: 0, copies: 0 };
-        let mut rows = source.rows()?;
-        loop {
-            session.stop.check()?;
-            let block = rows.by_ref().take(BLOCK_ROWS).collect::<Result<Vec<Row>, _>>()?;
-            if block.is_empty() {
-                break;
+        match &masked {
+            None => write_all(&source, &mut writer, session, |rows, _| {
+                Ok(augment.copies_of(rows, &like, session.seed))
+            })?,
+            Some(masked) => {
+                session.progress.begin("augment", total, "rows");
+                let written = write_all(&source, &mut writer, session, |rows, done| {
+                    masked.copies_of(augment, rows, &like, session, done)
+                });
+                session.progress.end();
+                written?;
             }
-            writer.write(&block, &augment.copies_of(&block, &like, session.seed))?;
         }
         let (rows, copies) = (writer.rows, writer.copies);
         writer.file.commit()?;
@@ -125,6 +151,26 @@ impl Stage for AugmentStage<'_> {
 
     fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
         Ok(stage::first_missing(out, &[ROWS_FILE]))
+    }
+}
+
+/// Writes the rows of a source, each with its copies behind it. `copies_of` gives those of rows that stand beside one
+/// another, and is told how many rows came before.
+fn write_all(
+    source: &Source,
+    writer: &mut Writer<'_>,
+    session: &Session,
+    copies_of: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Vec<Row>>>,
+) -> anyhow::Result<()> {
+    let mut rows = source.rows()?;
+    loop {
+        session.stop.check()?;
+        let block = rows.by_ref().take(BLOCK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+        if block.is_empty() {
+            return Ok(());
+        }
+        let copies = copies_of(&block, writer.rows)?;
+        writer.write(&block, &copies)?;
     }
 }
 

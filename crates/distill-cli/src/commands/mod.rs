@@ -13,6 +13,7 @@ mod doctor;
 mod finetune;
 mod inputs;
 mod inspect;
+mod masked;
 mod neighbours;
 mod outdir;
 mod predict;

@@ -251,6 +251,7 @@ fn without_paths(settings: &Value) -> Value {
         "train",
         "test",
         "model",
+        "masked_model",
         "init",
         "targets",
         "tokenizer",

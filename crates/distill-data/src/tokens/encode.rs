@@ -40,64 +40,110 @@ struct Part {
     whole: bool,
 }
 
-type Plain<T> = Result<T, String>;
+pub(super) type Plain<T> = Result<T, String>;
+
+/// Whether an encoding says where in the text its tokens stand, in bytes; without is faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offsets {
+    Bytes,
+    None,
+}
+
+/// A row's tokens, special ones included, and whether `max_length` cost any.
+pub(super) struct EncodedRow {
+    pub encoding: Encoding,
+    /// Tokens of either text.
+    pub lengths: [usize; 2],
+    truncated: bool,
+}
 
 impl TextTokenizer {
     pub(super) fn encode(&self, index: usize, text: &str, pair: Option<&str>) -> Result<Tokens, TokenError> {
+        self.encode_as(index, text, pair, Offsets::None, |row| self.tokens(&row))
+    }
+
+    /// A row encoded with `offsets`, and what `read` makes of it.
+    pub(super) fn encode_as<T>(
+        &self,
+        index: usize,
+        text: &str,
+        pair: Option<&str>,
+        offsets: Offsets,
+        read: impl FnOnce(EncodedRow) -> Plain<T>,
+    ) -> Result<T, TokenError> {
         let special = self.special_tokens(pair.is_some());
         let Some(room) = self.max_length.checked_sub(special) else {
             return Err(TokenError::MaxLength { max_length: self.max_length, special, pair: pair.is_some() });
         };
         // A tokenizer file from outside can ask for what the crate asserts against.
-        let mut tokens = quietly(|| self.encode_row(text, pair, room))
+        quietly(|| self.encode_row(text, pair, room, offsets).and_then(read))
             .unwrap_or_else(|panic| Err(format!("the tokenizer's parts contradict each other: {panic}")))
-            .map_err(|reason| TokenError::Encode { index, reason })?;
-        if self.untyped {
-            tokens.token_type_ids.fill(0);
-        }
-        Ok(tokens)
+            .map_err(|reason| TokenError::Encode { index, reason })
     }
 
-    fn encode_row(&self, text: &str, pair: Option<&str>, room: usize) -> Plain<Tokens> {
-        let mut first = self.part(text, room)?;
+    fn encode_row(&self, text: &str, pair: Option<&str>, room: usize, offsets: Offsets) -> Plain<EncodedRow> {
+        let mut first = self.part(text, room, offsets)?;
         let Some(pair) = pair else {
             let truncated = self.truncate(&mut first, room);
-            return tokens(self.tokenizer.post_process(first.encoding, None, true), truncated);
+            return self.processed(first.encoding, None, truncated);
         };
-        let mut second = self.part(pair, room)?;
+        let mut second = self.part(pair, room, offsets)?;
         if room % 2 == 1 && first.encoding.len() > room && second.encoding.len() > room {
             // The longer text gets the odd token: only here does more than the start of a text matter.
-            self.find_the_longer((&mut first, text), (&mut second, pair))?;
+            self.find_the_longer((&mut first, text), (&mut second, pair), offsets)?;
         }
         let (kept, kept_pair) = longest_first(first.encoding.len(), second.encoding.len(), room);
         let truncated = self.truncate(&mut first, kept) | self.truncate(&mut second, kept_pair);
         if self.tokenizer.get_post_processor().is_none() {
             second.encoding.set_type_ids(vec![1; kept_pair.min(second.encoding.len())]);
         }
-        tokens(self.tokenizer.post_process(first.encoding, Some(second.encoding), true), truncated)
+        self.processed(first.encoding, Some(second.encoding), truncated)
+    }
+
+    /// Puts special tokens around the texts.
+    fn processed(&self, first: Encoding, second: Option<Encoding>, truncated: bool) -> Plain<EncodedRow> {
+        let lengths = [first.len(), second.as_ref().map_or(0, Encoding::len)];
+        let encoding = self.tokenizer.post_process(first, second, true).map_err(|error| error.to_string())?;
+        Ok(EncodedRow { encoding, lengths, truncated })
+    }
+
+    /// The ids of an encoded row.
+    pub(super) fn tokens(&self, row: &EncodedRow) -> Plain<Tokens> {
+        let input_ids = row.encoding.get_ids().to_vec();
+        let token_type_ids = match self.untyped {
+            true => Ok(vec![0; input_ids.len()]),
+            false => row.encoding.get_type_ids().iter().map(|id| u8::try_from(*id)).collect(),
+        };
+        let token_type_ids = token_type_ids.map_err(|_| "a token type id exceeds 255")?;
+        Ok(Tokens { input_ids, token_type_ids, truncated: row.truncated })
     }
 
     /// The tokens of `text`, of which at most `needed` from its start will be used.
-    fn part(&self, text: &str, needed: usize) -> Plain<Part> {
+    fn part(&self, text: &str, needed: usize, offsets: Offsets) -> Plain<Part> {
         let enough = needed.saturating_add(self.margin);
-        let mut part = self.start(text, enough.saturating_mul(BYTES_PER_TOKEN))?;
+        let mut part = self.start(text, enough.saturating_mul(BYTES_PER_TOKEN), offsets)?;
         while !part.whole && part.encoding.len() < enough {
-            part = self.start(text, part.bytes.saturating_mul(4))?;
+            part = self.start(text, part.bytes.saturating_mul(4), offsets)?;
         }
         Ok(part)
     }
 
     /// The tokens of the start of `text`, of at least `bytes` bytes.
-    fn start(&self, text: &str, bytes: usize) -> Plain<Part> {
+    fn start(&self, text: &str, bytes: usize, offsets: Offsets) -> Plain<Part> {
         let right = self.direction == TruncationDirection::Right;
         match self.splitting.cut(text, bytes).filter(|_| right) {
-            Some(cut) => Ok(Part { encoding: self.raw(&text[..cut])?, bytes: cut, whole: false }),
-            None => Ok(Part { encoding: self.raw(text)?, bytes: text.len(), whole: true }),
+            Some(cut) => Ok(Part { encoding: self.raw(&text[..cut], offsets)?, bytes: cut, whole: false }),
+            None => Ok(Part { encoding: self.raw(text, offsets)?, bytes: text.len(), whole: true }),
         }
     }
 
     /// Takes in more of the texts until it is certain whether the first has more tokens than the second.
-    fn find_the_longer(&self, first: (&mut Part, &str), second: (&mut Part, &str)) -> Plain<()> {
+    fn find_the_longer(
+        &self,
+        first: (&mut Part, &str),
+        second: (&mut Part, &str),
+        offsets: Offsets,
+    ) -> Plain<()> {
         let ((first, text), (second, pair)) = (first, second);
         let least = |part: &Part| part.encoding.len() - if part.whole { 0 } else { self.margin };
         loop {
@@ -107,14 +153,14 @@ impl TextTokenizer {
                 return Ok(());
             }
             if second.whole || (!first.whole && first.bytes <= second.bytes) {
-                *first = self.start(text, first.bytes.saturating_mul(4))?;
+                *first = self.start(text, first.bytes.saturating_mul(4), offsets)?;
             } else {
-                *second = self.start(pair, second.bytes.saturating_mul(4))?;
+                *second = self.start(pair, second.bytes.saturating_mul(4), offsets)?;
             }
         }
     }
 
-    fn raw(&self, text: &str) -> Plain<Encoding> {
+    fn raw(&self, text: &str, offsets: Offsets) -> Plain<Encoding> {
         if text.len().saturating_mul(self.growth) > MAX_TEXT_BYTES {
             return Err(format!(
                 "its text of {} bytes has no place to cut it, and may become {} times longer",
@@ -122,7 +168,11 @@ impl TextTokenizer {
                 self.growth
             ));
         }
-        self.tokenizer.encode_fast(text, false).map_err(|error| error.to_string())
+        let encoding = match offsets {
+            Offsets::Bytes => self.tokenizer.encode(text, false),
+            Offsets::None => self.tokenizer.encode_fast(text, false),
+        };
+        encoding.map_err(|error| error.to_string())
     }
 
     /// Keeps `kept` tokens and says whether there were more.
@@ -133,16 +183,6 @@ impl TextTokenizer {
         part.encoding.take_overflowing();
         truncated
     }
-}
-
-fn tokens(encoding: tokenizers::Result<Encoding>, truncated: bool) -> Plain<Tokens> {
-    let encoding = encoding.map_err(|error| error.to_string())?;
-    let token_type_ids = encoding.get_type_ids().iter().map(|id| u8::try_from(*id));
-    Ok(Tokens {
-        input_ids: encoding.get_ids().to_vec(),
-        token_type_ids: token_type_ids.collect::<Result<_, _>>().map_err(|_| "a token type id exceeds 255")?,
-        truncated,
-    })
 }
 
 /// How many tokens of two texts stay within `room`: the longer loses first, then both alike.

@@ -39,6 +39,12 @@ pub enum TokenError {
         /// Whether the row is a pair.
         pair: bool,
     },
+    /// A tokenizer by which nothing can be masked.
+    #[error(
+        "the tokenizer has no mask token: neither tokenizer_config.json nor special_tokens_map.json names one of its \
+         vocabulary, which has neither [MASK] nor <mask>"
+    )]
+    NoMask,
     /// A row that the tokenizer refuses.
     #[error("row {index} of the batch (counted from 0) cannot be tokenized: {reason}")]
     Encode {
@@ -56,7 +62,7 @@ impl TokenError {
             TokenError::File(error) => error.category(),
             TokenError::Stopped(reason) => reason.category(),
             TokenError::Missing { .. } | TokenError::MaxLength { .. } => Category::Usage,
-            TokenError::Invalid { .. } | TokenError::Encode { .. } => Category::Data,
+            TokenError::Invalid { .. } | TokenError::NoMask | TokenError::Encode { .. } => Category::Data,
         }
     }
 }

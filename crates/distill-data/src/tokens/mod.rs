@@ -2,12 +2,13 @@
 //!
 //! [`TextTokenizer`] reads a Hugging Face directory and encodes rows on all cores. `load` reads the files,
 //! `limits` checks what they ask for, `encode` bounds the work on long texts and truncates, `error` is what can go
-//! wrong, `words` what the vocabulary holds whole.
+//! wrong, `words` what the vocabulary holds whole, `locate` where in a text such words stand.
 
 mod encode;
 mod error;
 mod limits;
 mod load;
+mod locate;
 mod words;
 
 use std::path::Path;
@@ -17,6 +18,8 @@ use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationDirection};
 
 pub use error::TokenError;
+pub use locate::Located;
+pub use words::WholeWords;
 
 use encode::Splitting;
 

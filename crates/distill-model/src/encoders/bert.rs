@@ -8,6 +8,7 @@ use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::inputs::Inputs;
+use crate::masked::MaskedLayout;
 use crate::parameters::Scope;
 use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::Embeddings;
@@ -28,9 +29,22 @@ pub(super) static BERT: Architecture = Architecture {
     plain_scores: true,
 };
 
+pub(super) static MASKED: MaskedLayout = MaskedLayout {
+    model_types: &["bert"],
+    dense: "cls.predictions.transform.dense",
+    norm: "cls.predictions.transform.LayerNorm",
+    decoder: "cls.predictions.decoder",
+    bias: "cls.predictions.bias",
+    activation: None,
+    encoder,
+};
+
 fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
-    let encoder = BertEncoder::new(&root.sub("bert"), config);
-    Ok((Box::new(encoder), Head::new(root, config, "bert.pooler.dense", "classifier")))
+    Ok((encoder(root, config), Head::new(root, config, "bert.pooler.dense", "classifier")))
+}
+
+fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
+    Box::new(BertEncoder::new(&root.sub("bert"), config))
 }
 
 /// Embeddings and layers; RoBERTa's is the same with other positions.

@@ -9,6 +9,7 @@ use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
+use crate::masked::MaskedLayout;
 use crate::parameters::Scope;
 use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::Embeddings;
@@ -27,6 +28,16 @@ pub(super) static DISTILBERT: Architecture = Architecture {
     build,
     keep_layers: any_layers,
     plain_scores: true,
+};
+
+pub(super) static MASKED: MaskedLayout = MaskedLayout {
+    model_types: &["distilbert"],
+    dense: "vocab_transform",
+    norm: "vocab_layer_norm",
+    decoder: "vocab_projector",
+    bias: "vocab_projector.bias",
+    activation: None,
+    encoder,
 };
 
 const NAMES: LayerNames = LayerNames {
@@ -53,9 +64,15 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
 }
 
 fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+    let encoder = encoder(root, config);
+    let head = Head::new(root, config, "pre_classifier", "classifier");
+    Ok((encoder, Head { activation: Activation::Relu, ..head }))
+}
+
+fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
     let scope = root.sub("distilbert");
     let layers = scope.sub("transformer.layer");
-    let encoder = DistilBertEncoder {
+    Box::new(DistilBertEncoder {
         embeddings: Embeddings::bert(&scope.sub("embeddings"), config),
         layers: (0..config.num_hidden_layers)
             .map(|index| {
@@ -65,9 +82,7 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
                 layer
             })
             .collect(),
-    };
-    let head = Head::new(root, config, "pre_classifier", "classifier");
-    Ok((Box::new(encoder), Head { activation: Activation::Relu, ..head }))
+    })
 }
 
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use crate::encoders::roberta;
 use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
+use crate::masked::MaskedLayout;
 use crate::parameters::Scope;
 use crate::parts::Embedding;
 use crate::parts::attention::{Pass, Tokens};
@@ -37,6 +38,8 @@ pub(super) static MPNET: Architecture = Architecture {
     keep_layers: any_layers,
     plain_scores: true,
 };
+
+pub(super) static MASKED: MaskedLayout = roberta::lm_head(&["mpnet"], encoder);
 
 const NAMES: LayerNames = LayerNames {
     query_key_value: ["attention.attn.q", "attention.attn.k", "attention.attn.v"],
@@ -60,10 +63,14 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
 }
 
 fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+    Ok((encoder(root, config), roberta::head(root, config)))
+}
+
+fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
     let scope = root.sub("mpnet");
     let encoder = scope.sub("encoder");
     let layers = encoder.sub("layer");
-    let encoder = MpnetEncoder {
+    Box::new(MpnetEncoder {
         embeddings: Embeddings::bert(&scope.sub("embeddings"), config),
         layers: (0..config.num_hidden_layers)
             .map(|index| Layer::new(&layers.sub(index), &NAMES, config))
@@ -73,8 +80,7 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
             BUCKETS,
             config.num_attention_heads,
         ),
-    };
-    Ok((Box::new(encoder), roberta::head(root, config)))
+    })
 }
 
 #[derive(Debug)]
