@@ -165,6 +165,41 @@ fn copies_are_labelled_by_the_teacher_and_stay_out_of_the_validation_part() {
     work.run("augment --data rows.jsonl --copies 1 --delete 2 --out none").fails(2, &["augment.delete is 2"]);
 }
 
+/// Rows of another file go to the teacher without their labels, and leave the validation part as it is without them.
+#[test]
+fn further_rows_are_labelled_by_the_teacher_alone_and_all_trained_on() {
+    let work = Work::with_rows();
+    let mut more = String::new();
+    for row in work.json_lines("rows.jsonl") {
+        let text = format!("{} once more", row["text"].as_str().unwrap());
+        let row = serde_json::json!({"id": row["id"], "text": text, "label": row["label"]});
+        more.push_str(&format!("{row}\n"));
+    }
+    work.write("more.jsonl", &more);
+    work.run("augment --data rows.jsonl --unlabelled more.jsonl --out both").succeeds();
+    let lines = work.json_lines("both/rows.jsonl");
+    assert_eq!(lines.len(), 80);
+    assert!(lines[..40].iter().all(|row| !row["label"].is_null()));
+    assert!(
+        lines[40..]
+            .iter()
+            .all(|row| { row["label"].is_null() && row["id"].as_str().unwrap().starts_with("unlabelled-") })
+    );
+    work.write(
+        "p.toml",
+        "[data]\ntrain = \"rows.jsonl\"\nvalidation = 0.25\n[finetune]\nmodel = \"tiny\"\nepochs = 1\n\
+         [augment]\nunlabelled = \"more.jsonl\"\n[student]\nlayers = [0]\nepochs = 1\nno_teacher_baseline = true\n",
+    );
+    work.run("run p.toml").succeeds();
+    assert_eq!(work.json("runs/p/baseline/run.json")["results"]["train_rows"], 30, "labels alone teach it");
+    let results = work.json("runs/p/student/run.json")["results"].clone();
+    assert_eq!((results["train_rows"].as_u64(), results["validation_rows"].as_u64()), (Some(70), Some(10)));
+    more.push_str("{\"id\": \"new\", \"text\": \"one more row\", \"label\": null}\n");
+    work.write("more.jsonl", &more);
+    let planned = work.run("run p.toml --dry-run").succeeds().stdout;
+    assert!(planned.contains("augmented: would run, because "), "{planned}");
+}
+
 #[test]
 fn losses_inside_the_network_train_beside_the_teacher_and_leave_no_trace_in_the_model() {
     let work = Work::with_targets();

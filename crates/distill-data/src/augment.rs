@@ -46,6 +46,9 @@ pub struct AugmentSettings {
     /// Hugging Face directory of a masked language model that says what may stand in a word's place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masked_model: Option<PathBuf>,
+    /// Further rows, whose labels are not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabelled: Option<PathBuf>,
 }
 
 /// Like words of words; empty where nothing is replaced.
@@ -79,11 +82,17 @@ impl Default for AugmentSettings {
             replace: 0.0,
             neighbours: 15,
             masked_model: None,
+            unlabelled: None,
         }
     }
 }
 
 impl AugmentSettings {
+    /// Whether the result has more rows than it is made of.
+    pub fn adds_rows(&self) -> bool {
+        self.copies > 0 || self.unlabelled.is_some()
+    }
+
     /// The first setting that makes no sense: its name, its value, and what is expected.
     pub fn problem(&self) -> Option<(&'static str, f64, &'static str)> {
         let shares =

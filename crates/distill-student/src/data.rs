@@ -45,6 +45,14 @@ impl Part {
         self.iter().filter(Example::is_labelled).count()
     }
 
+    /// The rows that carry a label.
+    #[must_use]
+    pub fn labelled_part(&self) -> Self {
+        let rows = self.rows.iter().copied();
+        let rows = rows.filter(|row| self.cache.get(*row as usize).is_labelled()).collect();
+        Part { cache: Arc::clone(&self.cache), rows }
+    }
+
     /// How many rows carry each of `num_labels` labels, `[C]`.
     pub fn label_counts(&self, num_labels: usize) -> Vec<u64> {
         let mut counts = vec![0; num_labels];
@@ -64,7 +72,8 @@ impl Part {
         counts
     }
 
-    /// Cuts off a validation part, chosen by `seed` and the rows' ids alone.
+    /// Cuts off a validation part, chosen by `seed` and the rows' ids alone, among the labelled rows where there are
+    /// any: rows without labels say little of an epoch, and with them or without, the same labelled rows are set aside.
     ///
     /// # Errors
     /// [`TrainError::Data`] where the share leaves one of the parts empty.
@@ -72,9 +81,13 @@ impl Part {
         // An augmented row has the hash of the row it was made of, and stands behind it: it is trained on where
         // that row is, and left out where that row is for validation.
         let mut originals = HashSet::new();
-        let is_original: Vec<bool> = self.iter().map(|example| originals.insert(example.id_hash)).collect();
+        let some_labelled = self.iter().any(|example| example.is_labelled());
+        let is_candidate: Vec<bool> = self
+            .iter()
+            .map(|example| originals.insert(example.id_hash) && (example.is_labelled() || !some_labelled))
+            .collect();
         let hashes: Vec<u64> = self.iter().map(|example| example.id_hash).collect();
-        let ids = hashes.iter().zip(&is_original).filter(|(_, original)| **original);
+        let ids = hashes.iter().zip(&is_candidate).filter(|(_, candidate)| **candidate);
         let chosen = choose_validation(ids.clone().map(|(hash, _)| hash.to_le_bytes()), fraction, seed)?;
         let held_out: HashSet<u64> =
             ids.zip(&chosen).filter(|(_, chosen)| **chosen).map(|((hash, _), _)| *hash).collect();
@@ -82,8 +95,8 @@ impl Part {
             train: Part { cache: Arc::clone(&self.cache), rows: Vec::new() },
             validation: Part { cache: Arc::clone(&self.cache), rows: Vec::new() },
         };
-        for ((row, hash), original) in self.rows.iter().zip(&hashes).zip(&is_original) {
-            match (held_out.contains(hash), original) {
+        for ((row, hash), candidate) in self.rows.iter().zip(&hashes).zip(&is_candidate) {
+            match (held_out.contains(hash), candidate) {
                 (false, _) => data.train.rows.push(*row),
                 (true, true) => data.validation.rows.push(*row),
                 (true, false) => (),

@@ -13,6 +13,7 @@ OUT/rows.jsonl holds the rows and behind each its copies, without labels: `disti
 
 Examples:
   distill augment --data train.jsonl --copies 2 --out runs/augmented
+  distill augment --data train.jsonl --unlabelled more.jsonl --out runs/augmented
   distill augment --data train.csv --copies 1 --delete 0.2 --swap 0 --mix 0.3 --out runs/augmented
   distill augment --data train.jsonl --copies 4 --replace 0.4 --masked-model bert-base-uncased --out runs/augmented
   distill teacher --model runs/teacher/model --data runs/augmented/rows.jsonl --out runs/targets")]
@@ -45,6 +46,9 @@ pub struct Augment {
     /// token; for --replace. Words of several tokens are left to --model
     #[arg(long, value_name = "DIR")]
     pub masked_model: Option<PathBuf>,
+    /// Further rows, which go behind the others without their labels, as `unlabelled-ID`
+    #[arg(long, value_name = "SRC")]
+    pub unlabelled: Option<PathBuf>,
     /// Probability with which a copy's second half is that of another row [default: 0]
     #[arg(long, value_name = "SHARE")]
     pub mix: Option<f64>,

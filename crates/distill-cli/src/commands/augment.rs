@@ -60,7 +60,10 @@ impl AugmentStage<'_> {
     }
 
     fn source(&self) -> anyhow::Result<Source> {
-        let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
+        self.source_at(inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?)
+    }
+
+    fn source_at(&self, path: &Path) -> anyhow::Result<Source> {
         let problem_type = self.settings.data.problem_type.unwrap_or_default();
         inputs::source(path, &self.settings.data, problem_type)
     }
@@ -73,8 +76,10 @@ impl Stage for AugmentStage<'_> {
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         let augment = &self.settings.augment;
-        if augment.copies == 0 {
-            bail!(Failure::usage("augment.copies is 0, expected at least 1 (--copies)"));
+        if !augment.adds_rows() {
+            bail!(Failure::usage(
+                "augment.copies is 0, expected at least 1 (--copies), or other rows (--unlabelled)"
+            ));
         }
         if let Some((name, value, expected)) = augment.problem() {
             bail!(Failure::usage(format!("augment.{name} is {value}, expected {expected}")));
@@ -101,6 +106,9 @@ impl Stage for AugmentStage<'_> {
             hashes.insert("model".to_owned(), model.weights_hash()?);
             hashes.insert("tokenizer".to_owned(), tokenizer.hash().to_owned());
         }
+        if let Some(path) = &self.settings.augment.unlabelled {
+            hashes.insert("unlabelled".to_owned(), self.source_at(path)?.hash()?);
+        }
         if let Some(path) = &self.settings.augment.masked_model {
             let (model, tokenizer) = masked::open(path, self.settings.data.max_length)?;
             hashes.insert("masked_model".to_owned(), model.weights_hash()?);
@@ -123,8 +131,13 @@ impl Stage for AugmentStage<'_> {
         let masked = masked.map(|path| MaskedWords::load(path, self.settings, session)).transpose()?;
         record.write(out.path())?;
         let path = out.path().join(ROWS_FILE);
-        let mut writer =
-            Writer { file: AtomicFile::create(&path)?, columns: source.columns(), rows: 0, copies: 0 };
+        let mut writer = Writer {
+            file: AtomicFile::create(&path)?,
+            columns: source.columns(),
+            rows: 0,
+            copies: 0,
+            others: 0,
+        };
         match &masked {
             None => write_all(&source, &mut writer, session, |rows, _| {
                 Ok(augment.copies_of(rows, &like, session.seed))
@@ -138,14 +151,22 @@ impl Stage for AugmentStage<'_> {
                 written?;
             }
         }
-        let (rows, copies) = (writer.rows, writer.copies);
+        if let Some(path) = &augment.unlabelled {
+            let others = self.source_at(path)?;
+            inputs::scan(&others, session)?;
+            write_unlabelled(&others, &mut writer, session)?;
+        }
+        let Writer { rows, copies, others, .. } = writer;
         writer.file.commit()?;
         Ok(Finished {
             status: Status::Done,
-            results: [("rows", json!(rows)), ("copies", json!(copies))]
+            results: [("rows", json!(rows)), ("copies", json!(copies)), ("unlabelled", json!(others))]
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
-            text: format!("{rows} rows and {copies} copies without labels\nrows: {}", path.display()),
+            text: format!(
+                "{rows} rows, {copies} copies and {others} further rows without labels\nrows: {}",
+                path.display()
+            ),
         })
     }
 
@@ -174,12 +195,26 @@ fn write_all(
     }
 }
 
+/// Writes the rows of another source without their labels, under ids that no row of the first one has.
+fn write_unlabelled(source: &Source, writer: &mut Writer<'_>, session: &Session) -> anyhow::Result<()> {
+    for (number, row) in source.rows()?.enumerate() {
+        if number % BLOCK_ROWS == 0 {
+            session.stop.check()?;
+        }
+        let row = row?;
+        writer.line(&Row { id: format!("unlabelled-{}", row.id), label: None, ..row })?;
+        writer.others += 1;
+    }
+    Ok(())
+}
+
 /// Writes rows under the columns that they were read by.
 struct Writer<'a> {
     file: AtomicFile,
     columns: &'a Columns,
     rows: u64,
     copies: u64,
+    others: u64,
 }
 
 impl Writer<'_> {

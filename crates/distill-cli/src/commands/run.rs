@@ -113,7 +113,7 @@ pub fn connected(mut settings: Settings, out: &Path) -> Settings {
 /// The settings of the stages behind `augmented`, which read what it wrote.
 pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
     let mut settings = settings.clone();
-    if settings.augment.copies > 0 {
+    if settings.augment.adds_rows() {
         settings.data.train = Some(out.join("augmented").join(augment::ROWS_FILE));
     }
     settings
@@ -201,7 +201,7 @@ impl Pipeline<'_> {
         if settings.finetune.model.is_some() {
             steps.push(Step { name: "teacher", stage: &finetune, needs: &[] });
         }
-        if settings.augment.copies > 0 {
+        if settings.augment.adds_rows() {
             let needs: &[&str] = if settings.augment.replace > 0.0 { &["teacher"] } else { &[] };
             steps.push(Step { name: "augmented", stage: &augment, needs });
         }

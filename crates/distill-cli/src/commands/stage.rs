@@ -252,6 +252,7 @@ fn without_paths(settings: &Value) -> Value {
         "test",
         "model",
         "masked_model",
+        "unlabelled",
         "init",
         "targets",
         "tokenizer",

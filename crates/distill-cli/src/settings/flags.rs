@@ -118,6 +118,7 @@ impl Flags for Augment {
         layers.flag("augment.mix", self.mix);
         layers.flag("augment.replace", self.replace);
         layers.flag("augment.masked_model", self.masked_model.as_deref().map(path));
+        layers.flag("augment.unlabelled", self.unlabelled.as_deref().map(path));
         layers.flag("teacher.model", self.model.as_deref().map(path));
         lay_rows(&self.rows, layers);
     }

@@ -316,7 +316,9 @@ mod tests {
             all["student"].as_table_mut().unwrap().insert((*key).to_owned(), true.into());
         }
         all["data"].as_table_mut().unwrap().insert("problem_type".to_owned(), true.into());
-        all["augment"].as_table_mut().unwrap().insert("masked_model".to_owned(), true.into());
+        for key in ["masked_model", "unlabelled"] {
+            all["augment"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
+        }
         for key in ["labels", "junit"] {
             all["report"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }

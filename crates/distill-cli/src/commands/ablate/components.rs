@@ -81,7 +81,7 @@ impl Component {
             Hidden => train.hidden_weight > 0.0,
             Attention => train.attention_weight > 0.0,
             Relations => train.relation_weight > 0.0,
-            Augmentation => settings.augment.copies > 0,
+            Augmentation => settings.augment.adds_rows(),
         }
     }
 

@@ -73,7 +73,7 @@ impl Ablation<'_> {
             results: Vec::with_capacity(seeds.len()),
         };
         let mut lines: Vec<Line> = students().map(line).collect();
-        let copies = self.settings.augment.copies > 0;
+        let copies = self.settings.augment.adds_rows();
         for seed in seeds {
             self.session.seed = *seed;
             let of_seed = self.out.join(format!("seed-{seed}"));
@@ -96,6 +96,7 @@ impl Ablation<'_> {
     fn rows_alone(&self, of_seed: &Path) -> Settings {
         let mut settings = run::connected(self.settings.clone(), of_seed);
         settings.augment.copies = 0;
+        settings.augment.unlabelled = None;
         settings.finetune.model = None;
         settings.student.start.targets.clone_from(&self.settings.student.start.targets);
         settings
@@ -106,7 +107,7 @@ impl Ablation<'_> {
         component: Option<Component>,
         of_seed: &Path,
     ) -> anyhow::Result<Option<serde_json::Value>> {
-        let drops = component.is_some_and(Component::drops_copies) && self.settings.augment.copies > 0;
+        let drops = component.is_some_and(Component::drops_copies) && self.settings.augment.adds_rows();
         let mut settings = if drops {
             run::connected(self.rows_alone(of_seed), &alone(of_seed))
         } else {

@@ -54,20 +54,24 @@ pub struct StudentStage<'a> {
     train: TrainSettings,
     init: Option<PathBuf>,
     rows: Option<PathBuf>,
+    /// Whether rows without labels are left out: copies and further rows, which only a teacher labels.
+    labelled_only: bool,
 }
 
 impl<'a> StudentStage<'a> {
     /// A student by `[student]`. `rows` are those of a store without texts.
     pub fn new(settings: &'a Settings, rows: Option<PathBuf>) -> Self {
         let student = &settings.student;
-        StudentStage { settings, train: student.train.clone(), init: student.start.init.clone(), rows }
+        let (train, init) = (student.train.clone(), student.start.init.clone());
+        StudentStage { settings, train, init, rows, labelled_only: false }
     }
 
     /// The same student without a teacher.
     pub fn without_teacher(settings: &'a Settings, rows: Option<PathBuf>) -> Self {
         let init = settings.student.start.baseline_init.clone();
         let same = Self::new(settings, rows);
-        StudentStage { train: same.train.without_teacher(), init: init.or(same.init), ..same }
+        let train = same.train.without_teacher();
+        StudentStage { train, init: init.or(same.init), labelled_only: true, ..same }
     }
 
     /// Every teacher's store; the first gives the rows.
@@ -248,7 +252,10 @@ impl Stage for StudentStage<'_> {
             let quality = TeacherQuality::of(&part, &labels, problem_type);
             check_teacher(quality, self.settings.student.start.require_teacher)?;
         }
-        let parts = training::with_validation(part, data, &builder, session)?;
+        let mut parts = training::with_validation(part, data, &builder, session)?;
+        if self.labelled_only {
+            parts.train = parts.train.labelled_part();
+        }
         if train.soft_weight > 0.0 && start.require_teacher && model.made_fresh().is_empty() {
             check_student(&train, &model, &parts, session)?;
         }
