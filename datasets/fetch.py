@@ -143,17 +143,17 @@ def split(rows: list[Row], seed: int, test_share: float = 0.2) -> tuple[list[Row
     return [row for row in rows if row.id not in test], [row for row in rows if row.id in test]
 
 
-def write_jsonl(path: pathlib.Path, rows: Iterable[Row]) -> None:
-    """One JSON object a line: id, text, label."""
+def write_jsonl(path: pathlib.Path, rows: Iterable[dict[str, str]]) -> None:
+    """One JSON object a line."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n")
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def write_parts(into: pathlib.Path, train: Iterable[Row], test: Iterable[Row]) -> None:
     """The two files that every data set here consists of."""
-    write_jsonl(into / "train.jsonl", train)
-    write_jsonl(into / "test.jsonl", test)
+    write_jsonl(into / "train.jsonl", map(dataclasses.asdict, train))
+    write_jsonl(into / "test.jsonl", map(dataclasses.asdict, test))
 
 
 def numbered(prefix: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Row]:

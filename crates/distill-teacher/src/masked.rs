@@ -7,7 +7,7 @@ use distill_core::StopSignal;
 use distill_data::cache::Example;
 use distill_model::MaskedLanguageModel;
 use distill_model::masked::Candidates;
-use distill_torch::TorchError;
+use distill_torch::{TorchError, copied_to};
 use tch::{Device, Tensor};
 use tracing::trace_span;
 
@@ -87,7 +87,7 @@ impl MaskedPass<'_> {
             if places.is_empty() {
                 continue;
             }
-            let own = Tensor::from_slice(&places).to_device(states.device());
+            let own = copied_to(&places, states.device());
             let own = states.f_index_select(0, &own).map_err(TorchError::from)?;
             let (logits, which) = candidates.likeliest(&own, count)?;
             let asked = places.iter().map(|place| asked[*place as usize]).collect();

@@ -176,6 +176,13 @@ void prefetch(const float* from, int64_t stride, int64_t rows, int64_t size) {
     for (int64_t c = 0; c < size; c += 16) __builtin_prefetch(from + c);
 }
 
+void prefetch(const AttentionHead& h, const float* out) {
+  prefetch(h.key, h.key_stride, h.keys, h.size);
+  prefetch(h.value, h.value_stride, h.keys, h.size);
+  prefetch(h.query, h.query_stride, h.queries, h.size);
+  prefetch(out, h.out_stride, h.queries, h.size);
+}
+
 // L rows of L numbers, turned: each step shuffles the first half of the rows into the second like a deck of cards.
 inline void turn(Floats (&x)[L]) {
   Ints first, second;
@@ -228,13 +235,7 @@ void forward(const AttentionForward& pass, Scratch& scratch) {
   float* weights = value + S * d;                                              // [S, Mp]
   float* out = weights + S * block;                                            // [d, Mp]
   copy_rows(h.value, h.value_stride, S, d, d, value);
-  if (const AttentionForward* next = pass.next) {
-    const AttentionHead& n = next->head;
-    prefetch(n.key, n.key_stride, n.keys, d);
-    prefetch(n.value, n.value_stride, n.keys, d);
-    prefetch(n.query, n.query_stride, n.queries, d);
-    prefetch(next->out, n.out_stride, n.queries, d);
-  }
+  if (pass.next) prefetch(pass.next->head, pass.next->out);
   for (int64_t first = 0; first < h.queries; first += block) {
     const int64_t M = std::min(block, h.queries - first), Mp = rounded_up(M);
     const float scale = 1.f / std::sqrt(static_cast<float>(d));
@@ -281,12 +282,8 @@ void backward(const AttentionBackward& pass, Scratch& scratch) {
   float* grad_out_rows = query_rows + block * dp;  // [M, dp]
   copy_rows(h.key, h.key_stride, S, d, d, keys);
   if (const AttentionBackward* next = pass.next) {
-    const AttentionHead& n = next->head;
-    prefetch(n.key, n.key_stride, n.keys, d);
-    prefetch(n.value, n.value_stride, n.keys, d);
-    prefetch(n.query, n.query_stride, n.queries, d);
-    prefetch(next->out, n.out_stride, n.queries, d);
-    prefetch(next->grad_out, n.out_stride, n.queries, d);
+    prefetch(next->head, next->out);
+    prefetch(next->grad_out, next->head.out_stride, next->head.queries, d);
   }
   std::memset(grad_key, 0, 2 * S * dp * sizeof(float));
   for (int64_t first = 0; first < h.queries; first += block) {

@@ -121,6 +121,10 @@ impl Stage for AugmentStage<'_> {
         let source = self.source()?;
         let total = inputs::scan(&source, session)?.rows;
         let augment = &self.settings.augment;
+        let further = augment.unlabelled.as_deref().map(|path| self.source_at(path)).transpose()?;
+        if let Some(further) = &further {
+            inputs::scan(further, session)?; // before the copies, which may take long
+        }
         let like = match self.model()? {
             None => Neighbours::default(),
             Some((model, tokenizer)) => {
@@ -151,10 +155,8 @@ impl Stage for AugmentStage<'_> {
                 written?;
             }
         }
-        if let Some(path) = &augment.unlabelled {
-            let others = self.source_at(path)?;
-            inputs::scan(&others, session)?;
-            write_unlabelled(&others, &mut writer, session)?;
+        if let Some(further) = &further {
+            write_unlabelled(further, &mut writer, session)?;
         }
         let Writer { rows, copies, others, .. } = writer;
         writer.file.commit()?;

@@ -11,6 +11,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use distill_data::augment::AugmentSettings;
 use distill_student::TrainError;
 
 use crate::args::{Ablate, Run};
@@ -95,8 +96,7 @@ impl Ablation<'_> {
     /// The pipeline without copies, from the teacher that the one with copies has.
     fn rows_alone(&self, of_seed: &Path) -> Settings {
         let mut settings = run::connected(self.settings.clone(), of_seed);
-        settings.augment.copies = 0;
-        settings.augment.unlabelled = None;
+        settings.augment = AugmentSettings::default();
         settings.finetune.model = None;
         settings.student.start.targets.clone_from(&self.settings.student.start.targets);
         settings
