@@ -3,10 +3,14 @@
 Each round runs every way once, so that a slow minute of the machine falls on all of them; medians and the ratio of
 medians are shown. Inference counts tokenization and, for distill, writing Parquet too. Training starts from tokens.
 FLOP/s count the full model's matrix products on real tokens, padding and skipped work left out, against one large
-matrix product timed in every round.
+matrix product timed in every round, in the number format asked for.
+
+With --dtype bf16 the tuned loops compute in bf16 (training by autocast), as distill does; `pipeline` and the shuffled
+loop stay at their default, f32. torch.compile, on a GPU or with --compile, has its graphs before the clock starts.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -19,31 +23,75 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, pipeline
 from transformers.utils import logging as transformers_logging
 
 from document import processor, write_between
 
 ROOT = Path(__file__).resolve().parents[2]
-DISTILL = ROOT / "target/release/distill"
-BATCH = 32
+DISTILL = Path(os.environ.get("DISTILL") or ROOT / "target/release/distill")
 # name, rows file, tokens at most, rows of a teacher pass, rows of a training pass
 WORKLOADS = [
-    ("rotten-tomatoes", "data/rotten-tomatoes/train.jsonl", 128, 1536, 768),
-    ("imdb at 256", "data/imdb/train.jsonl", 256, 256, 128),
+    ("rotten tomatoes", "data/rotten-tomatoes/train.jsonl", 128, 1536, 768),
+    ("imdb", "data/imdb/train.jsonl", 256, 256, 128),
 ]
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="models/all-MiniLM-L6-v2", help="encoder or classifier [%(default)s]")
+    parser.add_argument("--shape", choices=["bert-base"], help="fresh weights of this shape, with --model's tokenizer")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda [%(default)s]")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32", help="[%(default)s]")
+    parser.add_argument("--batch", type=int, help="rows of a batch of the loops [32; 256 on a GPU]")
+    parser.add_argument("--max-length", type=int, help="tokens of a row at most, instead of each workload's own")
+    parser.add_argument("--compile", action="store_true", help="torch.compile on a CPU, too")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", default="", help="ways whose name holds this text")
     parser.add_argument("--rows", type=int, help="rows of a pass, instead of each workload's own")
     parser.add_argument("--json", help="write all rounds here")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.cuda = arguments.device.startswith("cuda")
+    arguments.compile |= arguments.cuda
+    arguments.batch = arguments.batch or (256 if arguments.cuda else 32)
+    return arguments
+
+
+class Machine:
+    """Where the peers compute, in which number format, and when it is done."""
+
+    def __init__(self, arguments):
+        self.device, self.cuda, self.batch = arguments.device, arguments.cuda, arguments.batch
+        self.bf16, self.dtype = arguments.dtype == "bf16", arguments.dtype
+        self.number = torch.bfloat16 if self.bf16 else torch.float32
+        self.threads, self.compile = arguments.threads, arguments.compile
+
+    def name(self):
+        cpu = f"{processor()}, {self.threads} threads"
+        return f"{torch.cuda.get_device_name(self.device)}; {cpu}" if self.cuda else cpu
+
+    def now(self):
+        if self.cuda:
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def autocast(self):
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+
+    def product(self, config):
+        """FLOP/s of a matrix product: the model's inner one on a CPU, a large square one on a GPU."""
+        rows, inner, outer = (8192,) * 3 if self.cuda else (2048, config.hidden_size, config.intermediate_size)
+        x = torch.randn(rows, inner, device=self.device).to(self.number)
+        w = torch.randn(inner, outer, device=self.device).to(self.number)
+        best = float("inf")
+        for _ in range(4):
+            start = self.now()
+            for _ in range(30):
+                x @ w
+            best = min(best, self.now() - start)
+        return 2 * 30 * rows * inner * outer / best
 
 
 class Workload:
@@ -73,62 +121,69 @@ def padded(tokenizer, ids):
     return tokenizer.pad({"input_ids": ids}, return_tensors="pt")
 
 
-def infer(work, run, order):
+def infer(work, run, order, machine):
     """Logits of all rows in their own order, by `run` over batches in `order`, and the seconds it took."""
-    start = time.perf_counter()
+    start = machine.now()
     ids, kept = work.encode(), []
     with torch.inference_mode():
-        for at in range(0, len(order), BATCH):
-            kept.append(run(padded(work.tokenizer, [ids[row] for row in order[at : at + BATCH]])))
-    logits = torch.empty_like(joined := torch.cat(kept))
+        for at in range(0, len(order), machine.batch):
+            batch = padded(work.tokenizer, [ids[row] for row in order[at : at + machine.batch]])
+            kept.append(run(batch.to(machine.device)))
+    joined = torch.cat(kept).float().cpu()
+    logits = torch.empty_like(joined)
     logits[torch.tensor(order)] = joined
-    return time.perf_counter() - start, logits
+    return machine.now() - start, logits
 
 
-def train(work, model, order):
-    """One epoch of KL and cross-entropy by AdamW, batches cut from `order` and shuffled; the seconds it took."""
+def train(work, fresh, order, machine, tuned, compiled=False):
+    """Seconds of one epoch of KL and cross-entropy by AdamW; batches are cut from `order` and shuffled.
+
+    `tuned`: in the number format asked for, by autocast. A compiled model goes through its batches once before.
+    """
+    weights = fresh().to(machine.device).train()
+    model = torch.compile(weights, dynamic=True) if compiled else weights
     generator = torch.Generator().manual_seed(0)
-    labels = torch.tensor([row % model.config.num_labels for row in range(len(order))])
-    soft = torch.randn(len(order), model.config.num_labels, generator=generator)
-    batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
+    labels = torch.tensor([row % weights.config.num_labels for row in range(len(order))])
+    soft = torch.randn(len(order), weights.config.num_labels, generator=generator)
+    batches = [order[at : at + machine.batch] for at in range(0, len(order), machine.batch)]
     random.Random(0).shuffle(batches)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, fused=True)
-    model.train()
-    start = time.perf_counter()
-    for batch in batches:
-        logits = model(**padded(work.tokenizer, [work.ids[row] for row in batch])).logits
-        teacher = F.softmax(soft[batch] / 2, -1)
-        loss = 2.0 * F.kl_div(F.log_softmax(logits / 2, -1), teacher, reduction="batchmean")
-        loss = loss + 0.5 * F.cross_entropy(logits, labels[batch])
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return time.perf_counter() - start
+    optimizer = torch.optim.AdamW(weights.parameters(), lr=5e-5, fused=True)
+
+    def epoch():
+        for batch in batches:
+            rows = padded(work.tokenizer, [work.ids[row] for row in batch]).to(machine.device)
+            with machine.autocast() if tuned else contextlib.nullcontext():
+                logits = model(**rows).logits
+            logits, teacher = logits.float(), F.softmax(soft[batch].to(machine.device) / 2, -1)
+            loss = 2.0 * F.kl_div(F.log_softmax(logits / 2, -1), teacher, reduction="batchmean")
+            loss = loss + 0.5 * F.cross_entropy(logits, labels[batch].to(machine.device))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(weights.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    if compiled or machine.cuda:
+        epoch()
+    start = machine.now()
+    epoch()
+    return machine.now() - start
 
 
-def matrix_product(config):
-    x, w = torch.randn(2048, config.hidden_size), torch.randn(config.hidden_size, config.intermediate_size)
-    best = float("inf")
-    for _ in range(4):
-        start = time.perf_counter()
-        for _ in range(30):
-            x @ w
-        best = min(best, time.perf_counter() - start)
-    return 2 * 30 * x.shape[0] * w.shape[0] * w.shape[1] / best
-
-
-def distill(directory, rows, name, work, threads):
-    command = [DISTILL, "bench", "--model", directory, "--data", rows, "--pass", name, "--rounds", "1", "--json", "--quiet",
-               "--threads", str(threads), "--device", "cpu", "--max-length", str(work.max_length), "--batch-size", str(BATCH)]
+def distill(directory, rows, name, work, machine):
+    # On a GPU the first round loads kernels, as the peers' unclocked one does.
+    rounds = 2 if machine.cuda else 1
+    command = [DISTILL, "bench", "--model", directory, "--data", rows, "--pass", name, "--rounds", rounds, "--json", "--quiet",
+               "--threads", machine.threads, "--device", machine.device, "--dtype", machine.dtype,
+               "--max-length", work.max_length, "--batch-size", machine.batch]
     answer = json.loads(subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout)
-    return answer["passes"][0]["rounds"][0]["seconds"]
+    return answer["passes"][0]["rounds"][-1]["seconds"]
 
 
-def distill_logits(directory, rows, work, scratch):
+def distill_logits(directory, rows, work, machine, scratch):
     out = scratch / "logits.jsonl"
-    subprocess.run([DISTILL, "predict", "--model", directory, "--data", rows, "--out", out, "--overwrite", "--quiet",
-                    "--device", "cpu", "--max-length", str(work.max_length)], check=True, capture_output=True)
+    command = [DISTILL, "predict", "--model", directory, "--data", rows, "--out", out, "--overwrite", "--quiet",
+               "--device", machine.device, "--dtype", machine.dtype, "--max-length", work.max_length]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
     return torch.tensor([json.loads(line)["logits"] for line in open(out)])
 
 
@@ -160,39 +215,53 @@ def onnx_session(model, scratch, threads):
     return run
 
 
-def teacher_ways(work, model, directory, rows, scratch, threads):
-    ask = pipeline("text-classification", model=model, tokenizer=work.tokenizer, device="cpu")
+def teacher_ways(work, make, directory, rows, machine, scratch):
+    """What is timed, by name, and what gives logits to be checked beside PyTorch's in f32."""
+    model = make().eval().to(machine.device)
+    ask = pipeline("text-classification", model=model, tokenizer=work.tokenizer, device=machine.device)
 
     def by_pipeline():
-        start = time.perf_counter()
-        list(ask(work.texts, batch_size=BATCH, truncation=True, max_length=work.max_length))
-        return time.perf_counter() - start
+        start = machine.now()
+        list(ask(work.texts, batch_size=32, truncation=True, max_length=work.max_length))
+        return machine.now() - start
 
     plain = lambda batch: model(**batch).logits
-    onnx = onnx_session(model, scratch, threads)
-    return {
-        "transformers `pipeline`, batch 32": by_pipeline,
-        "PyTorch loop, as rows come": lambda: infer(work, plain, list(range(len(work.texts))))[0],
-        "PyTorch loop, sorted by length": lambda: infer(work, plain, work.by_length)[0],
-        "ONNX Runtime, sorted by length": lambda: infer(work, onnx, work.by_length)[0],
-        "distill teacher": lambda: distill(directory, rows, "teacher", work, threads),
-    }, {"PyTorch": plain, "ONNX Runtime": onnx}
+    own_order = list(range(len(work.texts)))
+    ways = {"transformers `pipeline`, batch 32, f32": by_pipeline}
+    loops = {}
+    if not machine.bf16:
+        ways["PyTorch loop, as rows come, f32"] = lambda: infer(work, plain, own_order, machine)[0]
+    tuned = make().eval().to(machine.device, machine.number)
+    loops["PyTorch loop, sorted by length"] = lambda batch: tuned(**batch).logits
+    if machine.compile:
+        compiled = torch.compile(tuned, dynamic=True)
+        loops["torch.compile, sorted by length"] = lambda batch: compiled(**batch).logits
+    if not (machine.cuda or machine.bf16):
+        loops["ONNX Runtime, sorted by length"] = onnx_session(model, scratch, machine.threads)
+    ways |= {f"{name}, {machine.dtype}": lambda run=run: infer(work, run, work.by_length, machine)[0]
+             for name, run in loops.items()}
+    ways[f"distill teacher, {machine.dtype}"] = lambda: distill(directory, rows, "teacher", work, machine)
+    return ways, plain, loops
 
 
-def student_ways(work, fresh, directory, rows, threads):
+def student_ways(work, make, directory, rows, machine):
     shuffled = random.Random(1).sample(range(len(work.texts)), len(work.texts))
-    return {
-        "PyTorch loop, shuffled (as `Trainer`)": lambda: train(work, fresh(), shuffled),
-        "PyTorch loop, sorted by length": lambda: train(work, fresh(), work.by_length),
-        "distill student": lambda: distill(directory, rows, "student", work, threads),
+    ways = {
+        "PyTorch loop, shuffled (as `Trainer`), f32": lambda: train(work, make, shuffled, machine, tuned=False),
+        f"PyTorch loop, sorted by length, {machine.dtype}": lambda: train(work, make, work.by_length, machine, tuned=True),
     }
+    if machine.compile:
+        ways[f"torch.compile, sorted by length, {machine.dtype}"] = lambda: train(
+            work, make, work.by_length, machine, tuned=True, compiled=True)
+    ways[f"distill student, {machine.dtype}"] = lambda: distill(directory, rows, "student", work, machine)
+    return ways
 
 
-def measure(title, ways, work, flops, config, arguments):
+def measure(title, ways, work, flops, config, machine, arguments):
     ways = {name: way for name, way in ways.items() if arguments.only in name}
     seconds, products = {name: [] for name in ways}, []
     for round_number in range(arguments.rounds):
-        products.append(matrix_product(config))
+        products.append(machine.product(config))
         for name, way in ways.items():
             seconds[name].append(way())
             print(f"{title}, round {round_number + 1}: {name} {seconds[name][-1]:.2f} s", file=sys.stderr, flush=True)
@@ -215,8 +284,23 @@ def table(result):
     return "\n".join(lines) + "\n"
 
 
+def largest_differences(work, directory, rows, machine, scratch, plain, loops):
+    """By way the largest difference of a logit from PyTorch's in f32; ends the program where one is too large."""
+    expected = infer(work, plain, work.by_length, machine)[1]
+    found = {"distill": distill_logits(directory, rows, work, machine, scratch)}
+    found |= {name: infer(work, run, work.by_length, machine)[1] for name, run in loops.items()}
+    apart = {name: (expected - logits).abs().max().item() for name, logits in found.items()}
+    # bf16 has 8 bits of precision; a GPU's f32 may go through TF32.
+    allowed = 0.05 * max(1.0, expected.abs().max().item()) if machine.bf16 else 1e-2 if machine.cuda else 1e-4
+    if max(apart.values()) > allowed:
+        sys.exit(f"the logits differ by {apart}, more than {allowed:.1e}: nothing was timed")
+    return ("Largest difference of a logit from PyTorch's in f32: "
+            + ", ".join(f"{name} {value:.1e}" for name, value in apart.items()) + ".\n")
+
+
 def main():
     arguments = parse_arguments()
+    machine = Machine(arguments)
     transformers_logging.set_verbosity_error()
     torch.set_num_threads(arguments.threads)
     results, texts = [], []
@@ -224,33 +308,31 @@ def main():
         scratch = Path(scratch)
         directory = scratch / "model"
         torch.manual_seed(0)
-        make = lambda source: AutoModelForSequenceClassification.from_pretrained(source, num_labels=2)
         tokenizer = AutoTokenizer.from_pretrained(ROOT / arguments.model)
-        make(ROOT / arguments.model).save_pretrained(directory)
+        if arguments.shape:
+            AutoModelForSequenceClassification.from_config(BertConfig(num_labels=2)).save_pretrained(directory)
+        else:
+            AutoModelForSequenceClassification.from_pretrained(ROOT / arguments.model, num_labels=2).save_pretrained(directory)
         tokenizer.save_pretrained(directory)
-        model = make(directory).eval()
+        make = lambda: AutoModelForSequenceClassification.from_pretrained(directory)
+        config = make().config
         for name, path, max_length, teacher_rows, student_rows in WORKLOADS:
+            max_length = arguments.max_length or max_length
             for kind, count in [("teacher", arguments.rows or teacher_rows), ("student", arguments.rows or student_rows)]:
-                work = Workload(name, path, max_length, count, tokenizer, model.config)
+                work = Workload(name, path, max_length, count, tokenizer, config)
                 rows = scratch / "rows.jsonl"
                 work.write(rows)
                 flops = work.flops
                 if kind == "teacher":
-                    ways, checked = teacher_ways(work, model, directory, rows, scratch, arguments.threads)
-                    expected = infer(work, checked.pop("PyTorch"), work.by_length)[1]
-                    found = {"distill": distill_logits(directory, rows, work, scratch)}
-                    found |= {name: infer(work, run, work.by_length)[1] for name, run in checked.items()}
-                    apart = {name: (expected - logits).abs().max().item() for name, logits in found.items()}
-                    if max(apart.values()) > 1e-4:
-                        sys.exit(f"the logits differ by {apart}: nothing was timed")
-                    texts.append("Largest difference of a logit from PyTorch's: "
-                                 + ", ".join(f"{name} {value:.1e}" for name, value in apart.items()) + ".\n")
+                    ways, plain, loops = teacher_ways(work, make, directory, rows, machine, scratch)
+                    texts.append(largest_differences(work, directory, rows, machine, scratch, plain, loops))
                 else:
-                    ways = student_ways(work, lambda: make(directory), directory, rows, arguments.threads)
+                    ways = student_ways(work, make, directory, rows, machine)
                     flops *= 3
-                results.append(measure(f"{kind}, {name}", ways, work, flops, model.config, arguments))
+                title = f"{kind}, {name} at {max_length}"
+                results.append(measure(title, ways, work, flops, config, machine, arguments))
                 texts.append(table(results[-1]))
-    head = (f"{processor()}, {arguments.threads} threads, f32, batches of {BATCH} rows, {Path(arguments.model).name}, "
+    head = (f"{machine.name()}, {machine.dtype}, batches of {machine.batch} rows, {arguments.shape or Path(arguments.model).name}, "
             f"{arguments.rounds} rounds in turns. PyTorch {torch.__version__.split('+')[0]}.\n")
     text = "\n".join([head] + texts)
     print(text)
