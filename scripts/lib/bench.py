@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, pipeline
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, pipeline
 from transformers.utils import logging as transformers_logging
 
 from document import processor, write_between
@@ -52,21 +52,18 @@ def parse_arguments():
     parser.add_argument("--rows", type=int, help="rows of a pass, instead of each workload's own")
     parser.add_argument("--json", help="write all rounds here")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
-    arguments = parser.parse_args()
-    arguments.cuda = arguments.device.startswith("cuda")
-    arguments.compile |= arguments.cuda
-    arguments.batch = arguments.batch or (256 if arguments.cuda else 32)
-    return arguments
+    return parser.parse_args()
 
 
 class Machine:
     """Where the peers compute, in which number format, and when it is done."""
 
     def __init__(self, arguments):
-        self.device, self.cuda, self.batch = arguments.device, arguments.cuda, arguments.batch
-        self.bf16, self.dtype = arguments.dtype == "bf16", arguments.dtype
+        self.device, self.dtype, self.threads = arguments.device, arguments.dtype, arguments.threads
+        self.cuda, self.bf16 = self.device.startswith("cuda"), self.dtype == "bf16"
         self.number = torch.bfloat16 if self.bf16 else torch.float32
-        self.threads, self.compile = arguments.threads, arguments.compile
+        self.batch = arguments.batch or (256 if self.cuda else 32)
+        self.compile = arguments.compile or self.cuda
 
     def name(self):
         cpu = f"{processor()}, {self.threads} threads"
@@ -231,7 +228,7 @@ def teacher_ways(work, make, directory, rows, machine, scratch):
     loops = {}
     if not machine.bf16:
         ways["PyTorch loop, as rows come, f32"] = lambda: infer(work, plain, own_order, machine)[0]
-    tuned = make().eval().to(machine.device, machine.number)
+    tuned = make().eval().to(machine.device, machine.number) if machine.bf16 else model
     loops["PyTorch loop, sorted by length"] = lambda batch: tuned(**batch).logits
     if machine.compile:
         compiled = torch.compile(tuned, dynamic=True)
@@ -317,7 +314,7 @@ def main():
             AutoModelForSequenceClassification.from_pretrained(ROOT / arguments.model, num_labels=2).save_pretrained(directory)
         tokenizer.save_pretrained(directory)
         make = lambda: AutoModelForSequenceClassification.from_pretrained(directory)
-        config = make().config
+        config = AutoConfig.from_pretrained(directory)
         for name, path, max_length, teacher_rows, student_rows in WORKLOADS:
             max_length = arguments.max_length or max_length
             for kind, count in [("teacher", arguments.rows or teacher_rows), ("student", arguments.rows or student_rows)]:

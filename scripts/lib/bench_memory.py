@@ -8,11 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from made_up import WORDS
+
 ROOT = Path(__file__).resolve().parents[2]
 DISTILL, MODEL = ROOT / "target/release/distill", ROOT / "tests/golden/bert-tiny"
 ALLOWED = 300  # MB
 ALLOWED_TIME = 1.05  # times as long for each row
-WORDS = "the film is a good and not very bad story of one long day in which all who see it say what they want".split()
 
 
 def write_rows(path, count):

@@ -17,12 +17,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
+from made_up import WORDS
+
 DISTILL = os.environ["DISTILL"]
-WORDS = "the film is a good and not very bad story of one long day in which all who see it say what they want".split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SHAPES = {
     "tiny": dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128),
-    "bert-base": dict(hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072),
+    "bert-base": {},  # what BertConfig has by itself
 }
 # Of a logit, as a share of the largest; of a tensor's gradient, its cosine with the CPU's and its relative distance.
 # A GPU's f32 products may go through TF32, which has 10 bits of precision; bf16 has 7.
