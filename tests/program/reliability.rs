@@ -48,6 +48,27 @@ fn training_killed_at_twenty_points_loses_nothing() {
     killed_twenty_times(&Pass::training(4), &mut Dice(0xD1B5_4A32_D192_ED03));
 }
 
+/// A kill inside the write of a logged step leaves half a line: where lines are added is the one place in which
+/// something unfinished has its own name.
+#[test]
+fn a_logged_step_that_a_kill_cut_is_removed_by_the_next_run() {
+    let pass = Pass::training(2);
+    let mut cut = 0;
+    for at in 1..=pass.seen.count("write") {
+        let fault = Fault { kind: "write", at, action: "middle", sticky: false };
+        let (_, seen) = run(&pass.work, &pass.command_line(), Some(fault));
+        if seen.path.is_some_and(|path| path.ends_with("metrics.jsonl")) {
+            assert!(!pass.work.read("out/metrics.jsonl").ends_with('\n'));
+            pass.assert_nothing_damaged_is_visible();
+            pass.work.run(&pass.command_line()).succeeds();
+            pass.assert_same();
+            cut += 1;
+        }
+        pass.forget();
+    }
+    assert!(cut >= 7, "{cut} lines were cut");
+}
+
 /// Fails every call of a kind, one a run. What is visible afterwards is whole, the exit code and the message are
 /// right, and the same command then ends as if nothing had been.
 fn every_fault(pass: &Pass, kind: &'static str, step: usize) {
