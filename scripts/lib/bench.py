@@ -15,7 +15,6 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,9 +26,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging as transformers_logging
 
 from document import processor, write_between
+from program import ROOT, predict, run
 
-ROOT = Path(__file__).resolve().parents[2]
-DISTILL = Path(os.environ.get("DISTILL") or ROOT / "target/release/distill")
 # name, rows file, tokens at most, rows of a teacher pass, rows of a training pass
 WORKLOADS = [
     ("rotten tomatoes", "data/rotten-tomatoes/train.jsonl", 128, 1536, 768),
@@ -169,19 +167,15 @@ def train(work, fresh, order, machine, tuned, compiled=False):
 def distill(directory, rows, name, work, machine):
     # On a GPU the first round loads kernels, as the peers' unclocked one does.
     rounds = 2 if machine.cuda else 1
-    command = [DISTILL, "bench", "--model", directory, "--data", rows, "--pass", name, "--rounds", rounds, "--json", "--quiet",
-               "--threads", machine.threads, "--device", machine.device, "--dtype", machine.dtype,
-               "--max-length", work.max_length, "--batch-size", machine.batch]
-    answer = json.loads(subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout)
-    return answer["passes"][0]["rounds"][-1]["seconds"]
+    answer = run("bench", "--model", directory, "--data", rows, "--pass", name, "--rounds", rounds, "--json",
+                 "--threads", machine.threads, "--device", machine.device, "--dtype", machine.dtype,
+                 "--max-length", work.max_length, "--batch-size", machine.batch)
+    return json.loads(answer)["passes"][0]["rounds"][-1]["seconds"]
 
 
 def distill_logits(directory, rows, work, machine, scratch):
-    out = scratch / "logits.jsonl"
-    command = [DISTILL, "predict", "--model", directory, "--data", rows, "--out", out, "--overwrite", "--quiet",
-               "--device", machine.device, "--dtype", machine.dtype, "--max-length", work.max_length]
-    subprocess.run([str(part) for part in command], check=True, capture_output=True)
-    return torch.tensor([json.loads(line)["logits"] for line in open(out)])
+    return torch.tensor(predict(directory, rows, scratch / "logits.jsonl", "--device", machine.device, "--dtype", machine.dtype,
+                                "--max-length", work.max_length))
 
 
 def onnx_session(model, scratch, threads):

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from made_up import WORDS
+from program import DISTILL, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-DISTILL, MODEL = ROOT / "target/release/distill", ROOT / "tests/golden/bert-tiny"
+MODEL = ROOT / "tests/golden/bert-tiny"
 ALLOWED = 300  # MB
 ALLOWED_TIME = 1.05  # times as long for each row
 

@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,8 +17,8 @@ from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
 from made_up import WORDS
+from program import predict, run
 
-DISTILL = os.environ["DISTILL"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SHAPES = {
     "tiny": dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128),
@@ -39,12 +38,6 @@ def parse_arguments():
     parser.add_argument("--shape", choices=list(SHAPES), default="bert-base", help="[%(default)s]")
     parser.add_argument("--max-length", type=int, default=256, help="tokens of the longest row [%(default)s]")
     return parser.parse_args()
-
-
-def run(*words):
-    ended = subprocess.run([DISTILL, *map(str, words), "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if ended.returncode != 0:
-        sys.exit(f"{ended.stdout}\ndistill {words[0]}: ended with {ended.returncode}")
 
 
 def write_model(folder, shape, max_length):
@@ -71,8 +64,7 @@ def write_rows(path, count, max_length):
 
 
 def logits(model, rows, where, out, max_length):
-    run("predict", "--model", model, "--data", rows, "--out", out, "--overwrite", "--max-length", max_length, *where)
-    return torch.tensor([json.loads(line)["logits"] for line in open(out)])
+    return torch.tensor(predict(model, rows, out, "--max-length", max_length, *where))
 
 
 def gradients(model, targets, where, out, max_length):

@@ -3,13 +3,14 @@
 import json
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
+
+from program import predict
 
 TOLERANCE = 2e-5
 MAX_LENGTH = 256
@@ -42,27 +43,23 @@ def theirs(model, tokenizer, rows):
     return torch.cat([model(**row).logits for row in encoded])
 
 
-def difference(distill, name, rows, scratch):
+def difference(name, rows, scratch):
     model, tokenizer = classifier(f"models/{name}"), AutoTokenizer.from_pretrained(f"models/{name}")
     folder, data, out = scratch / name, scratch / "rows.jsonl", scratch / f"{name}.jsonl"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     data.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows), encoding="utf-8")
-    command = [distill, "predict", "--model", folder, "--data", data, "--max-length", MAX_LENGTH, "--out", out, "--quiet",
-               "--device", "cpu"]
-    subprocess.run([str(part) for part in command], check=True)
-    ours = torch.tensor([json.loads(line)["logits"] for line in open(out, encoding="utf-8")])
+    ours = torch.tensor(predict(folder, data, out, "--max-length", MAX_LENGTH, "--device", "cpu"))
     expected = theirs(model, tokenizer, rows)
     return (ours - expected).abs().max().item(), expected.abs().max().item()
 
 
 def main():
     logging.set_verbosity_error()
-    distill, *names = sys.argv[1:]
     rows, worst = texts(), 0.0
     with tempfile.TemporaryDirectory() as scratch:
-        for name in names:
-            apart, largest = difference(distill, name, rows, pathlib.Path(scratch))
+        for name in sys.argv[1:]:
+            apart, largest = difference(name, rows, pathlib.Path(scratch))
             print(f"{name}: {len(rows)} rows, logits up to {largest:.2f} differ by at most {apart:.1e}", flush=True)
             worst = max(worst, apart)
     sys.exit(0 if worst <= TOLERANCE else 1)

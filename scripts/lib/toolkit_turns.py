@@ -16,9 +16,9 @@ import numpy
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from program import DISTILL, ROOT, predict
 from toolkit_student import WAYS, copy_tokenizer, encode
 
-ROOT = Path(__file__).resolve().parents[2]
 # The settings that all ways share, with distill's own defaults.
 SHARED = {"epochs": 3, "batch_size": 32, "learning_rate": 5e-5, "warmup_ratio": 0.1, "weight_decay": 0.01,
           "max_grad_norm": 1.0, "temperature": 2.0, "hard_weight": 0.5, "soft_weight": 0.5}
@@ -44,7 +44,7 @@ class Bench:
     def __init__(self, asked, arguments):
         pipeline, _, recipe = asked.partition(":")
         self.recipes = {f"distill, {Path(path).stem}": path for path in [recipe, *arguments.recipe] if path}
-        self.arguments, self.distill = arguments, Path(os.environ.get("DISTILL") or ROOT / "target/release/distill")
+        self.arguments = arguments
         self.pipeline = tomllib.loads((ROOT / pipeline).read_text())
         self.data = self.pipeline["data"]
         if self.data.get("problem_type", "single_label_classification") != "single_label_classification":
@@ -64,9 +64,9 @@ class Bench:
         self.settings["max_length"] = self.data.get("max_length", 128)
         self.name = Path(pipeline).stem + (f"-{arguments.rows}" if arguments.rows else "")
         self.work = arguments.work.resolve() / self.name
-        self.threads = ["--threads", arguments.threads, "--device", "cpu", "--dtype", "f32", "--quiet"]
+        self.threads = ["--threads", arguments.threads, "--device", "cpu", "--dtype", "f32"]
         cores = str(arguments.threads)
-        self.environment = os.environ | {"OMP_NUM_THREADS": cores, "MKL_NUM_THREADS": cores, "RAYON_NUM_THREADS": cores}
+        self.cores = {"OMP_NUM_THREADS": cores, "MKL_NUM_THREADS": cores, "RAYON_NUM_THREADS": cores}
 
     def rows(self, name):
         """The rows of a JSONL file under the columns' default names, with labels as they stand there."""
@@ -102,7 +102,7 @@ class Bench:
         """Runs it and gives the seconds it took; what it says is shown only if it fails."""
         start, words = time.perf_counter(), [str(word) for word in command]
         ended = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
-                               env=self.environment | variables)
+                               env=os.environ | self.cores | variables)
         seconds = time.perf_counter() - start
         if ended.returncode != 0:
             sys.exit(f"{ended.stdout}\n{' '.join(words)}: ended with {ended.returncode}")
@@ -120,7 +120,7 @@ class Bench:
         text = toml({"data": self.own_data(folder), "finetune": self.pipeline["finetune"]})
         again = ["--overwrite"] if config.exists() and config.read_text() != text else []
         config.write_text(text)
-        command = [self.distill, "finetune", "--config", config, "--out", out, "--seed", seed, *self.threads, *again]
+        command = [DISTILL, "finetune", "--config", config, "--out", out, "--seed", seed, "--quiet", *self.threads, *again]
         print(f"{self.name}, seed {seed}: teacher {self.run(command):.1f} s", file=sys.stderr, flush=True)
         return out / "model"
 
@@ -142,9 +142,8 @@ class Bench:
     def check_student(self, folder, student):
         """The largest difference of a logit between distill and transformers, of the student before training."""
         out = folder / "initial.jsonl"
-        self.run([self.distill, "predict", "--model", student, "--data", folder / "test.jsonl", "--out", out, "--overwrite",
-                  "--max-length", self.settings["max_length"], *self.threads])
-        own = torch.tensor([json.loads(line)["logits"] for line in open(out)])
+        own = torch.tensor(predict(student, folder / "test.jsonl", out, "--max-length", self.settings["max_length"],
+                                   *self.threads, **self.cores))
         apart = (own - self.logits(student, folder)[0]).abs().max().item()
         if apart > 1e-4:
             sys.exit(f"{student}: distill and transformers differ by {apart} in a logit: nothing was trained")
@@ -193,7 +192,7 @@ class Bench:
         tables["teacher"] = tables["teacher"] | {"model": request["teacher"]}
         (out / "pipeline.toml").write_text(toml(tables))
         # A token cache of an earlier run would spare distill work that the others do.
-        seconds = self.run([self.distill, "run", out / "pipeline.toml", "--seed", seed, *self.threads],
+        seconds = self.run([DISTILL, "run", out / "pipeline.toml", "--seed", seed, "--quiet", *self.threads],
                            DISTILL_CACHE=str(out / "cache"))
         shutil.rmtree(out / "cache", ignore_errors=True)
         ended = json.loads((out / "run/student/run.json").read_text())["results"]
@@ -208,7 +207,7 @@ class Bench:
     def one(self, way, go, seed, folder, request):
         """A way's result for a seed; one that was kept counts if it was asked for the same."""
         out = folder / way.replace(", ", "-")
-        program = self.distill if way.startswith("distill") else ROOT / "scripts/lib/toolkits.txt"
+        program = DISTILL if way.startswith("distill") else ROOT / "scripts/lib/toolkits.txt"
         recipe = (ROOT / self.recipes[way]).read_text() if way in self.recipes else None
         kept, asked = out / "kept.json", request | {"program": fingerprint([program]), "recipe": recipe}
         if kept.exists() and not self.arguments.again:
