@@ -33,7 +33,7 @@ pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {
     }
     let index = directory.join(INDEX_FILE);
     if index.exists() {
-        return indexed_files(directory, &index);
+        return Ok(indexed_files(&index)?.iter().map(|name| directory.join(name)).collect());
     }
     let hint = if directory.join(PICKLED_FILE).exists() {
         format!(
@@ -47,7 +47,11 @@ pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {
     Err(ModelError::NotAModel { directory: directory.to_owned(), file: WEIGHTS_FILE, hint })
 }
 
-fn indexed_files(directory: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
+/// The names of the files that an index names, sorted.
+///
+/// # Errors
+/// [`ModelError::Malformed`] where it is none, or names a file outside its directory.
+pub(crate) fn indexed_files(index: &Path) -> Result<Vec<String>, ModelError> {
     let malformed =
         |message: &str| ModelError::Malformed { path: index.to_owned(), message: message.to_owned() };
     let bytes = bounded(index, MAX_INDEX_BYTES)?;
@@ -55,13 +59,13 @@ fn indexed_files(directory: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelEr
         serde_json::from_slice(&bytes).map_err(|error| malformed(&error.to_string()))?;
     let map =
         json.get("weight_map").and_then(|map| map.as_object()).ok_or_else(|| malformed("no weight_map"))?;
-    let mut names: Vec<&str> = map.values().filter_map(|name| name.as_str()).collect();
+    let mut names: Vec<String> = map.values().filter_map(|name| name.as_str()).map(str::to_owned).collect();
     names.sort_unstable();
     names.dedup();
     if names.iter().any(|name| name.contains(['/', '\\'])) {
         return Err(malformed("weight_map names a file outside the directory"));
     }
-    Ok(names.into_iter().map(|name| directory.join(name)).collect())
+    Ok(names)
 }
 
 /// Reads every tensor of safetensors files onto the CPU, floating-point ones as f32.

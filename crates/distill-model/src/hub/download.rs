@@ -9,7 +9,7 @@ use hf_hub::{Repo, RepoType};
 use super::{HubName, home, set};
 use crate::directory::CONFIG_FILE;
 use crate::error::ModelError;
-use crate::weights::{INDEX_FILE, PICKLED_FILE, WEIGHTS_FILE};
+use crate::weights::{INDEX_FILE, PICKLED_FILE, WEIGHTS_FILE, indexed_files};
 
 /// Beside weights and config, as far as a repository has them.
 const TOKENIZER_FILES: [&str; 4] =
@@ -57,7 +57,9 @@ pub(super) fn download(name: &HubName, cache: &Path) -> Result<PathBuf, ModelErr
     for file in &files {
         last = fetch(file)?;
         if file == INDEX_FILE {
-            parts(&last).iter().try_for_each(|part| fetch(part).map(drop))?;
+            // What is wrong with a damaged one is told when the directory is read.
+            let parts = indexed_files(&last).unwrap_or_default();
+            parts.iter().try_for_each(|part| fetch(part).map(drop))?;
         }
     }
     Ok(last.parent().unwrap_or(cache).to_owned())
@@ -81,24 +83,6 @@ fn wanted(names: &[String]) -> Result<Vec<String>, String> {
     }
     let tokenizer = TOKENIZER_FILES.into_iter().filter(|name| has(name));
     Ok(tokenizer.chain([weights, CONFIG_FILE]).map(str::to_owned).collect())
-}
-
-/// The weight files that an index names; a damaged one is told when the directory is read.
-fn parts(index: &Path) -> Vec<String> {
-    let json =
-        std::fs::read(index).ok().and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-    let mut files: Vec<String> = json
-        .as_ref()
-        .and_then(|json| json["weight_map"].as_object())
-        .into_iter()
-        .flat_map(|map| map.values())
-        .filter_map(|file| file.as_str())
-        .filter(|file| !file.contains(['/', '\\']))
-        .map(str::to_owned)
-        .collect();
-    files.sort();
-    files.dedup();
-    files
 }
 
 /// A line when a file begins.
