@@ -90,3 +90,51 @@ fn a_pipeline_with_several_seeds_has_one_report_that_summarises_them() {
     assert_eq!(json["seed-1"]["student"]["ran"], false);
     assert!(json["report"]["results"]["verdict"].is_string());
 }
+
+#[test]
+fn methods_and_missing_labels_are_components_too() {
+    let work = Work::new();
+    let rows: String = crate::files::rows(40, "r")
+        .iter()
+        .enumerate()
+        .map(|(at, row)| {
+            let label = row.label.as_ref().filter(|_| at % 3 != 0);
+            format!("{}\n", serde_json::json!({"id": row.id, "text": row.text, "label": label}))
+        })
+        .collect();
+    work.write("rows.jsonl", rows);
+    work.write(
+        "p.toml",
+        format!(
+            "{DATA}[teacher]\nmodel = \"tiny\"\n[student]\nlayers = [0]\nepochs = 1\nema_decay = 0.5\n\
+             label_smoothing = 0.1\nloss = \"js\"\n"
+        ),
+    );
+    let run = work.run("ablate p.toml --seeds 1 --out ab").succeeds();
+    for part in [
+        "| loss = \"js\" (\"auto\" instead) |",
+        "| ema_decay = 0.5 (0.0 instead) |",
+        "of one seed: no interval",
+    ] {
+        assert!(run.stdout.contains(part), "{}", run.shown());
+    }
+    assert!(!run.stdout.contains("failed"), "{}", run.shown());
+    let of = |name: &str| work.json(&format!("ab/seed-1/trials/{name}/run.json"));
+    assert_eq!(of("without-loss")["settings"]["student"]["loss"], "kl");
+    assert_eq!(of("without-ema-decay")["settings"]["student"]["ema_decay"], 0.0);
+    let rows = |name: &str| of(name)["results"]["train_rows"].as_u64().unwrap();
+    assert!(rows("without-soft-targets") < rows("as-it-is"), "rows without labels are left out");
+}
+
+#[test]
+fn several_seeds_without_a_test_set_have_their_validation_figures() {
+    let work = Work::with_rows();
+    work.write("p.toml", format!("{DATA}[teacher]\nmodel = \"tiny\"\n[student]\nlayers = [0]\nepochs = 1\n"));
+    let run = work.run("run p.toml --seeds 1,2 --out r").succeeds();
+    let line = run.stdout.lines().find(|line| line.contains("student") && line.contains("accuracy"));
+    let line = line.unwrap_or_else(|| panic!("{}", run.shown()));
+    assert!(line.contains(" ± "), "{line}");
+    // What is up to date counts as well.
+    let again = work.run("run p.toml --seeds 1,2 --out r").succeeds();
+    assert!(again.stdout.contains(line.trim()), "{}", again.shown());
+}

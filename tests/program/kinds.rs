@@ -40,6 +40,13 @@ fn rows(work: &Work, label: impl Fn(&files::Row) -> Value) {
     work.write("test.jsonl", jsonl(&files::rows(40, "t"), &label));
 }
 
+/// A folder whose rows have several classes each.
+pub fn several_classes() -> Work {
+    let work = Work::new();
+    rows(&work, |row| json!(classes(row)));
+    work
+}
+
 /// Micro F1 of JSON lines of `predict`, by hand.
 fn micro_f1(rows: &[Value]) -> f64 {
     let (mut hits, mut sum) = (0, 0);
@@ -58,8 +65,7 @@ fn near(found: &Value, expected: f64) {
 
 #[test]
 fn several_classes_a_row_from_rows_to_a_report() {
-    let work = Work::new();
-    rows(&work, |row| json!(classes(row)));
+    let work = several_classes();
     let train = "--epochs 12 --batch-size 8 --learning-rate 3e-3";
     let finetune = format!("finetune --model tiny --data rows.jsonl --problem-type {MULTI} {train} --out ft");
     let finetuned = work.run(&finetune).succeeds().says("loss = 1 · BCE(student_logits, labels)");

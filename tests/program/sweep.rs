@@ -53,7 +53,7 @@ fn halving_and_one_change_at_a_time() {
 fn mistakes_are_found_before_anything_runs() {
     let work = Work::with_rows();
     for (space, part) in [
-        ("\"data.max_length\" = [8]", "only settings of [student]"),
+        ("\"data.train\" = [\"other.jsonl\"]", "what can vary are"),
         ("\"student.epoch\" = [8]", "did you mean \"epochs\"?"),
         ("\"student.temperature\" = [1.0, -1.0]", "temperature is -1"),
     ] {
@@ -93,4 +93,62 @@ fn a_sweep_that_is_stopped_goes_on_and_finds_the_same() {
         table
     };
     assert_eq!(found("whole"), found("stopped"));
+}
+
+#[test]
+fn what_the_student_learns_from_may_vary_too() {
+    let work = Work::with_rows();
+    sweep(&work, "seeds = [1, 2]", "\"data.max_length\" = [8, 32]\n\"student.epochs\" = [1]");
+    work.run("sweep s.toml --out sw").succeeds();
+    let of = |trial: &str| work.json(&format!("sw/seed-2/trials/{trial}/run.json"))["settings"].clone();
+    assert_eq!((&of("001")["data"]["max_length"], &of("002")["data"]["max_length"]), (&8.into(), &32.into()));
+    // Each length has soft targets of its own, computed once a seed.
+    let stores = ["sw/seed-1/pipeline-001/targets", "sw/seed-1/pipeline-002/targets"];
+    assert!(stores.iter().all(|store| work.path(store).join("manifest.json").exists()));
+    assert!(!work.path("sw/seed-1/targets").exists());
+}
+
+#[test]
+fn a_trial_that_is_refused_is_in_the_table_and_the_others_run() {
+    let work = Work::with_rows();
+    // The model has three layers: 0 to 2.
+    sweep(&work, "seeds = [1]", "\"student.layers\" = [[0], [0, 7], [2]]\n\"student.epochs\" = [1]");
+    let run = work.run("sweep s.toml --out sw").succeeds();
+    assert!(run.stdout.contains("Trial 2 failed: ") && run.stdout.contains("best: trial "), "{}", run.shown());
+    let table = work.json("sw/sweep.json");
+    assert_eq!((table["whole"].as_bool(), table["trials"].as_array().unwrap().len()), (Some(true), 3));
+    assert_eq!(table["trials"][2]["trial"], 2);
+    assert!(table["trials"][2]["runs"][0]["failed"].as_str().unwrap().contains('7'));
+    sweep(&work, "seeds = [1]", "\"student.layers\" = [[7]]");
+    work.run("sweep s.toml --out none").fails(2, &["no student could be trained", "7"]);
+}
+
+#[test]
+fn students_are_compared_by_what_their_labels_have() {
+    let work = crate::kinds::several_classes();
+    work.write(
+        "p.toml",
+        "[data]\ntrain = \"rows.jsonl\"\nvalidation = 0.25\nmax_length = 32\nproblem_type = \"multi_label_classification\"\n\
+         [finetune]\nmodel = \"tiny\"\nepochs = 1\n[student]\nlayers = [0]\nepochs = 1\n",
+    );
+    let space = "[space]\n\"student.learning_rate\" = [1e-3, 1e-4]\n";
+    work.write("s.toml", format!("[sweep]\npipeline = \"p.toml\"\nseeds = [1]\n{space}"));
+    work.run("sweep s.toml --out sw").succeeds().says("── trial 2");
+    let table = work.json("sw/sweep.json");
+    assert_eq!(table["metric"], "micro_f1");
+    assert!(table["trials"][0]["mean"].is_number() && table["best"].is_number());
+    work.write(
+        "s.toml",
+        format!("[sweep]\npipeline = \"p.toml\"\nmetric = \"accuracy\"\nseeds = [1]\n{space}"),
+    );
+    work.run("sweep s.toml --out sw2").fails(2, &["[sweep] metric", "micro_f1"]);
+    assert!(!work.path("sw2/seed-1/trials").exists());
+    let ablation = work.run("ablate p.toml --seeds 1 --out ab").succeeds();
+    assert!(
+        ablation.stdout.contains("micro_f1 with it minus micro_f1 without, of one seed"),
+        "{}",
+        ablation.shown()
+    );
+    let lines = work.json("ab/ablation.json")["students"].as_array().unwrap().clone();
+    assert!(lines.iter().all(|line| line["micro_f1"][0].is_number()), "{lines:?}");
 }

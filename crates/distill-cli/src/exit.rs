@@ -42,6 +42,11 @@ impl Failure {
         Failure { category: Category::Data, message: message.into() }
     }
 
+    /// A failure of this kind.
+    pub fn of(category: Category, message: impl Into<String>) -> Self {
+        Failure { category, message: message.into() }
+    }
+
     /// A quality gate that failed before there was anything to report.
     pub fn gate(message: impl Into<String>) -> Self {
         Failure { category: Category::Gate, message: message.into() }
@@ -77,7 +82,7 @@ pub fn run(command: impl FnOnce() -> anyhow::Result<Status>) -> ExitCode {
 }
 
 /// The error with its causes, each said once.
-fn chain(error: &anyhow::Error) -> String {
+pub fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();

@@ -10,8 +10,9 @@ use super::Common;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 What is taken away, one at a time, as far as the pipeline uses it: layer initialisation, soft targets, labels, T², the
-temperature, each loss inside the network, augmentation. Students are compared on the validation part alone. Each is an
-ordinary run in OUT/seed-N/trials: the same command again does only what is missing.
+temperature, each loss inside the network, augmentation, the teachers behind the first, and every method of [student] that
+is not at its default (loss, class_weights, freeze, layer_decay, ema_decay, optimizer, schedule, …). Students are compared
+on the validation part alone. Each is an ordinary run in OUT/seed-N/trials: the same command again does only what is missing.
 
 Examples:
   distill ablate pipelines/trec.toml

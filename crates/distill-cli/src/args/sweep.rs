@@ -9,7 +9,7 @@ use super::Common;
 /// `distill sweep`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-SWEEP.toml names a pipeline file, a method and settings of [student] with their values:
+SWEEP.toml names a pipeline file, a method, and settings with their values: of [student], or of what is before it:
 
   [sweep]
   pipeline = \"pipelines/trec.toml\"
@@ -19,6 +19,7 @@ SWEEP.toml names a pipeline file, a method and settings of [student] with their 
   [space]
   \"student.learning_rate\" = [1e-4, 2e-4]
   \"student.temperature\" = { low = 1.0, high = 8.0, log = true }    # random and halving
+  \"augment.copies\" = [0, 2]
 
 Trials are compared on the validation part alone. Each is an ordinary run in OUT/seed-N/trials: the same command
 again does only what is missing.

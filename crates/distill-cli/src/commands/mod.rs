@@ -29,6 +29,7 @@ mod sweep;
 mod targets;
 mod teacher;
 mod training;
+mod trial;
 
 use crate::args::{Args, Command};
 use crate::exit::Status;

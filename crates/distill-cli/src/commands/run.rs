@@ -65,26 +65,11 @@ pub fn check_seeds(seeds: &[u64]) -> anyhow::Result<()> {
     }
 }
 
-/// Runs a pipeline's stages as far as the soft targets, in `args.out`.
+/// Runs the stages of settings as far as the soft targets, in `out`.
 ///
 /// # Errors
 /// Whatever stopped a stage, with the stage's name.
-pub fn up_to_targets(args: &Run, session: &Session) -> anyhow::Result<Status> {
-    let settings = args.resolve()?;
-    let out = out_directory(&settings, &args.pipeline);
-    up_to_targets_of(&settings, &out, args, session)
-}
-
-/// The same for settings that are no file's, in `out`.
-///
-/// # Errors
-/// Whatever stopped a stage, with the stage's name.
-pub fn up_to_targets_of(
-    settings: &Settings,
-    out: &Path,
-    args: &Run,
-    session: &Session,
-) -> anyhow::Result<Status> {
+pub fn up_to_targets(settings: &Settings, out: &Path, args: &Run, session: &Session) -> anyhow::Result<Status> {
     let settings = connected(settings.clone(), out);
     Ok(Pipeline { args, session, out, extent: Extent::Targets }.run(&settings)?.status)
 }
@@ -156,7 +141,7 @@ pub struct Step<'a> {
 pub struct AllWent {
     /// The last status that was not done.
     pub status: Status,
-    /// What `--json` prints, by stage.
+    /// What `--json` prints, by stage: whether it ran, why, and its figures.
     pub stages: Map<String, Value>,
     /// Whether a dry run would run any.
     pub planned: bool,
@@ -241,10 +226,9 @@ impl Pipeline<'_> {
             if went.status != Status::Done {
                 status = went.status;
             }
-            if common.json {
-                let entry = json!({"ran": went.ran, "why": went.why, "results": went.results});
-                all.insert(step.name.to_owned(), entry);
-            } else if let Some(text) = went.text.filter(|_| self.extent != Extent::Targets) {
+            let entry = json!({"ran": went.ran, "why": went.why, "results": went.results});
+            all.insert(step.name.to_owned(), entry);
+            if let Some(text) = went.text.filter(|_| !common.json && self.extent != Extent::Targets) {
                 printer::result(&text)?;
             }
         }

@@ -1,5 +1,6 @@
 //! `distill run --seeds`: a pipeline with several seeds, and one report over all of them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -8,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::args::Run;
 use crate::commands::report::{Named, ReportStage};
 use crate::commands::run::{self, Extent, Pipeline, Step};
+use crate::commands::trial;
 use crate::exit::Status;
 use crate::output::printer::{self, talk};
 use crate::session::Session;
@@ -48,11 +50,35 @@ pub fn run(args: &Run, mut session: Session, settings: &Settings, out: &Path) ->
         all.extend(went.stages);
     } else if !args.common.dry_run {
         talk("no report: data.test is not set");
+        if !args.common.json {
+            printer::result(&validation(&all))?;
+        }
     }
     if args.common.json {
         printer::result(&serde_json::to_string_pretty(&all)?)?;
     }
     Ok(status)
+}
+
+/// The validation figures of each stage that has any, by seed, with their mean and spread.
+fn validation(all: &Map<String, Value>) -> String {
+    let mut found: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    for stages in all.values().filter_map(Value::as_object) {
+        for (stage, entry) in stages {
+            let figures = entry["results"]["validation"].as_object().into_iter().flatten();
+            for (metric, value) in figures.filter_map(|(metric, value)| Some((metric, value.as_f64()?))) {
+                found.entry((stage, metric)).or_default().push(value);
+            }
+        }
+    }
+    let mut text =
+        "on each seed's validation part: figures by seed, mean ± sample standard deviation".to_owned();
+    for ((stage, metric), values) in found {
+        let [by_seed, mean] = trial::shown(Some(&values));
+        let spread = trial::deviation(&values).map_or(String::new(), |spread| format!(" ± {spread:.4}"));
+        text += &format!("\n  {stage:<8}  {metric:<9}  {by_seed}   {mean}{spread}");
+    }
+    text
 }
 
 /// Every seed's models. A report has one teacher: the first seed's; where each seed has its own, the others

@@ -3,10 +3,34 @@
 use std::path::Path;
 
 use distill_core::atomic::{self, FileError};
+use distill_student::TrainSettings;
 use distill_student::settings::TemperatureSchedule;
+use toml::{Table, Value};
 
 use crate::commands::inputs;
-use crate::settings::Settings;
+use crate::exit::Failure;
+use crate::settings::{Settings, Targets};
+
+/// Settings of `[student]` that are methods: each is taken away by setting it back to its default. Not among them are
+/// what the other components are, their own settings, and what says how long and in which portions to train.
+const METHODS: [&str; 16] = [
+    "loss",
+    "standardize_logits",
+    "label_smoothing",
+    "class_weights",
+    "sampling",
+    "freeze",
+    "train_last_layers",
+    "gradual_unfreezing",
+    "layer_decay",
+    "head_learning_rate",
+    "ema_decay",
+    "optimizer",
+    "schedule",
+    "warmup_ratio",
+    "weight_decay",
+    "max_grad_norm",
+];
 
 /// One component of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +55,21 @@ pub enum Component {
     Attention,
     /// Relations beside the teacher's.
     Relations,
-    /// Copies of the rows.
+    /// Copies of the rows, and further ones.
     Augmentation,
+    /// Teachers behind the first.
+    OtherTeachers,
+    /// A setting that is not at its default.
+    Setting(&'static str),
 }
 
 use Component::{
-    Attention, Augmentation, ChosenLayers, FineTunedLayers, Hidden, Initialisation, Labels, Relations,
-    SoftTargets, Square, Temperature,
+    Attention, Augmentation, ChosenLayers, FineTunedLayers, Hidden, Initialisation, Labels, OtherTeachers,
+    Relations, Setting, SoftTargets, Square, Temperature,
 };
 
-/// Every component, in the order of the table.
-const ALL: [Component; 11] = [
+/// Every component but single settings, in the order of the table.
+const ALL: [Component; 12] = [
     Initialisation,
     FineTunedLayers,
     ChosenLayers,
@@ -53,12 +81,14 @@ const ALL: [Component; 11] = [
     Attention,
     Relations,
     Augmentation,
+    OtherTeachers,
 ];
 
 impl Component {
     /// Those that a pipeline uses.
     pub fn of(settings: &Settings) -> Vec<Component> {
-        ALL.into_iter().filter(|component| component.is_used(settings)).collect()
+        let all = ALL.into_iter().chain(METHODS.map(Setting));
+        all.filter(|component| component.is_used(settings)).collect()
     }
 
     fn is_used(self, settings: &Settings) -> bool {
@@ -81,13 +111,16 @@ impl Component {
             Hidden => train.hidden_weight > 0.0,
             Attention => train.attention_weight > 0.0,
             Relations => train.relation_weight > 0.0,
-            Augmentation => settings.augment.adds_rows(),
+            // A student of other stores never sees this pipeline's copies.
+            Augmentation => settings.augment.adds_rows() && start.targets.is_none(),
+            OtherTeachers => start.targets.as_ref().is_some_and(|targets| targets.directories().len() > 1),
+            Setting(key) => value(train, key) != value(&TrainSettings::default(), key),
         }
     }
 
     /// What is taken away, in words.
-    pub fn name(self) -> &'static str {
-        match self {
+    pub fn name(self, settings: &Settings) -> String {
+        let name = match self {
             Initialisation => "layer initialisation (fresh weights instead)",
             FineTunedLayers => "the teacher's layers (the pretrained ones instead)",
             ChosenLayers => "the choice of layers (the first ones instead)",
@@ -99,12 +132,19 @@ impl Component {
             Attention => "attention",
             Relations => "relations",
             Augmentation => "augmentation",
-        }
+            OtherTeachers => "the other teachers (the first one alone)",
+            Setting(key) => {
+                let [used, default] = [&settings.student.train, &TrainSettings::default()]
+                    .map(|train| value(train, key).map_or(String::new(), |value| value.to_string()));
+                return format!("{key} = {used} ({default} instead)");
+            }
+        };
+        name.to_owned()
     }
 
     /// The name of its runs' directory.
-    pub fn directory(self) -> &'static str {
-        match self {
+    pub fn directory(self) -> String {
+        let name = match self {
             Initialisation => "without-initialisation",
             FineTunedLayers => "without-fine-tuned-layers",
             ChosenLayers => "without-chosen-layers",
@@ -116,13 +156,10 @@ impl Component {
             Attention => "without-attention",
             Relations => "without-relations",
             Augmentation => "without-augmentation",
-        }
-    }
-
-    /// Whether its students have the rows alone. Copies have no labels: without soft targets nothing can be
-    /// learned from them.
-    pub fn drops_copies(self) -> bool {
-        matches!(self, Augmentation | SoftTargets)
+            OtherTeachers => "without-other-teachers",
+            Setting(key) => return format!("without-{}", key.replace('_', "-")),
+        };
+        name.to_owned()
     }
 
     /// Takes it away from connected settings; what has to be written for that goes into `scratch`.
@@ -148,9 +185,30 @@ impl Component {
             Attention => train.attention_weight = 0.0,
             Relations => train.relation_weight = 0.0,
             Augmentation => (),
+            OtherTeachers => {
+                let first = start.targets.as_ref().and_then(|targets| targets.directories().first());
+                start.targets = first.cloned().map(Targets::One);
+                start.teacher_weights = Vec::new();
+            }
+            Setting(key) => {
+                let mut table = table(train);
+                if let Some(default) = value(&TrainSettings::default(), key) {
+                    table.insert(key.to_owned(), default);
+                }
+                *train = table.try_into().map_err(|error| Failure::usage(format!("{key}: {error}")))?;
+            }
         }
         Ok(())
     }
+}
+
+/// The settings by their names.
+fn table(train: &TrainSettings) -> Table {
+    Table::try_from(train).unwrap_or_default()
+}
+
+fn value(train: &TrainSettings, key: &str) -> Option<Value> {
+    table(train).remove(key)
 }
 
 /// A copy of a model's config without weights beside it.
@@ -178,11 +236,48 @@ mod tests {
             "[finetune]\nmodel = \"m\"\n[augment]\ncopies = 1\n[student]\nlayers = [0, 2]\nhidden_weight = 1.0\n\
              attention_weight = 1.0\nrelation_weight = 1.0\n",
         );
-        assert_eq!(Component::of(&all), ALL);
-        let mut named: Vec<&str> = ALL.iter().map(|component| component.directory()).collect();
+        assert_eq!(Component::of(&all), ALL[..11]);
+        let every = || ALL.into_iter().chain(METHODS.map(Setting));
+        let mut named: Vec<String> = every().map(Component::directory).collect();
         named.sort_unstable();
         named.dedup();
-        assert_eq!(named.len(), ALL.len());
+        assert_eq!(named.len(), every().count());
+    }
+
+    #[test]
+    fn each_method_that_is_not_at_its_default_is_a_component_and_goes_back_to_it() {
+        let used = settings(
+            "[student]\ntemperature = 1.0\nhard_weight = 0.0\ninit = \"small/config.json\"\nloss = \"dkd\"\n\
+             ema_decay = 0.99\nclass_weights = \"balanced\"\nlayer_decay = 0.8\ntrain_last_layers = 2\n\
+             epochs = 9\nlearning_rate = 1e-4\nlog_every = 3\n",
+        );
+        let found = Component::of(&used);
+        let keys = ["loss", "class_weights", "train_last_layers", "layer_decay", "ema_decay"];
+        assert_eq!(found[0], SoftTargets);
+        assert_eq!(found[1..], keys.map(Setting));
+        assert_eq!(Setting("ema_decay").name(&used), "ema_decay = 0.99 (0.0 instead)");
+        assert_eq!(Setting("ema_decay").directory(), "without-ema-decay");
+        let mut without = used.clone();
+        for component in &found[1..] {
+            component.take_away(&mut without, Path::new("none")).unwrap();
+        }
+        let rest = "[student]\ntemperature = 1.0\nhard_weight = 0.0\ninit = \"small/config.json\"\nepochs = 9\n\
+                    learning_rate = 1e-4\nlog_every = 3\n";
+        assert_eq!(without, settings(rest));
+        for key in METHODS {
+            assert!(value(&TrainSettings::default(), key).is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn of_several_teachers_the_first_stays() {
+        let mut used = settings(
+            "[student]\ntargets = [\"a\", \"b\"]\nteacher_weights = [1.0, 2.0]\n[augment]\ncopies = 1\n",
+        );
+        assert!(Component::of(&used).contains(&OtherTeachers) && !Component::of(&used).contains(&Augmentation));
+        OtherTeachers.take_away(&mut used, Path::new("none")).unwrap();
+        assert_eq!(used.student.start.targets, Some(Targets::One("a".into())));
+        assert!(used.student.start.teacher_weights.is_empty());
     }
 
     #[test]

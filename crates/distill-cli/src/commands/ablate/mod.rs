@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use distill_data::augment::AugmentSettings;
-use distill_student::TrainError;
+use distill_student::settings::BestMetric;
 
 use crate::args::{Ablate, Run};
-use crate::commands::{run, sweep};
+use crate::commands::run;
+use crate::commands::student::StudentStage;
+use crate::commands::trial::{self, Outcome};
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::session::Session;
@@ -47,14 +49,14 @@ pub fn command(args: &Ablate) -> anyhow::Result<Status> {
     let components = Component::of(&settings);
     if args.common.dry_run {
         let names: Vec<String> =
-            components.iter().map(|component| format!("without {}", component.name())).collect();
+            components.iter().map(|component| format!("without {}", component.name(&settings))).collect();
         printer::result(&names.join("\n"))?;
         return Ok(Status::Done);
     }
     let session = Session::start(&args.common, &settings.runtime)?;
-    let mut ablation = Ablation { run: &run, settings: &settings, session, out: &out };
+    let ablation = Ablation { run: &run, settings: &settings, session, out: &out };
     let table = ablation.all(&components, &args.seeds)?;
-    table.write(&out)?;
+    trial::one_must_be_trained(table.lines.iter().flat_map(|line| &line.results))?;
     printer::result(&if args.common.json { table.json()? } else { table.text(&out) })?;
     Ok(Status::Done)
 }
@@ -67,30 +69,35 @@ struct Ablation<'a> {
 }
 
 impl Ablation<'_> {
-    fn all(&mut self, components: &[Component], seeds: &[u64]) -> anyhow::Result<Table> {
+    /// Trains all students, seed by seed. The table is written after each seed.
+    fn all(mut self, components: &[Component], seeds: &[u64]) -> anyhow::Result<Table> {
         let students = || std::iter::once(None).chain(components.iter().copied().map(Some));
         let line = |component: Option<Component>| Line {
-            without: component.map(Component::name),
+            without: component.map(|component| component.name(self.settings)),
             results: Vec::with_capacity(seeds.len()),
         };
-        let mut lines: Vec<Line> = students().map(line).collect();
-        let copies = self.settings.augment.adds_rows();
+        let mut table = Table { metric: BestMetric::Auto, lines: students().map(line).collect() };
         for seed in seeds {
             self.session.seed = *seed;
             let of_seed = self.out.join(format!("seed-{seed}"));
-            run::up_to_targets_of(self.settings, &of_seed, self.run, &self.session)?;
-            if copies && components.iter().any(|component| component.drops_copies()) {
-                run::up_to_targets_of(&self.rows_alone(&of_seed), &alone(&of_seed), self.run, &self.session)?;
+            run::up_to_targets(self.settings, &of_seed, self.run, &self.session)?;
+            if components.contains(&Component::Augmentation) {
+                run::up_to_targets(&self.rows_alone(&of_seed), &alone(&of_seed), self.run, &self.session)?;
             }
-            for (component, line) in students().zip(&mut lines) {
-                let what =
-                    component.map_or("the pipeline as it is".to_owned(), |c| format!("without {}", c.name()));
+            let connected = run::connected(self.settings.clone(), &of_seed);
+            table.metric = StudentStage::new(&connected, None).compared_by(BestMetric::Auto)?;
+            for (component, line) in students().zip(&mut table.lines) {
+                let what = line
+                    .without
+                    .as_ref()
+                    .map_or("the pipeline as it is".to_owned(), |name| format!("without {name}"));
                 talk(&format!("── {what} (seed {seed})"));
                 let result = self.student(component, &of_seed).with_context(|| what)?;
                 line.results.push((*seed, result));
             }
+            table.write(self.out)?;
         }
-        Ok(Table(lines))
+        Ok(table)
     }
 
     /// The pipeline without copies, from the teacher that the one with copies has.
@@ -102,31 +109,23 @@ impl Ablation<'_> {
         settings
     }
 
-    fn student(
-        &self,
-        component: Option<Component>,
-        of_seed: &Path,
-    ) -> anyhow::Result<Option<serde_json::Value>> {
-        let drops = component.is_some_and(Component::drops_copies) && self.settings.augment.adds_rows();
-        let mut settings = if drops {
+    fn student(&self, component: Option<Component>, of_seed: &Path) -> anyhow::Result<Outcome> {
+        let mut settings = if component == Some(Component::Augmentation) {
             run::connected(self.rows_alone(of_seed), &alone(of_seed))
         } else {
             let connected = run::connected(self.settings.clone(), of_seed);
             run::with_copies(&connected, of_seed)
         };
-        let name = component.map_or("as-it-is", Component::directory);
+        let name = component.map_or("as-it-is".to_owned(), Component::directory);
         if let Some(component) = component {
-            component.take_away(&mut settings, &of_seed.join("scratch").join(name))?;
+            component.take_away(&mut settings, &of_seed.join("scratch").join(&name))?;
         }
-        let directory = of_seed.join("trials").join(name);
-        match sweep::student(&self.session, &settings, &directory) {
-            // Without soft targets, unlabelled rows teach nothing: that is an answer too.
-            Err(error) if matches!(error.downcast_ref(), Some(TrainError::Rows(_))) => {
-                tracing::warn!("{error}");
-                Ok(None)
-            }
-            other => other,
-        }
+        let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
+        let stage = StudentStage::new(&settings, rows);
+        // Without soft targets, rows without labels teach nothing: copies, further rows, and unlabelled ones.
+        let stage =
+            if component == Some(Component::SoftTargets) { stage.with_labelled_rows_alone() } else { stage };
+        trial::student(&self.session, &stage, &of_seed.join("trials").join(&name))
     }
 }
 

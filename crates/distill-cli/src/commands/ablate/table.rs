@@ -3,28 +3,26 @@
 use std::path::Path;
 
 use distill_core::atomic;
-use serde_json::{Value, json};
+use distill_student::settings::BestMetric;
+use serde_json::json;
 
-use crate::commands::sweep::table::paired;
+use crate::commands::trial::{self, Outcome, paired, with_interval};
 
 /// A student with all seeds.
 pub struct Line {
     /// What was taken away; none of the pipeline as it is.
-    pub without: Option<&'static str>,
-    /// For each seed the figures of its run, or none where it could not be trained.
-    pub results: Vec<(u64, Option<Value>)>,
+    pub without: Option<String>,
+    /// For each seed the figures of its run, or why it could not be trained.
+    pub results: Vec<(u64, Outcome)>,
 }
 
-impl Line {
-    /// The validation accuracy of each seed.
-    fn values(&self) -> Option<Vec<f64>> {
-        let value = |(_, results): &(u64, Option<Value>)| results.as_ref()?["validation"]["accuracy"].as_f64();
-        self.results.iter().map(value).collect()
-    }
+/// What came of all of them.
+pub struct Table {
+    /// What students are compared by.
+    pub metric: BestMetric,
+    /// The pipeline as it is, then each component.
+    pub lines: Vec<Line>,
 }
-
-/// The pipeline as it is, then each component.
-pub struct Table(pub Vec<Line>);
 
 /// What a component is worth: mean over seeds of the paired differences, and half its 95% interval.
 struct Worth {
@@ -44,10 +42,17 @@ impl Table {
     }
 
     fn worth(&self, line: &Line) -> Option<Worth> {
-        line.without?;
-        let (base, without) = (self.0.first()?.values()?, line.values()?);
-        let (mean, half) = paired(&without, &base);
+        line.without.as_ref()?;
+        let (base, without) = (self.values(self.lines.first()?)?, self.values(line)?);
+        // Of an error, less is worth more.
+        let (mean, half) =
+            if self.metric.higher_is_better() { paired(&without, &base) } else { paired(&base, &without) };
         Some(Worth { mean, half })
+    }
+
+    /// The validation figure of each seed.
+    fn values(&self, line: &Line) -> Option<Vec<f64>> {
+        trial::figures(&line.results, self.metric)
     }
 
     /// All figures.
@@ -55,46 +60,50 @@ impl Table {
     /// # Errors
     /// Where they cannot be written as JSON, which would be a defect.
     pub fn json(&self) -> anyhow::Result<String> {
+        let name = self.metric.name();
         let line = |line: &Line| {
-            let runs: Vec<Value> =
-                line.results.iter().map(|(seed, results)| json!({"seed": seed, "results": results})).collect();
             let worth = self.worth(line).map(|Worth { mean, half }| {
                 json!({"mean": mean, "interval": half.map(|half| [mean - half, mean + half])})
             });
-            json!({"without": line.without, "accuracy": line.values(), "worth": worth, "runs": runs})
+            let runs = trial::as_json(&line.results);
+            json!({"without": line.without, name: self.values(line), "worth": worth, "runs": runs})
         };
-        let document = json!({"metric": "accuracy", "students": self.0.iter().map(line).collect::<Vec<_>>()});
+        let document = json!({"metric": name, "students": self.lines.iter().map(line).collect::<Vec<_>>()});
         Ok(serde_json::to_string_pretty(&document)?)
     }
 
     fn markdown(&self) -> String {
-        let mut text =
-            "| without | validation accuracy by seed | mean | what it is worth |\n| --- | --- | --- | --- |\n"
-                .to_owned();
-        for line in &self.0 {
-            let (values, mean) = match line.values() {
-                None => ("failed".to_owned(), "-".to_owned()),
-                Some(values) => {
-                    let shown: Vec<String> = values.iter().map(|value| format!("{value:.4}")).collect();
-                    #[allow(clippy::cast_precision_loss)]
-                    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-                    (shown.join(" "), format!("{mean:.4}"))
-                }
-            };
+        let metric = self.metric.name();
+        let mut text = format!(
+            "| without | validation {metric} by seed | mean | what it is worth |\n| --- | --- | --- | --- |\n"
+        );
+        for line in &self.lines {
+            let [values, mean] = trial::shown(self.values(line).as_deref());
             let worth = self.worth(line).map_or("-".to_owned(), |worth| worth.shown());
-            let name = line.without.unwrap_or("nothing: the pipeline as it is");
+            let name = line.without.as_deref().unwrap_or("nothing: the pipeline as it is");
             text += &format!("| {name} | {values} | {mean} | {worth} |\n");
+        }
+        for line in &self.lines {
+            if let Some(failed) = line.results.iter().find_map(|(_, outcome)| outcome.as_ref().err()) {
+                let name = line.without.as_deref().unwrap_or("nothing");
+                text += &format!("\nWithout {name} it failed: {}\n", failed.reason);
+            }
         }
         text
     }
 
     /// The table for people.
     pub fn text(&self, out: &Path) -> String {
-        format!(
-            "{}\nworth: accuracy with it minus accuracy without, paired by seed, with its 95% interval\ntable: {}",
-            self.markdown(),
-            out.join("ablation.md").display()
-        )
+        let metric = self.metric.name();
+        let worth = if self.metric.higher_is_better() {
+            format!("{metric} with it minus {metric} without")
+        } else {
+            format!("{metric} without it minus {metric} with")
+        };
+        let seeds = self.lines.first().map_or(0, |line| line.results.len());
+        let interval =
+            if seeds > 1 { "paired by seed, with its 95% interval" } else { "of one seed: no interval" };
+        format!("{}\nworth: {worth}, {interval}\ntable: {}", self.markdown(), out.join("ablation.md").display())
     }
 
     /// From top to bottom what each component is worth: a dot with its interval, and a line at 0.
@@ -104,7 +113,7 @@ impl Table {
         const LEFT: f64 = 330.0;
         const ROW: f64 = 26.0;
         let shown: Vec<(&str, Worth)> =
-            self.0.iter().filter_map(|line| Some((line.without?, self.worth(line)?))).collect();
+            self.lines.iter().filter_map(|line| Some((line.without.as_deref()?, self.worth(line)?))).collect();
         let reach = |worth: &Worth| worth.mean.abs() + worth.half.unwrap_or(0.0);
         let widest = shown.iter().map(|(_, worth)| reach(worth)).fold(1e-4, f64::max);
         let x = |value: f64| {
@@ -120,6 +129,7 @@ impl Table {
         );
         for (place, (name, worth)) in shown.iter().enumerate() {
             let (y, half) = (ROW * (place as f64 + 0.8), worth.half.unwrap_or(0.0));
+            let name = name.replace('&', "&amp;").replace('<', "&lt;");
             text += &format!("<text x=\"4\" y=\"{:.1}\">{name}</text>\n", y + 4.0);
             text += &format!(
                 "<line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#2563eb\"/>\n",
@@ -133,9 +143,10 @@ impl Table {
             );
         }
         text += &format!(
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">accuracy that it is worth</text>\n</svg>\n",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{} that it is worth</text>\n</svg>\n",
             x(0.0),
-            height - ROW / 2.0
+            height - ROW / 2.0,
+            self.metric.name()
         );
         text
     }
@@ -143,33 +154,40 @@ impl Table {
 
 impl Worth {
     fn shown(&self) -> String {
-        let Worth { mean, half } = self;
-        match half {
-            Some(half) => format!("{mean:+.4} [{:+.4}, {:+.4}]", mean - half, mean + half),
-            None => format!("{mean:+.4}"),
-        }
+        with_interval((self.mean, self.half))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::trial::Failed;
+    use distill_core::Category;
+    use serde_json::Value;
 
-    fn line(without: Option<&'static str>, accuracy: &[f64]) -> Line {
+    fn line(without: Option<&str>, accuracy: &[f64]) -> Line {
         let result = |(seed, accuracy): (usize, &f64)| {
-            (seed as u64, Some(json!({"validation": {"accuracy": accuracy}})))
+            (seed as u64, Ok(json!({"validation": {"accuracy": accuracy, "mse": accuracy}})))
         };
-        Line { without, results: accuracy.iter().enumerate().map(result).collect() }
+        Line { without: without.map(str::to_owned), results: accuracy.iter().enumerate().map(result).collect() }
+    }
+
+    #[test]
+    fn of_an_error_less_is_worth_more() {
+        let lines = vec![line(None, &[0.2]), line(Some("labels"), &[0.5])];
+        let table = Table { metric: BestMetric::Mse, lines };
+        let text = table.text(Path::new("out"));
+        assert!(text.contains("| labels | 0.5000 | 0.5000 | +0.3000 |"), "{text}");
+        assert!(text.contains("mse without it minus mse with, of one seed: no interval"), "{text}");
     }
 
     #[test]
     fn what_helps_is_worth_more_than_nothing_and_what_failed_is_shown() {
-        let failed = Line { without: Some("labels"), results: vec![(0, None)] };
-        let table = Table(vec![
-            line(None, &[0.91, 0.82, 0.73]),
-            line(Some("soft targets"), &[0.90, 0.80, 0.70]),
-            failed,
-        ]);
+        let why = Failed::of(Category::Data, "no row has a label");
+        let failed = Line { without: Some("labels".to_owned()), results: vec![(0, Err(why))] };
+        let lines =
+            vec![line(None, &[0.91, 0.82, 0.73]), line(Some("soft targets"), &[0.90, 0.80, 0.70]), failed];
+        let table = Table { metric: BestMetric::Accuracy, lines };
         let text = table.markdown();
         // Differences 0.01, 0.02, 0.03: mean 0.02, sd 0.01, t(2) = 4.303.
         assert!(
@@ -181,6 +199,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| labels | failed | - | - |"), "{text}");
+        assert!(text.contains("Without labels it failed: no row has a label"), "{text}");
         let json: Value = serde_json::from_str(&table.json().unwrap()).unwrap();
         assert!((json["students"][1]["worth"]["mean"].as_f64().unwrap() - 0.02).abs() < 1e-12);
         assert!(table.svg().contains("soft targets") && table.svg().ends_with("</svg>\n"));

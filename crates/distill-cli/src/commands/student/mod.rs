@@ -19,6 +19,7 @@ use distill_student::TrainSettings;
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::inside::Inside;
 use distill_student::quality::TeacherQuality;
+use distill_student::settings::BestMetric;
 use distill_student::teachers::Teachers;
 use distill_student::trainer::check_soft_targets;
 use distill_torch::rng;
@@ -72,6 +73,21 @@ impl<'a> StudentStage<'a> {
         let same = Self::new(settings, rows);
         let train = same.train.without_teacher();
         StudentStage { train, init: init.or(same.init), labelled_only: true, ..same }
+    }
+
+    /// The same student, learning from labelled rows alone.
+    #[must_use]
+    pub fn with_labelled_rows_alone(self) -> Self {
+        StudentStage { labelled_only: true, ..self }
+    }
+
+    /// What students of these soft targets are compared by, where this was asked for.
+    ///
+    /// # Errors
+    /// A metric that their kind of label does not have, or stores that cannot be read.
+    pub fn compared_by(&self, metric: BestMetric) -> anyhow::Result<BestMetric> {
+        let asked = TrainSettings { best_metric: metric, ..TrainSettings::default() };
+        Ok(asked.for_problem(problem_type(&self.stores()?))?.best_metric)
     }
 
     /// Every teacher's store; the first gives the rows.

@@ -1,29 +1,29 @@
 //! `distill sweep`: many students over one pipeline, compared on the validation part alone.
 //!
 //! [`space`] is the file and the trials that come of it, [`table`] what is written about them. For each seed the
-//! pipeline runs up to its soft targets in `OUT/seed-N`; each trial is an ordinary student run in
-//! `OUT/seed-N/trials/NNN`, which resumes and is not run again where its result is there.
+//! pipeline runs up to its soft targets in `OUT/seed-N`, once more in `OUT/seed-N/pipeline-NNN` for each way in which
+//! trials change what is before the student; each trial is an ordinary student run in `OUT/seed-N/trials/NNN`, which
+//! resumes and is not run again where its result is there.
 
+mod range;
 mod space;
-pub mod table;
+mod table;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use distill_student::TrainError;
-use serde_json::Value;
+use distill_student::settings::BestMetric;
 
 use crate::args::{Run, Sweep};
-use crate::commands::claim::{self, Claim, Replace};
 use crate::commands::run;
-use crate::commands::stage;
 use crate::commands::student::StudentStage;
+use crate::commands::trial::{self, Outcome};
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::session::Session;
 use crate::settings::flags::Flags;
 use crate::settings::{Layers, Settings};
-use space::{Changes, Method, SweepFile, rounds, shown};
+use space::{Changes, Method, SweepFile, rounds, shown, upstream};
 use table::{Row, Table};
 
 /// Runs the subcommand.
@@ -43,6 +43,9 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     for trial in &trials {
         settings(args, &file, trial)?.student.train.check().with_context(|| shown(trial))?;
     }
+    if matches!(file.sweep.method, Method::Random | Method::Halving) && trials.len() < file.sweep.trials {
+        talk(&format!("[space] holds {} different trials, fewer than {}", trials.len(), file.sweep.trials));
+    }
     let name = args.file.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
     if args.common.dry_run {
@@ -51,17 +54,16 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     let session = Session::start(&args.common, &base.runtime)?;
-    let mut searcher = Searcher { args, file: &file, session, out: &out };
+    let searcher = Searcher { args, file: &file, session, out: &out, pipelines: pipelines(&trials) };
     let table = searcher.search(&trials, base.student.train.epochs)?;
-    table.write(&out)?;
+    trial::one_must_be_trained(table.rows.iter().flat_map(|row| &row.results))?;
     printer::result(&if args.common.json { table.json()? } else { table.text(&out) })?;
     Ok(Status::Done)
 }
 
 /// The pipeline's settings with a trial's changes, which come after the command line's.
 fn settings(args: &Sweep, file: &SweepFile, changes: &[(String, toml::Value)]) -> anyhow::Result<Settings> {
-    let run = pipeline(args, file, None);
-    let mut layers = run.layers()?;
+    let mut layers = pipeline(args, file).layers()?;
     for (key, value) in changes {
         layers.flag(key, Some(value.clone()));
     }
@@ -69,9 +71,20 @@ fn settings(args: &Sweep, file: &SweepFile, changes: &[(String, toml::Value)]) -
 }
 
 /// The arguments of `distill run` for a sweep's pipeline.
-fn pipeline(args: &Sweep, file: &SweepFile, out: Option<PathBuf>) -> Run {
+fn pipeline(args: &Sweep, file: &SweepFile) -> Run {
     let pipeline = file.sweep.pipeline.clone();
-    Run { pipeline, out, seeds: Vec::new(), overwrite: false, common: args.common.clone() }
+    Run { pipeline, out: None, seeds: Vec::new(), overwrite: false, common: args.common.clone() }
+}
+
+/// The different ways in which trials change what is before the student.
+fn pipelines(trials: &[Changes]) -> Vec<Changes> {
+    let mut found: Vec<Changes> = Vec::new();
+    for before in trials.iter().map(upstream) {
+        if !found.contains(&before) {
+            found.push(before);
+        }
+    }
+    found
 }
 
 struct Searcher<'a> {
@@ -79,32 +92,63 @@ struct Searcher<'a> {
     file: &'a SweepFile,
     session: Session,
     out: &'a Path,
+    pipelines: Vec<Changes>,
 }
 
 impl Searcher<'_> {
-    fn search(&mut self, trials: &[Changes], epochs: u32) -> anyhow::Result<Table> {
+    /// Runs all trials. The table is written after each.
+    fn search(mut self, trials: &[Changes], epochs: u32) -> anyhow::Result<Table> {
         let sweep = &self.file.sweep;
+        let mut metric = sweep.metric;
         for seed in sweep.seeds.clone() {
             self.session.seed = seed;
-            run::up_to_targets(&pipeline(self.args, self.file, Some(self.of_seed(seed))), &self.session)?;
+            for changes in &self.pipelines {
+                let (settings, directory) =
+                    (settings(self.args, self.file, changes)?, self.before(seed, changes));
+                let run = pipeline(self.args, self.file);
+                run::up_to_targets(&settings, &directory, &run, &self.session)?;
+                let connected = run::connected(settings, &directory);
+                metric =
+                    StudentStage::new(&connected, None).compared_by(sweep.metric).context("[sweep] metric")?;
+            }
         }
-        let mut table = Table { sweep: sweep.clone(), rows: Vec::new() };
         let rounds = match sweep.method {
             Method::Halving => rounds(sweep, epochs, trials.len()),
             _ => vec![(epochs, trials.len())],
         };
-        let mut chosen: Vec<usize> = (0..trials.len()).collect();
-        for (round, (epochs, count)) in rounds.into_iter().enumerate() {
-            chosen.truncate(count);
-            let mut rows = Vec::new();
-            for trial in &chosen {
-                let halving = (sweep.method == Method::Halving).then_some(epochs);
-                rows.push(self.trial(*trial, &trials[*trial], round, halving)?);
-            }
-            rows.sort_by(|left, right| right.rank(sweep.metric).total_cmp(&left.rank(sweep.metric)));
-            chosen = rows.iter().map(|row| row.trial).collect();
-            table.rows.extend(rows);
+        if sweep.method == Method::Halving && rounds.len() < sweep.rungs as usize {
+            let (found, asked) = (rounds.len(), sweep.rungs);
+            talk(&format!(
+                "{found} rounds instead of {asked}: {epochs} epochs cannot be divided further by {}",
+                sweep.eta
+            ));
         }
+        self.rounds(trials, &rounds, metric)
+    }
+
+    fn rounds(
+        &mut self,
+        trials: &[Changes],
+        rounds: &[(u32, usize)],
+        metric: BestMetric,
+    ) -> anyhow::Result<Table> {
+        let halving = self.file.sweep.method == Method::Halving;
+        let mut table = Table { sweep: self.file.sweep.clone(), metric, rows: Vec::new(), is_whole: false };
+        let mut chosen: Vec<usize> = (0..trials.len()).collect();
+        for (round, (epochs, count)) in rounds.iter().enumerate() {
+            chosen.truncate(*count);
+            let first = table.rows.len();
+            for trial in &chosen {
+                let epochs = halving.then_some(*epochs);
+                let results = self.trial(*trial, &trials[*trial], epochs)?;
+                table.rows.push(Row { trial: *trial, round, epochs, changes: trials[*trial].clone(), results });
+                table.rows[first..].sort_by(|left, right| right.rank(metric).total_cmp(&left.rank(metric)));
+                table.write(self.out)?;
+            }
+            chosen = table.rows[first..].iter().map(|row| row.trial).collect();
+        }
+        table.is_whole = true;
+        table.write(self.out)?;
         Ok(table)
     }
 
@@ -112,53 +156,41 @@ impl Searcher<'_> {
         self.out.join(format!("seed-{seed}"))
     }
 
+    /// Where the stages before the students of these changes are.
+    fn before(&self, seed: u64, changes: &Changes) -> PathBuf {
+        let before = upstream(changes);
+        let of_seed = self.of_seed(seed);
+        match self.pipelines.iter().filter(|known| !known.is_empty()).position(|known| *known == before) {
+            Some(number) => of_seed.join(format!("pipeline-{:03}", number + 1)),
+            None => of_seed,
+        }
+    }
+
     /// One trial with every seed.
     fn trial(
         &mut self,
         trial: usize,
         changes: &Changes,
-        round: usize,
         epochs: Option<u32>,
-    ) -> anyhow::Result<Row> {
-        let mut row = Row { trial, round, epochs, changes: changes.clone(), results: Vec::new() };
+    ) -> anyhow::Result<Vec<(u64, Outcome)>> {
+        let number = trial + 1;
+        let name = epochs.map_or(format!("{number:03}"), |epochs| format!("{number:03}-epochs-{epochs}"));
+        let mut results = Vec::new();
         for seed in self.file.sweep.seeds.clone() {
             self.session.seed = seed;
-            let name = epochs
-                .map_or(format!("{:03}", trial + 1), |epochs| format!("{:03}-epochs-{epochs}", trial + 1));
-            let directory = self.of_seed(seed).join("trials").join(name);
-            let of_seed = self.of_seed(seed);
-            let settings = run::connected(settings(self.args, self.file, changes)?, &of_seed);
-            let mut settings = run::with_copies(&settings, &of_seed);
+            let before = self.before(seed, changes);
+            let settings = run::connected(settings(self.args, self.file, changes)?, &before);
+            let mut settings = run::with_copies(&settings, &before);
             if let Some(epochs) = epochs {
                 settings.student.train.epochs = epochs;
             }
-            talk(&format!("── trial {} (seed {seed}): {}", trial + 1, shown(changes)));
-            let result = student(&self.session, &settings, &directory).with_context(|| shown(changes))?;
-            row.results.push((seed, result));
+            talk(&format!("── trial {number} (seed {seed}): {}", shown(changes)));
+            let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
+            let directory = self.of_seed(seed).join("trials").join(&name);
+            let stage = StudentStage::new(&settings, rows);
+            let outcome = trial::student(&self.session, &stage, &directory).with_context(|| shown(changes))?;
+            results.push((seed, outcome));
         }
-        Ok(row)
-    }
-}
-
-/// The figures of a student by connected settings, or none where its loss was not finite. It is not run again
-/// where its result is there.
-///
-/// # Errors
-/// Whatever else stopped it.
-pub fn student(session: &Session, settings: &Settings, directory: &Path) -> anyhow::Result<Option<Value>> {
-    let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
-    let stage = StudentStage::new(settings, rows);
-    session.stop.check()?;
-    let (planned, out) = match claim::claim(&stage, session, directory, Replace::Stale)? {
-        Claim::UpToDate(done) => return Ok(Some(serde_json::to_value(&done.results)?)),
-        Claim::Run { planned, out, .. } => (planned, out),
-    };
-    match stage::run_into(&stage, session, out, *planned) {
-        Ok(finished) => Ok(Some(serde_json::to_value(&finished.results)?)),
-        Err(error) if matches!(error.downcast_ref(), Some(TrainError::NotFinite { .. })) => {
-            tracing::warn!("{error}");
-            Ok(None)
-        }
-        Err(error) => Err(error),
+        Ok(results)
     }
 }

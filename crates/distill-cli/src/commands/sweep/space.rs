@@ -9,6 +9,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::range::Range;
 use crate::exit::Failure;
 
 /// How trials are chosen.
@@ -54,7 +55,7 @@ impl Default for SweepSettings {
             method: Method::Grid,
             trials: 16,
             seeds: vec![42],
-            metric: BestMetric::Accuracy,
+            metric: BestMetric::Auto,
             rungs: 3,
             eta: 3,
             draw_seed: 0,
@@ -75,15 +76,9 @@ pub struct SweepFile {
 /// Settings that a trial changes, in the order of their names.
 pub type Changes = Vec<(String, Value)>;
 
-/// A range that numbers are drawn from.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Range {
-    low: f64,
-    high: f64,
-    #[serde(default)]
-    log: bool,
-}
+/// Settings that may vary: those of a student, and those that decide what it learns from. Which rows there are may
+/// not: trials are compared on the same ones.
+const MAY_VARY: [&str; 5] = ["student.", "finetune.", "augment.", "teacher.", "data.max_length"];
 
 impl SweepFile {
     /// Reads and checks a file.
@@ -103,16 +98,24 @@ impl SweepFile {
         let refuse = |fits: bool, what: &str| if fits { Ok(()) } else { Err(what.to_owned()) };
         refuse(!pipeline.as_os_str().is_empty(), "[sweep] pipeline is missing")?;
         refuse(!seeds.is_empty(), "[sweep] seeds is empty")?;
+        if let Some(at) = (1..seeds.len()).find(|at| seeds[..*at].contains(&seeds[*at])) {
+            return Err(format!("[sweep] seeds has {} twice", seeds[at]));
+        }
         refuse(*trials >= 1, "[sweep] trials is 0, expected at least 1")?;
         refuse((1..=10).contains(rungs), "[sweep] rungs is out of range, expected 1 to 10")?;
         refuse(*eta >= 2, "[sweep] eta is below 2")?;
         refuse(!self.space.is_empty(), "[space] is empty")?;
         for (key, value) in &self.space {
             refuse(
-                key.starts_with("student."),
+                MAY_VARY.iter().any(|part| key.starts_with(part)),
                 &format!(
-                    "[space] {key:?}: only settings of [student] can vary, such as \"student.learning_rate\""
+                    "[space] {key:?}: what can vary are the settings of [student], [finetune], [augment] and \
+                     [teacher], and data.max_length, such as \"student.learning_rate\""
                 ),
+            )?;
+            refuse(
+                *method != Method::Halving || key != "student.epochs",
+                "[space] \"student.epochs\": method \"halving\" decides the epochs of each round itself",
             )?;
             let drawn = matches!(method, Method::Random | Method::Halving);
             match value {
@@ -120,10 +123,7 @@ impl SweepFile {
                     refuse(!values.is_empty(), &format!("[space] {key:?} has no values"))?;
                 }
                 Value::Table(_) if drawn => {
-                    let Range { low, high, log } =
-                        range(value).map_err(|what| format!("[space] {key:?}: {what}"))?;
-                    let fits = low < high && low.is_finite() && high.is_finite() && (!log || low > 0.0);
-                    refuse(fits, &format!("[space] {key:?}: expected low < high, and low above 0 with log"))?;
+                    Range::read(value).map_err(|what| format!("[space] {key:?}: {what}"))?;
                 }
                 Value::Table(_) => {
                     return Err(format!("[space] {key:?}: a range needs method \"random\" or \"halving\""));
@@ -147,10 +147,7 @@ impl SweepFile {
                 });
                 Ok(std::iter::once(Vec::new()).chain(one).collect())
             }
-            Method::Random | Method::Halving => {
-                let mut draws = ChaCha8Rng::seed_from_u64(self.sweep.draw_seed);
-                (0..self.sweep.trials).map(|_| self.drawn(&mut draws)).collect()
-            }
+            Method::Random | Method::Halving => self.drawn(),
         }
     }
 
@@ -170,7 +167,25 @@ impl SweepFile {
         trials
     }
 
-    fn drawn(&self, draws: &mut ChaCha8Rng) -> anyhow::Result<Changes> {
+    /// `trials` different ones, or as many as the space has.
+    fn drawn(&self) -> anyhow::Result<Vec<Changes>> {
+        /// Draws for each trial, after which the space is taken to have no more.
+        const PATIENCE: usize = 200;
+        let mut draws = ChaCha8Rng::seed_from_u64(self.sweep.draw_seed);
+        let mut trials = Vec::new();
+        for _ in 0..self.sweep.trials.saturating_mul(PATIENCE) {
+            if trials.len() == self.sweep.trials {
+                break;
+            }
+            let trial = self.draw(&mut draws)?;
+            if !trials.contains(&trial) {
+                trials.push(trial);
+            }
+        }
+        Ok(trials)
+    }
+
+    fn draw(&self, draws: &mut ChaCha8Rng) -> anyhow::Result<Changes> {
         let mut share = || f64::from(draws.next_u32()) / (f64::from(u32::MAX) + 1.0);
         self.space
             .iter()
@@ -182,7 +197,7 @@ impl SweepFile {
                         clippy::cast_precision_loss
                     )]
                     Value::Array(values) => values[(share() * values.len() as f64) as usize].clone(),
-                    other => Value::Float(within(&range(other).map_err(Failure::usage)?, share())),
+                    other => Range::read(other).map_err(Failure::usage)?.at(share()),
                 };
                 Ok((key.clone(), drawn))
             })
@@ -190,25 +205,23 @@ impl SweepFile {
     }
 }
 
-fn range(value: &Value) -> Result<Range, String> {
-    value.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+/// The changes of a trial that decide what its student learns from.
+pub fn upstream(changes: &Changes) -> Changes {
+    changes.iter().filter(|(key, _)| !key.starts_with("student.")).cloned().collect()
 }
 
-/// Three digits: what a person would have written.
-fn within(range: &Range, share: f64) -> f64 {
-    let Range { low, high, log } = range;
-    let value = if *log { low * (high / low).powf(share) } else { low + (high - low) * share };
-    format!("{value:.2e}").parse().unwrap_or(value).clamp(*low, *high)
-}
-
-/// The epochs of each round of `halving`, and how many trials it has.
+/// The epochs of each round of `halving`, and how many trials it has. A round with the epochs of the one before
+/// would find nothing new and is left out.
 pub fn rounds(sweep: &SweepSettings, epochs: u32, trials: usize) -> Vec<(u32, usize)> {
-    let mut rounds = Vec::new();
+    let mut rounds: Vec<(u32, usize)> = Vec::new();
     let mut left = trials;
     for rung in 0..sweep.rungs {
         let part = sweep.eta.saturating_pow(sweep.rungs - 1 - rung);
-        rounds.push(((epochs / part).max(1), left));
-        left = left.div_ceil(sweep.eta as usize);
+        let here = (epochs / part).max(1);
+        if rounds.last().is_none_or(|(before, _)| *before != here) {
+            rounds.push((here, left));
+            left = left.div_ceil(sweep.eta as usize);
+        }
     }
     rounds
 }
@@ -261,10 +274,41 @@ mod tests {
     }
 
     #[test]
+    fn no_trial_is_drawn_twice_and_a_small_space_ends() {
+        let text = "[sweep]\npipeline = \"p.toml\"\nmethod = \"random\"\ntrials = 50\n[space]\n\
+                    \"student.temperature\" = [1.0, 2.0]\n\"student.train_last_layers\" = { low = 1, high = 3 }\n";
+        let file = file(text);
+        file.check().unwrap();
+        let mut trials: Vec<String> = file.trials().unwrap().iter().map(shown).collect();
+        trials.sort();
+        let all = [1, 2, 3].map(|layers| {
+            [1.0, 2.0].map(|t: f64| format!("student.temperature={t:.1} student.train_last_layers={layers}"))
+        });
+        let mut all = all.concat();
+        all.sort();
+        assert_eq!(trials, all);
+    }
+
+    #[test]
+    fn what_decides_the_soft_targets_is_told_from_the_rest() {
+        let changes: Changes =
+            vec![("augment.copies".to_owned(), 2.into()), ("student.epochs".to_owned(), 3.into())];
+        assert_eq!(upstream(&changes), changes[..1]);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, part) in [
             ("[sweep]\n[space]\n\"student.epochs\" = [1]\n", "pipeline is missing"),
-            ("[sweep]\npipeline = \"p\"\n[space]\n\"data.max_length\" = [1]\n", "only settings of [student]"),
+            ("[sweep]\npipeline = \"p\"\n[space]\n\"data.train\" = [\"a\"]\n", "what can vary are"),
+            (
+                "[sweep]\npipeline = \"p\"\nseeds = [1, 2, 1]\n[space]\n\"student.epochs\" = [1]\n",
+                "seeds has 1 twice",
+            ),
+            (
+                "[sweep]\npipeline = \"p\"\nmethod = \"halving\"\n[space]\n\"student.epochs\" = [1]\n",
+                "decides the epochs",
+            ),
             ("[sweep]\npipeline = \"p\"\n[space]\n\"student.epochs\" = 1\n", "expected a list"),
             (
                 "[sweep]\npipeline = \"p\"\n[space]\n\"student.epochs\" = { low = 1, high = 2 }\n",
@@ -281,6 +325,8 @@ mod tests {
     fn halving_spends_more_epochs_on_fewer_trials() {
         let sweep = SweepSettings::default();
         assert_eq!(rounds(&sweep, 9, 9), [(1, 9), (3, 3), (9, 1)]);
-        assert_eq!(rounds(&sweep, 2, 4), [(1, 4), (1, 2), (2, 1)]);
+        // A second round of one epoch would choose by the same figures again.
+        assert_eq!(rounds(&sweep, 4, 9), [(1, 9), (4, 3)]);
+        assert_eq!(rounds(&sweep, 1, 4), [(1, 4)]);
     }
 }

@@ -7,6 +7,7 @@ use distill_student::settings::BestMetric;
 use serde_json::{Value, json};
 
 use super::space::{Changes, Method, SweepSettings, shown};
+use crate::commands::trial::{self, Outcome, mean};
 
 /// A trial in one round.
 pub struct Row {
@@ -18,24 +19,26 @@ pub struct Row {
     pub epochs: Option<u32>,
     /// What it changed.
     pub changes: Changes,
-    /// For each seed the figures of its run, or none where its loss was not finite.
-    pub results: Vec<(u64, Option<Value>)>,
+    /// For each seed the figures of its run, or why there are none.
+    pub results: Vec<(u64, Outcome)>,
 }
 
 /// All trials of a sweep, in each round the best first.
 pub struct Table {
     /// How it was searched.
     pub sweep: SweepSettings,
+    /// What trials are compared by.
+    pub metric: BestMetric,
     /// The trials.
     pub rows: Vec<Row>,
+    /// Whether no trial is missing.
+    pub is_whole: bool,
 }
 
 impl Row {
     /// The validation figure of each seed.
     fn values(&self, metric: BestMetric) -> Option<Vec<f64>> {
-        let name = metric.name();
-        let value = |(_, results): &(u64, Option<Value>)| results.as_ref()?["validation"][name].as_f64();
-        self.results.iter().map(value).collect()
+        trial::figures(&self.results, metric)
     }
 
     fn mean(&self, metric: BestMetric) -> Option<f64> {
@@ -63,7 +66,7 @@ impl Table {
     /// The last round's best.
     fn best(&self) -> Option<&Row> {
         let last = self.rows.iter().map(|row| row.round).max()?;
-        self.rows.iter().find(|row| row.round == last && row.mean(self.sweep.metric).is_some())
+        self.rows.iter().find(|row| row.round == last && row.mean(self.metric).is_some())
     }
 
     /// All figures.
@@ -74,17 +77,15 @@ impl Table {
         let row = |row: &Row| {
             let changes: serde_json::Map<String, Value> =
                 row.changes.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-            let results: Vec<Value> =
-                row.results.iter().map(|(seed, results)| json!({"seed": seed, "results": results})).collect();
             json!({
                 "trial": row.trial + 1, "round": row.round + 1, "epochs": row.epochs, "changes": changes,
-                "mean": row.mean(self.sweep.metric), "runs": results,
+                "mean": row.mean(self.metric), "runs": trial::as_json(&row.results),
             })
         };
         let rows: Vec<Value> = self.rows.iter().map(row).collect();
         let document = json!({
-            "metric": self.sweep.metric, "method": self.sweep.method, "seeds": self.sweep.seeds,
-            "best": self.best().map(|row| row.trial + 1), "trials": rows,
+            "metric": self.metric, "method": self.sweep.method, "seeds": self.sweep.seeds,
+            "whole": self.is_whole, "best": self.best().map(|row| row.trial + 1), "trials": rows,
         });
         Ok(serde_json::to_string_pretty(&document)?)
     }
@@ -92,7 +93,7 @@ impl Table {
     fn markdown(&self) -> String {
         let base = self.rows.iter().find(|row| row.changes.is_empty());
         let effects = base.filter(|_| self.sweep.method == Method::OneAtATime);
-        let metric = self.sweep.metric.name();
+        let metric = self.metric.name();
         let mut text = format!("| trial | epochs | changes | validation {metric} by seed | mean |");
         text += if effects.is_some() { " effect |\n" } else { "\n" };
         text += if effects.is_some() {
@@ -101,21 +102,28 @@ impl Table {
             "| --- | --- | --- | --- | --- |\n"
         };
         for row in &self.rows {
-            let values = row.values(self.sweep.metric);
-            let shown_values = values.as_ref().map_or("failed".to_owned(), |values| {
-                values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ")
-            });
-            let mean = row.mean(self.sweep.metric).map_or("-".to_owned(), |mean| format!("{mean:.4}"));
+            let values = row.values(self.metric);
+            let [shown_values, mean] = trial::shown(values.as_deref());
             let epochs = row.epochs.map_or("-".to_owned(), |epochs| epochs.to_string());
             let changes = shown(&row.changes).replace('|', "\\|");
             let line = format!("| {} | {epochs} | {changes} | {shown_values} | {mean} |", row.trial + 1);
             text += &line;
             if let Some(base) = effects {
-                let against = base.values(self.sweep.metric).zip(values);
-                let effect = against.map_or("-".to_owned(), |(base, values)| effect(&base, &values));
+                let against = base.values(self.metric).zip(values);
+                let effect = against.map_or("-".to_owned(), |(base, values)| {
+                    trial::with_interval(trial::paired(&base, &values))
+                });
                 text += &format!(" {effect} |");
             }
             text.push('\n');
+        }
+        for row in &self.rows {
+            if let Some(failed) = row.results.iter().find_map(|(_, outcome)| outcome.as_ref().err()) {
+                text += &format!("\nTrial {} failed: {}\n", row.trial + 1, failed.reason);
+            }
+        }
+        if !self.is_whole {
+            text += "\nTrials are missing: the same command goes on.\n";
         }
         text
     }
@@ -126,7 +134,7 @@ impl Table {
         if let Some(best) = self.best() {
             text += &format!("\nbest: trial {}\n", best.trial + 1);
             for (key, value) in &best.changes {
-                text += &format!("  {} = {value}\n", key.trim_start_matches("student."));
+                text += &format!("  {key} = {value}\n");
             }
         }
         text + &format!("table: {}", out.join("sweep.md").display())
@@ -138,8 +146,7 @@ impl Table {
         const WIDTH: f64 = 720.0;
         const HEIGHT: f64 = 300.0;
         const EDGE: f64 = 48.0;
-        let all: Vec<f64> =
-            self.rows.iter().filter_map(|row| row.values(self.sweep.metric)).flatten().collect();
+        let all: Vec<f64> = self.rows.iter().filter_map(|row| row.values(self.metric)).flatten().collect();
         let low = all.iter().copied().fold(f64::INFINITY, f64::min);
         let high = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let span = if high > low { high - low } else { 1.0 };
@@ -156,7 +163,7 @@ impl Table {
             let x = EDGE + step * (place as f64 + 0.5);
             let title = shown(&row.changes).replace('&', "&amp;").replace('<', "&lt;");
             text += &format!("<g><title>{}: {title}</title>\n", row.trial + 1);
-            for value in row.values(self.sweep.metric).unwrap_or_default() {
+            for value in row.values(self.metric).unwrap_or_default() {
                 text += &format!("<circle cx=\"{x:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"#2563eb\"/>\n", y(value));
             }
             text += &format!(
@@ -169,46 +176,15 @@ impl Table {
     }
 }
 
-/// Mean over seeds of `values − base`, and half its 95% interval where there are several.
-pub fn paired(base: &[f64], values: &[f64]) -> (f64, Option<f64>) {
-    let differences: Vec<f64> = base.iter().zip(values).map(|(base, value)| value - base).collect();
-    (mean(&differences), half_width(&differences))
-}
-
-/// Paired difference over seeds with its 95% interval, in the metric's own unit.
-fn effect(base: &[f64], values: &[f64]) -> String {
-    let (middle, half) = paired(base, values);
-    match half {
-        Some(half) => format!("{middle:+.4} [{:+.4}, {:+.4}]", middle - half, middle + half),
-        None => format!("{middle:+.4}"),
-    }
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// Half the width of a 95% interval of the mean by Student's t; none for a single value.
-#[allow(clippy::cast_precision_loss)]
-fn half_width(values: &[f64]) -> Option<f64> {
-    /// 97.5% quantiles for 1, 2, … degrees of freedom.
-    const T: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-    let freedom = values.len().checked_sub(1).filter(|freedom| *freedom > 0)?;
-    let middle = mean(values);
-    let variance = values.iter().map(|value| (value - middle).powi(2)).sum::<f64>() / freedom as f64;
-    // Beyond the table its last, which is wider than the truth.
-    let quantile = T[freedom.min(T.len()) - 1];
-    Some(quantile * (variance / values.len() as f64).sqrt())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::trial::Failed;
+    use distill_core::Category;
 
     fn row(trial: usize, accuracy: &[f64]) -> Row {
         let result = |(seed, accuracy): (usize, &f64)| {
-            (seed as u64, Some(json!({"validation": {"accuracy": accuracy, "loss": 1.0 - accuracy}})))
+            (seed as u64, Ok(json!({"validation": {"accuracy": accuracy, "loss": 1.0 - accuracy}})))
         };
         let changes =
             if trial == 0 { Vec::new() } else { vec![("student.temperature".to_owned(), 4.0.into())] };
@@ -222,25 +198,23 @@ mod tests {
     }
 
     #[test]
-    fn an_effect_is_paired_by_seed_and_has_its_interval() {
-        // Differences 0.01, 0.02, 0.03: mean 0.02, sd 0.01, t(2) = 4.303.
-        assert_eq!(effect(&[0.9, 0.8, 0.7], &[0.91, 0.82, 0.73]), "+0.0200 [-0.0048, +0.0448]");
-        assert_eq!(effect(&[0.9], &[0.8]), "-0.1000");
-    }
-
-    #[test]
     fn the_table_names_the_best_and_the_worst_is_what_failed() {
         let sweep = SweepSettings { method: Method::OneAtATime, seeds: vec![0, 1], ..SweepSettings::default() };
-        let failed = Row { results: vec![(0, None), (1, None)], ..row(2, &[]) };
-        let table = Table { sweep, rows: vec![row(1, &[0.92, 0.94]), row(0, &[0.9, 0.9]), failed] };
+        let why = || Err(Failed::of(Category::Usage, "three classes are needed"));
+        let failed = Row { results: vec![(0, why()), (1, why())], ..row(2, &[]) };
+        let rows = vec![row(1, &[0.92, 0.94]), row(0, &[0.9, 0.9]), failed];
+        let mut table = Table { sweep, metric: BestMetric::Accuracy, rows, is_whole: false };
+        assert!(table.markdown().contains("Trials are missing"));
+        table.is_whole = true;
         assert_eq!(table.rows[2].rank(BestMetric::Accuracy), f64::NEG_INFINITY);
         let text = table.text(Path::new("out"));
-        assert!(text.contains("best: trial 2\n  temperature = 4.0\n"), "{text}");
+        assert!(text.contains("best: trial 2\n  student.temperature = 4.0\n"), "{text}");
         assert!(
             text.contains("| 2 | - | student.temperature=4.0 | 0.9200 0.9400 | 0.9300 | +0.0300 ["),
             "{text}"
         );
         assert!(text.contains("| 3 | - | student.temperature=4.0 | failed | - | - |"), "{text}");
+        assert!(text.contains("Trial 3 failed: three classes are needed"), "{text}");
         let json: Value = serde_json::from_str(&table.json().unwrap()).unwrap();
         assert_eq!((&json["best"], json["trials"].as_array().unwrap().len()), (&json!(2), 3));
         assert!(table.svg().contains("</svg>"));
