@@ -173,3 +173,37 @@ fn the_cache_says_what_it_holds_and_is_cleaned_of_nothing_else() {
     assert_eq!(work.tree("cache"), ["mine.tokens.json"]);
     work.run("cache clean --older-than week").exits(2).says("--older-than");
 }
+
+#[test]
+fn an_average_is_a_store_and_teaches_like_its_parts() {
+    let work = Work::with_targets();
+    work.run("finetune --model tiny --data rows.jsonl --epochs 2 --batch-size 8 --out other").succeeds();
+    work.run("teacher --model other/model --data rows.jsonl --out second").succeeds();
+    let average = "targets average targets second --weights 1,3 --average probabilities";
+    let made = work.run(&format!("{average} --out both")).succeeds();
+    assert!(made.stdout.starts_with("40 rows in 1 file, "), "{}", made.shown());
+    work.run("targets verify both").succeeds();
+    let [one, two, both] = ["targets", "second", "both"]
+        .map(|store| files::records(&work, &format!("{store}/train-00000-of-00001.parquet")));
+    let probabilities = |row: &serde_json::Value| -> Vec<f64> {
+        let powers: Vec<f64> =
+            row["logits"].as_array().unwrap().iter().map(|logit| logit.as_f64().unwrap().exp()).collect();
+        powers.iter().map(|power| power / powers.iter().sum::<f64>()).collect()
+    };
+    for ((one, two), both) in one.iter().zip(&two).zip(&both) {
+        assert_eq!((&one["id"], &one["text"], &one["label"]), (&both["id"], &both["text"], &both["label"]));
+        for ((one, two), both) in probabilities(one).iter().zip(probabilities(two)).zip(probabilities(both)) {
+            assert!((0.25 * one + 0.75 * two - both).abs() < 1e-6);
+        }
+    }
+    let student = "--init tiny --layers 0 --epochs 1";
+    let set = "--set student.teacher_weights=[1,3] --set student.average=probabilities";
+    work.run(&format!("student --targets both {student} --out kept")).succeeds();
+    work.run(&format!("student --targets targets --targets second {set} {student} --out together")).succeeds();
+    let validation = |out: &str| work.json(&format!("{out}/run.json"))["results"]["validation"].clone();
+    assert_eq!(validation("kept"), validation("together"));
+    work.run(&format!("{average} --out both")).succeeds().says("is up to date");
+    work.run("targets average targets second --weights 1 --out bad").fails(2, &["for 2 stores"]);
+    work.run("targets average targets --out bad").exits(2);
+    assert!(!work.path("bad").exists());
+}

@@ -261,17 +261,7 @@ impl CacheBuilder<'_> {
     }
 
     pub(crate) fn index(&self, store: &Store) -> Result<TargetIndex, TrainError> {
-        let num_labels = self.labels.num_labels();
-        let mut index = TargetIndex { num_labels, rows: HashMap::new(), logits: Vec::new() };
-        in_chunks(store.rows(), |rows: &[LogitsRow]| {
-            self.stop.check()?;
-            for row in rows {
-                index.rows.insert(join_key(&row.id, &row.text_hash), index.logits.len() / num_labels);
-                index.logits.extend_from_slice(&row.logits);
-            }
-            Ok(())
-        })?;
-        Ok(index)
+        TargetIndex::read(store, self.stop)
     }
 }
 
@@ -293,6 +283,21 @@ pub(crate) struct TargetIndex {
 }
 
 impl TargetIndex {
+    /// Reads all of a store.
+    pub fn read(store: &Store, stop: &StopSignal) -> Result<Self, TrainError> {
+        let num_labels = store.fingerprint().label_map.num_labels();
+        let mut index = TargetIndex { num_labels, rows: HashMap::new(), logits: Vec::new() };
+        in_chunks(store.rows(), |rows: &[LogitsRow]| {
+            stop.check()?;
+            for row in rows {
+                index.rows.insert(join_key(&row.id, &row.text_hash), index.logits.len() / num_labels);
+                index.logits.extend_from_slice(&row.logits);
+            }
+            Ok(())
+        })?;
+        Ok(index)
+    }
+
     pub fn of(&self, row: &Row) -> Result<Vec<f32>, TrainError> {
         let key = join_key(&row.id, &text_hash(&row.text, row.text_pair.as_deref()));
         let found = self.find(&key).ok_or_else(|| {

@@ -1,4 +1,6 @@
-//! Several teachers: one soft target a row, made of theirs.
+//! Several teachers: one soft target a row, made of theirs, for training or kept as a store of their own.
+
+mod store;
 
 use distill_core::ProblemType;
 use distill_data::logits::{LogitsRow, Store};

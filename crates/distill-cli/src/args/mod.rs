@@ -34,7 +34,7 @@ pub use rows::Rows;
 pub use run::Run;
 pub use student::Student;
 pub use sweep::Sweep;
-pub use targets::{Merge, Targets, TargetsAction};
+pub use targets::{AverageStores, Merge, Targets, TargetsAction};
 pub use teacher::Teacher;
 pub use training::Training;
 

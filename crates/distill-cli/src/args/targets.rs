@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use distill_student::teachers::Average;
 
 use super::Common;
 
@@ -15,6 +16,7 @@ Examples:
   distill targets verify runs/targets
   distill targets merge runs/shards --out runs/targets
   distill targets merge first/targets second/targets --out runs/targets
+  distill targets average large/targets larger/targets --weights 1,2 --average probabilities --out runs/targets
   distill targets info runs/targets --json")]
 pub struct Targets {
     #[command(subcommand)]
@@ -30,6 +32,8 @@ pub enum TargetsAction {
     Verify(Verify),
     /// Make one store of several, checking that each row is there once
     Merge(Merge),
+    /// Make one store of several teachers' over the same rows, which holds their average
+    Average(AverageStores),
     /// Count rows and labels; say what the logits belong to
     Info(Info),
 }
@@ -54,6 +58,44 @@ pub struct Merge {
     /// Replace what is in OUT
     #[arg(long)]
     pub overwrite: bool,
+}
+
+/// `distill targets average`
+#[derive(Debug, ClapArgs)]
+pub struct AverageStores {
+    /// A store for each teacher; the first one's rows, texts and labels are kept
+    #[arg(value_name = "DIR", required = true, num_args = 2..)]
+    pub directories: Vec<PathBuf>,
+    /// How much each teacher counts [default: all the same]
+    #[arg(long, value_delimiter = ',', value_name = "W,W,…")]
+    pub weights: Vec<f64>,
+    /// What is averaged
+    #[arg(long, value_enum, default_value = "logits")]
+    pub average: AverageArg,
+    /// Directory of the averaged store
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace what is in OUT
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// What is averaged.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AverageArg {
+    /// Logits: a label that one teacher finds very unlikely stays so
+    Logits,
+    /// Probabilities at temperature 1: a label that one teacher finds likely stays so
+    Probabilities,
+}
+
+impl From<AverageArg> for Average {
+    fn from(asked: AverageArg) -> Self {
+        match asked {
+            AverageArg::Logits => Average::Logits,
+            AverageArg::Probabilities => Average::Probabilities,
+        }
+    }
 }
 
 /// `distill targets info`

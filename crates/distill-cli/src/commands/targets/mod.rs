@@ -1,19 +1,18 @@
-//! `distill targets`: verify, merge and describe soft-target stores.
+//! `distill targets`: verify, merge, average and describe soft-target stores.
 
-use std::collections::BTreeMap;
+mod average;
+mod merge;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use distill_core::record::RunRecord;
 use distill_data::DataError;
 use distill_data::logits::info::Info;
-use distill_data::logits::{Damage, MANIFEST_FILE, Merge, Store, find_stores, stores_in};
+use distill_data::logits::{Damage, MANIFEST_FILE, Store, find_stores, stores_in};
 use serde_json::{Value, json};
 
 use crate::args::{self, Targets, TargetsAction};
-use crate::commands::outdir::OutDir;
-use crate::commands::stage::{self, Finished, Stage};
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, bytes};
 use crate::output::progress::Display;
@@ -27,7 +26,8 @@ use crate::settings::RuntimeSettings;
 pub fn command(args: &Targets) -> anyhow::Result<Status> {
     match &args.action {
         TargetsAction::Verify(verify) => verify_all(args, &verify.directories),
-        TargetsAction::Merge(merge) => merge_all(args, merge),
+        TargetsAction::Merge(asked) => merge::command(&args.common, asked),
+        TargetsAction::Average(asked) => average::command(&args.common, asked),
         TargetsAction::Info(info) => describe(args, &info.directory),
     }
 }
@@ -123,54 +123,10 @@ fn files(count: usize) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
-fn merge_all(args: &Targets, asked: &args::Merge) -> anyhow::Result<Status> {
-    // Nothing is computed: whatever device and threads the environment names stay out of it.
+/// Nothing is computed on a device: whatever device and threads the environment names stay out of it.
+fn session(common: &args::Common) -> anyhow::Result<Session> {
     let runtime = RuntimeSettings { device: "cpu".to_owned(), ..RuntimeSettings::default() };
-    let session = Session::start(&args.common, &runtime)?;
-    let stage = MergeStage { merge: Merge::plan(&stores(&asked.directories)?)? };
-    stage::run_alone(&stage, &session, &args.common, &asked.out, asked.overwrite)
-}
-
-/// Merging is a run like others: it holds the lock of its directory, goes on where it was stopped, and
-/// does nothing where it is done.
-struct MergeStage {
-    merge: Merge,
-}
-
-impl Stage for MergeStage {
-    fn command(&self) -> &'static str {
-        "targets merge"
-    }
-
-    fn settings(&self, _session: &Session) -> anyhow::Result<Value> {
-        Ok(json!({}))
-    }
-
-    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
-        let named = |(index, hash): (usize, &str)| (format!("file {index}"), hash.to_owned());
-        Ok(self.merge.hashes().enumerate().map(named).collect())
-    }
-
-    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        record.write(out.path())?;
-        let manifest = self.merge.write(out.path(), &session.stop, &session.progress)?;
-        let size = manifest.shards.iter().map(|shard| shard.file.bytes).sum::<u64>();
-        let count = manifest.shards.len();
-        let text = format!(
-            "{} rows in {}, {}\nsoft targets: {}",
-            manifest.rows,
-            files(count),
-            bytes(size),
-            out.path().display()
-        );
-        let results = [("rows", json!(manifest.rows)), ("files", json!(count)), ("bytes", json!(size))];
-        let results = results.map(|(name, value)| (name.to_owned(), value)).into();
-        Ok(Finished { status: Status::Done, text, results })
-    }
-
-    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
-        stage::unusable_store(out)
-    }
+    Session::start(common, &runtime)
 }
 
 fn describe(args: &Targets, directory: &Path) -> anyhow::Result<Status> {
