@@ -6,7 +6,6 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/SDPBackend.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -68,16 +67,6 @@ int copy_text(const std::string& text, char* out, size_t capacity) {
 extern "C" {
 
 const char* distill_last_error() { return distill::last_error().c_str(); }
-
-// cuDNN's attention may plan for a second on each new shape; the default order asks it first on new GPUs.
-int distill_attention_without_planning() {
-  return guarded([&] {
-    const std::vector<int64_t> order = {
-        static_cast<int64_t>(at::SDPBackend::flash_attention), static_cast<int64_t>(at::SDPBackend::efficient_attention),
-        static_cast<int64_t>(at::SDPBackend::math), static_cast<int64_t>(at::SDPBackend::cudnn_attention)};
-    at::globalContext().setSDPPriorityOrder(order);
-  });
-}
 
 int distill_show_config(char* out, size_t capacity) {
   return guarded([&] { copy_text(at::show_config(), out, capacity); });

@@ -15,7 +15,6 @@ unsafe extern "C" {
     fn distill_cpu_rng_state(out: *mut *mut C_tensor) -> c_int;
     fn distill_set_cpu_rng_state(state: *const C_tensor) -> c_int;
     fn distill_set_deterministic(on: c_int) -> c_int;
-    fn distill_attention_without_planning() -> c_int;
     fn distill_fused_adamw(
         params: *const *const C_tensor,
         grads: *const *const C_tensor,
@@ -125,12 +124,6 @@ pub(crate) fn cpu_rng_state() -> Result<Tensor, TorchError> {
 pub(crate) fn set_cpu_rng_state(state: &Tensor) -> Result<(), TorchError> {
     // SAFETY: the pointer is a live tensor, only read; a wrong size or type is a C++ exception.
     checked("set rng state", unsafe { distill_set_cpu_rng_state(state.as_ptr()) })
-}
-
-/// Asks cuDNN last for attention, as `TORCH_CUDNN_SDPA_DEPRIORITIZED=1` does.
-pub(crate) fn attention_without_planning() -> Result<(), TorchError> {
-    // SAFETY: no pointers cross.
-    checked("attention order", unsafe { distill_attention_without_planning() })
 }
 
 /// `torch.use_deterministic_algorithms(on, warn_only=True)`.
