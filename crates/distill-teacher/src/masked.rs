@@ -87,7 +87,7 @@ impl MaskedPass<'_> {
             if places.is_empty() {
                 continue;
             }
-            let own = copied_to(&places, states.device());
+            let own = copied_to(&places, states.device())?;
             let own = states.f_index_select(0, &own).map_err(TorchError::from)?;
             let (logits, which) = candidates.likeliest(&own, count)?;
             let asked = places.iter().map(|place| asked[*place as usize]).collect();

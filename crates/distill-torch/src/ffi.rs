@@ -8,6 +8,8 @@ use torch_sys::C_tensor;
 
 use crate::error::TorchError;
 
+pub(crate) mod transfer;
+
 unsafe extern "C" {
     fn distill_last_error() -> *const c_char;
     fn distill_show_config(out: *mut c_char, capacity: usize) -> c_int;

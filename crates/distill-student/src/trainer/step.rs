@@ -7,7 +7,7 @@ use distill_data::batches::order_by_length;
 use distill_data::cache::Example;
 use distill_model::Mode;
 use distill_teacher::forward::{packed, packed_inputs};
-use distill_torch::{TorchError, copied_to, guard};
+use distill_torch::{TorchError, copied_to, guard, moved_to};
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
@@ -134,15 +134,15 @@ impl Run<'_> {
         let device = logits.device();
         let config = self.trainer.model.config();
         let labels = labels::tensor(examples.iter().copied(), config.problem_type, config.labels.num_labels());
-        let labels = labels.to_device(device);
-        let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(examples, device));
+        let labels = moved_to(&labels, device)?;
+        let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(examples, device)).transpose()?;
         let temperature = self.temperature.at(self.state.global_step);
         self.objective.terms(logits, &labels, teacher.as_ref(), temperature)
     }
 }
 
 /// The teacher's logits, `[B, C]`.
-fn soft_targets(examples: &[&Example<'_>], device: Device) -> Tensor {
+fn soft_targets(examples: &[&Example<'_>], device: Device) -> Result<Tensor, TorchError> {
     let logits: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
-    copied_to(&logits, device).view([examples.len() as i64, -1])
+    Ok(copied_to(&logits, device)?.f_view([examples.len() as i64, -1])?)
 }
