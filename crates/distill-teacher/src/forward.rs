@@ -82,7 +82,8 @@ impl ForwardPass<'_> {
         drop(packing);
         let _span = trace_span!(target: "timeline", "forward").entered();
         let _no_gradients = tch::no_grad_guard();
-        let logits = self.model.forward(&inputs, Mode::Evaluate)?.to_kind(Kind::Float);
+        let logits = self.model.forward(&inputs, Mode::Evaluate)?;
+        let logits = logits.f_to_kind(Kind::Float).map_err(TorchError::from)?;
         let examples = packed.rows.iter().map(|place| batch[*place as usize]).collect();
         Ok(Computed { examples, logits })
     }

@@ -12,6 +12,7 @@ pub mod device;
 pub mod dropout;
 pub mod error;
 mod ffi;
+mod flash;
 pub mod info;
 pub mod linear;
 pub mod memory;

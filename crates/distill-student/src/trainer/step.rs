@@ -119,7 +119,7 @@ impl Run<'_> {
             }
         }; // [B, C]
         let ordered: Vec<&Example<'_>> = own.rows.iter().map(|place| &examples[*place as usize]).collect();
-        let mut terms = self.logit_terms(settings, &logits.to_kind(Kind::Float), &ordered)?;
+        let mut terms = self.logit_terms(settings, &logits, &ordered)?;
         terms.append(&mut inside);
         Ok(terms)
     }
@@ -132,6 +132,7 @@ impl Run<'_> {
         examples: &[&Example<'_>],
     ) -> Result<Vec<Term>, TorchError> {
         let device = logits.device();
+        let logits = &logits.f_to_kind(Kind::Float)?;
         let config = self.trainer.model.config();
         let labels = labels::tensor(examples.iter().copied(), config.problem_type, config.labels.num_labels());
         let labels = moved_to(&labels, device)?;
