@@ -94,6 +94,17 @@ int distill_set_cpu_rng_state(const at::Tensor* state) {
 
 int distill_set_deterministic(int on) {
   return guarded([&] {
+// Seeds one device's generator: `device` -1 is the CPU, else a CUDA device. Nothing is read from or sent to a GPU.
+int distill_seed_generator(int device, uint64_t seed) {
+  return guarded([&] {
+    const auto where =
+        device < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device));
+    auto generator = at::globalContext().defaultGenerator(where);
+    std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_current_seed(seed);
+  });
+}
+
     at::globalContext().setDeterministicAlgorithms(on != 0, /*warn_only=*/true);
     at::globalContext().setDeterministicFillUninitializedMemory(false);
   });

@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use crate::error::TorchError;
@@ -16,6 +16,7 @@ unsafe extern "C" {
     fn distill_parallel_info(out: *mut c_char, capacity: usize) -> c_int;
     fn distill_cpu_rng_state(out: *mut *mut C_tensor) -> c_int;
     fn distill_set_cpu_rng_state(state: *const C_tensor) -> c_int;
+    fn distill_seed_generator(device: c_int, seed: u64) -> c_int;
     fn distill_set_deterministic(on: c_int) -> c_int;
     fn distill_fused_adamw(
         params: *const *const C_tensor,
@@ -132,6 +133,17 @@ pub(crate) fn set_cpu_rng_state(state: &Tensor) -> Result<(), TorchError> {
 pub(crate) fn set_deterministic(on: bool) -> Result<(), TorchError> {
     // SAFETY: no pointers cross.
     checked("deterministic", unsafe { distill_set_deterministic(c_int::from(on)) })
+}
+
+/// Seeds the generator of one device alone.
+pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError> {
+    let number = match device {
+        Device::Cpu => -1,
+        Device::Cuda(number) => c_int::try_from(number).unwrap_or(c_int::MAX),
+        _ => return Err(TorchError::new("seeding", "neither the CPU nor a CUDA device")),
+    };
+    // SAFETY: no pointers cross.
+    checked("seeding", unsafe { distill_seed_generator(number, seed) })
 }
 
 /// The tensors of one fused AdamW call; all lists have the same length.

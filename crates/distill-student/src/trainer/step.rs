@@ -75,6 +75,7 @@ impl Run<'_> {
     /// Adds a part's gradients, which count by its share of the step's rows; returns its terms.
     fn backward(&mut self, rows: &[u32], share: f64) -> Result<Vec<Term>, TrainError> {
         let data = self.trainer.data;
+        self.dropout.begin_pass(self.trainer.model.device())?;
         let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
         let terms = self.terms(rows, &examples)?;
         let loss = sum(&terms)?;
