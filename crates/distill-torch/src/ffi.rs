@@ -37,6 +37,12 @@ unsafe extern "C" {
         max_norm: f64,
         norm: *mut *mut C_tensor,
     ) -> c_int;
+    fn distill_lerp(
+        means: *const *const C_tensor,
+        values: *const *const C_tensor,
+        count: usize,
+        share: f64,
+    ) -> c_int;
     fn distill_drop_gradients(params: *const *const C_tensor, count: usize) -> c_int;
     fn distill_onednn_available(out: *mut c_int) -> c_int;
     fn distill_onednn_pack(weight: *const C_tensor, tokens: i64, out: *mut *mut C_tensor) -> c_int;
@@ -129,12 +135,6 @@ pub(crate) fn set_cpu_rng_state(state: &Tensor) -> Result<(), TorchError> {
     checked("set rng state", unsafe { distill_set_cpu_rng_state(state.as_ptr()) })
 }
 
-/// `torch.use_deterministic_algorithms(on, warn_only=True)`.
-pub(crate) fn set_deterministic(on: bool) -> Result<(), TorchError> {
-    // SAFETY: no pointers cross.
-    checked("deterministic", unsafe { distill_set_deterministic(c_int::from(on)) })
-}
-
 /// Seeds the generator of one device alone.
 pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError> {
     let number = match device {
@@ -146,6 +146,12 @@ pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError
     checked("seeding", unsafe { distill_seed_generator(number, seed) })
 }
 
+/// `torch.use_deterministic_algorithms(on, warn_only=True)`.
+pub(crate) fn set_deterministic(on: bool) -> Result<(), TorchError> {
+    // SAFETY: no pointers cross.
+    checked("deterministic", unsafe { distill_set_deterministic(c_int::from(on)) })
+}
+
 /// The tensors of one fused AdamW call; all lists have the same length.
 pub(crate) struct AdamWTensors<'a> {
     pub params: &'a [Tensor],
@@ -155,7 +161,7 @@ pub(crate) struct AdamWTensors<'a> {
     pub steps: &'a [Tensor],
 }
 
-/// One AdamW step in place over all tensors.
+/// One AdamW step in place over all tensors, whose counts of steps move on by one.
 pub(crate) fn fused_adamw(
     tensors: &AdamWTensors<'_>,
     lr: f64,
@@ -196,6 +202,16 @@ pub(crate) fn clip_grad_norm(grads: &[Tensor], max_norm: f64) -> Result<Tensor, 
         checked("clip_grad_norm", distill_clip_grad_norm(list.as_ptr(), list.len(), max_norm, &mut norm))?;
         Ok(Tensor::from_ptr(norm))
     }
+}
+
+/// Moves each mean a share of the way to its value, in place.
+pub(crate) fn lerp(means: &[Tensor], values: &[Tensor], share: f64) -> Result<(), TorchError> {
+    if means.len() != values.len() {
+        return Err(TorchError::new("mean of weights", "lists of different lengths"));
+    }
+    let [to, from] = [means, values].map(pointers);
+    // SAFETY: two arrays of `len` live tensors; the shim keeps none of them.
+    checked("mean of weights", unsafe { distill_lerp(to.as_ptr(), from.as_ptr(), to.len(), share) })
 }
 
 /// Forgets gradients, so that the next backward pass stores instead of adding to zeros.
