@@ -2,7 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <c10/core/Event.h>
 #include <c10/core/GradMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <memory>
 
 #include "guarded.h"
 
@@ -21,5 +25,26 @@ int distill_queue_to_device(const at::Tensor* here, int device, at::Tensor** out
                                     /*non_blocking=*/true));
   });
 }
+
+// A tensor of a device copied to page-locked memory, queued behind what computes it, and an event behind the copy:
+// whoever reads waits for that alone, not for what is queued later.
+int distill_queue_to_host(const at::Tensor* there, at::Tensor** out, c10::Event** copied) {
+  return guarded([&] {
+    c10::AutoGradMode no_grad(false);
+    const auto device = there->device();
+    auto here = at::empty(there->sizes(), there->options().device(at::kCPU).pinned_memory(true));
+    here.copy_(*there, /*non_blocking=*/true);
+    auto event = std::make_unique<c10::Event>(device.type());
+    event->record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+    *out = new at::Tensor(std::move(here));
+    *copied = event.release();
+  });
+}
+
+int distill_wait_for(const c10::Event* copied) {
+  return guarded([&] { copied->synchronize(); });
+}
+
+void distill_forget_event(c10::Event* copied) { delete copied; }
 
 }  // extern "C"

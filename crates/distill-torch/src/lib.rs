@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
 //! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
-//! [`transfer`] (numbers on their way to a device), [`packed`] (rows side by side without padding) and [`attention`] on them,
+//! [`transfer`] (numbers on their way to a device and back), [`packed`] (rows side by side without padding) and [`attention`] on them,
 //! [`relations`] (its scores in the open), [`linear`] (fused layers for
 //! inference on the CPU), [`dropout`], [`adamw`], [`optimizer`] (the others).
 
@@ -29,4 +29,4 @@ pub use error::{TorchError, guard, or_panic};
 pub use linear::PackedLinear;
 pub use optimizer::{Optimizer, Rule};
 pub use packed::Packing;
-pub use transfer::{copied_to, moved_to};
+pub use transfer::{ReadBack, copied_to, moved_to};

@@ -1,4 +1,4 @@
-//! Numbers on their way to a device.
+//! Numbers on their way to a device, and back.
 
 use tch::kind::Element;
 use tch::{Device, Tensor};
@@ -39,6 +39,40 @@ pub fn copied_together(lists: &[&[i64]], device: Device) -> Result<Vec<Tensor>, 
     Ok(together.f_split_with_sizes(lengths, 0)?)
 }
 
+/// A tensor that is to be read on the host. On a GPU its copy is queued behind what computes it; the host goes on, and
+/// what it queues later does not make the reader wait.
+pub struct ReadBack(State);
+
+enum State {
+    Here(Tensor),
+    Queued(transfer::Queued),
+}
+
+impl ReadBack {
+    /// Begins to fetch a tensor.
+    ///
+    /// # Errors
+    /// [`TorchError`] where the device refuses or the host has no memory for it.
+    pub fn of(tensor: &Tensor) -> Result<Self, TorchError> {
+        Ok(ReadBack(match tensor.device() {
+            Device::Cpu => State::Here(tensor.shallow_clone()),
+            Device::Cuda(_) => State::Queued(transfer::Queued::of(tensor)?),
+            _ => State::Here(tensor.f_to_device(Device::Cpu)?),
+        }))
+    }
+
+    /// The tensor on the CPU; waits for it where it is not there yet.
+    ///
+    /// # Errors
+    /// [`TorchError`] of what computed it.
+    pub fn wait(&self) -> Result<&Tensor, TorchError> {
+        match &self.0 {
+            State::Here(tensor) => Ok(tensor),
+            State::Queued(queued) => queued.wait(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +84,23 @@ mod tests {
         for (tensor, list) in tensors.iter().zip(lists) {
             assert_eq!(Vec::<i64>::try_from(tensor).unwrap(), list);
         }
+    }
+
+    #[test]
+    fn a_gpu_gives_back_what_it_got_and_one_that_is_not_there_is_an_error() {
+        let tensor = Tensor::from_slice(&[1i64, -2, 3]);
+        match crate::DeviceChoice::Cuda(0).resolve() {
+            Ok(device) => {
+                let back = ReadBack::of(&moved_to(&tensor, device).unwrap()).unwrap();
+                assert_eq!(*back.wait().unwrap(), tensor);
+            }
+            Err(_) => assert!(moved_to(&tensor, Device::Cuda(0)).is_err()),
+        }
+    }
+
+    #[test]
+    fn what_is_on_the_cpu_is_read_as_it_is() {
+        let tensor = Tensor::from_slice(&[1f32, 2.]);
+        assert_eq!(ReadBack::of(&tensor).unwrap().wait().unwrap().data_ptr(), tensor.data_ptr());
     }
 }
