@@ -18,6 +18,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     distill_torch::memory::settle();
+    distill_torch::device::settle();
     exit::run(|| {
         signals::watch()?;
         let status = commands::dispatch(args::Args::parse());

@@ -1,6 +1,6 @@
 //! A packed batch on a device.
 
-use distill_torch::{Packing, TorchError, copied_to};
+use distill_torch::{Packing, TorchError};
 use tch::{Device, Kind, Tensor};
 
 /// Tokens of a batch, row after row without padding.
@@ -30,16 +30,16 @@ impl Inputs {
         cu_seqlens: &[i32],
         device: Device,
     ) -> Result<Self, TorchError> {
-        let packing = Packing::new(cu_seqlens, device)?;
-        let tokens = usize::try_from(packing.tokens()).unwrap_or(usize::MAX);
-        for ids in [input_ids, token_type_ids, position_ids] {
+        let numbers = [input_ids, token_type_ids, position_ids];
+        let tokens = cu_seqlens.last().map_or(0, |tokens| usize::try_from(*tokens).unwrap_or(usize::MAX));
+        for ids in numbers {
             if ids.len() != tokens {
                 let message = format!("{} ids for {tokens} tokens", ids.len());
                 return Err(tch::TchError::Shape(message).into());
             }
         }
-        let [input_ids, token_type_ids, position_ids] =
-            [input_ids, token_type_ids, position_ids].map(|ids| copied_to(ids, device));
+        let (packing, [input_ids, token_type_ids, position_ids]) =
+            Packing::beside(numbers, cu_seqlens, device)?;
         Ok(Inputs { input_ids, token_type_ids, position_ids, packing, compute: None })
     }
 

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use distill_torch::{TorchError, guard};
+use distill_torch::{TorchError, copied_to, guard};
 use tch::{Device, Kind, Tensor};
 
 use crate::architecture::Encoder;
@@ -223,7 +223,7 @@ impl MaskedLanguageModel {
     /// [`TorchError`] from libtorch, such as no memory left.
     pub fn states(&self, inputs: &Inputs, places: &[i64]) -> Result<Tensor, TorchError> {
         let _no_gradients = tch::no_grad_guard();
-        let places = Tensor::from_slice(places).to_device(self.device());
+        let places = copied_to(places, self.device())?;
         guard("forward pass", || {
             let pass = Pass::new(inputs, Mode::Evaluate, None);
             let states = self.encoder.states(inputs, Tokens::All, pass).index_select(0, &places); // [M, H]

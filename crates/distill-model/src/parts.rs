@@ -22,6 +22,8 @@ pub(crate) struct Linear {
     bias: Option<Tensor>,
     /// Filled by [`Linear::pack`]; then the weight may no longer change.
     packed: OnceCell<PackedLinear>,
+    /// The two parts of [`Linear::forward_apart`] in that layout, where they have been asked for.
+    packed_apart: OnceCell<Option<[PackedLinear; 2]>>,
 }
 
 impl Linear {
@@ -39,6 +41,7 @@ impl Linear {
             weight: scope.stacked("weight", parts, &[outputs, inputs], Init::Normal),
             bias: bias.then(|| scope.stacked("bias", parts, &[outputs], Init::Zeros)),
             packed: OnceCell::new(),
+            packed_apart: OnceCell::new(),
         }
     }
 
@@ -68,6 +71,33 @@ impl Linear {
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Tensor {
         let fused = self.packed.get().and_then(|packed| packed.forward_add(x, residual).ok());
         fused.unwrap_or_else(|| self.plain(x) + residual) // [.., out]
+    }
+
+    /// The first `outputs` of what [`Linear::forward`] makes of `first`, and the others of what it makes of `others`.
+    pub fn forward_apart(&self, outputs: i64, first: &Tensor, others: &Tensor) -> [Tensor; 2] {
+        if let Some(fused) = self.fused_apart(outputs, first, others) {
+            return fused;
+        }
+        let weights = apart(&as_kind_of(&self.weight, first), outputs);
+        let biases = self.bias.as_ref().map(|bias| apart(&as_kind_of(bias, first), outputs));
+        let linear =
+            |x: &Tensor, part: usize| x.linear(&weights[part], biases.as_ref().map(|both| &both[part]));
+        [linear(first, 0), linear(others, 1)]
+    }
+
+    /// The same in the layout of [`Linear::pack`], which each part gets when it is first asked for: of a whole encoder
+    /// that is the last layer's.
+    fn fused_apart(&self, outputs: i64, first: &Tensor, others: &Tensor) -> Option<[Tensor; 2]> {
+        self.packed.get()?;
+        let both = self.packed_apart.get_or_init(|| {
+            let weights = apart(&self.weight, outputs);
+            let biases = self.bias.as_ref().map(|bias| apart(bias, outputs));
+            let pack = |part: usize| PackedLinear::new(&weights[part], biases.as_ref().map(|both| &both[part]));
+            Some([pack(0)?, pack(1)?])
+        });
+        let [left, right] = both.as_ref()?;
+        let plain = linear::Activation::None;
+        Some([left.forward(first, plain).ok()?, right.forward(others, plain).ok()?])
     }
 
     fn fused(&self, x: &Tensor, activation: linear::Activation) -> Option<Tensor> {
@@ -129,6 +159,11 @@ impl Embedding {
     pub fn forward(&self, ids: &Tensor) -> Tensor {
         Tensor::embedding(&self.weight, ids, -1, false, false) // [T, H]
     }
+}
+
+/// The first `rows` of a weight or a bias, and the others; their gradients come together in one tensor.
+fn apart(whole: &Tensor, rows: i64) -> Vec<Tensor> {
+    whole.split_with_sizes([rows, whole.size()[0] - rows], 0)
 }
 
 /// A parameter in the kind of what it meets: hidden states in bf16 meet weights kept in f32.

@@ -5,6 +5,7 @@
 //!
 //! Source: Polyak & Juditsky 1992, SIAM J. Control Optim. 30(4); Tarvainen & Valpola 2017, arXiv:1703.01780.
 
+use distill_torch::optimizer::move_means;
 use distill_torch::{TorchError, guard};
 use tch::Tensor;
 
@@ -37,14 +38,11 @@ impl WeightMean {
         let steps = global_step as f64;
         let share = 1.0 - self.decay.min((1.0 + steps) / (10.0 + steps));
         self.vocabulary += share * (vocabulary - self.vocabulary);
-        guard("mean of weights", || {
-            for (mean, (_, parameter)) in self.means.iter_mut().zip(&self.parameters) {
-                // What does not move is its own mean, to the bit.
-                if parameter.requires_grad() {
-                    drop(mean.lerp_(&parameter.detach(), share));
-                }
-            }
-        })
+        // What does not move is its own mean, to the bit.
+        let moving = self.means.iter().zip(&self.parameters).filter(|(_, (_, own))| own.requires_grad());
+        let (means, weights): (Vec<Tensor>, Vec<Tensor>) =
+            moving.map(|(mean, (_, own))| (mean.shallow_clone(), own.shallow_clone())).unzip();
+        move_means(&means, &weights, share)
     }
 
     /// Puts the mean into the parameters while `body` runs with the mean of `vocabulary`, and the weights back.

@@ -7,8 +7,8 @@ use distill_core::StopSignal;
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::Example;
 use distill_model::{Inputs, Mode, ModelConfig, SequenceClassifier};
-use distill_torch::TorchError;
-use tch::{Device, Kind, Tensor};
+use distill_torch::{ReadBack, TorchError};
+use tch::{Device, Kind};
 use tracing::trace_span;
 
 use crate::error::RunnerError;
@@ -82,14 +82,15 @@ impl ForwardPass<'_> {
         drop(packing);
         let _span = trace_span!(target: "timeline", "forward").entered();
         let _no_gradients = tch::no_grad_guard();
-        let logits = self.model.forward(&inputs, Mode::Evaluate)?.to_kind(Kind::Float);
+        let logits = self.model.forward(&inputs, Mode::Evaluate)?;
+        let logits = logits.f_to_kind(Kind::Float).map_err(TorchError::from)?;
         let examples = packed.rows.iter().map(|place| batch[*place as usize]).collect();
-        Ok(Computed { examples, logits })
+        Ok(Computed { examples, logits: ReadBack::of(&logits)? })
     }
 }
 
 /// Hands batches of rows of these lengths to `launch`, and what it makes of each to `read`, one batch late: a
-/// device works on the next batch meanwhile. Where memory runs out, the budget is halved and the rows that are
+/// device works on the next batch meanwhile, if `launch` has queued the copy to the host too ([`ReadBack`]). Where memory runs out, the budget is halved and the rows that are
 /// not done yet are cut anew.
 pub(crate) fn in_batches<T>(
     lengths: &[u32],
@@ -144,13 +145,13 @@ struct Computed {
     /// Its examples, in the order of the rows of `logits`.
     examples: Vec<u32>,
     /// `[B, C]`
-    logits: Tensor,
+    logits: ReadBack,
 }
 
 impl Computed {
     /// Waits for the logits and puts each row where it belongs in `[N, C]`.
     fn read_into(&self, logits: &mut [f32]) -> Result<(), RunnerError> {
-        let on_host = self.logits.to_device(Device::Cpu).contiguous();
+        let on_host = self.logits.wait()?.f_contiguous().map_err(TorchError::from)?;
         let mut values = vec![0f32; on_host.numel()];
         on_host.f_copy_data(&mut values, on_host.numel()).map_err(TorchError::from)?;
         let num_labels = values.len() / self.examples.len().max(1);

@@ -7,8 +7,7 @@ use distill_core::StopSignal;
 use distill_data::cache::Example;
 use distill_model::MaskedLanguageModel;
 use distill_model::masked::Candidates;
-use distill_torch::{TorchError, copied_to};
-use tch::{Device, Tensor};
+use distill_torch::{ReadBack, TorchError, copied_to};
 use tracing::trace_span;
 
 use crate::error::RunnerError;
@@ -87,11 +86,11 @@ impl MaskedPass<'_> {
             if places.is_empty() {
                 continue;
             }
-            let own = copied_to(&places, states.device());
+            let own = copied_to(&places, states.device())?;
             let own = states.f_index_select(0, &own).map_err(TorchError::from)?;
             let (logits, which) = candidates.likeliest(&own, count)?;
             let asked = places.iter().map(|place| asked[*place as usize]).collect();
-            computed.push(Computed { asked, logits, which });
+            computed.push(Computed { asked, logits: ReadBack::of(&logits)?, which: ReadBack::of(&which)? });
         }
         Ok(computed)
     }
@@ -112,17 +111,16 @@ struct Asked {
 struct Computed {
     asked: Vec<Asked>,
     /// `[M, count]`
-    logits: Tensor,
+    logits: ReadBack,
     /// int64 `[M, count]`
-    which: Tensor,
+    which: ReadBack,
 }
 
 impl Computed {
     /// Waits for the numbers and puts them where they belong.
     fn read_into(&self, rows: &[MaskedRow<'_>], found: &mut [Likeliest]) -> Result<(), RunnerError> {
-        let on_host = |tensor: &Tensor| tensor.to_device(Device::Cpu);
-        let logits = Vec::<Vec<f32>>::try_from(&on_host(&self.logits)).map_err(TorchError::from)?;
-        let which = Vec::<Vec<i64>>::try_from(&on_host(&self.which)).map_err(TorchError::from)?;
+        let logits = Vec::<Vec<f32>>::try_from(self.logits.wait()?).map_err(TorchError::from)?;
+        let which = Vec::<Vec<i64>>::try_from(self.which.wait()?).map_err(TorchError::from)?;
         for (asked, (logits, which)) in self.asked.iter().zip(logits.into_iter().zip(which)) {
             let row = asked.row as usize;
             if !logits.iter().all(|logit| logit.is_finite()) {

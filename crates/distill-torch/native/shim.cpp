@@ -6,12 +6,13 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/SDPBackend.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/GradMode.h>
 #include <ATen/ops/_flash_attention_forward.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
@@ -69,16 +70,6 @@ extern "C" {
 
 const char* distill_last_error() { return distill::last_error().c_str(); }
 
-// cuDNN's attention may plan for a second on each new shape; the default order asks it first on new GPUs.
-int distill_attention_without_planning() {
-  return guarded([&] {
-    const std::vector<int64_t> order = {
-        static_cast<int64_t>(at::SDPBackend::flash_attention), static_cast<int64_t>(at::SDPBackend::efficient_attention),
-        static_cast<int64_t>(at::SDPBackend::math), static_cast<int64_t>(at::SDPBackend::cudnn_attention)};
-    at::globalContext().setSDPPriorityOrder(order);
-  });
-}
-
 int distill_show_config(char* out, size_t capacity) {
   return guarded([&] { copy_text(at::show_config(), out, capacity); });
 }
@@ -103,6 +94,17 @@ int distill_set_cpu_rng_state(const at::Tensor* state) {
   });
 }
 
+// Seeds one device's generator: `device` -1 is the CPU, else a CUDA device. Nothing is read from or sent to a GPU.
+int distill_seed_generator(int device, uint64_t seed) {
+  return guarded([&] {
+    const auto where =
+        device < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device));
+    auto generator = at::globalContext().defaultGenerator(where);
+    std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_current_seed(seed);
+  });
+}
+
 int distill_set_deterministic(int on) {
   return guarded([&] {
     at::globalContext().setDeterministicAlgorithms(on != 0, /*warn_only=*/true);
@@ -110,15 +112,18 @@ int distill_set_deterministic(int on) {
   });
 }
 
-// Decoupled weight decay (Loshchilov & Hutter 2019), all tensors in one call.
+// Decoupled weight decay (Loshchilov & Hutter 2019), all tensors in one call, after the steps have been counted on: the
+// kernel reads the number of this update.
 int distill_fused_adamw(at::Tensor* const* params, at::Tensor* const* grads, at::Tensor* const* exp_avgs,
                         at::Tensor* const* exp_avg_sqs, at::Tensor* const* steps, size_t count, double lr,
                         double beta1, double beta2, double weight_decay, double eps) {
   return guarded([&] {
     c10::AutoGradMode no_grad(false);
     auto p = list(params, count);
+    auto s = list(steps, count);
+    at::_foreach_add_(s, 1.0);
     at::_fused_adamw_(p, list(grads, count), list(exp_avgs, count), list(exp_avg_sqs, count),
-                      std::vector<at::Tensor>{}, list(steps, count), lr, beta1, beta2, weight_decay, eps,
+                      std::vector<at::Tensor>{}, s, lr, beta1, beta2, weight_decay, eps,
                       /*amsgrad=*/false, /*maximize=*/false);
   });
 }
@@ -131,6 +136,14 @@ int distill_clip_grad_norm(at::Tensor* const* grads, size_t count, double max_no
     auto total = at::linalg_vector_norm(at::stack(at::_foreach_norm(g, 2)));
     at::_foreach_mul_(g, total.add(1e-6).reciprocal().mul(max_norm).clamp_max(1.0));
     *norm = new at::Tensor(total);
+  });
+}
+
+// Each mean a share of the way to its value, in place.
+int distill_lerp(at::Tensor* const* means, at::Tensor* const* values, size_t count, double share) {
+  return guarded([&] {
+    c10::AutoGradMode no_grad(false);
+    at::_foreach_lerp_(list(means, count), list(values, count), share);
   });
 }
 

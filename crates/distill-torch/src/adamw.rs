@@ -123,10 +123,6 @@ impl AdamW {
             group.iter().map(|(slot, _)| tensor(slot).shallow_clone()).collect()
         };
         let grads: Vec<Tensor> = group.iter().map(|(_, gradient)| gradient.shallow_clone()).collect();
-        // The kernel reads the count of this update, as torch.optim.AdamW(fused=True) passes it.
-        for (slot, _) in &group {
-            tch::no_grad(|| slot.step.shallow_clone().f_add_scalar_(1.0)).map(drop)?;
-        }
         ffi::fused_adamw(
             &AdamWTensors {
                 params: &column(|slot| &slot.param),

@@ -11,7 +11,9 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::dropout::Dropout;
-use crate::ffi::{self, DroppedWeights, Sequences};
+use crate::error::or_panic;
+use crate::ffi::{self, DroppedWeights};
+use crate::flash;
 use crate::packed::{Group, Packing};
 
 /// The masks of a training pass with their probability; none outside training.
@@ -43,12 +45,6 @@ pub fn attend_biased(
     dropout: Dropped<'_>,
     bias: ScoreBias<'_>,
 ) -> Tensor {
-    if bias.is_none()
-        && let Some(keys) = flash_sequences(query, packing)
-        && let Ok(context) = ffi::flash_attention([query, key, value], &keys, &keys, probability(dropout))
-    {
-        return context.flatten(1, 2); // [T, h·d]
-    }
     if bias.is_none()
         && let Some(context) = unpadded([query, key, value], packing, false, dropout)
     {
@@ -95,15 +91,6 @@ pub fn attend_from_one_biased(
     bias: ScoreBias<'_>,
 ) -> Tensor {
     if bias.is_none()
-        && let Some(keys) = flash_sequences(query, packing)
-    {
-        let one_each = Tensor::arange(packing.rows() + 1, (Kind::Int, query.device()));
-        let queries = Sequences { cu_seqlens: &one_each, longest: 1 };
-        if let Ok(context) = ffi::flash_attention([query, key, value], &queries, &keys, probability(dropout)) {
-            return context.flatten(1, 2); // [B, h·d]
-        }
-    }
-    if bias.is_none()
         && let Some(context) = unpadded([query, key, value], packing, true, dropout)
     {
         return context; // [B, h·d]
@@ -120,23 +107,13 @@ pub fn attend_from_one_biased(
     joined(outputs)
 }
 
-/// Whether a device runs variable-length flash attention in bf16, tried on one token.
-pub fn has_flash(device: Device) -> bool {
-    let token = Tensor::zeros([1, 1, 64], (Kind::BFloat16, device));
-    let Ok(packing) = Packing::new(&[0, 1], device) else { return false };
-    flash_sequences(&token, &packing)
-        .is_some_and(|keys| ffi::flash_attention([&token, &token, &token], &keys, &keys, 0.0).is_ok())
-}
-
-/// Rows for variable-length flash attention, which a GPU has in 16-bit formats. What it refuses (an old GPU, an odd
-/// head size) goes the padded way.
-fn flash_sequences<'a>(query: &Tensor, packing: &'a Packing) -> Option<Sequences<'a>> {
-    let halves = matches!(query.kind(), Kind::BFloat16 | Kind::Half);
-    if halves { packing.sequences() } else { None }
-}
-
-/// Attention by the CPU's own kernel, `[N, h·d]`; none on other devices and in other formats.
+/// Attention on the packed tokens, `[N, h·d]`: flash on a GPU, the CPU's own kernel in f32; none elsewhere. What a
+/// kernel says against a batch that it should take is no reason to take more memory for it.
 fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dropped<'_>) -> Option<Tensor> {
+    let probability = dropout.map_or(0.0, |(_, probability)| probability);
+    if let Some(context) = or_panic(flash::attend(qkv, packing, only_first, probability)) {
+        return Some(context);
+    }
     let fits = qkv.iter().all(|part| part.device() == Device::Cpu && part.kind() == Kind::Float);
     if !fits {
         return None;
@@ -149,11 +126,7 @@ fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dro
         }
         _ => DroppedWeights::default(),
     };
-    ffi::attention(qkv, packing.starts(), only_first, dropped).ok()
-}
-
-fn probability(dropout: Dropped<'_>) -> f64 {
-    dropout.map_or(0.0, |(_, probability)| probability)
+    Some(or_panic(ffi::attention(qkv, packing.starts(), only_first, dropped)))
 }
 
 /// A group's tokens as `[R, h, S, d]`.

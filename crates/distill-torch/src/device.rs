@@ -98,6 +98,19 @@ impl DeviceChoice {
     }
 }
 
+/// Asks cuDNN last for attention: it may plan for a second on each new shape, and on GPUs of compute capability 9 and
+/// 10 libtorch asks it first. An order that is set through libtorch's own functions does not last: the first attention
+/// puts the default over it, unless this variable stands in the environment.
+/// To be called in the first lines of `main`. `TORCH_CUDNN_SDPA_DEPRIORITIZED` in the environment wins.
+#[allow(unsafe_code)]
+pub fn settle() {
+    const NAME: &str = "TORCH_CUDNN_SDPA_DEPRIORITIZED";
+    if std::env::var_os(NAME).is_none() {
+        // SAFETY: nothing else reads or writes the environment meanwhile: this process has one thread yet.
+        unsafe { std::env::set_var(NAME, "1") };
+    }
+}
+
 /// `cpu` or `cuda:N`.
 pub fn device_name(device: Device) -> String {
     match device {
@@ -127,8 +140,7 @@ pub fn load_cuda() -> Result<(), &'static str> {
         // to the libtorch that this binary is linked with, and it stays loaded for good.
         unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) }
             .map(std::mem::forget)
-            .map_err(|error| loader_message(&error))?;
-        crate::ffi::attention_without_planning().map_err(|error| error.to_string())
+            .map_err(|error| loader_message(&error))
     });
     result.as_ref().copied().map_err(String::as_str)
 }

@@ -1,12 +1,15 @@
 //! Dropout whose masks depend on a seed and a counter alone.
 //!
 //! libtorch draws its masks on the CPU one number after another from one generator, which took 6% of
-//! a training step; these are computed from their position. A run goes on from a checkpoint with
-//! two integers instead of a generator's state.
+//! a training step; these are computed from their position. On a GPU libtorch draws, from a generator that is seeded
+//! anew for each pass. A run goes on from a checkpoint with two integers instead of a generator's state.
 
 use std::cell::Cell;
 
 use tch::{Device, Kind, Tensor};
+
+use crate::error::TorchError;
+use crate::ffi;
 
 /// Source of dropout masks. Every mask moves the counter on.
 #[derive(Debug)]
@@ -29,6 +32,20 @@ impl Dropout {
     /// How far the masks have been drawn.
     pub fn counter(&self) -> u64 {
         self.counter.get()
+    }
+
+    /// To be called before each pass of training. On a GPU, where libtorch draws dropout and flash attention drops
+    /// weights, its generator gets a seed that belongs to the pass, and the counter moves on by one; on the CPU
+    /// nothing happens.
+    ///
+    /// # Errors
+    /// [`TorchError`] from libtorch.
+    pub fn begin_pass(&self, device: Device) -> Result<(), TorchError> {
+        if device == Device::Cpu {
+            return Ok(());
+        }
+        let (seed, position) = self.draw(1);
+        ffi::seed_generator(device, mix(seed, position))
     }
 
     /// Seed and position of the next `count` draws, which are then taken.
@@ -102,6 +119,21 @@ mod tests {
             assert!((share_of_zeros(&y) - probability).abs() < 0.005, "{probability}");
             assert!((y.mean(Kind::Double).double_value(&[]) - 1.0).abs() < 0.02, "{probability}");
         }
+    }
+
+    /// A GPU's masks come from libtorch's generator with a seed of the pass; on the CPU the same call to libtorch.
+    #[test]
+    fn a_seed_gives_libtorchs_masks_and_a_pass_on_the_cpu_takes_none() {
+        let mask = |seed| {
+            ffi::seed_generator(Device::Cpu, seed).unwrap();
+            Tensor::ones([64], (Kind::Float, Device::Cpu)).dropout(0.5, true)
+        };
+        let first = mask(mix(7, 0));
+        assert_ne!(first, mask(mix(7, 1)));
+        assert_eq!(first, mask(mix(7, 0)));
+        let dropout = Dropout::new(7);
+        dropout.begin_pass(Device::Cpu).unwrap();
+        assert_eq!(dropout.counter(), 0);
     }
 
     #[test]

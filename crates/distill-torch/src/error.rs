@@ -27,13 +27,17 @@ pub enum TorchError {
     },
 }
 
+/// How libtorch says that memory ran out: on a GPU, in a library that takes its own memory there, on the CPU.
+const OUT_OF_MEMORY: [&str; 3] =
+    ["out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate"];
+
 impl TorchError {
     /// Sorts a message from libtorch.
     pub(crate) fn new(operation: &'static str, message: &str) -> Self {
         let text = unwrap_text(message);
         let message =
             text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message").trim().to_owned();
-        if text.contains("out of memory") || text.contains("DefaultCPUAllocator: can't allocate") {
+        if OUT_OF_MEMORY.iter().any(|words| text.contains(words)) {
             TorchError::OutOfMemory { operation, message }
         } else {
             TorchError::Operator { operation, message }
@@ -45,6 +49,11 @@ impl From<tch::TchError> for TorchError {
     fn from(error: tch::TchError) -> Self {
         TorchError::new("tensor", &error.to_string())
     }
+}
+
+/// Ends tensor code as `tch`'s plain operators end it, for [`guard`] to catch.
+pub fn or_panic<T>(result: Result<T, TorchError>) -> T {
+    result.unwrap_or_else(|error| std::panic::panic_any(error))
 }
 
 /// Runs tensor code whose operators panic on failure, and returns what they said as an error.
@@ -59,6 +68,10 @@ pub fn guard<T>(operation: &'static str, body: impl FnOnce() -> T) -> Result<T, 
     catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
         // A panic inside `tch::no_grad` leaves gradients off for the thread.
         ffi::set_gradients_enabled(gradients);
+        let payload = match payload.downcast::<TorchError>() {
+            Ok(error) => return *error,
+            Err(payload) => payload,
+        };
         let message = payload
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -93,5 +106,24 @@ mod tests {
         assert!(text.starts_with("product: ") && text.contains("2x3"), "{text}");
         assert!(!text.contains("frame #"), "{text}");
         assert!(ffi::gradients_enabled());
+    }
+
+    #[test]
+    fn memory_that_ran_out_is_known_however_it_is_said_and_however_it_ends() {
+        for text in [
+            "CUDA out of memory. Tried to allocate 2.00 GiB.",
+            "CUDA error: out of memory",
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        ] {
+            let ended: Result<(), _> = guard("forward pass", || or_panic(Err(TorchError::new("copy", text))));
+            let error = ended.unwrap_err();
+            assert!(matches!(error, TorchError::OutOfMemory { operation: "copy", .. }), "{error}");
+            let said: Result<(), _> = guard("forward pass", || panic!("{text}"));
+            assert!(matches!(said, Err(TorchError::OutOfMemory { operation: "forward pass", .. })), "{text}");
+        }
+        assert!(matches!(
+            TorchError::new("sum", "CUDA error: misaligned address"),
+            TorchError::Operator { .. }
+        ));
     }
 }

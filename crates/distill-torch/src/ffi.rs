@@ -3,10 +3,12 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use crate::error::TorchError;
+
+pub(crate) mod transfer;
 
 unsafe extern "C" {
     fn distill_last_error() -> *const c_char;
@@ -14,8 +16,8 @@ unsafe extern "C" {
     fn distill_parallel_info(out: *mut c_char, capacity: usize) -> c_int;
     fn distill_cpu_rng_state(out: *mut *mut C_tensor) -> c_int;
     fn distill_set_cpu_rng_state(state: *const C_tensor) -> c_int;
+    fn distill_seed_generator(device: c_int, seed: u64) -> c_int;
     fn distill_set_deterministic(on: c_int) -> c_int;
-    fn distill_attention_without_planning() -> c_int;
     fn distill_fused_adamw(
         params: *const *const C_tensor,
         grads: *const *const C_tensor,
@@ -34,6 +36,12 @@ unsafe extern "C" {
         count: usize,
         max_norm: f64,
         norm: *mut *mut C_tensor,
+    ) -> c_int;
+    fn distill_lerp(
+        means: *const *const C_tensor,
+        values: *const *const C_tensor,
+        count: usize,
+        share: f64,
     ) -> c_int;
     fn distill_drop_gradients(params: *const *const C_tensor, count: usize) -> c_int;
     fn distill_onednn_available(out: *mut c_int) -> c_int;
@@ -127,10 +135,15 @@ pub(crate) fn set_cpu_rng_state(state: &Tensor) -> Result<(), TorchError> {
     checked("set rng state", unsafe { distill_set_cpu_rng_state(state.as_ptr()) })
 }
 
-/// Asks cuDNN last for attention, as `TORCH_CUDNN_SDPA_DEPRIORITIZED=1` does.
-pub(crate) fn attention_without_planning() -> Result<(), TorchError> {
+/// Seeds the generator of one device alone.
+pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError> {
+    let number = match device {
+        Device::Cpu => -1,
+        Device::Cuda(number) => c_int::try_from(number).unwrap_or(c_int::MAX),
+        _ => return Err(TorchError::new("seeding", "neither the CPU nor a CUDA device")),
+    };
     // SAFETY: no pointers cross.
-    checked("attention order", unsafe { distill_attention_without_planning() })
+    checked("seeding", unsafe { distill_seed_generator(number, seed) })
 }
 
 /// `torch.use_deterministic_algorithms(on, warn_only=True)`.
@@ -148,7 +161,7 @@ pub(crate) struct AdamWTensors<'a> {
     pub steps: &'a [Tensor],
 }
 
-/// One AdamW step in place over all tensors.
+/// One AdamW step in place over all tensors, whose counts of steps move on by one.
 pub(crate) fn fused_adamw(
     tensors: &AdamWTensors<'_>,
     lr: f64,
@@ -189,6 +202,16 @@ pub(crate) fn clip_grad_norm(grads: &[Tensor], max_norm: f64) -> Result<Tensor, 
         checked("clip_grad_norm", distill_clip_grad_norm(list.as_ptr(), list.len(), max_norm, &mut norm))?;
         Ok(Tensor::from_ptr(norm))
     }
+}
+
+/// Moves each mean a share of the way to its value, in place.
+pub(crate) fn lerp(means: &[Tensor], values: &[Tensor], share: f64) -> Result<(), TorchError> {
+    if means.len() != values.len() {
+        return Err(TorchError::new("mean of weights", "lists of different lengths"));
+    }
+    let [to, from] = [means, values].map(pointers);
+    // SAFETY: two arrays of `len` live tensors; the shim keeps none of them.
+    checked("mean of weights", unsafe { distill_lerp(to.as_ptr(), from.as_ptr(), to.len(), share) })
 }
 
 /// Forgets gradients, so that the next backward pass stores instead of adding to zeros.

@@ -2,9 +2,9 @@
 
 use tch::Device;
 
-use crate::attention;
 use crate::error::TorchError;
 use crate::ffi;
+use crate::flash;
 
 /// The release whose operators `tch` 0.24 is generated from.
 pub const EXPECTED_LIBTORCH: &str = "2.11";
@@ -84,7 +84,7 @@ pub fn instruction_sets() -> Vec<&'static str> {
 pub fn is_good_at_bf16(device: Device) -> bool {
     match device {
         Device::Cpu => instruction_sets().iter().any(|set| ["avx512_bf16", "amx_bf16"].contains(set)),
-        _ => attention::has_flash(device),
+        _ => flash::is_there(device).unwrap_or(false),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
 //! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
-//! [`transfer`] (numbers on their way to a device), [`packed`] (rows side by side without padding) and [`attention`] on them,
+//! [`transfer`] (numbers on their way to a device and back), [`packed`] (rows side by side without padding) and [`attention`] on them,
 //! [`relations`] (its scores in the open), [`linear`] (fused layers for
 //! inference on the CPU), [`dropout`], [`adamw`], [`optimizer`] (the others).
 
@@ -12,6 +12,7 @@ pub mod device;
 pub mod dropout;
 pub mod error;
 mod ffi;
+mod flash;
 pub mod info;
 pub mod linear;
 pub mod memory;
@@ -24,8 +25,8 @@ pub mod transfer;
 pub use adamw::{AdamW, AdamWConfig};
 pub use device::{DeviceChoice, DeviceError};
 pub use dropout::Dropout;
-pub use error::{TorchError, guard};
+pub use error::{TorchError, guard, or_panic};
 pub use linear::PackedLinear;
 pub use optimizer::{Optimizer, Rule};
 pub use packed::Packing;
-pub use transfer::copied_to;
+pub use transfer::{ReadBack, copied_to, moved_to};

@@ -92,6 +92,14 @@ impl Optimizer {
     }
 }
 
+/// Moves each of `means` a share of the way to its value, in place: `mean + share · (value − mean)`.
+///
+/// # Errors
+/// [`TorchError`] from libtorch, such as shapes that differ.
+pub fn move_means(means: &[Tensor], values: &[Tensor], share: f64) -> Result<(), TorchError> {
+    if means.is_empty() { Ok(()) } else { ffi::lerp(means, values, share) }
+}
+
 /// Copies the state that `find` knows into the tensors of an optimizer's own.
 pub(crate) fn put_back(
     own: Vec<(String, Tensor)>,
@@ -233,6 +241,7 @@ fn coupled(gradient: &Tensor, param: &Tensor, decay: f64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Device;
 
     fn run(optimizer: &mut Optimizer, weight: &Tensor, steps: usize) {
         for _ in 0..steps {
@@ -268,6 +277,19 @@ mod tests {
             assert_eq!(weight, copy, "{rule:?}");
             assert!(resumed.load_state(|_| None).unwrap_err().to_string().contains("moment.w is missing"));
         }
+    }
+
+    #[test]
+    fn means_move_together_as_each_would_alone() {
+        let random = |size| Tensor::randn([size], (Kind::Float, Device::Cpu));
+        let values = [random(7).set_requires_grad(true), random(64)];
+        let means = [random(7), random(64)];
+        let alone: Vec<Tensor> = means.iter().map(Tensor::copy).collect();
+        move_means(&means, &values, 0.3).unwrap();
+        for ((own, value), mean) in alone.iter().zip(&values).zip(&means) {
+            assert_eq!(own.shallow_clone().lerp_(&value.detach(), 0.3), *mean);
+        }
+        move_means(&[], &[], 0.3).unwrap();
     }
 
     #[test]

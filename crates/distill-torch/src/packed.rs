@@ -6,9 +6,9 @@ use std::cell::OnceCell;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::error::TorchError;
+use crate::error::{TorchError, or_panic};
 use crate::ffi::Sequences;
-use crate::transfer::copied_to;
+use crate::transfer::{copied_to, copied_together};
 
 /// Padding that a group may hold: a share of its tokens, or a few tokens that cost less than a call.
 const GROUP_PADDING_SHARE: f64 = 0.025;
@@ -58,19 +58,37 @@ impl Packing {
     /// # Errors
     /// [`TorchError`] where borders do not rise from 0.
     pub fn new(cu_seqlens: &[i32], device: Device) -> Result<Self, TorchError> {
+        Self::beside([], cu_seqlens, device).map(|(packing, [])| packing)
+    }
+
+    /// As [`Packing::new`], and the batch's numbers, which go to the device in the same copy.
+    ///
+    /// # Errors
+    /// As [`Packing::new`]; [`TorchError`] where the device has no memory for them.
+    pub fn beside<const N: usize>(
+        numbers: [&[i64]; N],
+        cu_seqlens: &[i32],
+        device: Device,
+    ) -> Result<(Self, [Tensor; N]), TorchError> {
         let lengths: Vec<i64> =
             cu_seqlens.windows(2).map(|pair| i64::from(pair[1]) - i64::from(pair[0])).collect();
         if cu_seqlens.first() != Some(&0) || lengths.is_empty() || lengths.iter().any(|length| *length <= 0) {
             return Err(TorchError::new("packing", &format!("cu_seqlens must rise from 0: {cu_seqlens:?}")));
         }
         let starts: Vec<i64> = cu_seqlens.iter().map(|start| i64::from(*start)).collect();
-        Ok(Packing {
-            first_tokens: copied_to(&starts[..lengths.len()], device),
-            cu_seqlens: device.is_cuda().then(|| copied_to(cu_seqlens, device)),
+        let lists: Vec<&[i64]> = std::iter::once(starts.as_slice()).chain(numbers).collect();
+        let mut tensors = copied_together(&lists, device)?;
+        let numbers = <[Tensor; N]>::try_from(tensors.split_off(1))
+            .map_err(|_| TorchError::new("packing", "not as many tensors as lists"))?;
+        let starts_there = tensors.swap_remove(0); // [B + 1]
+        let packing = Packing {
+            first_tokens: starts_there.f_narrow(0, 0, lengths.len() as i64)?,
+            cu_seqlens: device.is_cuda().then(|| starts_there.f_to_kind(Kind::Int)).transpose()?,
             lengths,
             starts,
             groups: OnceCell::new(),
-        })
+        };
+        Ok((packing, numbers))
     }
 
     /// Number of rows, `B`.
@@ -171,9 +189,9 @@ impl Padding {
         }
         let shape = [lengths.len() as i64, 1, 1, longest];
         Padding {
-            gather: copied_to(&gather, device),
-            scatter: copied_to(&scatter, device),
-            mask: copied_to(&mask, device).view(shape),
+            gather: or_panic(copied_to(&gather, device)),
+            scatter: or_panic(copied_to(&scatter, device)),
+            mask: or_panic(copied_to(&mask, device)).view(shape),
         }
     }
 

@@ -3,10 +3,12 @@
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::attention::padded;
+use crate::error::or_panic;
 use crate::packed::{Group, Packing};
+use crate::transfer::copied_to;
 
 /// Stands in a score where no key is. Not infinite: a difference of two is 0.
 pub const HIDDEN: f64 = -1e30;
@@ -59,12 +61,13 @@ fn query_shares(packing: &Packing, group: &Group, device: Device) -> Tensor {
             (0..group.longest).map(move |place| if place < *length { share } else { 0.0 })
         })
         .collect();
-    Tensor::from_slice(&shares).view([group.rows, 1, group.longest]).to_device(device).to_kind(Kind::Float)
+    or_panic(copied_to(&shares, device)).view([group.rows, 1, group.longest])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Kind;
 
     #[test]
     fn softmax_of_scores_is_attention_and_shares_of_a_row_are_one() {

@@ -1,18 +1,106 @@
-//! Numbers on their way to a device.
+//! Numbers on their way to a device, and back.
 
 use tch::kind::Element;
 use tch::{Device, Tensor};
 
-/// `values` as a tensor `[len]` on `device`. To a GPU they go through page-locked memory, from which the copy runs
-/// while the host prepares what comes next; the GPU's own order keeps kernels behind it.
-pub fn copied_to<T: Element>(values: &[T], device: Device) -> Tensor {
-    let here = Tensor::from_slice(values);
-    if !device.is_cuda() {
-        return here.to_device(device);
+use crate::error::TorchError;
+use crate::ffi::transfer;
+
+/// A tensor of the host on `device`. To a GPU it goes through page-locked memory, from which the copy runs while the
+/// host prepares what comes next; the GPU's own order keeps kernels behind it.
+///
+/// # Errors
+/// [`TorchError`] where the device has no memory for it.
+pub fn moved_to(here: &Tensor, device: Device) -> Result<Tensor, TorchError> {
+    if let Device::Cuda(number) = device
+        && let Ok(queued) = transfer::queue_to_device(here, number)
+    {
+        return Ok(queued);
     }
-    match here.f_pin_memory(device) {
-        // libtorch holds the page-locked memory until the copy is over.
-        Ok(pinned) => pinned.to_device_(device, pinned.kind(), true, false),
-        Err(_) => here.to_device(device),
+    // Also where no memory could be locked: this copy waits, and says what is wrong.
+    Ok(here.f_to_device(device)?)
+}
+
+/// `values` as a tensor `[len]` on `device`, as [`moved_to`] takes it there.
+///
+/// # Errors
+/// As [`moved_to`].
+pub fn copied_to<T: Element>(values: &[T], device: Device) -> Result<Tensor, TorchError> {
+    moved_to(&Tensor::f_from_slice(values)?, device)
+}
+
+/// As [`copied_to`], several lists in one copy: to order one costs a GPU's host more than a batch's numbers take.
+///
+/// # Errors
+/// As [`moved_to`].
+pub fn copied_together(lists: &[&[i64]], device: Device) -> Result<Vec<Tensor>, TorchError> {
+    let together = copied_to(&lists.concat(), device)?; // [sum of the lengths]
+    let lengths: Vec<i64> = lists.iter().map(|list| list.len() as i64).collect();
+    Ok(together.f_split_with_sizes(lengths, 0)?)
+}
+
+/// A tensor that is to be read on the host. On a GPU its copy is queued behind what computes it; the host goes on, and
+/// what it queues later does not make the reader wait.
+pub struct ReadBack(State);
+
+enum State {
+    Here(Tensor),
+    Queued(transfer::Queued),
+}
+
+impl ReadBack {
+    /// Begins to fetch a tensor.
+    ///
+    /// # Errors
+    /// [`TorchError`] where the device refuses or the host has no memory for it.
+    pub fn of(tensor: &Tensor) -> Result<Self, TorchError> {
+        Ok(ReadBack(match tensor.device() {
+            Device::Cpu => State::Here(tensor.shallow_clone()),
+            Device::Cuda(_) => State::Queued(transfer::Queued::of(tensor)?),
+            _ => State::Here(tensor.f_to_device(Device::Cpu)?),
+        }))
+    }
+
+    /// The tensor on the CPU; waits for it where it is not there yet.
+    ///
+    /// # Errors
+    /// [`TorchError`] of what computed it.
+    pub fn wait(&self) -> Result<&Tensor, TorchError> {
+        match &self.0 {
+            State::Here(tensor) => Ok(tensor),
+            State::Queued(queued) => queued.wait(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_go_in_one_copy_come_out_apart() {
+        let lists: [&[i64]; 4] = [&[3, 1, 4], &[], &[1], &[5, 9]];
+        let tensors = copied_together(&lists, Device::Cpu).unwrap();
+        for (tensor, list) in tensors.iter().zip(lists) {
+            assert_eq!(Vec::<i64>::try_from(tensor).unwrap(), list);
+        }
+    }
+
+    #[test]
+    fn a_gpu_gives_back_what_it_got_and_one_that_is_not_there_is_an_error() {
+        let tensor = Tensor::from_slice(&[1i64, -2, 3]);
+        match crate::DeviceChoice::Cuda(0).resolve() {
+            Ok(device) => {
+                let back = ReadBack::of(&moved_to(&tensor, device).unwrap()).unwrap();
+                assert_eq!(*back.wait().unwrap(), tensor);
+            }
+            Err(_) => assert!(moved_to(&tensor, Device::Cuda(0)).is_err()),
+        }
+    }
+
+    #[test]
+    fn what_is_on_the_cpu_is_read_as_it_is() {
+        let tensor = Tensor::from_slice(&[1f32, 2.]);
+        assert_eq!(ReadBack::of(&tensor).unwrap().wait().unwrap().data_ptr(), tensor.data_ptr());
     }
 }

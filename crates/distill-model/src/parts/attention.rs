@@ -157,9 +157,15 @@ pub(crate) struct StackedAttention {
 impl StackedAttention {
     /// What `tokens` gather from their rows: `x` `[T, H]`, returns `[N, H]`.
     pub fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
-        let parts = self.query_key_value.forward(x).chunk(3, -1); // 3 of [T, H]
-        let query = by_head(&tokens.of(&parts[0], pass.packing), self.heads); // [N, h, d]
-        let [key, value] = [&parts[1], &parts[2]].map(|part| by_head(part, self.heads)); // [T, h, d]
+        let parts = match tokens {
+            Tokens::All => self.query_key_value.forward(x).chunk(3, -1), // 3 of [T, H]
+            Tokens::First => {
+                let first = tokens.of(x, pass.packing); // [B, H]
+                let [query, others] = self.query_key_value.forward_apart(x.size()[1], &first, x);
+                std::iter::once(query).chain(others.chunk(2, -1)).collect() // [B, H], 2 of [T, H]
+            }
+        };
+        let [query, key, value] = [&parts[0], &parts[1], &parts[2]].map(|part| by_head(part, self.heads));
         pass.attend([query, key, value], tokens, self.dropout)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Legend: `T` tokens in the batch, `B` rows, `H` hidden.
 
-use distill_torch::{Packing, TorchError, guard};
-use tch::{Kind, Tensor};
+use distill_torch::{Packing, TorchError, copied_to, guard, or_panic};
+use tch::{Device, Kind, Tensor};
 
 use super::same_shape;
 
@@ -22,7 +22,7 @@ pub fn hidden_mse(student: &Tensor, teacher: &Tensor, packing: &Packing) -> Resu
     same_shape(student, teacher)?;
     guard("loss of hidden states", || {
         let by_token = (student - teacher.detach()).square().mean_dim(-1, false, Kind::Float); // [T]
-        by_token.dot(&token_shares(packing).to_device(by_token.device()))
+        by_token.dot(&token_shares(packing, by_token.device()))
     })
 }
 
@@ -40,18 +40,18 @@ pub fn hidden_cosine(student: &Tensor, teacher: &Tensor, packing: &Packing) -> R
     guard("loss of hidden states", || {
         let similar = Tensor::cosine_similarity(student, &teacher.detach(), -1, 1e-8); // [T]
         let apart: Tensor = 1.0 - similar; // [T]
-        apart.dot(&token_shares(packing).to_device(student.device()))
+        apart.dot(&token_shares(packing, student.device()))
     })
 }
 
 /// One over the length of its row and the number of rows, for each token: float `[T]`.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn token_shares(packing: &Packing) -> Tensor {
+fn token_shares(packing: &Packing, device: Device) -> Tensor {
     let rows = packing.rows() as f32;
     let shares: Vec<f32> = packing
         .lengths()
         .iter()
         .flat_map(|length| std::iter::repeat_n(1.0 / (*length as f32 * rows), *length as usize))
         .collect();
-    Tensor::from_slice(&shares)
+    or_panic(copied_to(&shares, device))
 }

@@ -7,7 +7,7 @@ use distill_data::batches::order_by_length;
 use distill_data::cache::Example;
 use distill_model::Mode;
 use distill_teacher::forward::{packed, packed_inputs};
-use distill_torch::{TorchError, copied_to, guard};
+use distill_torch::{TorchError, copied_to, guard, moved_to};
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
@@ -75,6 +75,7 @@ impl Run<'_> {
     /// Adds a part's gradients, which count by its share of the step's rows; returns its terms.
     fn backward(&mut self, rows: &[u32], share: f64) -> Result<Vec<Term>, TrainError> {
         let data = self.trainer.data;
+        self.dropout.begin_pass(self.trainer.model.device())?;
         let examples: Vec<Example<'_>> = rows.iter().map(|row| data.train.cache.get(*row as usize)).collect();
         let terms = self.terms(rows, &examples)?;
         let loss = sum(&terms)?;
@@ -119,7 +120,7 @@ impl Run<'_> {
             }
         }; // [B, C]
         let ordered: Vec<&Example<'_>> = own.rows.iter().map(|place| &examples[*place as usize]).collect();
-        let mut terms = self.logit_terms(settings, &logits.to_kind(Kind::Float), &ordered)?;
+        let mut terms = self.logit_terms(settings, &logits, &ordered)?;
         terms.append(&mut inside);
         Ok(terms)
     }
@@ -132,17 +133,18 @@ impl Run<'_> {
         examples: &[&Example<'_>],
     ) -> Result<Vec<Term>, TorchError> {
         let device = logits.device();
+        let logits = &logits.f_to_kind(Kind::Float)?;
         let config = self.trainer.model.config();
         let labels = labels::tensor(examples.iter().copied(), config.problem_type, config.labels.num_labels());
-        let labels = labels.to_device(device);
-        let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(examples, device));
+        let labels = moved_to(&labels, device)?;
+        let teacher = (settings.soft_weight > 0.0).then(|| soft_targets(examples, device)).transpose()?;
         let temperature = self.temperature.at(self.state.global_step);
         self.objective.terms(logits, &labels, teacher.as_ref(), temperature)
     }
 }
 
 /// The teacher's logits, `[B, C]`.
-fn soft_targets(examples: &[&Example<'_>], device: Device) -> Tensor {
+fn soft_targets(examples: &[&Example<'_>], device: Device) -> Result<Tensor, TorchError> {
     let logits: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
-    copied_to(&logits, device).view([examples.len() as i64, -1])
+    Ok(copied_to(&logits, device)?.f_view([examples.len() as i64, -1])?)
 }

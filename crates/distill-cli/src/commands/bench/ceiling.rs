@@ -44,7 +44,8 @@ fn seconds(x: &Tensor, w: &Tensor, device: Device) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-fn wait_for(device: Device) {
+/// Until a GPU has nothing left to do.
+pub fn wait_for(device: Device) {
     if let Device::Cuda(number) = device {
         Cuda::synchronize(number as i64);
     }

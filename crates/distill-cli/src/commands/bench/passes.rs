@@ -14,6 +14,7 @@ use distill_teacher::Runner;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::steps::Steps;
 use super::workload::Workload;
 use super::{Measured, Round, forward_flops, in_seconds, named};
 use crate::commands::teacher;
@@ -118,10 +119,12 @@ impl<'a> Passes<'a> {
         self.train(&model, &settings, few)?;
         let run = move || {
             drop(timeline::take_totals());
-            self.train(&model, &settings, data.clone())?;
+            let waited_for = self.train(&model, &settings, data.clone())?;
             let phases = in_seconds(timeline::take_totals());
             let step =
                 phases.iter().find(|(name, _)| *name == "step").map_or(f64::NAN, |(_, seconds)| *seconds);
+            // A span on a GPU ends when its work is queued.
+            let step = if self.session.device.is_cuda() { waited_for.unwrap_or(f64::NAN) } else { step };
             let rows = self.workload.rows.len() as u64;
             Ok(Round { rows, tokens: self.workload.tokens(), flops, seconds: step, phases })
         };
@@ -132,15 +135,22 @@ impl<'a> Passes<'a> {
         Runner { progress: &Silent, ..teacher::runner(model, self.tokenizer, self.settings, self.session) }
     }
 
-    fn train(&self, model: &SequenceClassifier, settings: &TrainSettings, train: Part) -> anyhow::Result<()> {
+    /// The seconds of the steps, by a clock that waits for the device.
+    fn train(
+        &self,
+        model: &SequenceClassifier,
+        settings: &TrainSettings,
+        train: Part,
+    ) -> anyhow::Result<Option<f64>> {
         let out = tempfile::tempdir()?;
         // Validation is no part of a step; one row is the least there can be.
         let validation = Part { rows: vec![0], ..train.clone() };
         let data = TrainingData { train, validation };
         let (seed, stop) = (self.session.seed, &self.session.stop);
-        let trainer = Trainer { model, teacher: None, settings, data: &data, seed, stop, progress: &Silent };
+        let steps = Steps::on(self.session.device);
+        let trainer = Trainer { model, teacher: None, settings, data: &data, seed, stop, progress: &steps };
         trainer.run(out.path())?;
-        Ok(())
+        Ok(steps.seconds())
     }
 
     fn examples(&self) -> anyhow::Result<Part> {

@@ -68,10 +68,15 @@ impl<'a> Summary<'a> {
                 100.0 * round.flops / round.seconds / self.ceiling,
             ));
         }
-        for measured in self.measured {
+        for measured in self.measured.iter().filter(|_| !self.on_gpu()) {
             out.push_str(&format!("\n{}: {}", measured.pass, shares(median(&measured.rounds))));
         }
         out
+    }
+
+    /// Whether phases are not shown: on a GPU one ends when its work is queued, not when it is done.
+    fn on_gpu(&self) -> bool {
+        self.device.get("device").is_some_and(|device| device.starts_with("cuda"))
     }
 
     /// For programs.
@@ -92,7 +97,7 @@ impl<'a> Summary<'a> {
                     "tokens_per_second": round.tokens as f64 / round.seconds,
                     "flops_per_second": round.flops / round.seconds,
                     "share_of_ceiling": round.flops / round.seconds / self.ceiling,
-                    "phases": round.phases.iter().cloned().collect::<BTreeMap<_, _>>(),
+                    "phases": round.phases.iter().filter(|_| !self.on_gpu()).cloned().collect::<BTreeMap<_, _>>(),
                     "rounds": measured.rounds.iter().map(|round| json!({
                         "rows": round.rows, "tokens": round.tokens, "flops": round.flops, "seconds": round.seconds,
                     })).collect::<Vec<_>>(),

@@ -44,11 +44,13 @@ fn buckets(longest: i64, details: &Details, device: Device) -> Tensor {
         Some(max_distance) => {
             let middle = span / 2;
             let size = distance.abs();
-            let size = size.where_self(&size.ge(middle), &Tensor::from(middle - 1).to_device(device));
+            let size = size.where_scalarother(&size.ge(middle), middle - 1);
             #[allow(clippy::cast_precision_loss)]
             let (middle_f, ratio) = (middle as f64, (max_distance - 1) as f64 / middle as f64);
             // In f32 and in this order, as transformers: a border between buckets depends on the last bit.
-            let scale = Tensor::from(ratio).to_kind(Kind::Float).to_device(device).log();
+            // Made on the device: a copy of it would wait for what the device is at work on.
+            let scale = Tensor::from(ratio).to_kind(Kind::Float).log().double_value(&[]);
+            let scale = Tensor::full([0i64; 0], scale, (Kind::Float, device));
             let far =
                 ((size.to_kind(Kind::Float) / middle_f).log() / scale * (middle_f - 1.0)).ceil() + middle_f;
             let near = size.le(middle);
