@@ -49,3 +49,15 @@ fn a_trace_holds_the_phases_of_every_thread() {
         .exits(75);
     assert!(work.json("stopped.json")["traceEvents"].is_array());
 }
+
+/// Each round's sums must leave the spans to the file.
+#[test]
+fn the_trace_of_a_bench_holds_every_round() {
+    let work = Work::new();
+    work.run("bench --model tiny --lengths 5..9 --rows 20 --rounds 2 --layers 0,2 --trace step.json")
+        .succeeds();
+    let trace = work.json("step.json");
+    let events = trace["traceEvents"].as_array().unwrap();
+    let count = |name: &str| events.iter().filter(|event| event["name"] == name).count();
+    assert!(count("write") == 2 && count("step") >= 2 && count("backward") >= 2, "{trace}");
+}

@@ -30,10 +30,17 @@ struct Event {
     length: Duration,
 }
 
+/// All that have ended: the file shows them from the first, a sum begins where the last one ended.
+#[derive(Default)]
+struct Events {
+    all: Vec<Event>,
+    summed: usize,
+}
+
 /// The spans of this process.
 struct Timeline {
     start: Instant,
-    events: Mutex<Vec<Event>>,
+    events: Mutex<Events>,
     threads: Mutex<BTreeMap<u64, String>>,
     file: Option<PathBuf>,
 }
@@ -55,9 +62,11 @@ pub fn start(file: Option<PathBuf>) -> Recorder {
 pub fn take_totals() -> BTreeMap<&'static str, Duration> {
     let mut totals = BTreeMap::new();
     if let Some(timeline) = TIMELINE.get() {
-        for event in timeline.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let mut events = timeline.events.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in &events.all[events.summed..] {
             *totals.entry(event.name).or_default() += event.length;
         }
+        events.summed = events.all.len();
     }
     totals
 }
@@ -82,7 +91,7 @@ fn write(path: &Path) -> Result<(), FileError> {
     let names = threads.iter().map(|(thread, name)| {
         json!({"name": "thread_name", "ph": "M", "pid": 1, "tid": thread, "args": {"name": name}})
     });
-    let spans = events.iter().map(|event| {
+    let spans = events.all.iter().map(|event| {
         let (begin, length) = (event.begin.as_secs_f64() * 1e6, event.length.as_secs_f64() * 1e6);
         json!({"name": event.name, "ph": "X", "pid": 1, "tid": event.thread, "ts": begin, "dur": length})
     });
@@ -116,7 +125,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
             begin: began - timeline.start,
             length: began.elapsed(),
         };
-        timeline.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        timeline.events.lock().unwrap_or_else(PoisonError::into_inner).all.push(event);
     }
 }
 
