@@ -61,3 +61,19 @@ fn the_trace_of_a_bench_holds_every_round() {
     let count = |name: &str| events.iter().filter(|event| event["name"] == name).count();
     assert!(count("write") == 2 && count("step") >= 2 && count("backward") >= 2, "{trace}");
 }
+
+/// Hours of work are not lost to a misspelt path.
+#[test]
+fn a_trace_that_cannot_be_written_is_refused_before_any_work() {
+    let work = Work::with_targets();
+    std::fs::create_dir(work.path("folder")).unwrap();
+    for (trace, arguments) in [
+        ("none/trace.json", "finetune --model tiny --data rows.jsonl --out out"),
+        ("rows.jsonl/trace.json", "predict --model tiny --data rows.jsonl --out p.csv"),
+        ("/proc/trace.json", "targets verify targets"),
+        ("folder", "bench --model tiny"),
+    ] {
+        work.run(&format!("{arguments} --trace {trace}")).fails(73, &["cannot create", trace]);
+    }
+    assert!(!work.path("out").exists() && !work.path("p.csv").exists());
+}

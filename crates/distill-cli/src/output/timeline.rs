@@ -6,7 +6,7 @@
 //! done.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -48,14 +48,28 @@ struct Timeline {
 static TIMELINE: OnceLock<Timeline> = OnceLock::new();
 
 /// Starts the timeline, to be written to `file` by [`finish`].
-pub fn start(file: Option<PathBuf>) -> Recorder {
+///
+/// # Errors
+/// [`FileError`] where that file could not be written: better now than after hours of work.
+pub fn start(file: Option<PathBuf>) -> Result<Recorder, FileError> {
+    if let Some(path) = &file {
+        try_out(path)?;
+    }
     TIMELINE.get_or_init(|| Timeline {
         start: Instant::now(),
         events: Mutex::default(),
         threads: Mutex::default(),
         file,
     });
-    Recorder
+    Ok(Recorder)
+}
+
+/// Makes and removes what a file begins as, in its directory.
+fn try_out(path: &Path) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Err(FileError::new("create", path, ErrorKind::IsADirectory.into()));
+    }
+    AtomicFile::create(path).map(drop)
 }
 
 /// Time spent in each phase since the last call, by its name.
