@@ -21,9 +21,20 @@ fn bench_times_both_passes_on_given_and_made_up_rows() {
         );
         let seconds = |name: &str| pass["phases"][name].as_f64().unwrap_or_else(|| panic!("{name}: {pass}"));
         let inside = ["pack", "forward"].map(seconds).iter().sum::<f64>();
-        let round = pass["rounds"].as_array().unwrap().iter().map(|round| round["seconds"].as_f64().unwrap());
-        assert!(inside < round.fold(0.0, f64::max), "{pass}");
+        let rounds = pass["rounds"].as_array().unwrap().iter();
+        assert!(inside < rounds.map(|round| round["seconds"].as_f64().unwrap()).fold(0.0, f64::max), "{pass}");
+        let shares = pass["shares"].as_object().unwrap();
+        let io: &[&str] = match pass["pass"].as_str().unwrap() {
+            "teacher" => &["read", "tokenize", "write", "save"],
+            _ => &["read", "tokenize", "cache", "load", "backward", "optimizer", "validate", "save"],
+        };
+        assert!(io.iter().all(|name| shares[*name].as_f64().unwrap() > 0.0), "{pass}");
+        // Writing overlaps with the rest.
+        let of_one_thread = shares.iter().filter(|(name, _)| *name != "write");
+        let sum = of_one_thread.map(|(_, share)| share.as_f64().unwrap()).sum::<f64>();
+        assert!((sum - 1.0).abs() < 1e-6, "{pass}");
     }
+    assert_eq!(figures["ceiling_rounds"].as_array().unwrap().len(), 2);
     let table = work.run("bench --model tiny --lengths 5..9 --rows 20 --rounds 1 --pass teacher").succeeds();
     assert!(table.stdout.contains("20 rows") && table.stdout.contains("forward"), "{}", table.shown());
     work.run("bench --model tiny --lengths 9..5").fails(2, &["--lengths 9..5"]);
@@ -48,6 +59,18 @@ fn a_trace_holds_the_phases_of_every_thread() {
     work.run("teacher --model tiny --data rows.jsonl --out stopped --max-time 0s --trace stopped.json")
         .exits(75);
     assert!(work.json("stopped.json")["traceEvents"].is_array());
+}
+
+/// From files to the model: what is not training is seen as well.
+#[test]
+fn the_trace_of_a_fine_tuning_shows_where_its_time_goes_besides_steps() {
+    let work = Work::with_rows();
+    work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft --trace trace.json").succeeds();
+    let trace = work.json("trace.json");
+    let events = trace["traceEvents"].as_array().unwrap();
+    for name in ["hash", "scan", "load", "read", "tokenize", "cache", "step", "validate", "save"] {
+        assert!(events.iter().any(|event| event["name"] == name), "{name}");
+    }
 }
 
 /// Each round's sums must leave the spans to the file.

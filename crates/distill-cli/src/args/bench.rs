@@ -10,7 +10,9 @@ use super::{Common, Rows};
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Nothing is kept: the passes write into a temporary directory. FLOP/s count the matrix products that the
-whole model does on real tokens, so work that is saved counts as done.
+whole model does on real tokens, so work that is saved counts as done. Figures are medians over the rounds,
+that of the matrix product too. The student's rows a second count its steps; the shares are of one epoch
+with reading, tokenizing, the token cache, loading and writing.
 
 Examples:
   distill bench --model runs/teacher/model --data train.jsonl
@@ -58,6 +60,6 @@ pub struct Bench {
 pub enum Pass {
     /// Tokenize, compute logits, write the store.
     Teacher,
-    /// Train: forward, loss, backward, optimizer.
+    /// Read, tokenize, train for one epoch, write the model.
     Student,
 }

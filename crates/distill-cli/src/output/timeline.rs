@@ -22,12 +22,36 @@ use tracing_subscriber::registry::LookupSpan;
 /// The target of spans that belong to the timeline.
 pub const TARGET: &str = "timeline";
 
+/// A phase that others are part of and that is one all the same: a forward pass in it is no time of training.
+const WHOLE: &str = "validate";
+
 /// One span that has ended.
 struct Event {
     name: &'static str,
+    /// What its time counts for: its name, or that of a [`WHOLE`] around it.
+    phase: &'static str,
     thread: u64,
     begin: Duration,
     length: Duration,
+    /// What of it is in no span inside it.
+    own: Duration,
+}
+
+/// What the layer keeps of a span that is open.
+struct Open {
+    began: Instant,
+    inside: Duration,
+}
+
+/// Time in the spans of one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phase {
+    /// Less what spans inside them took: over the phases of a thread this is no more than the time that went by.
+    pub own: Duration,
+    /// All of it.
+    pub whole: Duration,
+    /// Whether other threads than the asking one had some of it, so that phases overlap.
+    pub elsewhere: bool,
 }
 
 /// All that have ended: the file shows them from the first, a sum begins where the last one ended.
@@ -73,12 +97,16 @@ fn try_out(path: &Path) -> Result<(), FileError> {
 }
 
 /// Time spent in each phase since the last call, by its name.
-pub fn take_totals() -> BTreeMap<&'static str, Duration> {
-    let mut totals = BTreeMap::new();
+pub fn take_totals() -> BTreeMap<&'static str, Phase> {
+    let mut totals: BTreeMap<&'static str, Phase> = BTreeMap::new();
     if let Some(timeline) = TIMELINE.get() {
+        let asking = this_thread(timeline);
         let mut events = timeline.events.lock().unwrap_or_else(PoisonError::into_inner);
         for event in &events.all[events.summed..] {
-            *totals.entry(event.name).or_default() += event.length;
+            totals.entry(event.name).or_default().whole += event.length;
+            let phase = totals.entry(event.phase).or_default();
+            phase.own += event.own;
+            phase.elsewhere |= event.thread != asking;
         }
         events.summed = events.all.len();
     }
@@ -126,18 +154,27 @@ pub struct Recorder;
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(Instant::now());
+            span.extensions_mut().insert(Open { began: Instant::now(), inside: Duration::ZERO });
         }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let (Some(timeline), Some(span)) = (TIMELINE.get(), context.span(&id)) else { return };
-        let Some(began) = span.extensions().get::<Instant>().copied() else { return };
+        let Some(Open { began, inside }) = span.extensions_mut().remove::<Open>() else { return };
+        let length = began.elapsed();
+        if let Some(outer) = span.parent()
+            && let Some(outer) = outer.extensions_mut().get_mut::<Open>()
+        {
+            outer.inside += length;
+        }
+        let is_part = span.scope().skip(1).any(|outer| outer.name() == WHOLE);
         let event = Event {
             name: span.name(),
+            phase: if is_part { WHOLE } else { span.name() },
             thread: this_thread(timeline),
             begin: began - timeline.start,
-            length: began.elapsed(),
+            length,
+            own: length.saturating_sub(inside),
         };
         timeline.events.lock().unwrap_or_else(PoisonError::into_inner).all.push(event);
     }
