@@ -100,3 +100,29 @@ fn a_trace_that_cannot_be_written_is_refused_before_any_work() {
     }
     assert!(!work.path("out").exists() && !work.path("p.csv").exists());
 }
+
+/// Seen by the number of passes: of one token at most, each row goes alone, in steps and in validation.
+#[test]
+fn batch_tokens_hold_in_training_validation_and_bench() {
+    let work = Work::with_rows();
+    let passes = |arguments: &str| {
+        work.run(&format!("{arguments} --batch-tokens 1 --trace trace.json")).succeeds();
+        let trace = work.json("trace.json");
+        let spans = |name: &str| -> Vec<(f64, f64)> {
+            let events = trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["name"] == name);
+            events.map(|event| (event["ts"].as_f64().unwrap(), event["dur"].as_f64().unwrap())).collect()
+        };
+        let (begin, length) = *spans("validate").last().unwrap();
+        let forward = spans("forward");
+        let inside = forward.iter().filter(|(at, _)| *at >= begin && *at <= begin + length).count();
+        (spans("backward").len(), inside)
+    };
+    let finetune = "finetune --model tiny --data rows.jsonl --validation 0.2 --epochs 1 --out ft";
+    assert_eq!(passes(finetune), (32, 8));
+    work.run("teacher --model tiny --data rows.jsonl --out targets").succeeds();
+    let student = "student --init tiny --targets targets --validation 0.2 --epochs 1 --out st";
+    assert_eq!(passes(student), (32, 8));
+    // Warmed up on as many rows as two steps have.
+    let bench = "bench --model tiny --data rows.jsonl --pass student --rounds 1 --batch-size 4";
+    assert_eq!(passes(bench), (40 + 8, 1));
+}

@@ -46,7 +46,7 @@ pub struct Bench {
     /// Rows of a training step [default: 32]
     #[arg(long, value_name = "ROWS")]
     pub batch_size: Option<usize>,
-    /// Tokens of a batch of the teacher pass at most [default: 2048 on a CPU, 32768 on a GPU]
+    /// Tokens of a batch at most, in both passes [default: teacher 2048, student 8192 on a CPU, both 32768 on a GPU]
     #[arg(long, value_name = "TOKENS")]
     pub batch_tokens: Option<u64>,
     #[command(flatten)]
