@@ -121,6 +121,30 @@ fn weights_that_are_not_numbers_name_the_row() {
     assert!(!work.path("ft/model").exists() && !work.path("ft/run.json").exists());
 }
 
+/// Broken in the middle of attention, where a kernel that drops what is no number gives plausible logits.
+#[test]
+fn scores_that_are_not_numbers_are_not_computed_with() {
+    let work = Work::with_rows();
+    let weight = |part: &str| format!("bert.encoder.layer.1.attention.self.{part}.weight");
+    with_weights(&work, "nan", |tensors| {
+        let query = &mut tensors.get_mut(&weight("query")).unwrap().2;
+        *query = f32::NAN.to_le_bytes().repeat(query.len() / 4);
+    });
+    with_weights(&work, "huge", |tensors| {
+        for part in ["query", "key"] {
+            for number in tensors.get_mut(&weight(part)).unwrap().2.chunks_mut(4) {
+                let value = f32::from_le_bytes(number.try_into().unwrap());
+                number.copy_from_slice(&(value * 1e22).to_le_bytes());
+            }
+        }
+    });
+    for model in ["nan", "huge"] {
+        let run = work.run(&format!("predict --model {model} --data test.jsonl --out p.csv --dtype f32"));
+        run.fails(70, &["\"t0\"", "not finite"]);
+    }
+    assert!(!work.path("p.csv").exists());
+}
+
 #[test]
 fn only_the_rows_of_one_token_are_not_finite_and_that_row_is_named() {
     let work = Work::with_rows();

@@ -21,9 +21,20 @@ fn bench_times_both_passes_on_given_and_made_up_rows() {
         );
         let seconds = |name: &str| pass["phases"][name].as_f64().unwrap_or_else(|| panic!("{name}: {pass}"));
         let inside = ["pack", "forward"].map(seconds).iter().sum::<f64>();
-        let round = pass["rounds"].as_array().unwrap().iter().map(|round| round["seconds"].as_f64().unwrap());
-        assert!(inside < round.fold(0.0, f64::max), "{pass}");
+        let rounds = pass["rounds"].as_array().unwrap().iter();
+        assert!(inside < rounds.map(|round| round["seconds"].as_f64().unwrap()).fold(0.0, f64::max), "{pass}");
+        let shares = pass["shares"].as_object().unwrap();
+        let io: &[&str] = match pass["pass"].as_str().unwrap() {
+            "teacher" => &["read", "tokenize", "write", "save"],
+            _ => &["read", "tokenize", "cache", "load", "backward", "optimizer", "validate", "save"],
+        };
+        assert!(io.iter().all(|name| shares[*name].as_f64().unwrap() > 0.0), "{pass}");
+        // Writing overlaps with the rest.
+        let of_one_thread = shares.iter().filter(|(name, _)| *name != "write");
+        let sum = of_one_thread.map(|(_, share)| share.as_f64().unwrap()).sum::<f64>();
+        assert!((sum - 1.0).abs() < 1e-6, "{pass}");
     }
+    assert_eq!(figures["ceiling_rounds"].as_array().unwrap().len(), 2);
     let table = work.run("bench --model tiny --lengths 5..9 --rows 20 --rounds 1 --pass teacher").succeeds();
     assert!(table.stdout.contains("20 rows") && table.stdout.contains("forward"), "{}", table.shown());
     work.run("bench --model tiny --lengths 9..5").fails(2, &["--lengths 9..5"]);
@@ -48,4 +59,70 @@ fn a_trace_holds_the_phases_of_every_thread() {
     work.run("teacher --model tiny --data rows.jsonl --out stopped --max-time 0s --trace stopped.json")
         .exits(75);
     assert!(work.json("stopped.json")["traceEvents"].is_array());
+}
+
+/// From files to the model: what is not training is seen as well.
+#[test]
+fn the_trace_of_a_fine_tuning_shows_where_its_time_goes_besides_steps() {
+    let work = Work::with_rows();
+    work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft --trace trace.json").succeeds();
+    let trace = work.json("trace.json");
+    let events = trace["traceEvents"].as_array().unwrap();
+    for name in ["hash", "scan", "load", "read", "tokenize", "cache", "step", "validate", "save"] {
+        assert!(events.iter().any(|event| event["name"] == name), "{name}");
+    }
+}
+
+/// Each round's sums must leave the spans to the file.
+#[test]
+fn the_trace_of_a_bench_holds_every_round() {
+    let work = Work::new();
+    work.run("bench --model tiny --lengths 5..9 --rows 20 --rounds 2 --layers 0,2 --trace step.json")
+        .succeeds();
+    let trace = work.json("step.json");
+    let events = trace["traceEvents"].as_array().unwrap();
+    let count = |name: &str| events.iter().filter(|event| event["name"] == name).count();
+    assert!(count("write") == 2 && count("step") >= 2 && count("backward") >= 2, "{trace}");
+}
+
+/// Hours of work are not lost to a misspelt path.
+#[test]
+fn a_trace_that_cannot_be_written_is_refused_before_any_work() {
+    let work = Work::with_targets();
+    std::fs::create_dir(work.path("folder")).unwrap();
+    for (trace, arguments) in [
+        ("none/trace.json", "finetune --model tiny --data rows.jsonl --out out"),
+        ("rows.jsonl/trace.json", "predict --model tiny --data rows.jsonl --out p.csv"),
+        ("/proc/trace.json", "targets verify targets"),
+        ("folder", "bench --model tiny"),
+    ] {
+        work.run(&format!("{arguments} --trace {trace}")).fails(73, &["cannot create", trace]);
+    }
+    assert!(!work.path("out").exists() && !work.path("p.csv").exists());
+}
+
+/// Seen by the number of passes: of one token at most, each row goes alone, in steps and in validation.
+#[test]
+fn batch_tokens_hold_in_training_validation_and_bench() {
+    let work = Work::with_rows();
+    let passes = |arguments: &str| {
+        work.run(&format!("{arguments} --batch-tokens 1 --trace trace.json")).succeeds();
+        let trace = work.json("trace.json");
+        let spans = |name: &str| -> Vec<(f64, f64)> {
+            let events = trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["name"] == name);
+            events.map(|event| (event["ts"].as_f64().unwrap(), event["dur"].as_f64().unwrap())).collect()
+        };
+        let (begin, length) = *spans("validate").last().unwrap();
+        let forward = spans("forward");
+        let inside = forward.iter().filter(|(at, _)| *at >= begin && *at <= begin + length).count();
+        (spans("backward").len(), inside)
+    };
+    let finetune = "finetune --model tiny --data rows.jsonl --validation 0.2 --epochs 1 --out ft";
+    assert_eq!(passes(finetune), (32, 8));
+    work.run("teacher --model tiny --data rows.jsonl --out targets").succeeds();
+    let student = "student --init tiny --targets targets --validation 0.2 --epochs 1 --out st";
+    assert_eq!(passes(student), (32, 8));
+    // Warmed up on as many rows as two steps have.
+    let bench = "bench --model tiny --data rows.jsonl --pass student --rounds 1 --batch-size 4";
+    assert_eq!(passes(bench), (40 + 8, 1));
 }

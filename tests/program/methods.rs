@@ -247,7 +247,7 @@ fn losses_inside_the_network_train_beside_the_teacher_and_leave_no_trace_in_the_
 fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so() {
     let work = Work::with_targets();
     student(&work, "--out whole").succeeds();
-    student(&work, "--set student.batch_tokens=40 --out parts").succeeds();
+    student(&work, "--batch-tokens 40 --out parts").succeeds();
     let last = |out: &str| work.json_lines(&format!("{out}/metrics.jsonl")).pop().unwrap();
     let (whole, parts) = (last("whole"), last("parts"));
     assert_eq!(whole["global_step"], parts["global_step"]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use distill_core::StopSignal;
+use distill_core::atomic::FileError;
 use distill_core::lock::host_name;
 use distill_torch::DeviceChoice;
 use distill_torch::device::{device_name, has_nvidia_driver, load_cuda};
@@ -38,9 +39,9 @@ impl Session {
     /// Starts logging, the time limit and what `--offline` asks for, checks libtorch and takes the device.
     ///
     /// # Errors
-    /// For a device or dtype that cannot be had, and for a libtorch of another release.
+    /// For a device or dtype that cannot be had, a libtorch of another release, and a `--trace` that cannot be written.
     pub fn start(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
-        Self::after(begin(common), settings, common)
+        Self::after(begin(common)?, settings, common)
     }
 
     /// As [`Session::start`], with a timeline of where time goes.
@@ -48,7 +49,7 @@ impl Session {
     /// # Errors
     /// As [`Session::start`].
     pub fn start_with_timeline(common: &Common, settings: &RuntimeSettings) -> anyhow::Result<Self> {
-        logging::start_with_timeline(common);
+        logging::start_with_timeline(common)?;
         Self::after(stop_by(common), settings, common)
     }
 
@@ -119,9 +120,12 @@ impl Session {
 }
 
 /// Starts logging and the time limit: all that a command needs which computes nothing.
-pub fn begin(common: &Common) -> StopSignal {
-    logging::start(common);
-    stop_by(common)
+///
+/// # Errors
+/// [`FileError`] where `--trace` names a file that could not be written.
+pub fn begin(common: &Common) -> Result<StopSignal, FileError> {
+    logging::start(common)?;
+    Ok(stop_by(common))
 }
 
 fn stop_by(common: &Common) -> StopSignal {

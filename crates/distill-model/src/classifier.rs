@@ -7,6 +7,7 @@ use std::path::Path;
 use distill_torch::attention::Dropped;
 use distill_torch::{Dropout, TorchError, guard};
 use tch::{Device, Kind, Tensor};
+use tracing::trace_span;
 
 use crate::architecture::Encoder;
 use crate::config::ModelConfig;
@@ -95,6 +96,7 @@ impl SequenceClassifier {
     }
 
     fn assemble(config: &ModelConfig, builder: Builder, origin: &Path) -> Result<Self, ModelError> {
+        let _span = trace_span!(target: "timeline", "load").entered();
         let build = config.architecture.build;
         let (encoder, head) = guard("building the model", || build(&builder.root(), config))??;
         let parameters =

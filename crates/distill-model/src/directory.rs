@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use distill_core::atomic::{self, FileError};
 use distill_core::{LabelMap, ProblemType, StopSignal, hash};
 use tch::{Device, Kind, Tensor};
+use tracing::trace_span;
 
 use crate::classifier::SequenceClassifier;
 use crate::config::ModelConfig;
@@ -148,6 +149,7 @@ impl ModelDirectory {
 /// # Errors
 /// [`ModelError`] naming the file.
 pub fn save(model: &SequenceClassifier, directory: &Path) -> Result<String, ModelError> {
+    let _span = trace_span!(target: "timeline", "save").entered();
     let config_path = directory.join(CONFIG_FILE);
     let mut json = serde_json::to_vec_pretty(&model.config().to_json())
         .map_err(|error| ModelError::Malformed { path: config_path.clone(), message: error.to_string() })?;

@@ -10,6 +10,7 @@ use distill_core::read::bounded;
 use distill_core::{StopSignal, hash};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
+use tracing::trace_span;
 
 use crate::error::ModelError;
 
@@ -74,6 +75,7 @@ pub(crate) fn indexed_files(index: &Path) -> Result<Vec<String>, ModelError> {
 /// [`ModelError::Malformed`] for a damaged file, a tensor named twice, or a number format that no
 /// weight has.
 pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
+    let _span = trace_span!(target: "timeline", "load").entered();
     let mut tensors = BTreeMap::new();
     for path in files {
         let malformed = |message: String| ModelError::Malformed { path: path.clone(), message };

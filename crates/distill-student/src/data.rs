@@ -11,7 +11,8 @@ use distill_data::augment::original_id;
 use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source, resolve};
-use distill_data::{DataError, TextTokenizer, choose_validation};
+use distill_data::{DataError, TextTokenizer, Tokens, choose_validation};
+use tracing::trace_span;
 
 use crate::error::TrainError;
 use crate::labels;
@@ -188,6 +189,7 @@ impl CacheBuilder<'_> {
         about: &str,
         build: impl FnOnce(&mut CacheWriter) -> Result<(), TrainError>,
     ) -> Result<Part, TrainError> {
+        let _span = trace_span!(target: "timeline", "cache").entered();
         let max_length = self.tokenizer.max_length().to_string();
         let labels = self.labels.names().join("\u{1f}");
         let own = [
@@ -210,6 +212,11 @@ impl CacheBuilder<'_> {
         Ok(Part::whole(cache))
     }
 
+    fn encode(&self, texts: &[(&str, Option<&str>)]) -> Result<Vec<Tokens>, TrainError> {
+        let _span = trace_span!(target: "timeline", "tokenize").entered();
+        Ok(self.tokenizer.encode_batch(texts)?)
+    }
+
     pub(crate) fn push_rows(
         &self,
         rows: &[Row],
@@ -218,7 +225,7 @@ impl CacheBuilder<'_> {
     ) -> Result<(), TrainError> {
         let texts: Vec<(&str, Option<&str>)> =
             rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
-        for (row, tokens) in rows.iter().zip(self.tokenizer.encode_batch(&texts)?) {
+        for (row, tokens) in rows.iter().zip(self.encode(&texts)?) {
             let label =
                 row.label.as_ref().map(|label| resolve(label, self.labels, &row.place, "label")).transpose()?;
             let (label, targets) = labels::cached(label.as_ref(), self.labels.num_labels());
@@ -245,7 +252,7 @@ impl CacheBuilder<'_> {
             Ok((text, row.text_pair.as_deref()))
         });
         let texts = texts.collect::<Result<Vec<_>, TrainError>>()?;
-        for (row, tokens) in rows.iter().zip(self.tokenizer.encode_batch(&texts)?) {
+        for (row, tokens) in rows.iter().zip(self.encode(&texts)?) {
             let (label, targets) = labels::cached(row.label.as_ref(), self.labels.num_labels());
             writer.push(Example {
                 input_ids: &tokens.input_ids,
@@ -331,7 +338,9 @@ pub(crate) fn in_chunks<T>(
     mut each: impl FnMut(&[T]) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
     loop {
+        let reading = trace_span!(target: "timeline", "read").entered();
         let chunk = rows.by_ref().take(CHUNK_ROWS).collect::<Result<Vec<T>, DataError>>()?;
+        drop(reading);
         if chunk.is_empty() {
             return Ok(());
         }

@@ -4,14 +4,14 @@ use distill_core::{ProblemType, StopSignal};
 use distill_data::cache::Example;
 use distill_model::SequenceClassifier;
 use distill_teacher::ForwardPass;
-use distill_teacher::forward::argmax;
+use distill_teacher::forward::{argmax, default_batch_tokens};
 use tch::Tensor;
 
 use crate::data::Part;
 use crate::error::TrainError;
 use crate::labels;
 use crate::loss::Objective;
-use crate::settings::BestMetric;
+use crate::settings::{BestMetric, TrainSettings};
 
 /// Figures of one pass over the validation part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -71,6 +71,15 @@ pub struct Scoring<'a> {
     pub objective: &'a Objective<'a>,
     /// Its temperature: one for all epochs, so that they can be compared.
     pub temperature: f64,
+}
+
+/// Tokens of a batch that keeps nothing for a backward pass: those of a training pass where they are given, which may
+/// be little because memory is.
+pub fn evaluation_tokens(settings: &TrainSettings, model: &SequenceClassifier) -> u64 {
+    match settings.batch_tokens {
+        0 => default_batch_tokens(model.device()),
+        tokens => tokens,
+    }
 }
 
 /// Runs the model over a part.

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use distill_core::{Progress, StopSignal};
 use distill_model::SequenceClassifier;
-use distill_teacher::forward::default_batch_tokens;
 use distill_torch::{Dropout, Optimizer};
 use tch::Tensor;
 use tracing::trace_span;
@@ -14,7 +13,7 @@ use crate::checkpoint::{Checkpoint, Checkpoints, State};
 use crate::data::{Part, TrainingData};
 use crate::ema::WeightMean;
 use crate::error::TrainError;
-use crate::evaluate::{Evaluation, Scoring, evaluate};
+use crate::evaluate::{Evaluation, Scoring, evaluate, evaluation_tokens};
 use crate::features::Features;
 use crate::inside::Inside;
 use crate::loss::{Objective, Temperature};
@@ -157,7 +156,7 @@ impl<'a> Run<'a> {
         let total_steps = steps_per_epoch as u64 * u64::from(settings.epochs);
         let moving = Moving::new(settings, model.config().architecture, model.config().num_hidden_layers);
         let features = (settings.freeze == Freeze::Encoder)
-            .then(|| Features::of(model, data, default_batch_tokens(model.device()), trainer.stop))
+            .then(|| Features::of(model, data, evaluation_tokens(settings, model), trainer.stop))
             .transpose()?;
         let narrows = moving.embeddings_ever() && steps::only_scales_what_has_no_gradient(settings);
         let vocabulary = if narrows { Vocabulary::of(&data.train, model.word_embeddings()) } else { None };
@@ -263,7 +262,7 @@ impl<'a> Run<'a> {
     fn validate(&mut self) -> Result<(), TrainError> {
         let _span = trace_span!(target: "timeline", "validate").entered();
         let Trainer { model, settings, data, stop, .. } = self.trainer;
-        let batch_tokens = default_batch_tokens(model.device());
+        let batch_tokens = evaluation_tokens(settings, model);
         let best = self.state.best.map(|(_, best)| best);
         let scoring = Scoring { objective: &self.objective, temperature: self.temperature.of_validation() };
         let pass = || -> Result<(Evaluation, Option<NamedTensors>), TrainError> {

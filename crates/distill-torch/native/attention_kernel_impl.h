@@ -30,11 +30,15 @@ inline int64_t rounded_up(int64_t n) { return (n + L - 1) / L * L; }
 inline Floats load(const float* p) { return *reinterpret_cast<const Floats*>(p); }
 inline void store(float* p, Floats v) { *reinterpret_cast<Floats*>(p) = v; }
 inline Floats all(float x) { return x - Floats{}; }
+// Drops a NaN: where one is lost from a maximum, exp_of brings it back into the sum.
 inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 
-// e^x for x <= 0, to about one unit in the last place; below -87 it is as good as 0.
+// e^x for x <= 0, to about one unit in the last place; below -87 it is as good as 0. What is not a number stays so,
+// also an infinity above, which a score less an infinite maximum or sum is: a comparison with NaN is false, so the
+// clamp asks for what it replaces.
 inline Floats exp_of(Floats x) {
-  x = larger(x, all(-87.f));
+  const Floats least = all(-87.f);
+  x = x < least ? least : x;
   // Adding and taking away 1.5 * 2^23 rounds to a whole number.
   const Floats magic = all(12582912.f);
   const Floats shifted = x * 1.44269504f + magic;

@@ -185,11 +185,14 @@ fn joined(mut outputs: Vec<Tensor>) -> Tensor {
 }
 
 #[cfg(test)]
+mod not_finite;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     /// The formula itself, one row and one head at a time.
-    fn reference(query: &Tensor, key: &Tensor, value: &Tensor, lengths: &[i64]) -> Tensor {
+    pub(super) fn reference(query: &Tensor, key: &Tensor, value: &Tensor, lengths: &[i64]) -> Tensor {
         let size = query.size()[2] as f64;
         let mut start = 0;
         let mut rows = Vec::new();
@@ -204,13 +207,13 @@ mod tests {
         Tensor::cat(&rows, 0)
     }
 
-    fn packing(lengths: &[i64]) -> Packing {
+    pub(super) fn packing(lengths: &[i64]) -> Packing {
         let mut cu_seqlens = vec![0i32];
         lengths.iter().for_each(|length| cu_seqlens.push(cu_seqlens.last().unwrap() + *length as i32));
         Packing::new(&cu_seqlens, Device::Cpu).unwrap()
     }
 
-    fn random(shape: &[i64]) -> Tensor {
+    pub(super) fn random(shape: &[i64]) -> Tensor {
         Tensor::randn(shape, (Kind::Float, Device::Cpu)).set_requires_grad(true)
     }
 
@@ -313,7 +316,7 @@ mod tests {
         assert_ne!(first, attend(&q, &k, &v, &packing, Some((&next, probability))));
     }
 
-    /// The kernel is compiled for several instruction sets; the tests above must hold with each.
+    /// The kernel is compiled for several instruction sets; these tests and those of `not_finite` must hold with each.
     #[test]
     fn other_instruction_sets_compute_the_same() {
         if std::env::var_os("ATEN_CPU_CAPABILITY").is_some() {
@@ -321,7 +324,7 @@ mod tests {
         }
         for set in ["default", "avx2"] {
             let run = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["attention::tests", "--test-threads=1"])
+                .args(["attention::", "--test-threads=1"])
                 .env("ATEN_CPU_CAPABILITY", set)
                 .output()
                 .unwrap();

@@ -10,7 +10,9 @@ use super::{Common, Rows};
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Nothing is kept: the passes write into a temporary directory. FLOP/s count the matrix products that the
-whole model does on real tokens, so work that is saved counts as done.
+whole model does on real tokens, so work that is saved counts as done. Figures are medians over the rounds,
+that of the matrix product too. The student's rows a second count its steps; the shares are of one epoch
+with reading, tokenizing, the token cache, loading and writing.
 
 Examples:
   distill bench --model runs/teacher/model --data train.jsonl
@@ -44,7 +46,7 @@ pub struct Bench {
     /// Rows of a training step [default: 32]
     #[arg(long, value_name = "ROWS")]
     pub batch_size: Option<usize>,
-    /// Tokens of a batch of the teacher pass at most [default: 2048 on a CPU, 32768 on a GPU]
+    /// Tokens of a batch at most, in both passes [default: teacher 2048, student 8192 on a CPU, both 32768 on a GPU]
     #[arg(long, value_name = "TOKENS")]
     pub batch_tokens: Option<u64>,
     #[command(flatten)]
@@ -58,6 +60,6 @@ pub struct Bench {
 pub enum Pass {
     /// Tokenize, compute logits, write the store.
     Teacher,
-    /// Train: forward, loss, backward, optimizer.
+    /// Read, tokenize, train for one epoch, write the model.
     Student,
 }

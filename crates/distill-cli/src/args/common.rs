@@ -30,7 +30,7 @@ pub struct Common {
     /// Stop in order after this time, such as 90s, 45m or 2h, with exit code 75
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub max_time: Option<Duration>,
-    /// Write where time went, in Chrome's trace format
+    /// Write where time went, in Chrome's trace format, into a directory that is there
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Fetch no model from the Hugging Face hub, as HF_HUB_OFFLINE=1

@@ -12,6 +12,9 @@ pub struct Training {
     /// Rows a step [default: 32]
     #[arg(long, value_name = "ROWS")]
     pub batch_size: Option<usize>,
+    /// Tokens of one pass at most; a step's rows beyond them go in further passes [default: 8192 on a CPU, 32768 on a GPU]
+    #[arg(long, value_name = "TOKENS")]
+    pub batch_tokens: Option<u64>,
     /// Peak learning rate [default: 5e-5]
     #[arg(long)]
     pub learning_rate: Option<f64>,

@@ -16,7 +16,7 @@ use crate::session;
 /// # Errors
 /// Where the directory cannot be read, or a file in it not be removed.
 pub fn command(args: &Cache) -> anyhow::Result<Status> {
-    session::begin(&args.common);
+    session::begin(&args.common)?;
     let text = match &args.action {
         CacheAction::Info => info(args.common.json)?,
         CacheAction::Clean(asked) => clean(asked, args.common.dry_run, args.common.json)?,

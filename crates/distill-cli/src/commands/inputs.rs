@@ -7,8 +7,10 @@ use distill_core::{LabelMap, ProblemType};
 use distill_data::TextTokenizer;
 use distill_data::source::{RawLabel, Source, Summary, resolve};
 use distill_model::{ModelConfig, ModelDirectory};
+use tracing::trace_span;
 
 use crate::exit::Failure;
+use crate::output::timeline;
 use crate::session::Session;
 use crate::settings::DataSettings;
 use crate::signals::stop_signal;
@@ -51,7 +53,9 @@ pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> anyhow::Result
 /// # Errors
 /// [`distill_data::DataError`] with file, row and field.
 pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
+    let scanning = trace_span!(target: timeline::TARGET, "scan").entered();
     let summary = Summary::scan(source, &session.stop)?;
+    drop(scanning);
     let (rows, unlabelled, empty_texts) = (summary.rows, summary.unlabelled, summary.empty_texts);
     tracing::info!(rows, unlabelled, empty_texts, "read {}", source.path().display());
     if empty_texts > 0 {
@@ -97,6 +101,7 @@ pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> an
 /// [`Failure`] where texts may be longer than the model has positions, or where the tokenizer has
 /// ids that the model does not.
 pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> anyhow::Result<TextTokenizer> {
+    let _span = trace_span!(target: timeline::TARGET, "load").entered();
     if i64::try_from(max_length).unwrap_or(i64::MAX) > config.max_length() {
         bail!(Failure::usage(format!(
             "max_length {max_length} is more than the model's {} positions",

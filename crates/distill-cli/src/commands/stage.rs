@@ -8,12 +8,14 @@ use distill_core::Category;
 use distill_core::record::RunRecord;
 use distill_data::logits::Store;
 use serde_json::Value;
+use tracing::trace_span;
 
 use crate::args::Common;
 use crate::commands::claim::{Claim, Replace, claim};
 use crate::commands::outdir::OutDir;
 use crate::exit::{self, Status};
 use crate::output::printer::{self, talk};
+use crate::output::timeline;
 use crate::session::Session;
 
 /// A step of the pipeline.
@@ -88,6 +90,7 @@ pub struct Finished {
 /// # Errors
 /// Where an input is missing or cannot be read.
 pub fn plan(stage: &dyn Stage, session: &Session) -> anyhow::Result<RunRecord> {
+    let _span = trace_span!(target: timeline::TARGET, "hash").entered();
     Ok(RunRecord {
         format_version: RunRecord::FORMAT_VERSION,
         command: stage.command().to_owned(),

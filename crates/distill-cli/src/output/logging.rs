@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use distill_core::atomic::FileError;
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::time::Uptime;
@@ -14,23 +15,31 @@ use crate::args::{Common, LogFormat};
 use crate::output::{printer, timeline};
 
 /// Starts logging. `DISTILL_LOG` takes a filter such as `debug` or `distill_data=trace`.
-pub fn start(common: &Common) {
-    start_with(common, common.trace.as_ref().map(|file| Some(file.clone())));
+///
+/// # Errors
+/// [`FileError`] where `--trace` names a file that could not be written.
+pub fn start(common: &Common) -> Result<(), FileError> {
+    start_with(common, common.trace.as_ref().map(|file| Some(file.clone())))
 }
 
 /// Starts logging, and a timeline also where no file is asked for.
-pub fn start_with_timeline(common: &Common) {
-    start_with(common, Some(common.trace.clone()));
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with_timeline(common: &Common) -> Result<(), FileError> {
+    start_with(common, Some(common.trace.clone()))
 }
 
-fn start_with(common: &Common, timeline: Option<Option<PathBuf>>) {
-    let timeline = timeline.map(|file| {
-        timeline::start(file).with_filter(Targets::new().with_target(timeline::TARGET, LevelFilter::TRACE))
-    });
+fn start_with(common: &Common, timeline: Option<Option<PathBuf>>) -> Result<(), FileError> {
+    let timeline = timeline
+        .map(timeline::start)
+        .transpose()?
+        .map(|recorder| recorder.with_filter(Targets::new().with_target(timeline::TARGET, LevelFilter::TRACE)));
     match tracing_subscriber::registry().with(lines(common)).with(timeline).try_init() {
         Ok(()) => printer::choose_tone(common.quiet, common.log_format == LogFormat::Json),
         Err(error) => printer::complain(&format!("logging could not be started: {error}")),
     }
+    Ok(())
 }
 
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(common: &Common) -> impl Layer<S> {

@@ -6,7 +6,7 @@
 //! done.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -22,18 +22,49 @@ use tracing_subscriber::registry::LookupSpan;
 /// The target of spans that belong to the timeline.
 pub const TARGET: &str = "timeline";
 
+/// A phase that others are part of and that is one all the same: a forward pass in it is no time of training.
+const WHOLE: &str = "validate";
+
 /// One span that has ended.
 struct Event {
     name: &'static str,
+    /// What its time counts for: its name, or that of a [`WHOLE`] around it.
+    phase: &'static str,
     thread: u64,
     begin: Duration,
     length: Duration,
+    /// What of it is in no span inside it.
+    own: Duration,
+}
+
+/// What the layer keeps of a span that is open.
+struct Open {
+    began: Instant,
+    inside: Duration,
+}
+
+/// Time in the spans of one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phase {
+    /// Less what spans inside them took: over the phases of a thread this is no more than the time that went by.
+    pub own: Duration,
+    /// All of it.
+    pub whole: Duration,
+    /// Whether other threads than the asking one had some of it, so that phases overlap.
+    pub elsewhere: bool,
+}
+
+/// All that have ended: the file shows them from the first, a sum begins where the last one ended.
+#[derive(Default)]
+struct Events {
+    all: Vec<Event>,
+    summed: usize,
 }
 
 /// The spans of this process.
 struct Timeline {
     start: Instant,
-    events: Mutex<Vec<Event>>,
+    events: Mutex<Events>,
     threads: Mutex<BTreeMap<u64, String>>,
     file: Option<PathBuf>,
 }
@@ -41,23 +72,43 @@ struct Timeline {
 static TIMELINE: OnceLock<Timeline> = OnceLock::new();
 
 /// Starts the timeline, to be written to `file` by [`finish`].
-pub fn start(file: Option<PathBuf>) -> Recorder {
+///
+/// # Errors
+/// [`FileError`] where that file could not be written: better now than after hours of work.
+pub fn start(file: Option<PathBuf>) -> Result<Recorder, FileError> {
+    if let Some(path) = &file {
+        try_out(path)?;
+    }
     TIMELINE.get_or_init(|| Timeline {
         start: Instant::now(),
         events: Mutex::default(),
         threads: Mutex::default(),
         file,
     });
-    Recorder
+    Ok(Recorder)
+}
+
+/// Makes and removes what a file begins as, in its directory.
+fn try_out(path: &Path) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Err(FileError::new("create", path, ErrorKind::IsADirectory.into()));
+    }
+    AtomicFile::create(path).map(drop)
 }
 
 /// Time spent in each phase since the last call, by its name.
-pub fn take_totals() -> BTreeMap<&'static str, Duration> {
-    let mut totals = BTreeMap::new();
+pub fn take_totals() -> BTreeMap<&'static str, Phase> {
+    let mut totals: BTreeMap<&'static str, Phase> = BTreeMap::new();
     if let Some(timeline) = TIMELINE.get() {
-        for event in timeline.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            *totals.entry(event.name).or_default() += event.length;
+        let asking = this_thread(timeline);
+        let mut events = timeline.events.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in &events.all[events.summed..] {
+            totals.entry(event.name).or_default().whole += event.length;
+            let phase = totals.entry(event.phase).or_default();
+            phase.own += event.own;
+            phase.elsewhere |= event.thread != asking;
         }
+        events.summed = events.all.len();
     }
     totals
 }
@@ -82,7 +133,7 @@ fn write(path: &Path) -> Result<(), FileError> {
     let names = threads.iter().map(|(thread, name)| {
         json!({"name": "thread_name", "ph": "M", "pid": 1, "tid": thread, "args": {"name": name}})
     });
-    let spans = events.iter().map(|event| {
+    let spans = events.all.iter().map(|event| {
         let (begin, length) = (event.begin.as_secs_f64() * 1e6, event.length.as_secs_f64() * 1e6);
         json!({"name": event.name, "ph": "X", "pid": 1, "tid": event.thread, "ts": begin, "dur": length})
     });
@@ -103,20 +154,29 @@ pub struct Recorder;
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(Instant::now());
+            span.extensions_mut().insert(Open { began: Instant::now(), inside: Duration::ZERO });
         }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let (Some(timeline), Some(span)) = (TIMELINE.get(), context.span(&id)) else { return };
-        let Some(began) = span.extensions().get::<Instant>().copied() else { return };
+        let Some(Open { began, inside }) = span.extensions_mut().remove::<Open>() else { return };
+        let length = began.elapsed();
+        if let Some(outer) = span.parent()
+            && let Some(outer) = outer.extensions_mut().get_mut::<Open>()
+        {
+            outer.inside += length;
+        }
+        let is_part = span.scope().skip(1).any(|outer| outer.name() == WHOLE);
         let event = Event {
             name: span.name(),
+            phase: if is_part { WHOLE } else { span.name() },
             thread: this_thread(timeline),
             begin: began - timeline.start,
-            length: began.elapsed(),
+            length,
+            own: length.saturating_sub(inside),
         };
-        timeline.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        timeline.events.lock().unwrap_or_else(PoisonError::into_inner).all.push(event);
     }
 }
 

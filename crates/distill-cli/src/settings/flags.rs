@@ -63,6 +63,7 @@ fn lay_training(table: &str, training: &Training, layers: &mut Layers) {
     let key = |name: &str| format!("{table}.{name}");
     layers.flag(&key("epochs"), training.epochs.map(integer));
     layers.flag(&key("batch_size"), training.batch_size.map(integer));
+    layers.flag(&key("batch_tokens"), training.batch_tokens.map(integer));
     layers.flag(&key("learning_rate"), training.learning_rate);
     layers.flag(&key("schedule"), training.schedule.clone());
     layers.flag(&key("optimizer"), training.optimizer.clone());
@@ -205,6 +206,7 @@ impl Flags for Bench {
         layers.flag("teacher.model", self.model.as_deref().map(path));
         layers.flag("data.train", self.data.as_deref().map(path));
         layers.flag("teacher.batch_tokens", self.batch_tokens.map(integer));
+        layers.flag("student.batch_tokens", self.batch_tokens.map(integer));
         layers.flag("student.batch_size", self.batch_size.map(integer));
         let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
         layers.flag("student.layers", chosen);

@@ -13,6 +13,7 @@ use parquet::data_type::{
 };
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use tracing::trace_span;
 
 use super::fingerprint::Fingerprint;
 use super::manifest::FileEntry;
@@ -99,6 +100,7 @@ impl LogitsWriter {
     /// # Errors
     /// [`DataError::File`]; nothing is visible then.
     pub fn finish(mut self) -> Result<FileEntry, DataError> {
+        let _span = trace_span!(target: "timeline", "save").entered();
         if !self.pending.is_empty() {
             self.flush()?;
         }

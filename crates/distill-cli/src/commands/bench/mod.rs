@@ -10,23 +10,23 @@ mod steps;
 mod table;
 mod workload;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use anyhow::bail;
 use distill_core::LabelMap;
 use distill_model::ModelConfig;
-use serde::Serialize;
 
 use crate::args::{Bench, Pass};
 use crate::commands::inputs;
 use crate::exit::{Failure, Status};
 use crate::output::printer;
+use crate::output::timeline::Phase;
 use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
 use workload::Workload;
 
 /// One round of one pass.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Round {
     /// Rows computed or trained on.
     rows: u64,
@@ -34,14 +34,16 @@ pub struct Round {
     tokens: u64,
     /// Floating-point operations of the whole model's matrix products on these tokens.
     flops: f64,
-    /// Wall time.
+    /// What rows a second are counted by: the teacher's whole pass, the student's steps.
     seconds: f64,
-    /// Seconds in each phase; phases of other threads overlap.
-    phases: Vec<(&'static str, f64)>,
+    /// Wall time of the whole pass.
+    pass_seconds: f64,
+    /// Time in each phase.
+    phases: BTreeMap<&'static str, Phase>,
 }
 
 /// All rounds of one pass.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Measured {
     pass: &'static str,
     dtype: &'static str,
@@ -83,10 +85,10 @@ pub fn command(args: &Bench) -> anyhow::Result<Status> {
             Pass::Student => bench.student()?,
         });
     }
-    let mut ceiling = 0f64;
+    let mut products = Vec::new();
     for round in 0..args.rounds {
         session.stop.check()?;
-        ceiling = ceiling.max(ceiling::flops_per_second(&session, directory.config())?);
+        products.push(ceiling::flops_per_second(&session, directory.config())?);
         for pass in &mut timed {
             pass.round()?;
         }
@@ -96,7 +98,7 @@ pub fn command(args: &Bench) -> anyhow::Result<Status> {
     if measured.iter().any(|measured| measured.rounds.is_empty()) {
         bail!(Failure::usage("nothing was timed"));
     }
-    let summary = table::Summary::new(&session, &workload, ceiling, &measured);
+    let summary = table::Summary::new(&session, &workload, products, &measured);
     printer::result(&if args.common.json { summary.json()? } else { summary.text() })?;
     Ok(Status::Done)
 }
@@ -110,10 +112,6 @@ fn forward_flops(config: &ModelConfig, lengths: &[u64]) -> f64 {
     let squares: f64 = lengths.iter().map(|length| (*length as f64).powi(2)).sum();
     let layer = tokens * (8.0 * hidden * hidden + 4.0 * hidden * intermediate) + 4.0 * hidden * squares;
     layer * config.num_hidden_layers as f64
-}
-
-fn in_seconds(phases: std::collections::BTreeMap<&'static str, Duration>) -> Vec<(&'static str, f64)> {
-    phases.into_iter().map(|(name, time)| (name, time.as_secs_f64())).collect()
 }
 
 /// Name and format of a pass.

@@ -1,14 +1,18 @@
 //! One round of each pass, by the code that a real run goes through.
 
+use std::path::Path;
 use std::time::Instant;
 
+use distill_core::hash::text_hash;
 use distill_core::{LabelMap, ProblemType, Silent};
 use distill_data::TextTokenizer;
-use distill_data::cache::{Example, TokenCache};
-use distill_data::logits::{Fingerprint, LogitsWriter, WriterOptions};
+use distill_data::logits::{
+    Fingerprint, LogitsRow, LogitsWriter, Manifest, Shard, Store, WriterOptions, shard_name,
+};
+use distill_data::source::Label;
 use distill_model::student::Shape;
-use distill_model::{ModelConfig, ModelDirectory, SequenceClassifier, student};
-use distill_student::data::Part;
+use distill_model::{ModelConfig, ModelDirectory, SequenceClassifier, directory, student};
+use distill_student::data::{CacheBuilder, Part};
 use distill_student::{TrainSettings, Trainer, TrainingData};
 use distill_teacher::Runner;
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +20,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::steps::Steps;
 use super::workload::Workload;
-use super::{Measured, Round, forward_flops, in_seconds, named};
+use super::{Measured, Round, forward_flops, named};
 use crate::commands::teacher;
 use crate::output::timeline;
 use crate::session::{Session, dtype_name};
@@ -89,46 +93,53 @@ impl<'a> Passes<'a> {
             let stats = runner.run("bench", rows(), total, |rows| Ok(writer.write(rows)?))?;
             writer.finish()?;
             let seconds = start.elapsed().as_secs_f64();
-            let phases = in_seconds(timeline::take_totals());
-            Ok(Round { rows: stats.rows, tokens: stats.tokens, flops, seconds, phases })
+            let phases = timeline::take_totals();
+            Ok(Round { rows: stats.rows, tokens: stats.tokens, flops, seconds, pass_seconds: seconds, phases })
         };
         Ok(Timed { run: Box::new(run), measured: named("teacher", self.session) })
     }
 
-    /// One epoch of training on tokenized rows with made-up soft targets, as `distill student` does.
+    /// A store of made-up soft targets read and tokenized into a token cache, the model loaded, trained for one epoch
+    /// and written, as `distill student` does.
     ///
     /// # Errors
-    /// Where the model cannot be loaded.
+    /// Where the model cannot be loaded, or there is no room for the store.
     pub fn student(&'a self) -> anyhow::Result<Timed<'a>> {
-        let start = &self.settings.student.start;
-        let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
-        let model = student::initialize(
-            self.directory,
-            shape,
-            self.labels,
-            ProblemType::SingleLabel,
-            self.session.device,
-        )?;
-        model.compute_in(self.session.kind);
         let settings = TrainSettings { epochs: 1, checkpoint_steps: 0, ..self.settings.student.train.clone() };
-        let data = self.examples()?;
+        let targets = tempfile::tempdir()?;
+        self.write_store(targets.path())?;
+        let model = self.load_student()?;
         // Backward is twice a forward pass: gradients of activations and of weights.
         let flops = 3.0 * forward_flops(model.config(), &self.workload.lengths());
-        let few =
-            Part { rows: (0..(2 * settings.batch_size).min(data.rows.len()) as u32).collect(), ..data.clone() };
-        self.train(&model, &settings, few)?;
+        let out = tempfile::tempdir()?;
+        let mut few = self.tokenized(targets.path(), out.path())?;
+        few.rows.truncate(2 * settings.batch_size);
+        self.train(&model, &settings, few, out.path())?;
         let run = move || {
-            drop(timeline::take_totals());
-            let waited_for = self.train(&model, &settings, data.clone())?;
-            let phases = in_seconds(timeline::take_totals());
-            let step =
-                phases.iter().find(|(name, _)| *name == "step").map_or(f64::NAN, |(_, seconds)| *seconds);
+            let out = tempfile::tempdir()?;
+            let start = Instant::now();
+            let data = self.tokenized(targets.path(), out.path())?;
+            let model = self.load_student()?;
+            let waited_for = self.train(&model, &settings, data, out.path())?;
+            directory::save(&model, out.path())?;
+            let pass_seconds = start.elapsed().as_secs_f64();
+            let phases = timeline::take_totals();
+            let step = phases.get("step").map_or(f64::NAN, |step| step.whole.as_secs_f64());
             // A span on a GPU ends when its work is queued.
-            let step = if self.session.device.is_cuda() { waited_for.unwrap_or(f64::NAN) } else { step };
-            let rows = self.workload.rows.len() as u64;
-            Ok(Round { rows, tokens: self.workload.tokens(), flops, seconds: step, phases })
+            let seconds = if self.session.device.is_cuda() { waited_for.unwrap_or(f64::NAN) } else { step };
+            let (rows, tokens) = (self.workload.rows.len() as u64, self.workload.tokens());
+            Ok(Round { rows, tokens, flops, seconds, pass_seconds, phases })
         };
         Ok(Timed { run: Box::new(run), measured: named("student", self.session) })
+    }
+
+    fn load_student(&self) -> anyhow::Result<SequenceClassifier> {
+        let start = &self.settings.student.start;
+        let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
+        let (problem_type, device) = (ProblemType::SingleLabel, self.session.device);
+        let model = student::initialize(self.directory, shape, self.labels, problem_type, device)?;
+        model.compute_in(self.session.kind);
+        Ok(model)
     }
 
     fn runner<'b>(&'b self, model: &'b SequenceClassifier) -> Runner<'b> {
@@ -141,38 +152,54 @@ impl<'a> Passes<'a> {
         model: &SequenceClassifier,
         settings: &TrainSettings,
         train: Part,
+        out: &Path,
     ) -> anyhow::Result<Option<f64>> {
-        let out = tempfile::tempdir()?;
         // Validation is no part of a step; one row is the least there can be.
         let validation = Part { rows: vec![0], ..train.clone() };
         let data = TrainingData { train, validation };
         let (seed, stop) = (self.session.seed, &self.session.stop);
         let steps = Steps::on(self.session.device);
         let trainer = Trainer { model, teacher: None, settings, data: &data, seed, stop, progress: &steps };
-        trainer.run(out.path())?;
+        trainer.run(out)?;
         Ok(steps.seconds())
     }
 
-    fn examples(&self) -> anyhow::Result<Part> {
+    /// The rows of a store in a token cache that is not there yet.
+    fn tokenized(&self, targets: &Path, out: &Path) -> anyhow::Result<Part> {
+        let caches = out.join("cache");
+        let builder = CacheBuilder {
+            tokenizer: self.tokenizer,
+            labels: self.labels,
+            problem_type: ProblemType::SingleLabel,
+            directory: Some(&caches),
+            stop: &self.session.stop,
+        };
+        Ok(builder.from_store(&Store::open(targets)?, "bench")?)
+    }
+
+    /// A store with the rows, labels in turn, and soft targets that say nothing.
+    #[allow(clippy::cast_precision_loss)]
+    fn write_store(&self, directory: &Path) -> anyhow::Result<()> {
         let mut random = ChaCha8Rng::seed_from_u64(self.session.seed);
         let num_labels = self.labels.num_labels();
-        let cache = TokenCache::in_memory(|writer| {
-            self.workload.rows.iter().zip(&self.workload.encoded).try_for_each(|(row, tokens)| {
-                #[allow(clippy::cast_precision_loss)]
-                let logits: Vec<f32> =
-                    (0..num_labels).map(|_| (random.next_u32() >> 8) as f32 / (1 << 22) as f32 - 2.0).collect();
-                writer.push(Example {
-                    input_ids: &tokens.input_ids,
-                    token_type_ids: Some(&tokens.token_type_ids),
-                    targets: &[],
-                    label: i32::try_from(row.row as usize % num_labels).ok(),
-                    logits: &logits,
-                    id_hash: row.row,
-                    row: row.row,
-                })
+        let rows: Vec<LogitsRow> = (self.workload.rows.iter())
+            .map(|row| LogitsRow {
+                row: row.row.cast_signed(),
+                id: row.id.clone(),
+                text_hash: text_hash(&row.text, row.text_pair.as_deref()),
+                text: Some(row.text.clone()),
+                text_pair: row.text_pair.clone(),
+                label: i32::try_from(row.row as usize % num_labels).ok().map(Label::Class),
+                logits: (0..num_labels)
+                    .map(|_| (random.next_u32() >> 8) as f32 / (1 << 22) as f32 - 2.0)
+                    .collect(),
             })
-        })?;
-        Ok(Part::whole(cache))
+            .collect();
+        let path = directory.join(shard_name(0, 1));
+        let mut writer = LogitsWriter::create(&path, &self.fingerprint(), WriterOptions::default())?;
+        writer.write(&rows)?;
+        let shard = Shard { file: writer.finish()?, first_row: 0 };
+        Ok(Manifest::new(self.fingerprint(), vec![shard], None).write(directory)?)
     }
 
     fn fingerprint(&self) -> Fingerprint {

@@ -8,29 +8,47 @@ use super::workload::Workload;
 use super::{Measured, Round};
 use crate::session::Session;
 
-/// Phases in the order in which they happen; `step` and `validate` hold others.
-const PHASES: [&str; 8] =
-    ["read", "tokenize", "pack", "forward", "backward", "optimizer", "checkpoint", "write"];
+/// Phases in the order in which they happen.
+const PHASES: [&str; 12] = [
+    "read",
+    "tokenize",
+    "cache",
+    "load",
+    "pack",
+    "forward",
+    "backward",
+    "optimizer",
+    "validate",
+    "checkpoint",
+    "save",
+    "write",
+];
 
 /// All figures of one bench.
 pub struct Summary<'a> {
     device: BTreeMap<String, String>,
     rows: usize,
     tokens: u64,
-    ceiling: f64,
+    products: Vec<f64>,
     measured: &'a [Measured],
 }
 
 impl<'a> Summary<'a> {
-    /// Collects what is shown. `ceiling` is in floating-point operations a second.
-    pub fn new(session: &Session, workload: &Workload, ceiling: f64, measured: &'a [Measured]) -> Self {
+    /// Collects what is shown. `products` are one matrix product in each round, in floating-point operations a second.
+    pub fn new(session: &Session, workload: &Workload, products: Vec<f64>, measured: &'a [Measured]) -> Self {
         Summary {
             device: session.device_record(),
             rows: workload.rows.len(),
             tokens: workload.tokens(),
-            ceiling,
+            products,
             measured,
         }
+    }
+
+    /// The product that passes are compared with. The median as theirs: a machine's fastest second says nothing of
+    /// the minute in which a pass ran.
+    fn ceiling(&self) -> f64 {
+        in_the_middle(&self.products, |product| -product).copied().unwrap_or(f64::NAN)
     }
 
     /// For people.
@@ -38,14 +56,15 @@ impl<'a> Summary<'a> {
     pub fn text(&self) -> String {
         let field = |name: &str| self.device.get(name).map_or("", String::as_str);
         let mut out = format!(
-            "{} rows of {:.1} tokens on {}, {}, {} threads; one matrix product: {:.1} GFLOP/s\n\n\
+            "{} rows of {:.1} tokens on {}, {}, {} threads; one matrix product: {:.1} GFLOP/s, median ({})\n\n\
              {:<8} {:>9} {:>19} {:>10} {:>9} {:>11}\n",
             self.rows,
             self.tokens as f64 / self.rows.max(1) as f64,
             field("device"),
             field("dtype"),
             field("threads"),
-            self.ceiling / 1e9,
+            self.ceiling() / 1e9,
+            range(self.products.iter().map(|product| product / 1e9)),
             "pass",
             "rows/s",
             "lowest to highest",
@@ -54,23 +73,24 @@ impl<'a> Summary<'a> {
             "of product",
         );
         for measured in self.measured {
-            let rates: Vec<f64> = measured.rounds.iter().map(rows_per_second).collect();
-            let (low, high) =
-                rates.iter().fold((f64::INFINITY, 0f64), |(low, high), rate| (low.min(*rate), high.max(*rate)));
             let round = median(&measured.rounds);
             out.push_str(&format!(
                 "{:<8} {:>9.1} {:>19} {:>10.0} {:>9.1} {:>10.1}%\n",
                 measured.pass,
                 rows_per_second(round),
-                format!("{low:.1} to {high:.1}"),
+                range(measured.rounds.iter().map(rows_per_second)),
                 round.tokens as f64 / round.seconds,
                 round.flops / round.seconds / 1e9,
-                100.0 * round.flops / round.seconds / self.ceiling,
+                100.0 * round.flops / round.seconds / self.ceiling(),
             ));
         }
         for measured in self.measured.iter().filter(|_| !self.on_gpu()) {
-            out.push_str(&format!("\n{}: {}", measured.pass, shares(median(&measured.rounds))));
+            out.push_str(&format!("\n{}: {}", measured.pass, shares_in_words(median(&measured.rounds))));
         }
+        out.push_str(
+            "\n\nAll figures are those of the median round. Shares are of the whole pass; the student's rows/s count \
+             its steps alone.",
+        );
         out
     }
 
@@ -96,10 +116,14 @@ impl<'a> Summary<'a> {
                     "rows_per_second": rows_per_second(round),
                     "tokens_per_second": round.tokens as f64 / round.seconds,
                     "flops_per_second": round.flops / round.seconds,
-                    "share_of_ceiling": round.flops / round.seconds / self.ceiling,
-                    "phases": round.phases.iter().filter(|_| !self.on_gpu()).cloned().collect::<BTreeMap<_, _>>(),
+                    "share_of_ceiling": round.flops / round.seconds / self.ceiling(),
+                    "phases": round.phases.iter().filter(|_| !self.on_gpu()).map(|(name, phase)| (*name, phase.own.as_secs_f64()))
+                        .collect::<BTreeMap<_, _>>(),
+                    "shares": shares(round).into_iter().filter(|_| !self.on_gpu()).map(|(name, share, _)| (name, share))
+                        .collect::<BTreeMap<_, _>>(),
                     "rounds": measured.rounds.iter().map(|round| json!({
                         "rows": round.rows, "tokens": round.tokens, "flops": round.flops, "seconds": round.seconds,
+                        "pass_seconds": round.pass_seconds,
                     })).collect::<Vec<_>>(),
                 })
             })
@@ -108,7 +132,8 @@ impl<'a> Summary<'a> {
             "device": self.device,
             "rows": self.rows,
             "tokens": self.tokens,
-            "ceiling_flops_per_second": self.ceiling,
+            "ceiling_flops_per_second": self.ceiling(),
+            "ceiling_rounds": self.products,
             "passes": passes,
         }))?)
     }
@@ -119,46 +144,85 @@ fn rows_per_second(round: &Round) -> f64 {
     round.rows as f64 / round.seconds
 }
 
-/// The round in the middle, by time.
-fn median(rounds: &[Round]) -> &Round {
-    let mut order: Vec<&Round> = rounds.iter().collect();
-    order.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
-    order[order.len() / 2]
+/// `61.2 to 80.9`
+fn range(figures: impl Iterator<Item = f64>) -> String {
+    let (low, high) = figures.fold((f64::INFINITY, 0f64), |(low, high), next| (low.min(next), high.max(next)));
+    format!("{low:.1} to {high:.1}")
 }
 
-/// `forward 91%, tokenize 5%, …`; writing is on a thread of its own and may overlap.
-fn shares(round: &Round) -> String {
-    let mut rest = 100.0;
-    let mut parts = Vec::new();
-    for name in PHASES {
-        if let Some((_, seconds)) = round.phases.iter().find(|(phase, _)| *phase == name) {
-            let share = 100.0 * seconds / round.seconds;
-            parts.push(format!(
-                "{name} {share:.1}%{}",
-                if name == "write" { " (on its own thread)" } else { "" }
-            ));
-            rest -= if name == "write" { 0.0 } else { share };
-        }
-    }
-    parts.push(format!("other {:.1}%", rest.max(0.0)));
-    parts.join(", ")
+/// The one in the middle, the later of two.
+fn in_the_middle<T>(all: &[T], by: impl Fn(&T) -> f64) -> Option<&T> {
+    let mut order: Vec<&T> = all.iter().collect();
+    order.sort_by(|left, right| by(left).total_cmp(&by(right)));
+    order.get(order.len() / 2).copied()
+}
+
+/// The round in the middle, by time; of two the slower.
+fn median(rounds: &[Round]) -> &Round {
+    in_the_middle(rounds, |round| round.seconds).unwrap_or(&rounds[0])
+}
+
+/// The part of a round's time in each phase, and whether other threads had some of it: those overlap with what is
+/// left, `other`.
+fn shares(round: &Round) -> Vec<(&'static str, f64, bool)> {
+    let phases = PHASES.iter().filter_map(|name| round.phases.get_key_value(name));
+    let mut shares: Vec<_> = phases
+        .map(|(name, phase)| (*name, phase.own.as_secs_f64() / round.pass_seconds, phase.elsewhere))
+        .collect();
+    let here: f64 = shares.iter().filter(|(.., elsewhere)| !elsewhere).map(|(_, share, _)| share).sum();
+    shares.push(("other", (1.0 - here).max(0.0), false));
+    shares
+}
+
+/// `forward 91.0%, tokenize 5.0%, …`
+fn shares_in_words(round: &Round) -> String {
+    let words = shares(round).into_iter().map(|(name, share, elsewhere)| {
+        let thread = if elsewhere { " (on its own thread)" } else { "" };
+        format!("{name} {:.1}%{thread}", 100.0 * share)
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::output::timeline::Phase;
+
+    fn phase(seconds: f64, elsewhere: bool) -> Phase {
+        let own = Duration::from_secs_f64(seconds);
+        Phase { own, whole: own, elsewhere }
+    }
 
     #[test]
     fn the_round_in_the_middle_is_shown_with_its_shares() {
-        let round = |seconds| Round {
+        let round = |seconds: f64| Round {
             rows: 10,
             tokens: 100,
             flops: 1e9,
             seconds,
-            phases: vec![("forward", seconds * 0.9), ("write", seconds * 0.5)],
+            pass_seconds: 2.0 * seconds,
+            phases: [("forward", phase(seconds, false)), ("write", phase(seconds * 1.5, true))].into(),
         };
         let rounds = [round(3.0), round(1.0), round(2.0)];
         assert!((median(&rounds).seconds - 2.0).abs() < 1e-12);
-        assert_eq!(shares(&rounds[0]), "forward 90.0%, write 50.0% (on its own thread), other 10.0%");
+        let words = "forward 50.0%, write 75.0% (on its own thread), other 50.0%";
+        assert_eq!(shares_in_words(&rounds[0]), words);
+    }
+
+    /// Of two in the middle, the slower one on both sides of the comparison.
+    #[test]
+    fn a_machines_fastest_product_is_not_what_the_median_round_is_compared_with() {
+        let summary = |products: &[f64]| Summary {
+            device: BTreeMap::new(),
+            rows: 1,
+            tokens: 1,
+            products: products.to_vec(),
+            measured: &[],
+        };
+        assert_eq!(summary(&[255.0, 160.0, 164.0]).ceiling().to_string(), "164");
+        assert_eq!(summary(&[255.0, 160.0]).ceiling().to_string(), "160");
+        assert_eq!(range([2.0, 1.0].into_iter()), "1.0 to 2.0");
     }
 }

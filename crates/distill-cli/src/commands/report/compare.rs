@@ -15,7 +15,7 @@ use crate::output::{logging, printer};
 /// # Errors
 /// [`ReportError`] for a file that is not a report of this schema.
 pub fn compare(paths: &[PathBuf], common: &Common) -> anyhow::Result<Status> {
-    logging::start(common);
+    logging::start(common)?;
     let [old, new] = paths else { anyhow::bail!(crate::exit::Failure::usage("--compare takes two reports")) };
     let changes = changes::changes(&read(old)?, &read(new)?);
     printer::result(&match common.json {

@@ -3,11 +3,10 @@
 use anyhow::bail;
 use distill_core::ProblemType;
 use distill_model::SequenceClassifier;
-use distill_student::evaluate::{Scoring, evaluate};
+use distill_student::evaluate::{Scoring, evaluate, evaluation_tokens};
 use distill_student::loss::Objective;
 use distill_student::quality::TeacherQuality;
 use distill_student::{TrainSettings, TrainingData};
-use distill_teacher::forward::default_batch_tokens;
 
 use crate::exit::Failure;
 use crate::session::Session;
@@ -65,7 +64,7 @@ pub fn check_student(
     }
     let objective = Objective::new(train, &[], model.device());
     let scoring = Scoring { objective: &objective, temperature: train.temperature };
-    let found = evaluate(model, validation, &scoring, default_batch_tokens(model.device()), &session.stop)?;
+    let found = evaluate(model, validation, &scoring, evaluation_tokens(train, model), &session.stop)?;
     match found.accuracy {
         Some(students) if students >= teacher.teacher => bail!(Failure::gate(format!(
             "student.require_teacher: the teacher predicts {:.1} % of the {} labelled validation rows right, and the \

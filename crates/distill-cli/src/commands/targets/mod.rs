@@ -51,7 +51,7 @@ struct Verified {
 }
 
 fn verify_all(args: &Targets, directories: &[PathBuf]) -> anyhow::Result<Status> {
-    let stop = session::begin(&args.common);
+    let stop = session::begin(&args.common)?;
     let progress = Display::new(&args.common);
     let mut all = Verified::default();
     let mut stores = Vec::new();
@@ -130,7 +130,7 @@ fn session(common: &args::Common) -> anyhow::Result<Session> {
 }
 
 fn describe(args: &Targets, directory: &Path) -> anyhow::Result<Status> {
-    let stop = session::begin(&args.common);
+    let stop = session::begin(&args.common)?;
     let found = stores_in(directory)?;
     let [store] = found.as_slice() else {
         bail!(Failure::usage(format!(
