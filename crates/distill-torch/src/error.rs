@@ -53,7 +53,7 @@ impl From<tch::TchError> for TorchError {
 
 /// Ends tensor code as `tch`'s plain operators end it, for [`guard`] to catch.
 pub fn or_panic<T>(result: Result<T, TorchError>) -> T {
-    result.unwrap_or_else(|error| std::panic::panic_any(error))
+    result.unwrap_or_else(|error| std::panic::resume_unwind(Box::new(error)))
 }
 
 /// Runs tensor code whose operators panic on failure, and returns what they said as an error.
