@@ -141,6 +141,7 @@ fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dro
     if !fits {
         return None;
     }
+    let starts = packing.starts()?;
     let dropped = match dropout {
         Some((dropout, probability)) if probability > 0.0 => {
             let heads = qkv[0].size()[..2].iter().product::<i64>(); // one draw for each query of each head
@@ -149,7 +150,7 @@ fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dro
         }
         _ => DroppedWeights::default(),
     };
-    ffi::attention(qkv, packing.starts(), only_first, dropped).ok()
+    ffi::attention(qkv, starts, only_first, dropped).ok()
 }
 
 fn probability(dropout: Dropped<'_>) -> f64 {
