@@ -1,9 +1,10 @@
 //! `distill bench`: how fast the passes are on this machine, and where their time goes.
 //!
-//! Read in this order: [`workload`] (which rows), [`passes`] (one round of each pass), [`ceiling`] (what the
+//! Read in this order: [`workload`] (which rows), [`lengths`] (how long made-up ones are), [`passes`] (one round of each pass), [`ceiling`] (what the
 //! machine's matrix product can do), [`table`] (how it is shown).
 
 mod ceiling;
+mod lengths;
 mod passes;
 mod table;
 mod workload;
