@@ -19,6 +19,7 @@ fn numbers_out_of_range_name_the_setting() {
         ("--learning-rate 0", "learning_rate is 0"),
         ("--epochs 0", "epochs is 0"),
         ("--threads 0", "threads is 0"),
+        ("--threads 1025", "threads is 1025, expected at least 1 and at most 1024"),
         ("--dtype f16", "dtype \"f16\" is not known; known: f32, bf16, auto"),
         ("--device gpu", "unknown device \"gpu\"; known: auto, cpu, cuda, cuda:N"),
         ("--max-length 81", "max_length 81 is more than the model's 80 positions"),
@@ -100,4 +101,17 @@ fn cuda_that_is_not_there_is_an_error_and_never_a_cpu_run() {
         run.fails(2, &["--device cuda"]);
         assert!(!work.path("out").exists());
     }
+}
+
+/// They are used, since sums depend on their number, but whoever asks for more than there are is told.
+#[test]
+fn more_threads_than_cores_are_warned_of() {
+    let work = Work::with_rows();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let predict = |threads: usize| {
+        work.run(&format!("predict --model tiny --data test.jsonl --threads {threads} --out p{threads}.csv"))
+    };
+    let warning = format!("may use only {cores} cores");
+    predict(cores + 1).succeeds().says(&format!("threads is {}", cores + 1)).says(&warning);
+    assert!(!predict(cores).succeeds().stderr.contains("may use only"));
 }

@@ -37,6 +37,13 @@ fn bench_times_both_passes_on_given_and_made_up_rows() {
     assert_eq!(figures["ceiling_rounds"].as_array().unwrap().len(), 2);
     let table = work.run("bench --model tiny --lengths 5..9 --rows 20 --rounds 1 --pass teacher").succeeds();
     assert!(table.stdout.contains("20 rows") && table.stdout.contains("forward"), "{}", table.shown());
+    for lengths in ["lognormal:6..30", "5:3,20:1"] {
+        let made = work.run(&format!("bench --model tiny --lengths {lengths} --rows 50 --dry-run")).succeeds();
+        assert!(made.stdout.starts_with("50 rows, "), "{}", made.shown());
+    }
+    work.run("bench --model tiny --lengths lognormal:2..30").fails(2, &["expected from 3"]);
+    work.run("bench --model tiny --lengths 5:1,900:1").fails(2, &["--max-length 32"]);
+    work.run("bench --model tiny --lengths long").fails(2, &["--lengths long", "lognormal:20..256"]);
     work.run("bench --model tiny --lengths 9..5").fails(2, &["--lengths 9..5"]);
     work.run("bench --model tiny --lengths 5..900").fails(2, &["--max-length 32"]);
     work.run("bench").fails(2, &["--model is missing"]);

@@ -18,6 +18,9 @@ use crate::output::progress::Display;
 use crate::settings::RuntimeSettings;
 use crate::signals::stop_signal;
 
+/// Threads beyond any machine's: an operator that cannot start them ends the process.
+const MOST_THREADS: usize = 1024;
+
 /// Set once a command; its stages share it.
 pub struct Session {
     /// Where to compute.
@@ -69,11 +72,7 @@ impl Session {
             "auto" => Kind::Float,
             other => bail!(Failure::usage(format!("dtype {other:?} is not known; known: f32, bf16, auto"))),
         };
-        let threads = match settings.threads {
-            Some(0) => bail!(Failure::usage("threads is 0, expected at least 1")),
-            Some(threads) => threads,
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        };
+        let threads = threads(settings.threads)?;
         set_threads(threads);
         if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
             tracing::debug!("the thread pool was started before: {error}");
@@ -116,6 +115,29 @@ impl Session {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
+    }
+}
+
+/// Threads to compute with: those asked for, else one a core. More than there are cores are used all the same, because
+/// sums depend on their number and a run may have to give the bytes of another machine's.
+fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match asked {
+        None => Ok(cores),
+        Some(threads @ 1..=MOST_THREADS) => {
+            if threads > cores {
+                tracing::warn!(
+                    "threads is {threads}, but this process may use only {cores} cores: threads that wait for each other \
+                     make it slower"
+                );
+            }
+            Ok(threads)
+        }
+        Some(threads) => {
+            bail!(Failure::usage(format!(
+                "threads is {threads}, expected at least 1 and at most {MOST_THREADS}"
+            )))
+        }
     }
 }
 

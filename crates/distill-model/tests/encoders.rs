@@ -10,7 +10,9 @@ use distill_core::LabelMap;
 use distill_model::encoders;
 use distill_model::inspect::Parts;
 use distill_model::student::Shape;
-use distill_model::{Mode, ModelDirectory, ProblemType, Recorder, SequenceClassifier, directory, student};
+use distill_model::{
+    Inputs, Mode, ModelDirectory, ProblemType, Recorder, SequenceClassifier, directory, student,
+};
 use distill_torch::Dropout;
 use support::{golden, largest_difference, packed, tensors};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -255,6 +257,40 @@ fn a_narrower_student_has_the_teachers_first_columns() {
         directory::save(&student, folder.path()).unwrap();
         ModelDirectory::open(folder.path()).unwrap().load_classifier(Device::Cpu).unwrap();
     }
+}
+
+/// The kernel for packed tokens beside padded views, in the same process: the goldens would not show a difference that
+/// both have from them.
+#[test]
+fn packed_attention_gives_the_logits_and_gradients_of_padded_attention() {
+    let mut largest = 0f64;
+    for (name, ..) in GOLDENS.iter().chain(&[("bert-tiny", "bert", 0)]) {
+        let golden = tensors(&golden(name).join("golden.safetensors"));
+        let pass = |padded: bool| {
+            let model = open(name).load_classifier(Device::Cpu).unwrap();
+            let (inputs, order) = packed(&golden);
+            let packing = if padded { inputs.packing.by_padding() } else { inputs.packing };
+            let logits = model.forward(&Inputs { packing, ..inputs }, Mode::Evaluate).unwrap();
+            loss(&model, &logits, &golden["labels"].index_select(0, &order)).backward();
+            let gradients: Vec<(String, Tensor)> =
+                model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.grad())).collect();
+            (logits, gradients)
+        };
+        let ((logits, gradients), (padded_logits, padded_gradients)) = (pass(false), pass(true));
+        let mut differences = vec![("logits", largest_difference(&logits, &padded_logits))];
+        for ((parameter, own), (_, padded)) in gradients.iter().zip(&padded_gradients) {
+            assert_eq!(own.defined(), padded.defined(), "{name}: {parameter}");
+            if own.defined() {
+                differences.push((parameter, largest_difference(own, padded)));
+            }
+        }
+        for (what, difference) in differences {
+            assert!(difference < TOLERANCE, "{name}: {what} differs by {difference:.1e}");
+            largest = largest.max(difference);
+        }
+    }
+    println!("packed beside padded: within {largest:.1e}");
+    assert!(largest > 0.0, "padding was not used");
 }
 
 /// In bf16 every kernel must accept its inputs, and the logits must be near those of f32.

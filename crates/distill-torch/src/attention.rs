@@ -110,14 +110,14 @@ pub fn attend_from_one_biased(
 /// Attention on the packed tokens, `[N, h·d]`: flash on a GPU, the CPU's own kernel in f32; none elsewhere. What a
 /// kernel says against a batch that it should take is no reason to take more memory for it.
 fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dropped<'_>) -> Option<Tensor> {
-    let probability = dropout.map_or(0.0, |(_, probability)| probability);
-    if let Some(context) = or_panic(flash::attend(qkv, packing, only_first, probability)) {
+    if let Some(context) = or_panic(flash::attend(qkv, packing, only_first, probability(dropout))) {
         return Some(context);
     }
     let fits = qkv.iter().all(|part| part.device() == Device::Cpu && part.kind() == Kind::Float);
     if !fits {
         return None;
     }
+    let starts = packing.starts()?;
     let dropped = match dropout {
         Some((dropout, probability)) if probability > 0.0 => {
             let heads = qkv[0].size()[..2].iter().product::<i64>(); // one draw for each query of each head
@@ -126,7 +126,11 @@ fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dro
         }
         _ => DroppedWeights::default(),
     };
-    Some(or_panic(ffi::attention(qkv, packing.starts(), only_first, dropped)))
+    Some(or_panic(ffi::attention(qkv, starts, only_first, dropped)))
+}
+
+fn probability(dropout: Dropped<'_>) -> f64 {
+    dropout.map_or(0.0, |(_, probability)| probability)
 }
 
 /// A group's tokens as `[R, h, S, d]`.

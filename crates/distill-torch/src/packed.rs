@@ -23,6 +23,8 @@ pub struct Packing {
     first_tokens: Tensor,
     /// int32 `[B+1]`, for variable-length kernels; none on the CPU, which has none.
     cu_seqlens: Option<Tensor>,
+    /// Whether attention takes padded views whatever else could run.
+    padded: bool,
     /// Made when first asked for: many passes need none.
     groups: OnceCell<Vec<Group>>,
 }
@@ -86,9 +88,18 @@ impl Packing {
             cu_seqlens: device.is_cuda().then(|| starts_there.f_to_kind(Kind::Int)).transpose()?,
             lengths,
             starts,
+            padded: false,
             groups: OnceCell::new(),
         };
         Ok((packing, numbers))
+    }
+
+    /// The same rows, whose attention is computed through padded views by libtorch's operators: the reference that
+    /// tests compare the kernels for packed tokens with.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn by_padding(self) -> Self {
+        Packing { padded: true, ..self }
     }
 
     /// Number of rows, `B`.
@@ -114,12 +125,12 @@ impl Packing {
     /// The rows as a variable-length kernel takes them, where one can run.
     pub(crate) fn sequences(&self) -> Option<Sequences<'_>> {
         let longest = self.lengths.iter().copied().max().unwrap_or(0);
-        self.cu_seqlens.as_ref().map(|cu_seqlens| Sequences { cu_seqlens, longest })
+        self.cu_seqlens.as_ref().filter(|_| !self.padded).map(|cu_seqlens| Sequences { cu_seqlens, longest })
     }
 
-    /// Each row's first token, and `T` last.
-    pub(crate) fn starts(&self) -> &[i64] {
-        &self.starts
+    /// Each row's first token, and `T` last, for a kernel on packed tokens on the CPU; none where padding is asked for.
+    pub(crate) fn starts(&self) -> Option<&[i64]> {
+        (!self.padded).then_some(&self.starts)
     }
 
     /// Rows of like length, for what takes padded views of them.

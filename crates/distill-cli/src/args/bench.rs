@@ -16,7 +16,7 @@ with reading, tokenizing, the token cache, loading and writing.
 
 Examples:
   distill bench --model runs/teacher/model --data train.jsonl
-  distill bench --model models/all-MiniLM-L6-v2 --lengths 8..64 --rows 4000 --pass teacher
+  distill bench --model models/all-MiniLM-L6-v2 --lengths lognormal:24..256 --rows 4000 --pass teacher
   distill bench --model runs/teacher/model --layers 0,2,4 --pass student --trace step.json")]
 pub struct Bench {
     /// A classifier, an encoder, or a config.json for fresh weights of that shape
@@ -28,8 +28,14 @@ pub struct Bench {
     /// Rows to run over [default: made up]
     #[arg(long, value_name = "SRC")]
     pub data: Option<PathBuf>,
-    /// Tokens of made-up rows: a number, or two for lengths evenly between them
-    #[arg(long, value_name = "N|A..B", default_value = "8..64", conflicts_with = "data")]
+    /// Tokens of made-up rows: a number; two for lengths evenly between them; `lognormal:MEDIAN..MAX` for many short
+    /// rows and few long ones, a hundredth of them cut at MAX; or lengths with their shares, `16:0.7,128:0.3`
+    #[arg(
+        long,
+        value_name = "N|A..B|lognormal:A..B|N:SHARE,…",
+        default_value = "8..64",
+        conflicts_with = "data"
+    )]
     pub lengths: String,
     /// Rows of a pass [default: all of --data, or 2000]
     #[arg(long = "rows", value_name = "N")]

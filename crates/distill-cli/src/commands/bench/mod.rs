@@ -1,10 +1,11 @@
 //! `distill bench`: how fast the passes are on this machine, and where their time goes.
 //!
-//! Read in this order: [`workload`] (which rows), [`passes`] (one round of each pass), [`steps`] (what training
-//! takes on a GPU), [`ceiling`] (what the
+//! Read in this order: [`workload`] (which rows), [`lengths`] (how long made-up ones are), [`passes`] (one round of
+//! each pass), [`steps`] (what training takes on a GPU), [`ceiling`] (what the
 //! machine's matrix product can do), [`table`] (how it is shown).
 
 mod ceiling;
+mod lengths;
 mod passes;
 mod steps;
 mod table;

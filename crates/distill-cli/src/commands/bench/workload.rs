@@ -10,6 +10,7 @@ use distill_data::{DataError, TextTokenizer, Tokens};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::lengths::Lengths;
 use crate::args::Bench;
 use crate::commands::inputs;
 use crate::exit::Failure;
@@ -77,7 +78,13 @@ fn read(path: &Path, count: Option<usize>, settings: &Settings) -> anyhow::Resul
 
 fn make(lengths: &str, count: usize, tokenizer: &TextTokenizer, seed: u64) -> anyhow::Result<Vec<Row>> {
     let special = tokenizer.special_tokens(false);
-    let (shortest, longest) = parse(lengths)?;
+    let Some(distribution) = Lengths::parse(lengths) else {
+        bail!(Failure::usage(format!(
+            "--lengths {lengths}: expected a number, two such as 8..64, a median and a maximum such as \
+             lognormal:20..256, or lengths with shares such as 16:0.7,128:0.3"
+        )));
+    };
+    let (shortest, longest) = distribution.bounds();
     if shortest <= special || longest > tokenizer.max_length() {
         bail!(Failure::usage(format!(
             "--lengths {lengths}: expected from {} to --max-length {} tokens",
@@ -87,11 +94,11 @@ fn make(lengths: &str, count: usize, tokenizer: &TextTokenizer, seed: u64) -> an
     }
     let words = single_tokens(tokenizer, special)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut below = |bound: usize| (random.next_u64() % bound as u64) as usize;
     let file: Arc<Path> = Arc::from(Path::new("made up"));
     let row = |row: usize| {
-        let tokens = shortest + below(longest - shortest + 1);
-        let text: Vec<&str> = (special..tokens).map(|_| words[below(words.len())]).collect();
+        let tokens = distribution.draw(&mut random, special + 1);
+        let text: Vec<&str> =
+            (special..tokens).map(|_| words[(random.next_u64() % words.len() as u64) as usize]).collect();
         Row {
             row: row as u64,
             id: row.to_string(),
@@ -104,15 +111,6 @@ fn make(lengths: &str, count: usize, tokenizer: &TextTokenizer, seed: u64) -> an
     Ok((0..count).map(row).collect())
 }
 
-/// `27`, or `8..64` with both ends.
-fn parse(lengths: &str) -> anyhow::Result<(usize, usize)> {
-    let (from, to) = lengths.split_once("..").unwrap_or((lengths, lengths));
-    match (from.trim().parse(), to.trim().parse()) {
-        (Ok(from), Ok(to)) if from <= to => Ok((from, to)),
-        _ => bail!(Failure::usage(format!("--lengths {lengths}: expected a number, or two such as 8..64"))),
-    }
-}
-
 fn single_tokens(tokenizer: &TextTokenizer, special: usize) -> anyhow::Result<Vec<&'static str>> {
     let words: Vec<&str> = WORDS.split_whitespace().collect();
     let texts: Vec<_> = words.iter().map(|word| (*word, None)).collect();
@@ -123,18 +121,4 @@ fn single_tokens(tokenizer: &TextTokenizer, special: usize) -> anyhow::Result<Ve
         bail!(Failure::usage("the tokenizer knows none of the words that rows are made of; give --data"));
     }
     Ok(known)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn lengths_are_a_number_or_a_range() {
-        assert_eq!(parse("27").unwrap(), (27, 27));
-        assert_eq!(parse("8..64").unwrap(), (8, 64));
-        for bad in ["", "x", "9..8", "1..2..3", "-1"] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
-    }
 }
