@@ -128,24 +128,6 @@ fn several_teachers_are_averaged_and_their_labels_must_agree() {
 }
 
 #[test]
-fn a_teacher_that_knows_nothing_is_a_warning_or_a_failed_gate() {
-    let work = Work::with_targets();
-    let mut same = rows(40, "r");
-    same.iter_mut().for_each(|row| row.label = Some("alpha".to_owned()));
-    work.write("same.jsonl", jsonl(&same));
-    work.run("teacher --model tiny --data same.jsonl --out same").succeeds();
-    let start = "student --targets same --init tiny --layers 0 --epochs 1";
-    work.run(&format!("{start} --out warned")).succeeds().says("it has nothing to teach");
-    work.run(&format!("{start} --set student.require_teacher=true --out st"))
-        .fails(1, &["student.require_teacher", "always answering the most frequent label 100.0 %"]);
-    assert!(!work.path("st").exists());
-    work.run(&format!(
-        "{start} --hard-weight 1 --soft-weight 0 --set student.require_teacher=true --out alone"
-    ))
-    .succeeds();
-}
-
-#[test]
 fn copies_are_labelled_by_the_teacher_and_stay_out_of_the_validation_part() {
     let work = Work::with_rows();
     work.run("augment --data rows.jsonl --copies 2 --out augmented").succeeds();
@@ -281,25 +263,4 @@ fn words_are_replaced_by_their_neighbours_among_the_teachers_vectors() {
     }
     work.run(&format!("{replace} --model tiny --set augment.neighbours=0 --out bad"))
         .fails(2, &["augment.neighbours is 0"]);
-}
-
-#[test]
-fn a_student_that_begins_as_good_as_its_teacher_fails_the_gate() {
-    let work = Work::new();
-    // Texts that say their label, so that a teacher learns it.
-    let mut told = rows(40, "r");
-    for (place, row) in told.iter_mut().enumerate() {
-        let (label, text) =
-            [("alpha", "what city"), ("beta", "who first"), ("gamma", "where the river")][place % 3];
-        (row.label, row.text) = (Some(label.to_owned()), text.to_owned());
-    }
-    work.write("told.jsonl", jsonl(&told));
-    work.run(
-        "finetune --model tiny --data told.jsonl --epochs 12 --batch-size 8 --learning-rate 3e-3 --out ft",
-    )
-    .succeeds();
-    work.run("teacher --model ft/model --data told.jsonl --out good").succeeds();
-    let start = "student --targets good --init ft/model --epochs 1 --set student.require_teacher=true";
-    work.run(&format!("{start} --out st")).fails(1, &["before any training: it has nothing to teach"]);
-    work.run(&format!("{start} --layers 2 --hidden-size 16 --out cut")).succeeds();
 }

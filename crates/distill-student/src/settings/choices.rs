@@ -1,5 +1,6 @@
 //! Settings that are one of several words.
 
+use distill_core::ProblemType;
 use serde::{Deserialize, Serialize};
 
 /// What the best checkpoint is chosen by.
@@ -29,6 +30,29 @@ impl BestMetric {
             BestMetric::MicroF1 => "micro_f1",
             BestMetric::MacroF1 => "macro_f1",
             BestMetric::Mse => "mse",
+        }
+    }
+
+    /// This metric, or in the place of the loss what `auto` means: a figure that labels alone decide, and that two
+    /// models therefore have alike.
+    #[must_use]
+    pub fn of_labels(self, problem_type: ProblemType) -> Self {
+        match (self, problem_type) {
+            (BestMetric::Auto | BestMetric::Loss, ProblemType::SingleLabel) => BestMetric::Accuracy,
+            (BestMetric::Auto | BestMetric::Loss, ProblemType::MultiLabel) => BestMetric::MicroF1,
+            (BestMetric::Auto | BestMetric::Loss, ProblemType::Regression) => BestMetric::Mse,
+            (metric, _) => metric,
+        }
+    }
+
+    /// Its name for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            BestMetric::Auto | BestMetric::Accuracy => "accuracy",
+            BestMetric::Loss => "loss",
+            BestMetric::MicroF1 => "micro F1",
+            BestMetric::MacroF1 => "macro F1",
+            BestMetric::Mse => "MSE",
         }
     }
 

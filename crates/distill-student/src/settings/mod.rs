@@ -173,6 +173,11 @@ impl TrainSettings {
         }
     }
 
+    /// Whether anything is learned from a teacher.
+    pub fn has_teacher(&self) -> bool {
+        self.soft_weight > 0.0 || self.looks_inside()
+    }
+
     /// Whether the teacher runs beside the student, because what happens inside them is compared.
     pub fn looks_inside(&self) -> bool {
         [self.hidden_weight, self.attention_weight, self.relation_weight].iter().any(|weight| *weight > 0.0)
