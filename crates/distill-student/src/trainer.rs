@@ -167,12 +167,13 @@ impl<'a> Run<'a> {
         let mut run = Run {
             trainer,
             schedule: Schedule::of(settings, total_steps),
-            objective: Objective::new(
+            objective: Objective::of(
                 settings,
-                &trainer.data.train.label_counts(model.config().labels.num_labels()),
+                model.config().problem_type,
+                data.train.labelled() as u64,
+                &data.train.label_counts(model.config().labels.num_labels()),
                 model.device(),
-            )
-            .for_problem(model.config().problem_type),
+            ),
             temperature: Temperature::new(settings, total_steps),
             optimizer: steps::optimizer(
                 settings,

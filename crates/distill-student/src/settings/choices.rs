@@ -139,7 +139,8 @@ pub enum ClassWeights {
 pub enum ClassWeightRule {
     /// All the same.
     None,
-    /// `n / (C · n_c)`: classes weigh the same together, and the mean over rows is 1.
+    /// `n / (C · n_c)`: classes weigh the same together, and the mean over rows is 1. Of binary cross-entropy
+    /// `(n − n_c) / n_c` for what says yes alone.
     Balanced,
 }
 
