@@ -122,6 +122,11 @@ fn several_teachers_are_averaged_and_their_labels_must_agree() {
     assert!(model("twice") == model("one"));
     student(&work, &format!("{both} --set student.teacher_weights=[1] --out bad"))
         .fails(2, &["teacher_weights", "for 2 stores"]);
+    for weights in ["[-3,0,7]", "[1,1]", "[0]"] {
+        student(&work, &format!("--set student.teacher_weights={weights} --out bad"))
+            .fails(2, &["teacher_weights is [", "for 1 store, expected a number above 0 for each store"]);
+    }
+    assert!(!work.path("bad").exists());
     work.write("fewer.jsonl", jsonl(&rows(39, "r")));
     work.run("teacher --model ft/model --data fewer.jsonl --out fewer").succeeds();
     student(&work, "--targets fewer --out bad").fails(65, &["id \"r39\"", "is not in fewer"]);

@@ -185,7 +185,9 @@ impl Stage for StudentStage<'_> {
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         self.train.check()?;
         training::check_validation(&self.settings.data)?;
-        let mut student = serde_json::to_value(self.train(&self.stores()?)?)?;
+        let stores = self.stores()?;
+        self.mixture(&stores)?;
+        let mut student = serde_json::to_value(self.train(&stores)?)?;
         if let (Some(student), Value::Object(start)) =
             (student.as_object_mut(), serde_json::to_value(&self.settings.student.start)?)
         {
