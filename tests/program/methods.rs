@@ -205,6 +205,12 @@ fn losses_inside_the_network_train_beside_the_teacher_and_leave_no_trace_in_the_
     student(&work, &format!("{inside} --set student.hidden_weight=1e5 --out far"))
         .succeeds()
         .says("their weights hide the smaller one");
+    // A student deeper than its teacher: the last layers of both are there to be compared.
+    work.write("deep.json", work.read("tiny/config.json").replace("_layers\": 3", "_layers\": 4"));
+    let deep = "student --targets targets --init deep.json --tokenizer tiny --teacher-model tiny --epochs 1";
+    work.run(&format!("{deep} --set student.relation_weight=1 --out deep")).succeeds();
+    work.run(&format!("{deep} --set student.hidden_weight=1 --out bad"))
+        .fails(2, &["the student has 4 layers and the teacher 3"]);
     for (more, part) in [
         ("--set student.hidden_weight=1", "--teacher-model is missing"),
         (
