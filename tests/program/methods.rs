@@ -251,6 +251,18 @@ fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so(
 }
 
 #[test]
+fn soft_targets_of_one_teacher_and_states_of_another_are_told() {
+    let work = Work::with_targets();
+    work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();
+    let what = "the teacher model ft/model has other weights than the soft targets in targets come from";
+    let inside = "--layers 0,2 --set student.hidden_weight=1";
+    student(&work, &format!("{inside} --teacher-model ft/model --out other")).succeeds().says(what);
+    student(&work, "--teacher-model ft/model --out unused").succeeds().says(what);
+    let same = student(&work, &format!("{inside} --teacher-model tiny --out same")).succeeds();
+    assert!(!same.stderr.contains("other weights"), "{}", same.shown());
+}
+
+#[test]
 fn words_are_replaced_by_their_neighbours_among_the_teachers_vectors() {
     let work = Work::with_rows();
     let replace = "augment --data rows.jsonl --copies 2 --delete 0 --swap 0 --replace 0.5";

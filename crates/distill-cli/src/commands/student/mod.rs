@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use self::judged::Told;
 use self::stores::{
     TEACHER, check_max_length, open_store, problem_type, targets_hash, targets_name, teacher_of,
+    warn_of_another,
 };
 use self::worth::Worth;
 use crate::args::Student;
@@ -139,6 +140,12 @@ impl<'a> StudentStage<'a> {
         inputs::model(inputs::required(path, "--teacher-model", "student.teacher_model")?).map(Some)
     }
 
+    /// What is named as the teacher, where it is there: it may be that of the stores.
+    fn named_teacher(&self) -> Option<ModelDirectory> {
+        let path = self.settings.student.start.teacher_model.as_ref();
+        path.and_then(|path| inputs::model(path).ok())
+    }
+
     /// How the stores' logits become one's, as `teacher_weights` and `average` say: they are checked for one store too.
     fn mixture(&self, stores: &[Store]) -> anyhow::Result<Mixture> {
         let start = &self.settings.student.start;
@@ -152,9 +159,7 @@ impl<'a> StudentStage<'a> {
             return Ok(judged::by_the_store(validation));
         };
         let source = inputs::source(path, data, problem_type(stores))?;
-        let named = self.settings.student.start.teacher_model.as_ref();
-        let named = named.and_then(|path| inputs::model(path).ok());
-        let (mixture, caches) = (self.mixture(stores)?, training::caches(data)?);
+        let (named, mixture, caches) = (self.named_teacher(), self.mixture(stores)?, training::caches(data)?);
         let (named, mixture, caches) = (named.as_ref(), &mixture, caches.as_deref());
         judged::Teachers { stores, named, mixture, caches, session }.say(&source)
     }
@@ -247,6 +252,9 @@ impl Stage for StudentStage<'_> {
         let beside = self.teacher()?;
         if let Some(beside) = &beside {
             self.check_tokens(beside, &tokenizer)?;
+        }
+        if let Some(named) = self.named_teacher().filter(|_| train.has_teacher()) {
+            warn_of_another(&named, &stores);
         }
         if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
             let theirs = &init.config().labels;

@@ -87,6 +87,20 @@ pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Re
     Ok(model)
 }
 
+/// Soft targets of one teacher and the states of another are two teachers, which should be on purpose.
+pub fn warn_of_another(named: &ModelDirectory, stores: &[Store]) {
+    // Without weights it is refused where they are needed.
+    let Ok(weights) = named.weights_hash() else { return };
+    if stores.iter().all(|store| store.fingerprint().teacher_weights != weights) {
+        let of: Vec<String> = stores.iter().map(|store| store.directory().display().to_string()).collect();
+        tracing::warn!(
+            "the teacher model {} has other weights than the soft targets in {} come from",
+            named.path().display(),
+            of.join(", ")
+        );
+    }
+}
+
 /// A student may read less of a text than its teacher did, but it should be on purpose.
 ///
 /// # Errors
