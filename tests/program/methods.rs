@@ -251,6 +251,14 @@ fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so(
 }
 
 #[test]
+fn what_class_weights_may_be_is_told() {
+    let work = Work::with_targets();
+    student(&work, "--set student.class_weights=inverse --out bad")
+        .fails(2, &["class_weights", "expected \"none\", \"balanced\" or a list with a number for each label"]);
+    student(&work, "--set student.class_weights=[1,2,1,1,0.5] --out given").succeeds();
+}
+
+#[test]
 fn soft_targets_of_one_teacher_and_states_of_another_are_told() {
     let work = Work::with_targets();
     work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();

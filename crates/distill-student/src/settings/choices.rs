@@ -125,7 +125,7 @@ pub enum TemperatureSchedule {
 
 /// What each class's cross-entropy is multiplied by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected \"none\", \"balanced\" or a list with a number for each label")]
 pub enum ClassWeights {
     /// A rule.
     Rule(ClassWeightRule),
