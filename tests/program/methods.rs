@@ -251,6 +251,22 @@ fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so(
 }
 
 #[test]
+fn a_correction_that_is_made_twice_or_not_at_all_is_told() {
+    let work = Work::with_targets();
+    let twice = "--set student.class_weights=balanced --set student.sampling=balanced";
+    student(&work, &format!("{twice} --out twice")).succeeds().says("both even out the classes");
+    let one = student(&work, "--set student.sampling=balanced --out one").succeeds();
+    assert!(!one.stderr.contains("even out"), "{}", one.shown());
+    let mut bare = rows(40, "r");
+    bare.iter_mut().for_each(|row| row.label = None);
+    work.write("bare.jsonl", jsonl(&bare));
+    work.run("teacher --model tiny --data bare.jsonl --out bare").succeeds();
+    work.run("student --targets bare --init tiny --epochs 1 --set student.sampling=balanced --out none")
+        .fails(2, &["sampling is balanced where no training row has a label, expected \"uniform\""]);
+    assert!(!work.path("none").exists());
+}
+
+#[test]
 fn what_class_weights_may_be_is_told() {
     let work = Work::with_targets();
     student(&work, "--set student.class_weights=inverse --out bad")
