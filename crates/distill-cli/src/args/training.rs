@@ -9,7 +9,7 @@ pub struct Training {
     /// Passes over the training rows [default: 3]
     #[arg(long)]
     pub epochs: Option<u32>,
-    /// Rows a step [default: 32]
+    /// Rows a step, in passes of at most batch_tokens tokens whose gradients are accumulated [default: 32]
     #[arg(long, value_name = "ROWS")]
     pub batch_size: Option<usize>,
     /// Peak learning rate [default: 5e-5]

@@ -23,7 +23,8 @@ pub struct TrainSettings {
     pub epochs: u32,
     /// Rows a step. The loss is averaged over them.
     pub batch_size: usize,
-    /// Tokens of one pass at most; a step's rows beyond them go in further passes. 0: what suits the device.
+    /// Tokens of one pass at most; a step's rows beyond them go in further passes, whose gradients are accumulated. 0:
+    /// what suits the device.
     pub batch_tokens: u64,
     /// Peak learning rate.
     pub learning_rate: f64,
