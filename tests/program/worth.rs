@@ -83,6 +83,7 @@ fn a_teacher_is_judged_by_the_rows_that_were_set_aside() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)]
 fn a_validation_file_is_read_by_the_teacher_itself() {
     let work = with_teacher();
     work.write("right.jsonl", jsonl(&told(12)));
