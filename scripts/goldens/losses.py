@@ -1,4 +1,4 @@
-"""Writes tests/golden/losses.json and tests/golden/soft_losses.json: losses and gradients on small logits, in f64.
+"""Writes losses.json, soft_losses.json and multi_label_losses.json in tests/golden: losses and gradients on small logits, in f64.
 
     scripts/goldens/setup-venv && .venv/bin/python scripts/goldens/losses.py
 
@@ -8,6 +8,9 @@ formulas in plain Python must agree with them before anything is written.
 
 soft_losses.json has the other comparisons with a teacher, each transcribed from its paper or its authors' code, and
 the hard loss with label smoothing and class weights.
+
+multi_label_losses.json has the hard loss with several classes a row: PyTorch's `binary_cross_entropy_with_logits` with its
+`weight` and `pos_weight`.
 """
 
 import json
@@ -20,6 +23,7 @@ from torch.nn import functional as F
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden"
 TARGET = GOLDEN / "losses.json"
 SOFT_TARGET = GOLDEN / "soft_losses.json"
+MULTI_LABEL_TARGET = GOLDEN / "multi_label_losses.json"
 
 SMALL = {
     "student_logits": [[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]],
@@ -207,6 +211,58 @@ def soft_case(name, loss, temperature, changed):
     }
 
 
+# Rows of no, one, several and all classes, and one without labels.
+MULTI_LABEL = {
+    "student_logits": [
+        [0.5, -2.0, 0.0, 1.5],
+        [9.0, -9.0, 9.0, 0.25],
+        [-0.75, 0.3, 2.0, -1.0],
+        [1.0, -0.5, 0.1, 4.0],
+        [-3.0, 0.2, 0.7, 30.0],
+    ],
+    "targets": [[1, 0, 1, 0], None, [0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 0]],
+}
+# Counts of a training part: a rare label, a frequent one, one of no row, one of every row.
+COUNTS = {"labelled": 20, "label_counts": [2, 16, 0, 20]}
+POSITIVE = [9.0, 0.25, 1.0, 4.0]
+MULTI_LABEL_CASES = [
+    ("plain", {}),
+    ("smoothed", {"label_smoothing": 0.1}),
+    ("class_weights", {"class_weights": [0.5, 2.0, 0.0, 3.0]}),
+    ("positive_weights", {"positive_weights": POSITIVE}),
+    ("all_three", {"class_weights": [0.5, 2.0, 1.0, 3.0], "positive_weights": POSITIVE, "label_smoothing": 0.2}),
+    ("balanced", {"counts": COUNTS}),
+    ("balanced_smoothed", {"counts": COUNTS, "label_smoothing": 0.1}),
+]
+
+
+def balanced_positives(labelled, label_counts):
+    """As BCEWithLogitsLoss' documentation says: rows without the label over rows with it; 1 where there are none."""
+    return [(labelled - count) / count if 0 < count < labelled else 1.0 for count in label_counts]
+
+
+def multi_label_case(name, options):
+    student = torch.tensor(MULTI_LABEL["student_logits"], dtype=torch.float64, requires_grad=True)
+    known = [place for place, targets in enumerate(MULTI_LABEL["targets"]) if targets is not None]
+    smoothing = options.get("label_smoothing", 0.0)
+    targets = torch.tensor([MULTI_LABEL["targets"][place] for place in known], dtype=torch.float64)
+    tensor = lambda weights: None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    positive = options.get("positive_weights")
+    if "counts" in options:
+        positive = balanced_positives(**options["counts"])
+    summed = F.binary_cross_entropy_with_logits(
+        student[known],
+        targets * (1 - smoothing) + smoothing / 2,
+        weight=tensor(options.get("class_weights")),
+        pos_weight=tensor(positive),
+        reduction="sum",
+    )
+    loss = summed / len(student)
+    loss.backward()
+    settings = {"label_smoothing": smoothing, **options}
+    return {"name": name, **settings, **MULTI_LABEL, "loss": loss.item(), "grad_student_logits": student.grad.tolist()}
+
+
 def write(target, cases):
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({"made_with": {"torch": torch.__version__}, "cases": cases}, indent=1) + "\n")
@@ -235,6 +291,7 @@ def main():
         )
     write(TARGET, written)
     write(SOFT_TARGET, [soft_case(*case) for case in SOFT_CASES])
+    write(MULTI_LABEL_TARGET, [multi_label_case(*case) for case in MULTI_LABEL_CASES])
 
 
 if __name__ == "__main__":

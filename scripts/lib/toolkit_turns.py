@@ -58,7 +58,7 @@ class Bench:
             if key not in SHARED:
                 sys.exit(f"--set {word}: none of {', '.join(SHARED)}")
             self.settings[key] = json.loads(value)
-        known = [*SHARED, "layers", "init", "targets", "no_teacher_baseline", "baseline_init"]
+        known = [*SHARED, "layers", "init", "targets", "require_teacher", "no_teacher_baseline", "baseline_init"]
         if left := [key for key in student if key not in known]:
             print(f"{pipeline}: left out, as the others have nothing like it: {', '.join(left)}", file=sys.stderr)
         self.settings["max_length"] = self.data.get("max_length", 128)

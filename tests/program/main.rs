@@ -15,7 +15,7 @@
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
 //! - [`methods`]: losses, what moves, several teachers, augmentation; [`masked`]: words from a masked language model;
-//!   [`kinds`]: several classes a row, and numbers
+//!   [`kinds`]: several classes a row, and numbers; [`worth`]: whether a teacher has anything to teach
 //! - [`sweep`]: many students, compared on the validation part
 //! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
 //! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
@@ -57,3 +57,4 @@ mod signals;
 mod stores;
 mod sweep;
 mod validate;
+mod worth;

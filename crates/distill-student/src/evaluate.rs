@@ -42,7 +42,23 @@ impl Evaluation {
         }
     }
 
-    fn figure(&self, metric: BestMetric) -> Option<f64> {
+    /// The figures of logits, row-major `[N, C]`, of a part's examples; the loss is left at 0.
+    pub fn without_loss(
+        examples: &[Example<'_>],
+        logits: &[f32],
+        num_labels: usize,
+        problem_type: ProblemType,
+    ) -> Self {
+        let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
+        match problem_type {
+            ProblemType::SingleLabel => one_class(examples, logits, num_labels, has_teacher),
+            ProblemType::MultiLabel => several_classes(examples, logits, num_labels, has_teacher),
+            ProblemType::Regression => number(examples, logits),
+        }
+    }
+
+    /// What a metric says; none where nothing is labelled.
+    pub fn figure(&self, metric: BestMetric) -> Option<f64> {
         match metric {
             BestMetric::Auto | BestMetric::Accuracy => self.accuracy,
             BestMetric::Loss => Some(self.loss),
@@ -111,11 +127,7 @@ impl Scoring<'_> {
     ) -> Result<Evaluation, TrainError> {
         let problem_type = self.objective.problem_type();
         let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
-        let figures = match problem_type {
-            ProblemType::SingleLabel => one_class(examples, logits, num_labels, has_teacher),
-            ProblemType::MultiLabel => several_classes(examples, logits, num_labels, has_teacher),
-            ProblemType::Regression => number(examples, logits),
-        };
+        let figures = Evaluation::without_loss(examples, logits, num_labels, problem_type);
 
         let shape = [examples.len() as i64, num_labels as i64];
         let student = Tensor::from_slice(logits).view(shape); // [N, C]

@@ -25,7 +25,7 @@ impl LayerMap {
     /// The pairs for so many layers, the student's first.
     ///
     /// # Errors
-    /// A text: layers that are not there, or a teacher with fewer layers than its student.
+    /// A text: layers that are not there, or a teacher with fewer layers than its student where each is paired.
     pub fn pairs(&self, student: usize, teacher: usize) -> Result<Vec<(usize, usize)>, String> {
         if let LayerMap::Pairs(pairs) = self {
             return match pairs.iter().find(|(own, theirs)| *own >= student || *theirs >= teacher) {
@@ -37,9 +37,11 @@ impl LayerMap {
                 )),
             };
         }
-        if teacher < student || student == 0 {
+        // Any two models have last layers.
+        let too_few = teacher < student && *self != LayerMap::Top;
+        if too_few || student == 0 || teacher == 0 {
             return Err(format!(
-                "the student has {student} layers and the teacher {teacher}: give explicit pairs"
+                "the student has {student} layers and the teacher {teacher}: give \"top\" or explicit pairs"
             ));
         }
         Ok(match self {
@@ -108,6 +110,12 @@ mod tests {
         assert_eq!(map("last").pairs(2, 6).unwrap(), [(0, 4), (1, 5)]);
         assert_eq!(map("top").pairs(2, 6).unwrap(), [(1, 5)]);
         assert_eq!(map("0:1, 2:3").pairs(3, 6).unwrap(), [(0, 1), (2, 3)]);
+    }
+
+    #[test]
+    fn the_last_layers_alone_are_compared_also_where_the_student_is_deeper() {
+        assert_eq!(map("top").pairs(6, 3).unwrap(), [(5, 2)]);
+        assert!(map("top").pairs(6, 0).is_err() && map("top").pairs(0, 3).is_err());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Whether a teacher has anything to teach: its soft targets beside the best answer that is always the same.
 
 use distill_core::{LabelMap, ProblemType};
+use distill_data::cache::Example;
 use distill_teacher::forward::argmax;
 use serde::Serialize;
 
 use crate::data::Part;
 use crate::labels::{self, Hits};
 
-/// How good a part's soft targets are where it has labels too.
+/// How good a teacher is on rows that have labels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TeacherQuality {
     /// Labelled rows.
@@ -21,12 +22,14 @@ pub struct TeacherQuality {
 }
 
 impl TeacherQuality {
-    /// Of a part whose rows have soft targets; none without labelled rows.
-    pub fn of(part: &Part, labels: &LabelMap, problem_type: ProblemType) -> Option<Self> {
+    /// Of the teacher's logits of a part's rows, row-major `[N, C]`; none without labelled rows.
+    pub fn of(part: &Part, logits: &[f32], labels: &LabelMap, problem_type: ProblemType) -> Option<Self> {
+        let num_labels = labels.num_labels();
+        let rows: Vec<_> = part.iter().zip(logits.chunks_exact(num_labels)).collect();
         match problem_type {
-            ProblemType::SingleLabel => one_class(part, labels.num_labels()),
-            ProblemType::MultiLabel => several_classes(part, labels.num_labels()),
-            ProblemType::Regression => number(part),
+            ProblemType::SingleLabel => one_class(&rows, &part.label_counts(num_labels)),
+            ProblemType::MultiLabel => several_classes(&rows, part.label_counts(num_labels)),
+            ProblemType::Regression => number(&rows),
         }
     }
 
@@ -36,26 +39,24 @@ impl TeacherQuality {
     }
 }
 
+/// An example and what the teacher says of it.
+type Judged<'a> = (Example<'a>, &'a [f32]);
+
 #[allow(clippy::cast_precision_loss)]
-fn one_class(part: &Part, num_labels: usize) -> Option<TeacherQuality> {
-    let counts = part.label_counts(num_labels);
+fn one_class(judged: &[Judged<'_>], counts: &[u64]) -> Option<TeacherQuality> {
     let rows: u64 = counts.iter().sum();
-    let right = part.iter().filter(|example| {
-        let predicted = argmax(example.logits) as i32;
-        !example.logits.is_empty() && example.label == Some(predicted)
-    });
+    let right = judged.iter().filter(|(example, logits)| example.label == Some(argmax(logits) as i32));
     let constant = counts.iter().max().copied().unwrap_or(0) as f64 / rows as f64;
     let teacher = right.count() as f64 / rows as f64;
     (rows > 0).then_some(TeacherQuality { rows: rows as usize, metric: "accuracy", teacher, constant })
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn several_classes(part: &Part, num_labels: usize) -> Option<TeacherQuality> {
-    let examples: Vec<_> = part.iter().collect();
-    let (teacher, _) = labels::f1(examples.iter().map(|example| (example.targets, example.logits)))?;
-    let mut counts = part.label_counts(num_labels);
+fn several_classes(judged: &[Judged<'_>], mut counts: Vec<u64>) -> Option<TeacherQuality> {
+    let (teacher, _) = labels::f1(judged.iter().map(|(example, logits)| (example.targets, *logits)))?;
     counts.sort_unstable_by(|left, right| right.cmp(left));
-    let (rows, actual) = (part.labelled(), counts.iter().sum::<u64>() as f64);
+    let rows = judged.iter().filter(|(example, _)| example.is_labelled()).count();
+    let actual = counts.iter().sum::<u64>() as f64;
     let mut hits = 0.0;
     let mut constant = 0.0f64;
     for (answered, count) in counts.iter().enumerate() {
@@ -66,10 +67,12 @@ fn several_classes(part: &Part, num_labels: usize) -> Option<TeacherQuality> {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn number(part: &Part) -> Option<TeacherQuality> {
-    let pairs: Vec<(f64, f64)> = part
+fn number(judged: &[Judged<'_>]) -> Option<TeacherQuality> {
+    let pairs: Vec<(f64, f64)> = judged
         .iter()
-        .filter_map(|example| Some((f64::from(*example.targets.first()?), f64::from(*example.logits.first()?))))
+        .filter_map(|(example, logits)| {
+            Some((f64::from(*example.targets.first()?), f64::from(*logits.first()?)))
+        })
         .collect();
     let mean = pairs.iter().map(|pair| pair.0).sum::<f64>() / pairs.len() as f64;
     let spread: f64 = pairs.iter().map(|pair| (pair.0 - mean).powi(2)).sum();
@@ -81,18 +84,23 @@ fn number(part: &Part) -> Option<TeacherQuality> {
 #[cfg(test)]
 mod tests {
     use distill_data::CacheError;
-    use distill_data::cache::{Example, TokenCache};
+    use distill_data::cache::TokenCache;
 
     use super::*;
 
-    fn part(rows: &[(&[f32], &[f32])]) -> Part {
+    /// The quality of a teacher that says the second half of each pair of rows with the first halves as targets.
+    fn quality(rows: &[(&[f32], &[f32])], problem_type: ProblemType) -> Option<TeacherQuality> {
         let cache = TokenCache::in_memory::<CacheError>(|writer| {
-            rows.iter().zip(0..).try_for_each(|((targets, logits), row)| {
+            rows.iter().zip(0..).try_for_each(|((targets, _), row)| {
                 let (input_ids, token_type_ids, label) = (&[1][..], None, None);
+                // A validation file has no soft targets of its own.
+                let logits = &[][..];
                 writer.push(Example { input_ids, token_type_ids, label, targets, logits, id_hash: row, row })
             })
         });
-        Part::whole(cache.unwrap())
+        let logits: Vec<f32> = rows.iter().flat_map(|(_, logits)| logits.iter().copied()).collect();
+        let labels = LabelMap::numbered(rows[0].1.len()).unwrap();
+        TeacherQuality::of(&Part::whole(cache.unwrap()), &logits, &labels, problem_type)
     }
 
     #[test]
@@ -103,20 +111,18 @@ mod tests {
             (&[1.0, 0.0], &[1.0, -1.0]),
             (&[], &[0.0, 0.0]),
         ];
-        let labels = LabelMap::numbered(2).unwrap();
-        let quality = TeacherQuality::of(&part(&rows), &labels, ProblemType::MultiLabel).unwrap();
+        let found = quality(&rows, ProblemType::MultiLabel).unwrap();
         // Always the first label: 3 hits, 4 are so, 3 predicted: 6/7.
-        assert!((quality.constant - 6.0 / 7.0).abs() < 1e-12 && quality.teacher == 1.0 && quality.rows == 3);
-        assert!(quality.beats_the_constant());
+        assert!((found.constant - 6.0 / 7.0).abs() < 1e-12 && found.teacher == 1.0 && found.rows == 3);
+        assert!(found.beats_the_constant());
+        assert_eq!(quality(&rows[3..], ProblemType::MultiLabel), None, "no row has a label");
     }
 
     #[test]
     fn a_teacher_of_numbers_is_held_against_their_mean() {
-        let labels = LabelMap::numbered(1).unwrap();
-        let good = part(&[(&[1.0], &[1.5]), (&[3.0], &[2.5]), (&[], &[9.0])]);
-        let quality = TeacherQuality::of(&good, &labels, ProblemType::Regression).unwrap();
-        assert!((quality.teacher - 0.75).abs() < 1e-12 && quality.rows == 2);
-        let mean = part(&[(&[1.0], &[2.0]), (&[3.0], &[2.0])]);
-        assert!(!TeacherQuality::of(&mean, &labels, ProblemType::Regression).unwrap().beats_the_constant());
+        let of = |rows: &[(&[f32], &[f32])]| quality(rows, ProblemType::Regression).unwrap();
+        let good = of(&[(&[1.0], &[1.5]), (&[3.0], &[2.5]), (&[], &[9.0])]);
+        assert!((good.teacher - 0.75).abs() < 1e-12 && good.rows == 2);
+        assert!(!of(&[(&[1.0], &[2.0]), (&[3.0], &[2.0])]).beats_the_constant());
     }
 }

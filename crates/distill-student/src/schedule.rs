@@ -35,8 +35,8 @@ impl Schedule {
     /// Learning rate of the step after `global_step` finished ones.
     ///
     /// Sources: `transformers`' `get_constant_…`, `get_linear_…`, `get_cosine_…` and
-    /// `get_inverse_sqrt_schedule…_with_warmup`; `torch.optim.lr_scheduler.OneCycleLR` after Smith &
-    /// Topin 2017, arXiv:1708.07120.
+    /// `get_inverse_sqrt_schedule…_with_warmup`; `torch.optim.lr_scheduler.OneCycleLR`, with
+    /// `cycle_momentum=False`, after Smith & Topin 2017, arXiv:1708.07120, who also move the momentum.
     #[allow(clippy::cast_precision_loss)]
     pub fn learning_rate(&self, global_step: u64) -> f64 {
         if self.course == ScheduleChoice::OneCycle {

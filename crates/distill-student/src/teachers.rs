@@ -22,14 +22,20 @@ pub enum Average {
     Probabilities,
 }
 
-/// The stores of several teachers over the same rows.
-#[derive(Debug)]
-pub struct Teachers {
-    stores: Vec<Store>,
+/// How the logits of several teachers become one's.
+#[derive(Clone, Debug)]
+pub struct Mixture {
     /// Their sum is 1.
     weights: Vec<f64>,
     average: Average,
     problem_type: ProblemType,
+}
+
+/// The stores of several teachers over the same rows.
+#[derive(Debug)]
+pub struct Teachers {
+    stores: Vec<Store>,
+    mixture: Mixture,
 }
 
 impl Teachers {
@@ -39,7 +45,8 @@ impl Teachers {
     /// [`TrainError::Labels`] where two maps differ; [`TrainError::Setting`] where there is not a weight
     /// above 0 for each store.
     pub fn new(stores: Vec<Store>, weights: &[f64], average: Average) -> Result<Self, TrainError> {
-        let weights = shares(weights, stores.len())?;
+        let problem_type = stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default();
+        let mixture = Mixture::new(weights, stores.len(), average, problem_type)?;
         if let Some((first, others)) = stores.split_first() {
             let name = |store: &Store| store.directory().display().to_string();
             for other in others {
@@ -52,7 +59,22 @@ impl Teachers {
                 }
             }
         }
-        let problem_type = stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default();
+        Ok(Teachers { stores, mixture })
+    }
+}
+
+impl Mixture {
+    /// Of so many teachers, one too. Without `weights` all count the same.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] where there is not a weight above 0 for each, or nothing to average.
+    pub fn new(
+        weights: &[f64],
+        teachers: usize,
+        average: Average,
+        problem_type: ProblemType,
+    ) -> Result<Self, TrainError> {
+        let weights = shares(weights, teachers)?;
         if problem_type == ProblemType::Regression && average == Average::Probabilities {
             return Err(TrainError::Setting {
                 field: "average",
@@ -60,7 +82,7 @@ impl Teachers {
                 expected: "\"logits\" for a regression, which has no probabilities",
             });
         }
-        Ok(Teachers { stores, weights, average, problem_type })
+        Ok(Mixture { weights, average, problem_type })
     }
 
     /// What tells apart two ways of making one soft target of the same stores.
@@ -68,7 +90,8 @@ impl Teachers {
         format!("{:?} {:?}", self.average, self.weights)
     }
 
-    fn combine(&self, logits: &[&[f32]]) -> Vec<f32> {
+    /// One soft target of each teacher's, in the order of the weights.
+    pub fn combine(&self, logits: &[&[f32]]) -> Vec<f32> {
         let labels = logits.first().map_or(0, |first| first.len());
         let mut sums = vec![0f64; labels];
         for (weight, logits) in self.weights.iter().zip(logits) {
@@ -103,7 +126,7 @@ fn shares(weights: &[f64], teachers: usize) -> Result<Vec<f64>, TrainError> {
     if weights.len() != teachers || !usable {
         return Err(TrainError::Setting {
             field: "teacher_weights",
-            value: format!("{weights:?} for {teachers} stores"),
+            value: format!("{weights:?} for {teachers} {}", if teachers == 1 { "store" } else { "stores" }),
             expected: "a number above 0 for each store",
         });
     }
@@ -134,7 +157,7 @@ impl CacheBuilder<'_> {
         stores_hash: &str,
         rows: Option<(&Source, &str)>,
     ) -> Result<Part, TrainError> {
-        let key = teachers.key();
+        let key = teachers.mixture.key();
         let own = [("targets", stores_hash), ("average", key.as_str())];
         let about = format!("soft targets of {} teachers", teachers.stores.len());
         match rows {
@@ -169,7 +192,7 @@ impl CacheBuilder<'_> {
 /// A row of a source with what all stores say of it.
 fn combined(teachers: &Teachers, indices: &[TargetIndex], row: &Row) -> Result<Vec<f32>, TrainError> {
     let found = indices.iter().map(|index| index.of(row)).collect::<Result<Vec<_>, TrainError>>()?;
-    Ok(teachers.combine(&found.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+    Ok(teachers.mixture.combine(&found.iter().map(Vec::as_slice).collect::<Vec<_>>()))
 }
 
 /// A row of the first store with what the others say of it too.
@@ -187,20 +210,15 @@ fn with_all(teachers: &Teachers, others: &[TargetIndex], row: &LogitsRow) -> Res
             ))
         })?);
     }
-    Ok(LogitsRow { logits: teachers.combine(&logits), ..row.clone() })
+    Ok(LogitsRow { logits: teachers.mixture.combine(&logits), ..row.clone() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn teachers(weights: &[f64], average: Average) -> Teachers {
-        Teachers {
-            stores: Vec::new(),
-            weights: shares(weights, 2).unwrap(),
-            average,
-            problem_type: ProblemType::SingleLabel,
-        }
+    fn teachers(weights: &[f64], average: Average) -> Mixture {
+        Mixture::new(weights, 2, average, ProblemType::SingleLabel).unwrap()
     }
 
     #[test]
@@ -219,7 +237,7 @@ mod tests {
     #[test]
     fn of_several_labels_a_row_the_sigmoids_are_averaged() {
         let several =
-            Teachers { problem_type: ProblemType::MultiLabel, ..teachers(&[3.0, 1.0], Average::Probabilities) };
+            Mixture { problem_type: ProblemType::MultiLabel, ..teachers(&[3.0, 1.0], Average::Probabilities) };
         let found = several.combine(&[&[2.0, -1000.0], &[-1.0, 1000.0]]);
         for (found, expected) in found.iter().zip([0.75 * sigmoid(2.0) + 0.25 * sigmoid(-1.0), 0.25]) {
             assert!((sigmoid(*found) - expected).abs() < 1e-6);
@@ -236,6 +254,9 @@ mod tests {
     fn a_weight_for_each_store_is_asked_for() {
         for bad in [&[1.0][..], &[1.0, 0.0], &[1.0, f64::NAN]] {
             assert!(shares(bad, 2).unwrap_err().to_string().contains("for 2 stores"));
+        }
+        for bad in [&[1.0, 1.0][..], &[-1.0], &[f64::INFINITY]] {
+            assert!(shares(bad, 1).unwrap_err().to_string().contains("for 1 store, "));
         }
     }
 }

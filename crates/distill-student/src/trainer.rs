@@ -21,7 +21,7 @@ use crate::metrics::{Line, MetricsFile};
 use crate::moving::Moving;
 use crate::sampling::Sampler;
 use crate::schedule::Schedule;
-use crate::settings::{Freeze, TrainSettings};
+use crate::settings::{ClassWeightRule, ClassWeights, Freeze, Sampling, TrainSettings};
 use crate::steps;
 use crate::vocabulary::Vocabulary;
 use crate::window::Window;
@@ -73,11 +73,8 @@ impl Trainer<'_> {
     /// [`TrainError`] for settings that make no sense, a loss that is not finite, or a stop, after
     /// which a checkpoint is there.
     pub fn run(&self, directory: &Path) -> Result<Outcome, TrainError> {
-        self.settings.check()?;
-        let config = self.model.config();
-        self.settings.for_problem(config.problem_type)?;
-        self.settings.check_model(config.labels.num_labels(), config.num_hidden_layers)?;
-        self.check_rows()?;
+        self.check()?;
+        self.warn_of_two_balances();
         let start = Instant::now();
         let checkpoints = Checkpoints::new(directory, self.settings.keep_last);
         let mut run = Run::start(self, checkpoints.newest()?, directory)?;
@@ -99,6 +96,37 @@ impl Trainer<'_> {
             best,
             seconds: start.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Whether the settings make sense for this model and these rows.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`], [`TrainError::TwoLabels`] or [`TrainError::Rows`].
+    pub fn check(&self) -> Result<(), TrainError> {
+        let (settings, config) = (self.settings, self.model.config());
+        settings.check()?;
+        settings.for_problem(config.problem_type)?;
+        settings.check_model(config.labels.num_labels(), config.num_hidden_layers)?;
+        self.check_rows()?;
+        if settings.sampling == Sampling::Balanced && self.data.train.labelled() == 0 {
+            return Err(TrainError::Setting {
+                field: "sampling",
+                value: "balanced where no training row has a label".to_owned(),
+                expected: "\"uniform\"",
+            });
+        }
+        Ok(())
+    }
+
+    fn warn_of_two_balances(&self) {
+        let TrainSettings { sampling, class_weights, hard_weight, .. } = self.settings;
+        let weighted = *class_weights == ClassWeights::Rule(ClassWeightRule::Balanced) && *hard_weight > 0.0;
+        if *sampling == Sampling::Balanced && weighted {
+            tracing::warn!(
+                "sampling = \"balanced\" and class_weights = \"balanced\" both even out the classes: together a rare \
+                 class counts more than a frequent one"
+            );
+        }
     }
 
     fn check_rows(&self) -> Result<(), TrainError> {
@@ -166,12 +194,13 @@ impl<'a> Run<'a> {
         let mut run = Run {
             trainer,
             schedule: Schedule::of(settings, total_steps),
-            objective: Objective::new(
+            objective: Objective::of(
                 settings,
-                &trainer.data.train.label_counts(model.config().labels.num_labels()),
+                model.config().problem_type,
+                data.train.labelled() as u64,
+                &data.train.label_counts(model.config().labels.num_labels()),
                 model.device(),
-            )
-            .for_problem(model.config().problem_type),
+            ),
             temperature: Temperature::new(settings, total_steps),
             optimizer: steps::optimizer(
                 settings,

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use distill_core::ProblemType;
 use distill_model::{Inputs, Mode, ModelDirectory, weights};
 use distill_student::TrainSettings;
+use distill_student::loss::bce::{LabelWeights, multi_label_loss};
 use distill_student::loss::{Objective, UNLABELLED};
 use distill_student::schedule::Schedule;
 use distill_student::settings::ScheduleChoice;
@@ -73,6 +75,51 @@ fn every_comparison_with_a_teacher_equals_its_transcription_in_pytorch() {
         settings.check().unwrap();
         assert_loss(case, &settings);
     }
+}
+
+/// Several classes a row: `targets`, `[B, C]`, NaN in a row without labels.
+fn assert_multi_label(case: &Value) {
+    let name = case["name"].as_str().unwrap();
+    let student = matrix(&case["student_logits"]).set_requires_grad(true);
+    let width = student.size()[1];
+    let targets: Vec<Tensor> =
+        case["targets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| {
+                if row.is_null() { Tensor::from_slice(&[f64::NAN]).expand([width], false) } else { vector(row) }
+            })
+            .collect();
+    let targets = Tensor::stack(&targets, 0);
+    let smoothing = case["label_smoothing"].as_f64().unwrap();
+    let loss = if let Some(counts) = case["counts"].as_object() {
+        let settings: TrainSettings = serde_json::from_value(serde_json::json!({
+            "class_weights": "balanced", "label_smoothing": smoothing, "soft_weight": 0.0, "hard_weight": 1.0,
+        }))
+        .unwrap();
+        let labelled = counts["labelled"].as_u64().unwrap();
+        let of_label: Vec<u64> = serde_json::from_value(counts["label_counts"].clone()).unwrap();
+        let objective = Objective::of(&settings, ProblemType::MultiLabel, labelled, &of_label, Device::Cpu);
+        objective.loss(&student, &targets, None, 1.0).unwrap()
+    } else {
+        let [whole, positive] = ["class_weights", "positive_weights"].map(|name| case.get(name).map(vector));
+        let weights = LabelWeights { whole: whole.as_ref(), positive: positive.as_ref() };
+        multi_label_loss(&student, &targets, weights, smoothing).unwrap()
+    };
+    let expected = case["loss"].as_f64().unwrap();
+    assert!((loss.double_value(&[]) - expected).abs() < 1e-5 * expected.max(1.0), "{name}: {loss:?}");
+    loss.backward();
+    let difference = (student.grad() - matrix(&case["grad_student_logits"])).abs().max().double_value(&[]);
+    assert!(difference < 1e-5, "{name}: gradient differs by {difference}");
+}
+
+#[test]
+fn several_classes_a_row_have_pytorchs_binary_cross_entropy_with_its_weights() {
+    let golden = json("multi_label_losses.json");
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 7);
+    cases.iter().for_each(assert_multi_label);
 }
 
 fn vector(value: &Value) -> Tensor {

@@ -9,7 +9,7 @@ pub struct Training {
     /// Passes over the training rows [default: 3]
     #[arg(long)]
     pub epochs: Option<u32>,
-    /// Rows a step [default: 32]
+    /// Rows a step, in passes of at most batch_tokens tokens whose gradients are accumulated [default: 32]
     #[arg(long, value_name = "ROWS")]
     pub batch_size: Option<usize>,
     /// Tokens of one pass at most; a step's rows beyond them go in further passes [default: 8192 on a CPU, 32768 on a GPU]

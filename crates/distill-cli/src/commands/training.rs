@@ -95,8 +95,6 @@ impl Job<'_> {
     /// Whatever stopped it.
     pub fn run(&self) -> anyhow::Result<Finished> {
         self.model.compute_in(self.session.kind);
-        self.announce();
-        self.record.write(self.out.path())?;
         let trainer = Trainer {
             model: self.model,
             teacher: self.teacher,
@@ -106,6 +104,10 @@ impl Job<'_> {
             stop: &self.session.stop,
             progress: &self.session.progress,
         };
+        // What is refused leaves nothing behind.
+        trainer.check()?;
+        self.announce();
+        self.record.write(self.out.path())?;
         // Until the model is written, a stop has something to save first.
         let _unsaved = self.session.stop.unsaved_work();
         let outcome = trainer.run(self.out.path())?;

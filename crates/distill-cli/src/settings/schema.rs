@@ -204,7 +204,8 @@ pub struct StudentStart {
     pub teacher_weights: Vec<f64>,
     /// What is averaged over several stores.
     pub average: Average,
-    /// Stop where the teacher is no better than always answering the most frequent label.
+    /// Stop where the teacher is no better on the validation rows than always answering the most frequent label, or
+    /// than the student before its training.
     pub require_teacher: bool,
     /// The teacher that runs beside the student where a loss looks inside both; in a pipeline the teacher.
     #[serde(skip_serializing_if = "Option::is_none")]

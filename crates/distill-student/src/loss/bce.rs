@@ -31,10 +31,20 @@ pub fn sigmoid_loss(
     })
 }
 
+/// What labels weigh in a binary cross-entropy; `[C]` each, as `weight` and `pos_weight` of PyTorch's
+/// `BCEWithLogitsLoss`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LabelWeights<'a> {
+    /// A label's whole term is multiplied by it, its yes and its no.
+    pub whole: Option<&'a Tensor>,
+    /// What says yes in it is multiplied by it, so that rare labels are not taught by their many rows of no alone.
+    pub positive: Option<&'a Tensor>,
+}
+
 /// Binary cross-entropy with the labels: summed over labels and labelled rows, divided by all rows.
 ///
-/// `smoothing` moves every target that far towards one half; `class_weights`, `[C]`, multiply a label's
-/// term.
+/// `w · −(p · y · ln σ(z) + (1 − y) · ln(1 − σ(z)))` for each label, with the target `y`, moved by `smoothing` towards
+/// one half, and the `weights` `w` and `p`.
 ///
 /// # Shapes
 /// - `student_logits`: `[B, C]`; `labels`: int64 `[B]`, [`UNLABELLED`] where there is none
@@ -45,14 +55,14 @@ pub fn sigmoid_loss(
 pub fn binary_label_loss(
     student_logits: &Tensor,
     labels: &Tensor,
-    class_weights: Option<&Tensor>,
+    weights: LabelWeights<'_>,
     smoothing: f64,
 ) -> Result<Tensor, TorchError> {
     guard("binary cross-entropy", || {
         let labelled = labels.not_equal(UNLABELLED).unsqueeze(-1); // [B, 1]
         let one_hot =
             student_logits.zeros_like().detach().scatter_value(-1, &labels.clamp_min(0).unsqueeze(-1), 1.0); // [B, C]
-        cross_entropy(student_logits, &one_hot, &labelled, class_weights, smoothing)
+        cross_entropy(student_logits, &one_hot, &labelled, weights, smoothing)
     })
 }
 
@@ -67,14 +77,14 @@ pub fn binary_label_loss(
 pub fn multi_label_loss(
     student_logits: &Tensor,
     targets: &Tensor,
-    class_weights: Option<&Tensor>,
+    weights: LabelWeights<'_>,
     smoothing: f64,
 ) -> Result<Tensor, TorchError> {
     same_shape(student_logits, targets)?;
     guard("binary cross-entropy", || {
         let labelled = targets.isnan().logical_not(); // [B, C]
         let targets = targets.nan_to_num(0.0, None, None).to_kind(student_logits.kind()); // [B, C]
-        cross_entropy(student_logits, &targets, &labelled, class_weights, smoothing)
+        cross_entropy(student_logits, &targets, &labelled, weights, smoothing)
     })
 }
 
@@ -82,15 +92,20 @@ fn cross_entropy(
     student_logits: &Tensor,
     targets: &Tensor,
     labelled: &Tensor,
-    class_weights: Option<&Tensor>,
+    weights: LabelWeights<'_>,
     smoothing: f64,
 ) -> Tensor {
+    let kind = student_logits.kind();
     let targets = targets * (1.0 - smoothing) + smoothing / 2.0; // [B, C]
-    let terms =
-        -(&targets * student_logits.log_sigmoid() + (1f64 - &targets) * (-student_logits).log_sigmoid());
-    let terms = terms * labelled.to_kind(student_logits.kind()); // [B, C]
-    let terms = match class_weights {
-        Some(weights) => terms * weights.to_kind(student_logits.kind()),
+    let yes = &targets * student_logits.log_sigmoid(); // [B, C]
+    let yes = match weights.positive {
+        Some(positive) => yes * positive.to_kind(kind),
+        None => yes,
+    };
+    let terms = -(yes + (1f64 - &targets) * (-student_logits).log_sigmoid()); // [B, C]
+    let terms = terms * labelled.to_kind(kind); // [B, C]
+    let terms = match weights.whole {
+        Some(whole) => terms * whole.to_kind(kind),
         None => terms,
     };
     terms.sum(Kind::Float) / rows(student_logits)
@@ -107,15 +122,15 @@ mod tests {
     fn every_label_of_a_row_is_a_yes_or_no_and_a_row_without_label_has_no_term() {
         let student = Tensor::from_slice2(&[[0.5f32, -2.0, 0.0], [9.0, 9.0, 9.0]]).set_requires_grad(true);
         let targets = Tensor::from_slice2(&[[1f32, 0.0, 1.0], [f32::NAN; 3]]);
-        let loss = multi_label_loss(&student, &targets, None, 0.0).unwrap();
+        let loss = multi_label_loss(&student, &targets, LabelWeights::default(), 0.0).unwrap();
         assert!((value(&loss) - (0.474_077 + 0.126_928 + 2f64.ln()) / 2.0).abs() < 1e-5, "{loss:?}");
         loss.backward();
         assert_eq!(student.grad().get(1).abs().max().double_value(&[]), 0.0);
         let one = Tensor::from_slice2(&[[1f32, 0.0, 0.0], [0.0, 0.0, 1.0]]);
         let ids = Tensor::from_slice(&[0i64, 2]);
         for smoothing in [0.0, 0.1] {
-            let by_targets = multi_label_loss(&student, &one, None, smoothing).unwrap();
-            let by_ids = binary_label_loss(&student, &ids, None, smoothing).unwrap();
+            let by_targets = multi_label_loss(&student, &one, LabelWeights::default(), smoothing).unwrap();
+            let by_ids = binary_label_loss(&student, &ids, LabelWeights::default(), smoothing).unwrap();
             assert!((value(&by_targets) - value(&by_ids)).abs() < 1e-6);
         }
     }

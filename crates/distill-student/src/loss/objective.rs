@@ -5,7 +5,7 @@ use distill_torch::TorchError;
 use tch::{Device, Tensor};
 
 use super::Term;
-use super::bce::{binary_label_loss, multi_label_loss, sigmoid_loss};
+use super::bce::{LabelWeights, binary_label_loss, multi_label_loss, sigmoid_loss};
 use super::dist::{DistWeights, dist_loss};
 use super::dkd::{DkdWeights, dkd_loss};
 use super::hard::hard_label_loss;
@@ -24,23 +24,36 @@ pub struct Objective<'a> {
     problem_type: ProblemType,
     /// double `[C]`, where classes weigh differently.
     class_weights: Option<Tensor>,
+    /// double `[C]`, where a label's yes weighs otherwise than its no.
+    positive_weights: Option<Tensor>,
 }
 
 impl<'a> Objective<'a> {
-    /// The loss for training rows of which `label_counts`, `[C]`, carry each label.
+    /// The loss for one class a row, for training rows of which `label_counts`, `[C]`, carry each label.
     pub fn new(settings: &'a TrainSettings, label_counts: &[u64], device: Device) -> Self {
-        let weights = match &settings.class_weights {
-            ClassWeights::Rule(ClassWeightRule::None) => None,
-            ClassWeights::Rule(ClassWeightRule::Balanced) => Some(balanced(label_counts)),
-            ClassWeights::Given(weights) => Some(weights.clone()),
-        };
-        let class_weights = weights.map(|weights| Tensor::from_slice(&weights).to_device(device));
-        Objective { settings, problem_type: ProblemType::SingleLabel, class_weights }
+        Self::of(settings, ProblemType::SingleLabel, label_counts.iter().sum(), label_counts, device)
     }
 
-    /// The same loss for a model of this type.
-    pub fn for_problem(self, problem_type: ProblemType) -> Self {
-        Objective { problem_type, ..self }
+    /// The loss for training rows of which `labelled` have a label, and `label_counts`, `[C]`, carry each one.
+    pub fn of(
+        settings: &'a TrainSettings,
+        problem_type: ProblemType,
+        labelled: u64,
+        label_counts: &[u64],
+        device: Device,
+    ) -> Self {
+        let sigmoids = problem_type == ProblemType::MultiLabel || settings.loss == SoftLoss::Bce;
+        let (class_weights, positive_weights) = match &settings.class_weights {
+            ClassWeights::Rule(ClassWeightRule::None) => (None, None),
+            ClassWeights::Rule(ClassWeightRule::Balanced) if sigmoids => {
+                (None, Some(balanced_positives(labelled, label_counts)))
+            }
+            ClassWeights::Rule(ClassWeightRule::Balanced) => (Some(balanced(label_counts)), None),
+            ClassWeights::Given(weights) => (Some(weights.clone()), None),
+        };
+        let [class_weights, positive_weights] = [class_weights, positive_weights]
+            .map(|weights| weights.map(|weights| Tensor::from_slice(&weights).to_device(device)));
+        Objective { settings, problem_type, class_weights, positive_weights }
     }
 
     /// What the model's logits mean.
@@ -95,8 +108,10 @@ impl<'a> Objective<'a> {
     /// [`TorchError`] where a label is outside `0..C`, or shapes differ.
     pub fn hard(&self, student_logits: &Tensor, labels: &Tensor) -> Result<Tensor, TorchError> {
         // Validation compares logits that were copied to the CPU.
-        let weights = self.class_weights.as_ref().map(|weights| weights.to_device(student_logits.device()));
-        let (weights, smoothing) = (weights.as_ref(), self.settings.label_smoothing);
+        let [whole, positive] = [&self.class_weights, &self.positive_weights]
+            .map(|weights| weights.as_ref().map(|weights| weights.to_device(student_logits.device())));
+        let weights = LabelWeights { whole: whole.as_ref(), positive: positive.as_ref() };
+        let smoothing = self.settings.label_smoothing;
         match self.problem_type {
             ProblemType::SingleLabel => (),
             ProblemType::MultiLabel => return multi_label_loss(student_logits, labels, weights, smoothing),
@@ -105,7 +120,7 @@ impl<'a> Objective<'a> {
         if self.settings.loss == SoftLoss::Bce {
             return binary_label_loss(student_logits, labels, weights, smoothing);
         }
-        hard_label_loss(student_logits, labels, weights, smoothing)
+        hard_label_loss(student_logits, labels, weights.whole, smoothing)
     }
 
     /// The term of the teacher, `[]`, unweighted.
@@ -161,6 +176,19 @@ fn balanced(label_counts: &[u64]) -> Vec<f64> {
     label_counts.iter().map(|count| if *count == 0 { 0.0 } else { rows / (classes * *count as f64) }).collect()
 }
 
+/// `(n − n_c) / n_c`: what says yes to a label weighs as much together as what says no. 1 for a label of no row, whose
+/// output is to be taught no, and for one of every row.
+///
+/// Source: `pos_weight` of PyTorch's `BCEWithLogitsLoss`.
+#[allow(clippy::cast_precision_loss)]
+fn balanced_positives(labelled: u64, label_counts: &[u64]) -> Vec<f64> {
+    let weight = |count: &u64| match labelled.saturating_sub(*count) {
+        without if without > 0 && *count > 0 => without as f64 / *count as f64,
+        _ => 1.0,
+    };
+    label_counts.iter().map(weight).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +207,29 @@ mod tests {
         let logits = Tensor::from_slice2(&[[0f32, 0.], [0., 0.], [0., 0.], [0., 0.]]);
         let labels = Tensor::from_slice(&[0i64, 0, 0, 1]);
         assert!((value(&objective.hard(&logits, &labels).unwrap()) - 2f64.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_label_that_no_row_has_is_taught_no_and_a_rare_yes_weighs_as_much_as_its_many_noes() {
+        assert_eq!(balanced_positives(8, &[2, 4, 0, 8]), [3.0, 1.0, 1.0, 1.0]);
+        let settings = TrainSettings {
+            class_weights: ClassWeights::Rule(ClassWeightRule::Balanced),
+            loss: SoftLoss::Bce,
+            ..TrainSettings::default()
+        };
+        // Of four rows one has the first label, none the second.
+        let targets = Tensor::from_slice2(&[[1f32, 0.], [0., 0.], [0., 0.], [0., 0.]]);
+        let several = Objective::of(&settings, ProblemType::MultiLabel, 4, &[1, 0], Device::Cpu);
+        // The same as one class a row: three rows have a third label.
+        let ids = Tensor::from_slice(&[0i64, 2, 2, 2]);
+        let one = Objective::new(&settings, &[1, 0, 3], Device::Cpu);
+        for (objective, labels, width) in [(&several, &targets, 2), (&one, &ids, 3)] {
+            let logits = Tensor::zeros([4, width], (tch::Kind::Float, Device::Cpu)).set_requires_grad(true);
+            objective.hard(&logits, labels).unwrap().backward();
+            let gradients = logits.grad().sum_dim_intlist(0, false, tch::Kind::Float); // [C]
+            assert!(gradients.double_value(&[0]).abs() < 1e-6, "yes and no of the first label are even");
+            assert!((gradients.double_value(&[1]) - 0.5).abs() < 1e-6, "the second is pushed down");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Settings that are one of several words.
 
+use distill_core::ProblemType;
 use serde::{Deserialize, Serialize};
 
 /// What the best checkpoint is chosen by.
@@ -29,6 +30,29 @@ impl BestMetric {
             BestMetric::MicroF1 => "micro_f1",
             BestMetric::MacroF1 => "macro_f1",
             BestMetric::Mse => "mse",
+        }
+    }
+
+    /// This metric, or in the place of the loss what `auto` means: a figure that labels alone decide, and that two
+    /// models therefore have alike.
+    #[must_use]
+    pub fn of_labels(self, problem_type: ProblemType) -> Self {
+        match (self, problem_type) {
+            (BestMetric::Auto | BestMetric::Loss, ProblemType::SingleLabel) => BestMetric::Accuracy,
+            (BestMetric::Auto | BestMetric::Loss, ProblemType::MultiLabel) => BestMetric::MicroF1,
+            (BestMetric::Auto | BestMetric::Loss, ProblemType::Regression) => BestMetric::Mse,
+            (metric, _) => metric,
+        }
+    }
+
+    /// Its name for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            BestMetric::Auto | BestMetric::Accuracy => "accuracy",
+            BestMetric::Loss => "loss",
+            BestMetric::MicroF1 => "micro F1",
+            BestMetric::MacroF1 => "macro F1",
+            BestMetric::Mse => "MSE",
         }
     }
 
@@ -101,7 +125,7 @@ pub enum TemperatureSchedule {
 
 /// What each class's cross-entropy is multiplied by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected \"none\", \"balanced\" or a list with a number for each label")]
 pub enum ClassWeights {
     /// A rule.
     Rule(ClassWeightRule),
@@ -115,7 +139,8 @@ pub enum ClassWeights {
 pub enum ClassWeightRule {
     /// All the same.
     None,
-    /// `n / (C · n_c)`: classes weigh the same together, and the mean over rows is 1.
+    /// `n / (C · n_c)`: classes weigh the same together, and the mean over rows is 1. Of binary cross-entropy
+    /// `(n − n_c) / n_c` for what says yes alone.
     Balanced,
 }
 

@@ -23,8 +23,8 @@ pub struct TrainSettings {
     pub epochs: u32,
     /// Rows a step. The loss is averaged over them.
     pub batch_size: usize,
-    /// Tokens of one pass at most, in validation too; a step's rows beyond them go in further passes. 0: what suits the
-    /// device.
+    /// Tokens of one pass at most, in validation too; a step's rows beyond them go in further passes, whose gradients are
+    /// accumulated. 0: what suits the device.
     pub batch_tokens: u64,
     /// Peak learning rate.
     pub learning_rate: f64,
@@ -172,6 +172,11 @@ impl TrainSettings {
             relation_weight: 0.0,
             ..self.clone()
         }
+    }
+
+    /// Whether anything is learned from a teacher.
+    pub fn has_teacher(&self) -> bool {
+        self.soft_weight > 0.0 || self.looks_inside()
     }
 
     /// Whether the teacher runs beside the student, because what happens inside them is compared.

@@ -28,7 +28,7 @@ impl Teachers {
         let same_tokenizer = tokenizers.iter().all(|tokenizer| *tokenizer == tokenizers[0]);
         let is_f32 = of(|print| &print.dtype).iter().all(|dtype| *dtype == first.dtype);
         Some(Fingerprint {
-            teacher_weights: bytes_hash(format!("{} {weights}", self.key()).as_bytes()),
+            teacher_weights: bytes_hash(format!("{} {weights}", self.mixture.key()).as_bytes()),
             tokenizer: if same_tokenizer {
                 first.tokenizer.clone()
             } else {

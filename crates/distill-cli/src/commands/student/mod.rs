@@ -1,5 +1,6 @@
 //! `distill student`: soft-target store → student.
 
+mod judged;
 mod stores;
 mod worth;
 
@@ -18,17 +19,18 @@ use distill_model::student::Shape;
 use distill_student::TrainSettings;
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::inside::Inside;
-use distill_student::quality::TeacherQuality;
 use distill_student::settings::BestMetric;
-use distill_student::teachers::Teachers;
+use distill_student::teachers::{Mixture, Teachers};
 use distill_student::trainer::check_soft_targets;
 use distill_torch::rng;
 use serde_json::{Value, json};
 
+use self::judged::Told;
 use self::stores::{
     TEACHER, check_max_length, open_store, problem_type, targets_hash, targets_name, teacher_of,
+    warn_of_another,
 };
-use self::worth::{check_student, check_teacher};
+use self::worth::Worth;
 use crate::args::Student;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
@@ -36,7 +38,7 @@ use crate::commands::{finetune, inputs, training};
 use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
-use crate::settings::{Settings, Targets};
+use crate::settings::{Settings, Targets, Validation};
 
 /// Runs the subcommand.
 ///
@@ -154,6 +156,30 @@ impl<'a> StudentStage<'a> {
         inputs::model(inputs::required(path, "--teacher-model", "student.teacher_model")?).map(Some)
     }
 
+    /// What is named as the teacher, where it is there: it may be that of the stores.
+    fn named_teacher(&self) -> Option<ModelDirectory> {
+        let path = self.settings.student.start.teacher_model.as_ref();
+        path.and_then(|path| inputs::model(path).ok())
+    }
+
+    /// How the stores' logits become one's, as `teacher_weights` and `average` say: they are checked for one store too.
+    fn mixture(&self, stores: &[Store]) -> anyhow::Result<Mixture> {
+        let start = &self.settings.student.start;
+        Ok(Mixture::new(&start.teacher_weights, stores.len(), start.average, problem_type(stores))?)
+    }
+
+    /// What the teachers say of the validation part, which they are judged by.
+    fn told(&self, stores: &[Store], validation: &Part, session: &Session) -> anyhow::Result<Told> {
+        let data = &self.settings.data;
+        let Validation::File(path) = &data.validation else {
+            return Ok(judged::by_the_store(validation));
+        };
+        let source = inputs::source(path, data, problem_type(stores))?;
+        let (named, mixture, caches) = (self.named_teacher(), self.mixture(stores)?, training::caches(data)?);
+        let (named, mixture, caches) = (named.as_ref(), &mixture, caches.as_deref());
+        judged::Teachers { stores, named, mixture, caches, session }.say(&source)
+    }
+
     /// Hidden states are compared token by token, so both must read the same tokens.
     fn check_tokens(&self, teacher: &ModelDirectory, students: &TextTokenizer) -> anyhow::Result<()> {
         let theirs = inputs::tokenizer(teacher.path(), self.settings.data.max_length, teacher.config())?;
@@ -180,7 +206,9 @@ impl Stage for StudentStage<'_> {
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         self.train.check()?;
         training::check_validation(&self.settings.data)?;
-        let mut student = serde_json::to_value(self.train(&self.stores()?)?)?;
+        let stores = self.stores()?;
+        self.mixture(&stores)?;
+        let mut student = serde_json::to_value(self.train(&stores)?)?;
         if let (Some(student), Value::Object(start)) =
             (student.as_object_mut(), serde_json::to_value(&self.settings.student.start)?)
         {
@@ -241,6 +269,9 @@ impl Stage for StudentStage<'_> {
         if let Some(beside) = &beside {
             self.check_tokens(beside, &tokenizer)?;
         }
+        if let Some(named) = self.named_teacher().filter(|_| train.has_teacher()) {
+            warn_of_another(&named, &stores);
+        }
         if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
             let theirs = &init.config().labels;
             tracing::warn!(
@@ -262,18 +293,17 @@ impl Stage for StudentStage<'_> {
         if let Some(rows) = &self.rows {
             inputs::scan_labels(&inputs::source(rows, data, problem_type)?, &labels, session)?;
         }
-        let part = self.part(&builder, stores, record)?;
+        let part = self.part(&builder, stores.clone(), record)?;
         check_soft_targets(&part, labels.num_labels())?;
-        if train.soft_weight > 0.0 {
-            let quality = TeacherQuality::of(&part, &labels, problem_type);
-            check_teacher(quality, self.settings.student.start.require_teacher)?;
-        }
         let mut parts = training::with_validation(part, data, &builder, session)?;
         if self.labelled_only {
             parts.train = parts.train.labelled_part();
         }
-        if train.soft_weight > 0.0 && start.require_teacher && model.made_fresh().is_empty() {
-            check_student(&train, &model, &parts, session)?;
+        if train.has_teacher() {
+            let told = self.told(&stores, &parts.validation, session)?;
+            let (train, model, validation, required) =
+                (&train, &model, &parts.validation, start.require_teacher);
+            Worth { train, model, validation, told, required }.check(session)?;
         }
         training::Job {
             session,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use distill_core::ProblemType;
 use distill_core::record::RunRecord;
 use distill_data::logits::{Store, find_stores};
@@ -48,28 +48,57 @@ pub fn targets_hash(record: &RunRecord) -> String {
     hashes.join(" ")
 }
 
-/// The model that a store's logits come from, where its directory's record says where that lies.
+/// The model that a store's logits come from, as `--init`.
 ///
 /// # Errors
-/// Wrong usage where it does not say, or where other weights lie there now.
+/// As [`model_behind`].
 pub fn teacher_of(store: &Store) -> anyhow::Result<ModelDirectory> {
+    model_behind(store, None).with_context(|| format!("--init {TEACHER}"))
+}
+
+/// The model that a store's logits come from: `named`, where that has its weights, else what its directory's record
+/// says.
+///
+/// # Errors
+/// Wrong usage where the record does not say, or where other weights lie there now.
+pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Result<ModelDirectory> {
+    let weights = &store.fingerprint().teacher_weights;
+    if let Some(named) = named
+        && named.weights_hash()? == *weights
+    {
+        return Ok(named.clone());
+    }
     let directory = store.directory();
     let record = RunRecord::read(directory).ok();
     let path = record.as_ref().and_then(|record| record.settings["teacher"]["model"].as_str());
     let Some(path) = path else {
         bail!(Failure::usage(format!(
-            "--init {TEACHER}: {} does not say where its teacher lies; name the directory",
+            "{} does not say where its teacher lies; name the directory",
             directory.display()
         )));
     };
     let model = inputs::model(Path::new(path))?;
-    if model.weights_hash()? != store.fingerprint().teacher_weights {
+    if model.weights_hash()? != *weights {
         bail!(Failure::usage(format!(
-            "--init {TEACHER}: {path} no longer holds the weights that the logits in {} come from",
+            "{path} no longer holds the weights that the logits in {} come from",
             directory.display()
         )));
     }
     Ok(model)
+}
+
+/// Soft targets of one teacher and the states of another are two teachers, which should be on purpose.
+pub fn warn_of_another(named: &ModelDirectory, stores: &[Store]) {
+    // Without weights it is refused where they are needed.
+    let Ok(weights) = named.weights_hash() else { return };
+    if stores.iter().all(|store| store.fingerprint().teacher_weights != weights) {
+        let of: Vec<String> = stores.iter().map(|store| store.directory().display().to_string()).collect();
+        tracing::warn!(
+            "the teacher model {} has other weights than the soft targets in {} come from",
+            named.path().display(),
+            of.join(", ")
+        );
+    }
 }
 
 /// A student may read less of a text than its teacher did, but it should be on purpose.

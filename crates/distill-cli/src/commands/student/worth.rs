@@ -1,78 +1,117 @@
-//! Gates in front of training: whether the teacher has anything to teach.
+//! Gates in front of training: whether the teacher has anything to teach, on rows that it was not made of.
 
 use anyhow::bail;
-use distill_core::ProblemType;
+use distill_data::cache::Example;
 use distill_model::SequenceClassifier;
-use distill_student::evaluate::{Scoring, evaluate, evaluation_tokens};
-use distill_student::loss::Objective;
+use distill_student::TrainSettings;
+use distill_student::data::Part;
+use distill_student::evaluate::Evaluation;
 use distill_student::quality::TeacherQuality;
-use distill_student::{TrainSettings, TrainingData};
+use distill_teacher::ForwardPass;
+use distill_teacher::forward::default_batch_tokens;
 
+use super::judged::Told;
 use crate::exit::Failure;
 use crate::session::Session;
 
-/// A teacher that knows no more than which label is frequent teaches nothing.
-///
-/// # Errors
-/// A failed gate where that is `required` not to be.
-pub fn check_teacher(quality: Option<TeacherQuality>, required: bool) -> anyhow::Result<()> {
-    let Some(quality) = quality else { return Ok(()) };
-    let TeacherQuality { rows, metric, teacher, constant } = quality;
-    tracing::info!(rows, metric, teacher, constant, "teacher on the labelled rows of its store");
-    if quality.beats_the_constant() {
-        return Ok(());
-    }
-    let what = match metric {
-        "accuracy" => format!(
-            "the teacher predicts {:.1} % of the {rows} labelled rows right, and always answering the most frequent \
-             label {:.1} %: it has nothing to teach",
-            100.0 * teacher,
-            100.0 * constant
-        ),
-        _ => format!(
-            "the teacher's {metric} on the {rows} labelled rows is {teacher:.4}, and that of always answering the same \
-             {constant:.4}: it has nothing to teach"
-        ),
-    };
-    if required {
-        bail!(Failure::gate(format!("student.require_teacher: {what}")));
-    }
-    tracing::warn!("{what}; student.require_teacher = true stops such a run");
-    Ok(())
+/// A student before its training, and what its teacher says of the validation rows.
+pub struct Worth<'a> {
+    /// How it is to be trained.
+    pub train: &'a TrainSettings,
+    /// The student.
+    pub model: &'a SequenceClassifier,
+    /// The validation part.
+    pub validation: &'a Part,
+    /// The teacher's logits of that part.
+    pub told: Told,
+    /// Whether a teacher that has nothing to teach stops the run.
+    pub required: bool,
 }
 
-/// A teacher that is no better on the validation part than its student begins has nothing
-/// to add.
-///
-/// # Errors
-/// A failed gate, and whatever stops the pass.
-pub fn check_student(
-    train: &TrainSettings,
-    model: &SequenceClassifier,
-    parts: &TrainingData,
-    session: &Session,
-) -> anyhow::Result<()> {
-    let validation = &parts.validation;
-    let config = model.config();
-    let Some(teacher) = TeacherQuality::of(validation, &config.labels, config.problem_type) else {
-        return Ok(());
-    };
-    if config.problem_type != ProblemType::SingleLabel
-        || validation.iter().any(|example| example.logits.is_empty())
-    {
-        return Ok(());
+impl Worth<'_> {
+    /// A teacher that knows no more than which label is frequent teaches nothing, nor one that is no better than its
+    /// student begins. The student is asked only where the teacher is required.
+    ///
+    /// # Errors
+    /// A failed gate, or wrong usage where nothing can be judged, if the teacher is required; whatever stops the pass.
+    pub fn check(&self, session: &Session) -> anyhow::Result<()> {
+        let config = self.model.config();
+        let rows = self.validation.rows.len();
+        let quality = self.told.as_ref().map_err(Clone::clone).and_then(|logits| {
+            TeacherQuality::of(self.validation, logits, &config.labels, config.problem_type)
+                .map(|quality| (quality, logits))
+                .ok_or_else(|| format!("none of the {rows} validation rows has a label"))
+        });
+        let (quality, logits) = match quality {
+            Ok(found) => found,
+            Err(why) => return self.cannot_be_judged(&why),
+        };
+        self.check_teacher(quality)?;
+        if self.required { self.check_student(logits, quality.rows, session) } else { Ok(()) }
     }
-    let objective = Objective::new(train, &[], model.device());
-    let scoring = Scoring { objective: &objective, temperature: train.temperature };
-    let found = evaluate(model, validation, &scoring, evaluation_tokens(train, model), &session.stop)?;
-    match found.accuracy {
-        Some(students) if students >= teacher.teacher => bail!(Failure::gate(format!(
-            "student.require_teacher: the teacher predicts {:.1} % of the {} labelled validation rows right, and the \
-             student {:.1} % before any training: it has nothing to teach",
-            100.0 * teacher.teacher,
-            teacher.rows,
-            100.0 * students
-        ))),
-        _ => Ok(()),
+
+    fn cannot_be_judged(&self, why: &str) -> anyhow::Result<()> {
+        let what = format!("the teacher cannot be judged on the validation rows: {why}");
+        if self.required {
+            bail!(Failure::usage(format!("student.require_teacher: {what}")));
+        }
+        tracing::warn!("{what}");
+        Ok(())
+    }
+
+    fn check_teacher(&self, quality: TeacherQuality) -> anyhow::Result<()> {
+        let TeacherQuality { rows, metric, teacher, constant } = quality;
+        tracing::info!(rows, metric, teacher, constant, "teacher on the labelled validation rows");
+        if quality.beats_the_constant() {
+            return Ok(());
+        }
+        let what = match metric {
+            "accuracy" => format!(
+                "the teacher predicts {:.1} % of the {rows} labelled validation rows right, and always answering the \
+                 most frequent label {:.1} %: it has nothing to teach",
+                100.0 * teacher,
+                100.0 * constant
+            ),
+            _ => format!(
+                "the teacher's {metric} on the {rows} labelled validation rows is {teacher:.4}, and that of always \
+                 answering the same {constant:.4}: it has nothing to teach"
+            ),
+        };
+        if self.required {
+            bail!(Failure::gate(format!("student.require_teacher: {what}")));
+        }
+        tracing::warn!("{what}; student.require_teacher = true stops such a run");
+        Ok(())
+    }
+
+    fn check_student(&self, teachers: &[f32], rows: usize, session: &Session) -> anyhow::Result<()> {
+        let model = self.model;
+        let fresh = model.made_fresh().len();
+        if fresh > 0 {
+            // Its answers are chance until it is trained.
+            tracing::debug!(fresh, "the student has fresh weights: it is not compared with its teacher");
+            return Ok(());
+        }
+        let config = model.config();
+        let metric = self.train.best_metric.of_labels(config.problem_type);
+        let examples: Vec<Example<'_>> = self.validation.iter().collect();
+        let batch_tokens = default_batch_tokens(model.device());
+        let students = ForwardPass { model, batch_tokens, stop: &session.stop }.logits(&examples, |_| ())?;
+        let figure = |logits: &[f32]| {
+            let (labels, problem_type) = (config.labels.num_labels(), config.problem_type);
+            Evaluation::without_loss(&examples, logits, labels, problem_type).figure(metric)
+        };
+        let (Some(teacher), Some(student)) = (figure(teachers), figure(&students)) else {
+            return self.cannot_be_judged(&format!("they have no {}", metric.words()));
+        };
+        let is_better = if metric.higher_is_better() { teacher > student } else { teacher < student };
+        if is_better {
+            return Ok(());
+        }
+        bail!(Failure::gate(format!(
+            "student.require_teacher: on the {rows} labelled validation rows the teacher's {name} is {teacher:.4}, and \
+             the student's {student:.4} before any training: it has nothing to teach",
+            name = metric.words()
+        )))
     }
 }
