@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use distill_core::{StopReason, StopSignal};
 
 use super::writer::CHUNK_ROWS;
-use super::{CacheError, CacheWriter, Cleaned, Cleaning, Example, TokenCache, clean, id_hash, info};
+use super::{CacheError, CacheWriter, Cleaned, Cleaning, Example, Holds, TokenCache, clean, id_hash, info};
 
 const KEY: &str = "0123abcd";
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -307,10 +307,11 @@ fn info_lists_whole_caches_and_clean_removes_unused_caches_and_nothing_else() {
     let entries = info(directory.path()).unwrap();
     let found: Vec<_> = entries
         .iter()
-        .map(|entry| (entry.key.as_str(), entry.rows, entry.tokens, entry.about.as_str()))
+        .map(|entry| (entry.key.as_str(), entry.rows, entry.holds, entry.about.as_str()))
         .collect();
     let tokens: u64 = rows[..2].iter().map(|row| row.input_ids.len() as u64).sum();
-    assert_eq!(found, [(one.as_str(), 20, cache.total_tokens(), "rows"), (&two, 2, tokens, "rows")]);
+    let tokens = [cache.total_tokens(), tokens].map(|tokens| Holds::Tokens { tokens });
+    assert_eq!(found, [(one.as_str(), 20, tokens[0], "rows"), (&two, 2, tokens[1], "rows")]);
     assert!(entries.iter().all(|entry| entry.bytes > 0 && entry.used.is_some()));
 
     let recent = clean(Cleaning { unused_since: entries[0].used.map(|at| at - HOUR), dry_run: false });
