@@ -482,6 +482,7 @@ fn build_cache(directory: &Path) -> (TokenCache, bool) {
                 targets: &[],
                 logits: &[row as f32, 0.5],
                 id_hash: u64::from(row),
+                partner_hash: None,
                 row: u64::from(row),
             })?;
         }

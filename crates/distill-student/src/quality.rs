@@ -89,7 +89,16 @@ mod tests {
         let cache = TokenCache::in_memory::<CacheError>(|writer| {
             rows.iter().zip(0..).try_for_each(|((targets, logits), row)| {
                 let (input_ids, token_type_ids, label) = (&[1][..], None, None);
-                writer.push(Example { input_ids, token_type_ids, label, targets, logits, id_hash: row, row })
+                writer.push(Example {
+                    input_ids,
+                    token_type_ids,
+                    label,
+                    targets,
+                    logits,
+                    id_hash: row,
+                    partner_hash: None,
+                    row,
+                })
             })
         });
         Part::whole(cache.unwrap())

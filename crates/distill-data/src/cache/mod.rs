@@ -31,7 +31,7 @@ use map::MappedRows;
 use rows::Rows;
 
 /// Version of the files; it stands in the sidecar, and another version is built again.
-pub const CACHE_FORMAT: u32 = 2;
+pub const CACHE_FORMAT: u32 = 3;
 
 /// Rows that were tokenized once, mapped from disk or held in memory.
 #[derive(Debug)]

@@ -47,6 +47,7 @@ fn push_all(rows: &[Row]) -> impl FnOnce(&mut CacheWriter) -> Result<(), CacheEr
                 targets: &row.logits,
                 logits: &row.logits,
                 id_hash: id_hash(&index.to_string()),
+                partner_hash: (index % 5 == 3).then_some(index as u64 * 7),
                 row: index as u64,
             })?;
         }
@@ -59,6 +60,7 @@ fn read_all(cache: &TokenCache) -> Vec<Row> {
         .map(|index| {
             let example = cache.get(index);
             assert_eq!((example.row, example.id_hash), (index as u64, id_hash(&index.to_string())));
+            assert_eq!(example.partner_hash, (index % 5 == 3).then_some(index as u64 * 7));
             Row {
                 input_ids: example.input_ids.to_vec(),
                 token_type_ids: example.token_type_ids.map(<[u8]>::to_vec),
@@ -123,6 +125,7 @@ fn a_row_whose_columns_do_not_fit_is_refused_by_its_number() {
                 targets: &[],
                 logits,
                 id_hash,
+                partner_hash: None,
                 row: 41,
             })
         })
@@ -171,7 +174,7 @@ fn a_missing_damaged_or_foreign_sidecar_means_a_new_cache() {
         String::new(),
         "{".to_owned(),
         text.replace(KEY, "another"),
-        text.replace("\"format\": 2", "\"format\": 999"),
+        text.replace("\"format\": 3", "\"format\": 999"),
         text.replace("\"rows\": 50", "\"rows\": 51"),
     ] {
         assert_ne!(changed, text);

@@ -158,6 +158,7 @@ impl<'a> Passes<'a> {
                     label: i32::try_from(row.row as usize % num_labels).ok(),
                     logits: &logits,
                     id_hash: row.row,
+                    partner_hash: None,
                     row: row.row,
                 })
             })
