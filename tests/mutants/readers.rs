@@ -1,11 +1,11 @@
 //! What the program does with each kind of file from outside, down to the last byte that it would use.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use distill_core::record::RunRecord;
 use distill_core::{Category, ProblemType, Silent, StopSignal};
 use distill_data::TextTokenizer;
-use distill_data::cache::{CacheError, Example, TokenCache};
+use distill_data::cache::{CacheError, Example, FeatureFiles, FeatureShape, TokenCache, info};
 use distill_data::logits::{FileEntry, LogitsTable, LogitsWriter, Manifest, Shard, Store, WriterOptions};
 use distill_data::parquet::{ColumnBatches, ParquetFile};
 use distill_data::source::{Columns, Source, Summary};
@@ -224,18 +224,19 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         name: "tokens.arrow",
-        share: 100,
+        share: 60,
         seeds: || vec![cache("arrow")],
         dictionary: &["ARROW1"],
         read: |d, b| cached(d, "arrow", b),
     },
     Kind {
         name: "tokens.json",
-        share: 100,
+        share: 60,
         seeds: || vec![cache("json")],
         dictionary: JSON,
         read: |d, b| cached(d, "json", b),
     },
+    Kind { name: "features", share: 80, seeds: || vec![features()], dictionary: JSON, read: kept_features },
 ];
 
 fn write(path: &Path, bytes: &[u8]) {
@@ -482,12 +483,48 @@ fn build_cache(directory: &Path) -> (TokenCache, bool) {
                 targets: &[],
                 logits: &[row as f32, 0.5],
                 id_hash: u64::from(row),
+                partner_hash: None,
                 row: u64::from(row),
             })?;
         }
         Ok::<_, CacheError>(())
     });
     (cache.unwrap(), built)
+}
+
+/// Features of fifty rows, and where those from the twentieth on are kept.
+fn feature_files(directory: &Path) -> (FeatureFiles, PathBuf) {
+    let (key, shape) = ("a".repeat(64), FeatureShape { rows: 50, width: 2 });
+    let path = directory.join(format!("{key}.features.000000020.safetensors"));
+    (FeatureFiles::open(directory, &key, "rows", shape, &StopSignal::default()).unwrap(), path)
+}
+
+fn features() -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, path) = feature_files(directory.path());
+    let values: Vec<f32> = (0..60u8).map(f32::from).collect();
+    files.write(20, &values).unwrap();
+    drop(files);
+    let whole = std::fs::read(path).unwrap();
+    assert!(kept_features(directory.path(), &whole).is_ok(), "undamaged ones are read");
+    whole
+}
+
+/// Damaged features are computed again: what is read is always right.
+fn kept_features(directory: &Path, bytes: &[u8]) -> Outcome {
+    let (files, path) = feature_files(directory);
+    write(&path, bytes);
+    info(directory)?;
+    let mut read = false;
+    files.read(&StopSignal::default(), |first, values| {
+        let expected: Vec<f32> = (0..60u8).map(f32::from).collect();
+        assert_eq!((first, values), (20, expected.as_slice()));
+        read = true;
+    })?;
+    match read {
+        true => Ok(()),
+        false => Err(Refusal { category: Category::Data, text: "computed again".to_owned() }),
+    }
 }
 
 fn cache(ending: &str) -> Vec<u8> {

@@ -16,6 +16,7 @@
 //! - [`signals`]: stopping by a signal; the lock of a running process
 //! - [`methods`]: losses, what moves, several teachers, augmentation; [`masked`]: words from a masked language model;
 //!   [`kinds`]: several classes a row, and numbers; [`worth`]: whether a teacher has anything to teach
+//! - [`features`]: what a frozen encoder computes is kept, for runs that are stopped and for those that come after
 //! - [`sweep`]: many students, compared on the validation part
 //! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
 //! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
@@ -37,6 +38,7 @@ mod bench;
 mod command_line;
 mod end_to_end;
 mod faults;
+mod features;
 mod files;
 mod formats;
 mod harness;

@@ -1,7 +1,8 @@
 //! Methods from the outside: what is refused and why, what stays as it was, and where soft targets come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use distill_core::hash::digest;
 use safetensors::SafeTensors;
 
 use crate::files::{jsonl, rows};
@@ -130,6 +131,49 @@ fn several_teachers_are_averaged_and_their_labels_must_agree() {
     work.write("fewer.jsonl", jsonl(&rows(39, "r")));
     work.run("teacher --model ft/model --data fewer.jsonl --out fewer").succeeds();
     student(&work, "--targets fewer --out bad").fails(65, &["id \"r39\"", "is not in fewer"]);
+}
+
+/// The rows of a validation part, as docs/formats.md says.
+fn held_out(ids: &[String], share: f64, seed: u64) -> BTreeSet<String> {
+    let rank = |id: &String| {
+        let of_id = &digest(id.as_bytes())[..8];
+        digest(&[&seed.to_le_bytes()[..], of_id].concat())[..8].to_vec()
+    };
+    let mut ranked: Vec<&String> = ids.iter().collect();
+    ranked.sort_by_key(|id| rank(id));
+    ranked.into_iter().take((ids.len() as f64 * share) as usize).cloned().collect()
+}
+
+#[test]
+fn no_half_of_a_validation_row_is_trained_on() {
+    let work = Work::new();
+    let mut few = rows(30, "r");
+    for (number, row) in few.iter_mut().enumerate() {
+        row.text = ["what", "who", "city", "name"].map(|word| format!("{word}{number}")).join(" ");
+    }
+    work.write("rows.jsonl", jsonl(&few));
+    work.run("augment --data rows.jsonl --copies 3 --mix 1 --delete 0 --swap 0 --out mixed").succeeds();
+    work.run("teacher --model tiny --data mixed/rows.jsonl --out targets").succeeds();
+    let ids: Vec<String> = few.iter().map(|row| row.id.clone()).collect();
+    let held_out = held_out(&ids, 0.5, 5);
+    // By their words: whose first half a text has, and whose second.
+    let owner = |word: Option<&str>| format!("r{}", word.unwrap().trim_start_matches(char::is_alphabetic));
+    let (mut trained, mut mixtures) = (0, 0);
+    for line in work.json_lines("mixed/rows.jsonl") {
+        let words = || line["text"].as_str().unwrap().split(' ');
+        let (first, second) = (owner(words().next()), owner(words().next_back()));
+        mixtures += usize::from(first != second);
+        trained += usize::from(!held_out.contains(&first) && !held_out.contains(&second));
+    }
+    assert_eq!(mixtures, 90, "a row is never mixed with itself");
+    let student = "student --init tiny --epochs 1 --seed 5 --validation 0.5";
+    work.run(&format!("{student} --targets targets --out st")).succeeds();
+    let results = &work.json("st/run.json")["results"];
+    assert_eq!((&results["train_rows"], &results["validation_rows"]), (&trained.into(), &15.into()));
+    // The same where the rows are joined with a store that has no texts.
+    work.run("teacher --model tiny --data mixed/rows.jsonl --no-text --out bare").succeeds();
+    work.run(&format!("{student} --targets bare --data mixed/rows.jsonl --out joined")).succeeds();
+    assert_eq!(work.json("joined/run.json")["results"]["train_rows"], trained);
 }
 
 #[test]

@@ -103,6 +103,23 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
     *blake3::hash(bytes).as_bytes()
 }
 
+/// blake3 of bytes that come in pieces; where one ends does not count.
+#[derive(Debug, Default)]
+pub struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update(bytes);
+        self
+    }
+
+    /// The hash of all bytes so far, as 64 hexadecimal digits.
+    pub fn finish(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
+
 /// One hash for an ordered list of named parts, each length-prefixed so that no two lists collide.
 pub fn parts_hash<'a>(parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -139,5 +156,6 @@ mod tests {
     #[test]
     fn parts_hash_depends_on_where_one_part_ends() {
         assert_ne!(parts_hash([("a", "bc")]), parts_hash([("ab", "c")]));
+        assert_eq!(Hasher::default().update(b"a").update(b"bc").finish(), bytes_hash(b"abc"));
     }
 }

@@ -2,7 +2,8 @@
 //! put together.
 //!
 //! A copy depends on the seed, the row's id and the number of the copy alone; its partner in a mixture also on
-//! the rows beside it. Copies carry no label: what they mean is for the teacher to say.
+//! the rows beside it, and stands in its id, so that a mixture with a validation row is not trained on. Copies carry no
+//! label: what they mean is for the teacher to say.
 //!
 //! Sources: replacement, after Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, algorithm 1, with the nearest
 //! neighbours among a model's own word vectors, and in [`drafts`] with a masked language model; deletion and swap, Wei & Zou 2019, arXiv:1901.11196; halves of
@@ -20,10 +21,13 @@ use serde::{Deserialize, Serialize};
 pub use drafts::{Draft, MaskedTokens, Masker};
 use draws::Draws;
 
+use crate::cache::id_hash;
 use crate::source::Row;
 
 /// Stands between a row's id and the number of a copy.
 const MARK: &str = "#aug";
+/// Stands between that number and [`id_hash`] of a mixture's partner (its original's, of a copy), in hexadecimal digits.
+const MIX: &str = "#mix";
 /// Draws of a copy that comes out as its row did, before it is left out.
 const DRAWS: usize = 4;
 
@@ -119,24 +123,28 @@ impl AugmentSettings {
     fn copy(&self, row: &Row, beside: &[Row], like: &Neighbours, number: u32, seed: u64) -> Option<Row> {
         let mut draws = Draws::new(seed, &row.id, number);
         for _ in 0..DRAWS {
-            let text = self.mixed(row, beside, &mut draws);
+            let (text, partner) = self.mixed(row, beside, &mut draws);
             let mut noised = |text: &str| self.replaced(&self.noised(text, &mut draws), like, &mut draws);
             let text = noised(&text);
             let text_pair = row.text_pair.as_deref().map(noised);
             if text != row.text || text_pair != row.text_pair {
-                let id = copy_id(&row.id, number);
+                let id = copy_id(&row.id, number, partner);
                 return Some(Row { id, text, text_pair, label: None, ..row.clone() });
             }
         }
         None
     }
 
-    /// A row's text, or its first half before the second of another's.
-    fn mixed(&self, row: &Row, beside: &[Row], draws: &mut Draws) -> String {
+    /// A row's text, or its first half before the second of another's, with which one that is. `beside` are rows in the
+    /// order of their source, `row` among them.
+    fn mixed<'a>(&self, row: &Row, beside: &'a [Row], draws: &mut Draws) -> (String, Option<&'a str>) {
         if draws.chance(self.mix) && beside.len() > 1 {
-            return halves(&row.text, &beside[draws.below(beside.len())].text);
+            let own = beside.partition_point(|other| other.row < row.row);
+            let drawn = draws.below(beside.len() - 1);
+            let partner = &beside[drawn + usize::from(drawn >= own)];
+            return (halves(&row.text, &partner.text), Some(&partner.id));
         }
-        row.text.clone()
+        (row.text.clone(), None)
     }
 
     /// Words with like ones in their place; what stands around a word stays.
@@ -197,17 +205,34 @@ fn halves(first: &str, second: &str) -> String {
     [&first[..first.len().div_ceil(2)], &second[second.len() / 2..]].concat().join(" ")
 }
 
-fn copy_id(id: &str, number: u32) -> String {
-    format!("{id}{MARK}{number}")
+fn copy_id(id: &str, number: u32, partner: Option<&str>) -> String {
+    let partner =
+        partner.map_or(String::new(), |partner| format!("{MIX}{:016x}", id_hash(Origin::of(partner).id)));
+    format!("{id}{MARK}{number}{partner}")
 }
 
-/// The id of the row that a row was made of; a row that is no copy is its own.
-pub fn original_id(id: &str) -> &str {
-    match id.rsplit_once(MARK) {
-        Some((original, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
-            original
+/// What the id of a row says of where its texts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// The id of the row that it was made of; a row that is no copy is its own.
+    pub id: &'a str,
+    /// [`id_hash`] of the row whose half it ends with, of a mixture.
+    pub partner_hash: Option<u64>,
+}
+
+impl<'a> Origin<'a> {
+    /// Reads an id.
+    pub fn of(id: &'a str) -> Self {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let mixture = id.rsplit_once(MIX).and_then(|(copy, hash)| {
+            let hexadecimal = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+            hexadecimal.then(|| u64::from_str_radix(hash, 16).ok().map(|hash| (copy, hash))).flatten()
+        });
+        let (copy, partner_hash) = mixture.map_or((id, None), |(copy, hash)| (copy, Some(hash)));
+        match copy.rsplit_once(MARK) {
+            Some((original, number)) if digits(number) => Origin { id: original, partner_hash },
+            _ => Origin { id, partner_hash: None },
         }
-        _ => id,
     }
 }
 
@@ -219,9 +244,9 @@ mod tests {
     use crate::error::{At, Place};
     use crate::source::{Label, RawLabel};
 
-    fn row(id: &str, text: &str) -> Row {
+    fn row(number: u64, id: &str, text: &str) -> Row {
         Row {
-            row: 0,
+            row: number,
             id: id.to_owned(),
             text: text.to_owned(),
             text_pair: None,
@@ -231,7 +256,11 @@ mod tests {
     }
 
     fn rows() -> Vec<Row> {
-        vec![row("a", "one two three four five six"), row("b", "seven eight nine ten"), row("c", "word")]
+        vec![
+            row(0, "a", "one two three four five six"),
+            row(1, "b", "seven eight nine ten"),
+            row(2, "c", "word"),
+        ]
     }
 
     #[test]
@@ -247,7 +276,7 @@ mod tests {
             for copy in copies {
                 assert!(copy.label.is_none() && copy.text != row.text && !copy.text.is_empty());
                 assert!(copy.text.split(' ').all(|word| row.text.contains(word)), "{}", copy.text);
-                assert_eq!(original_id(&copy.id), row.id);
+                assert_eq!(Origin::of(&copy.id), Origin { id: &row.id, partner_hash: None });
             }
         }
         // A row's copies do not depend on the rows beside it.
@@ -264,18 +293,39 @@ mod tests {
     }
 
     #[test]
+    fn a_mixture_names_its_partner_which_is_any_row_but_its_own() {
+        let settings =
+            AugmentSettings { copies: 200, delete: 0.0, swap: 0.0, mix: 1.0, ..AugmentSettings::default() };
+        let rows = rows();
+        let copies = settings.copies_of(&rows, &Neighbours::default(), 1);
+        for (row, copies) in rows.iter().zip(&copies) {
+            let others: Vec<_> = rows.iter().filter(|other| other.id != row.id).collect();
+            let mut seen = vec![0; others.len()];
+            for copy in copies {
+                let Origin { id, partner_hash } = Origin::of(&copy.id);
+                let partner = others.iter().position(|other| Some(id_hash(&other.id)) == partner_hash).unwrap();
+                assert_eq!((id, &copy.text), (row.id.as_str(), &halves(&row.text, &others[partner].text)));
+                seen[partner] += 1;
+            }
+            assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
+        }
+        // A row alone has nobody to be mixed with.
+        assert!(settings.copies_of(&rows[..1], &Neighbours::default(), 1)[0].is_empty());
+    }
+
+    #[test]
     fn words_give_way_to_like_ones_and_keep_what_stands_around_them() {
         let like = [("two", vec!["second", "both"]), ("four", vec!["fourth"])];
         let like = like.map(|(word, like)| (word.to_owned(), like.into_iter().map(str::to_owned).collect()));
         let like = Neighbours(like.into());
         let settings =
             AugmentSettings { copies: 4, delete: 0.0, swap: 0.0, replace: 1.0, ..AugmentSettings::default() };
-        let copies = settings.copies_of(&[row("a", "(Two), three four?")], &like, 1);
+        let copies = settings.copies_of(&[row(0, "a", "(Two), three four?")], &like, 1);
         let mut texts: Vec<&str> = copies[0].iter().map(|copy| copy.text.as_str()).collect();
         texts.sort_unstable();
         texts.dedup();
         assert_eq!(texts, ["(Both), three fourth?", "(Second), three fourth?"]);
-        assert!(settings.copies_of(&[row("a", "nothing known")], &like, 1)[0].is_empty());
+        assert!(settings.copies_of(&[row(0, "a", "nothing known")], &like, 1)[0].is_empty());
         assert_eq!(
             (bare("«été»,"), bare("..."), bare("x")),
             (("«", "été", "»,"), ("...", "", ""), ("", "x", ""))
@@ -284,11 +334,21 @@ mod tests {
 
     #[test]
     fn ids_lead_back_to_their_row() {
-        for (id, original) in
-            [("a#aug12", "a"), ("a#aug", "a#aug"), ("a#augx", "a#augx"), ("#aug1", ""), ("7", "7")]
-        {
-            assert_eq!(original_id(id), original);
+        for (id, original, partner_hash) in [
+            ("a#aug12", "a", None),
+            ("a#aug1#mix000000000000001f", "a", Some(31)),
+            ("a#aug", "a#aug", None),
+            ("a#augx", "a#augx", None),
+            ("#aug1", "", None),
+            ("7", "7", None),
+            ("a#mix000000000000001f", "a#mix000000000000001f", None),
+            ("a#aug1#mix1f", "a#aug1#mix1f", None),
+            ("a#aug1#mix+00000000000001f", "a#aug1#mix+00000000000001f", None),
+        ] {
+            assert_eq!(Origin::of(id), Origin { id: original, partner_hash });
         }
+        let of_copies = Origin { id: "a#aug1", partner_hash: Some(id_hash("b")) };
+        assert_eq!(Origin::of(&copy_id("a#aug1", 2, Some("b#aug3"))), of_copies);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use distill_core::hash::{parts_hash, text_hash};
 use distill_core::{LabelMap, ProblemType, StopSignal};
-use distill_data::augment::original_id;
+use distill_data::augment::Origin;
 use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source, resolve};
@@ -80,7 +80,7 @@ impl Part {
     /// [`TrainError::Data`] where the share leaves one of the parts empty.
     pub fn split(self, fraction: f64, seed: u64) -> Result<TrainingData, TrainError> {
         // An augmented row has the hash of the row it was made of, and stands behind it: it is trained on where
-        // that row is, and left out where that row is for validation.
+        // that row is, and left out where that row is for validation, or the one whose half it ends with.
         let mut originals = HashSet::new();
         let some_labelled = self.iter().any(|example| example.is_labelled());
         let is_candidate: Vec<bool> = self
@@ -96,8 +96,12 @@ impl Part {
             train: Part { cache: Arc::clone(&self.cache), rows: Vec::new() },
             validation: Part { cache: Arc::clone(&self.cache), rows: Vec::new() },
         };
+        let ends_held_out = |row: u32| {
+            self.cache.get(row as usize).partner_hash.is_some_and(|partner| held_out.contains(&partner))
+        };
         for ((row, hash), candidate) in self.rows.iter().zip(&hashes).zip(&is_candidate) {
             match (held_out.contains(hash), candidate) {
+                (false, _) if ends_held_out(*row) => (),
                 (false, _) => data.train.rows.push(*row),
                 (true, true) => data.validation.rows.push(*row),
                 (true, false) => (),
@@ -229,13 +233,15 @@ impl CacheBuilder<'_> {
             let label =
                 row.label.as_ref().map(|label| resolve(label, self.labels, &row.place, "label")).transpose()?;
             let (label, targets) = labels::cached(label.as_ref(), self.labels.num_labels());
+            let origin = Origin::of(&row.id);
             writer.push(Example {
                 input_ids: &tokens.input_ids,
                 token_type_ids: Some(&tokens.token_type_ids),
                 label,
                 targets: &targets,
                 logits: &target(row)?,
-                id_hash: id_hash(original_id(&row.id)),
+                id_hash: id_hash(origin.id),
+                partner_hash: origin.partner_hash,
                 row: row.row,
             })?;
         }
@@ -254,13 +260,15 @@ impl CacheBuilder<'_> {
         let texts = texts.collect::<Result<Vec<_>, TrainError>>()?;
         for (row, tokens) in rows.iter().zip(self.encode(&texts)?) {
             let (label, targets) = labels::cached(row.label.as_ref(), self.labels.num_labels());
+            let origin = Origin::of(&row.id);
             writer.push(Example {
                 input_ids: &tokens.input_ids,
                 token_type_ids: Some(&tokens.token_type_ids),
                 label,
                 targets: &targets,
                 logits: &row.logits,
-                id_hash: id_hash(original_id(&row.id)),
+                id_hash: id_hash(origin.id),
+                partner_hash: origin.partner_hash,
                 row: row.row.cast_unsigned(),
             })?;
         }

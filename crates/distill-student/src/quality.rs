@@ -95,7 +95,16 @@ mod tests {
                 let (input_ids, token_type_ids, label) = (&[1][..], None, None);
                 // A validation file has no soft targets of its own.
                 let logits = &[][..];
-                writer.push(Example { input_ids, token_type_ids, label, targets, logits, id_hash: row, row })
+                writer.push(Example {
+                    input_ids,
+                    token_type_ids,
+                    label,
+                    targets,
+                    logits,
+                    id_hash: row,
+                    partner_hash: None,
+                    row,
+                })
             })
         });
         let logits: Vec<f32> = rows.iter().flat_map(|(_, logits)| logits.iter().copied()).collect();

@@ -184,7 +184,9 @@ impl<'a> Run<'a> {
         let total_steps = steps_per_epoch as u64 * u64::from(settings.epochs);
         let moving = Moving::new(settings, model.config().architecture, model.config().num_hidden_layers);
         let features = (settings.freeze == Freeze::Encoder)
-            .then(|| Features::of(model, data, evaluation_tokens(settings, model), trainer.stop))
+            .then(|| {
+                Features::of(model, data, evaluation_tokens(settings, model), trainer.stop, trainer.progress)
+            })
             .transpose()?;
         let narrows = moving.embeddings_ever() && steps::only_scales_what_has_no_gradient(settings);
         let vocabulary = if narrows { Vocabulary::of(&data.train, model.word_embeddings()) } else { None };

@@ -155,6 +155,7 @@ mod tests {
                     targets: &[],
                     logits: &[],
                     id_hash: row,
+                    partner_hash: None,
                     row,
                 })?;
             }

@@ -37,6 +37,7 @@ fn data(rows: u64) -> TrainingData {
                 targets: &[],
                 logits: &logits,
                 id_hash: row,
+                partner_hash: None,
                 row,
             })?;
             Ok::<(), CacheError>(())

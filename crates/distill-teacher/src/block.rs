@@ -79,6 +79,7 @@ fn example<'a>(row: &Row, tokens: &'a Tokens) -> Example<'a> {
         targets: &[],
         logits: &[],
         id_hash: id_hash(&row.id),
+        partner_hash: None,
         row: row.row,
     }
 }

@@ -21,7 +21,7 @@ pub struct Cache {
     pub common: Common,
 }
 
-/// What to do with the token caches.
+/// What to do with kept tokens and features.
 #[derive(Debug, Subcommand)]
 pub enum CacheAction {
     /// Say where they lie, what each was made of and how large it is

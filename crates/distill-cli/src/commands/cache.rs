@@ -1,8 +1,8 @@
-//! `distill cache`: where the token caches lie, what is there, and its removal.
+//! `distill cache`: where tokens and features are kept, what is there, and its removal.
 
 use std::time::SystemTime;
 
-use distill_data::cache::{self, CacheEntry, Cleaning, cache_dir};
+use distill_data::cache::{self, CacheEntry, Cleaning, Holds, cache_dir};
 use serde_json::{Value, json};
 
 use crate::args::{Cache, CacheAction, Clean};
@@ -40,26 +40,36 @@ fn info(as_json: bool) -> anyhow::Result<String> {
 }
 
 fn entry_json(entry: &CacheEntry) -> Value {
-    json!({
+    let mut document = json!({
         "key": entry.key,
         "about": entry.about,
         "rows": entry.rows,
-        "tokens": entry.tokens,
         "bytes": entry.bytes,
         "unused_seconds": age(entry).map(|age| age.as_secs()),
-    })
+    });
+    let more = match entry.holds {
+        Holds::Tokens { tokens } => [("holds", json!("tokens")), ("tokens", json!(tokens))].to_vec(),
+        Holds::Features { of_rows, width } => {
+            [("holds", json!("features")), ("of_rows", json!(of_rows)), ("width", json!(width))].to_vec()
+        }
+    };
+    more.into_iter().for_each(|(name, value)| document[name] = value);
+    document
 }
 
 fn entry_text(entry: &CacheEntry) -> String {
     let age = age(entry).map_or(String::new(), |age| format!(", used {} ago", seconds(age)));
     let about = if entry.about.is_empty() { "of an earlier version" } else { &entry.about };
-    format!(
-        "  {:.12}  {:>10}  {} rows, {} tokens{age}\n                {about}",
-        entry.key,
-        bytes(entry.bytes),
-        entry.rows,
-        entry.tokens
-    )
+    let what = match entry.holds {
+        Holds::Tokens { tokens } => format!("{} rows, {tokens} tokens", entry.rows),
+        Holds::Features { of_rows, width } if of_rows == entry.rows => {
+            format!("features of {of_rows} rows, {width} numbers each")
+        }
+        Holds::Features { of_rows, width } => {
+            format!("features of {} of {of_rows} rows, {width} numbers each", entry.rows)
+        }
+    };
+    format!("  {:.12}  {:>10}  {what}{age}\n                {about}", entry.key, bytes(entry.bytes))
 }
 
 fn age(entry: &CacheEntry) -> Option<std::time::Duration> {

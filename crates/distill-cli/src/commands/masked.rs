@@ -134,6 +134,7 @@ fn masked_row<'a>(question: &'a Question, draft: &'a Draft) -> MaskedRow<'a> {
             targets: &[],
             logits: &[],
             id_hash: id_hash(&row.id),
+            partner_hash: None,
             row: row.row,
         },
         id: &row.id,

@@ -78,11 +78,8 @@ impl AugmentSettings {
         seed: u64,
     ) -> Result<Vec<Vec<Draft>>, TokenError> {
         let of = |(index, row): (usize, &Row)| {
-            let draft =
-                |number| self.draft((index, row), beside, like, masker, Draws::new(seed, &row.id, number));
-            let numbered =
-                |number| draft(number).map(|draft| draft.map(|draft| draft.numbered(number))).transpose();
-            (1..=self.copies).filter_map(numbered).collect()
+            let draft = |number| self.draft((index, row), beside, like, masker, (number, seed)).transpose();
+            (1..=self.copies).filter_map(draft).collect()
         };
         rows.par_iter().enumerate().map(of).collect()
     }
@@ -93,13 +90,16 @@ impl AugmentSettings {
         beside: &[Row],
         like: &Neighbours,
         masker: Masker<'_>,
-        mut draws: Draws,
+        (number, seed): (u32, u64),
     ) -> Result<Option<Draft>, TokenError> {
+        let mut draws = Draws::new(seed, &row.id, number);
         for _ in 0..DRAWS {
-            let text = self.noised(&self.mixed(row, beside, &mut draws), &mut draws);
+            let (text, partner) = self.mixed(row, beside, &mut draws);
+            let text = self.noised(&text, &mut draws);
             let text_pair = row.text_pair.as_deref().map(|text| self.noised(text, &mut draws));
             let located = masker.tokenizer.locate(index, &text, text_pair.as_deref())?;
-            let noised = Row { text, text_pair, label: None, ..row.clone() };
+            let id = copy_id(&row.id, number, partner);
+            let noised = Row { id, text, text_pair, label: None, ..row.clone() };
             let draft = self.replaced_draft(noised, located, like, masker.words, &mut draws);
             if !draft.masked.is_empty() || draft.differs_from(row) {
                 return Ok(Some(draft));
@@ -157,11 +157,6 @@ fn in_place_of(word: &str, another: &str) -> String {
 }
 
 impl Draft {
-    fn numbered(mut self, number: u32) -> Self {
-        self.row.id = copy_id(&self.row.id, number);
-        self
-    }
-
     fn text(&self, which: usize) -> &str {
         [Some(self.row.text.as_str()), self.row.text_pair.as_deref()][which].unwrap_or_default()
     }
@@ -231,11 +226,13 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
+    use crate::augment::Origin;
+    use crate::cache::id_hash;
     use crate::error::{At, Place};
 
-    fn row(id: &str, text: &str, text_pair: Option<&str>) -> Row {
+    fn row(number: u64, id: &str, text: &str, text_pair: Option<&str>) -> Row {
         Row {
-            row: 0,
+            row: number,
             id: id.to_owned(),
             text: text.to_owned(),
             text_pair: text_pair.map(str::to_owned),
@@ -278,7 +275,7 @@ mod tests {
     #[test]
     fn words_of_one_token_are_masked_and_others_give_way_to_like_ones() {
         let like = Neighbours([("denver".to_owned(), vec!["london".to_owned()])].into());
-        let rows = [row("a", "(What) is in Denver?", Some("unknown, the")), row("b", "unknown", None)];
+        let rows = [row(0, "a", "(What) is in Denver?", Some("unknown, the")), row(1, "b", "unknown", None)];
         let copies = copies(&settings(20), &rows, &like);
         assert!(copies[1].is_empty(), "nothing of it can be replaced: {:?}", copies[1]);
         assert_eq!(copies[0].len(), 20);
@@ -305,7 +302,7 @@ mod tests {
     fn as_many_words_are_masked_together_as_the_models_know_and_each_once() {
         let (tokenizer, words) = (tokenizer(), tokenizer().whole_words().unwrap());
         let masker = Masker { tokenizer: &tokenizer, words: &words };
-        let rows = [row("a", "what is the capital", None), row("b", &"how far is it ".repeat(9), None)];
+        let rows = [row(0, "a", "what is the capital", None), row(1, "b", &"how far is it ".repeat(9), None)];
         let drafts = settings(1).drafts_of(&rows, &rows, &Neighbours::default(), masker, 7).unwrap();
         for (drafts, (words_masked, together)) in drafts.iter().zip([(4usize, 1), (36, 5)]) {
             let questions = drafts[0].questions(&words);
@@ -318,6 +315,12 @@ mod tests {
             for question in &questions {
                 assert_eq!(question.input_ids.len(), drafts[0].token_type_ids().len());
             }
+        }
+        let mixed = AugmentSettings { mix: 1.0, ..settings(1) };
+        let drafts = mixed.drafts_of(&rows, &rows, &Neighbours::default(), masker, 7).unwrap();
+        for (drafts, (own, partner)) in drafts.iter().zip([("a", "b"), ("b", "a")]) {
+            let origin = Origin { id: own, partner_hash: Some(id_hash(partner)) };
+            assert_eq!(Origin::of(&drafts[0].row().id), origin);
         }
         // Nor does a copy depend on the rows beside it.
         let alone = copies(&settings(1), &rows[1..], &Neighbours::default());

@@ -180,7 +180,16 @@ mod tests {
     use super::*;
 
     fn example<'a>(row: u64, input_ids: &'a [u32], token_type_ids: Option<&'a [u8]>) -> Example<'a> {
-        Example { input_ids, token_type_ids, label: None, targets: &[], logits: &[], id_hash: 0, row }
+        Example {
+            input_ids,
+            token_type_ids,
+            label: None,
+            targets: &[],
+            logits: &[],
+            id_hash: 0,
+            partner_hash: None,
+            row,
+        }
     }
 
     #[test]

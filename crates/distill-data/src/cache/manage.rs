@@ -9,24 +9,42 @@ use std::time::SystemTime;
 use distill_core::atomic::FileError;
 
 use super::CacheError;
+use super::features::{FeatureHeader, lock_path};
 use super::open::lock_file;
 use super::sidecar::{Paths, Sidecar};
 
-/// One complete cache.
+/// One cache that can be used: tokens that are complete, or features of some rows at least.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheEntry {
     /// What it was built for.
     pub key: String,
     /// What it was made of, for people; empty where an earlier version built it.
     pub about: String,
+    /// What is in it.
+    pub holds: Holds,
     /// Rows it holds.
     pub rows: u64,
-    /// Tokens of all rows.
-    pub tokens: u64,
-    /// Length of its Arrow file.
+    /// Length of its Arrow file, or of its files of features.
     pub bytes: u64,
     /// When it was built or last opened, where the file system says so.
     pub used: Option<SystemTime>,
+}
+
+/// What is in a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Rows as ids.
+    Tokens {
+        /// Tokens of all rows.
+        tokens: u64,
+    },
+    /// What a frozen encoder made of rows.
+    Features {
+        /// How many rows it is to hold when it is complete.
+        of_rows: u64,
+        /// Numbers a row.
+        width: u64,
+    },
 }
 
 /// What [`clean`] is to do.
@@ -69,33 +87,51 @@ fn choose(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     })
 }
 
-/// The complete caches of a directory, by key. A directory that does not exist has none.
+/// The caches of a directory that can be used, by key. A directory that does not exist has none.
 ///
 /// # Errors
 /// [`CacheError::File`] where the directory cannot be read.
 pub fn info(directory: &Path) -> Result<Vec<CacheEntry>, CacheError> {
     let mut entries = Vec::new();
-    for key in files_by_key(directory)?.into_keys() {
-        let paths = Paths::of(directory, &key)?;
-        let (Ok(sidecar), Ok(data)) = (Sidecar::read(&paths.sidecar), paths.arrow.metadata()) else { continue };
-        if sidecar.key == key {
-            entries.push(CacheEntry {
-                used: used(&paths),
-                key,
-                about: sidecar.about,
-                rows: sidecar.rows,
-                tokens: sidecar.tokens,
-                bytes: data.len(),
-            });
-        }
+    for ((key, kind), files) in files_by_key(directory)? {
+        let entry = match kind {
+            Kind::Tokens => tokens_entry(&Paths::of(directory, &key)?, key),
+            Kind::Features => features_entry(&files, lock_path(directory, &key)?.as_path(), key),
+        };
+        entries.extend(entry);
     }
     Ok(entries)
 }
 
-/// The later of when a cache was built and when it was last asked for.
-fn used(paths: &Paths) -> Option<SystemTime> {
-    let time = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-    time(&paths.arrow).max(time(&paths.lock))
+fn tokens_entry(paths: &Paths, key: String) -> Option<CacheEntry> {
+    let (sidecar, data) = (Sidecar::read(&paths.sidecar).ok()?, paths.arrow.metadata().ok()?);
+    (sidecar.key == key).then(|| CacheEntry {
+        used: used([&paths.arrow, &paths.lock].into_iter()),
+        key,
+        about: sidecar.about,
+        holds: Holds::Tokens { tokens: sidecar.tokens },
+        rows: sidecar.rows,
+        bytes: data.len(),
+    })
+}
+
+fn features_entry(files: &[PathBuf], lock: &Path, key: String) -> Option<CacheEntry> {
+    let parts = files.iter().filter_map(|file| Some((FeatureHeader::read(file).ok()?, file)));
+    let parts: Vec<_> = parts.filter(|(header, _)| header.notes.key == key).collect();
+    let (first, _) = parts.first()?;
+    Some(CacheEntry {
+        used: used(parts.iter().map(|(_, file)| file.as_path()).chain([lock])),
+        about: first.notes.about.clone(),
+        holds: Holds::Features { of_rows: first.notes.of_rows, width: first.width },
+        rows: parts.iter().map(|(header, _)| header.rows).sum(),
+        bytes: parts.iter().map(|(_, file)| file.metadata().map_or(0, |data| data.len())).sum(),
+        key,
+    })
+}
+
+/// The latest of when a cache was built and when it was last asked for.
+fn used(files: impl Iterator<Item = impl AsRef<Path>>) -> Option<SystemTime> {
+    files.filter_map(|file| file.as_ref().metadata().and_then(|data| data.modified()).ok()).max()
 }
 
 /// Removes the caches of a directory that no run is building or reading, with what killed runs left of
@@ -105,24 +141,29 @@ fn used(paths: &Paths) -> Option<SystemTime> {
 /// [`CacheError::File`] naming the file that cannot be removed.
 pub fn clean(directory: &Path, cleaning: Cleaning) -> Result<Cleaned, CacheError> {
     let mut cleaned = Cleaned::default();
-    for (key, files) in files_by_key(directory)? {
-        let paths = Paths::of(directory, &key)?;
+    for ((key, kind), files) in files_by_key(directory)? {
+        let lock_path = match kind {
+            Kind::Tokens => Paths::of(directory, &key)?.lock,
+            Kind::Features => lock_path(directory, &key)?,
+        };
+        let is_whole = |file: &PathBuf| *file != lock_path && !is_temporary(file);
         // Read before the lock is opened, which may make it anew.
-        let last_used = used(&paths);
-        let lock = lock_file(&paths.lock)?;
-        let reader = File::options().read(true).write(true).open(&paths.arrow).ok();
+        let last_used = used(files.iter().filter(|file| !is_temporary(file)));
+        let lock = lock_file(&lock_path)?;
+        // Only tokens are read after they were opened: a run has features in memory.
+        let arrow = files.iter().find(|file| is_whole(file) && has_ending(file, "arrow"));
+        let reader = arrow.and_then(|arrow| File::options().read(true).write(true).open(arrow).ok());
         if is_held(&lock) || reader.as_ref().is_some_and(is_held) {
             cleaned.busy += 1;
             continue;
         }
-        let whole = [&paths.arrow, &paths.sidecar];
         let recent = cleaning.unused_since.is_some_and(|since| last_used.is_some_and(|used| used > since));
-        let keep = recent && whole.iter().any(|file| file.exists());
+        let keep = recent && files.iter().any(is_whole);
         cleaned.recent += usize::from(keep);
-        let lock_only = files.iter().all(|file| *file == paths.lock);
+        let lock_only = files.iter().all(|file| *file == lock_path);
         cleaned.removed += usize::from(!keep && !lock_only);
-        let kept = |file: &PathBuf| keep && (whole.contains(&file) || *file == paths.lock);
-        let own_lock = (!files.contains(&paths.lock)).then_some(&paths.lock);
+        let kept = |file: &PathBuf| keep && !is_temporary(file);
+        let own_lock = (!files.contains(&lock_path)).then_some(&lock_path);
         for file in files.iter().chain(own_lock).filter(|file| file.exists() && !kept(file)) {
             cleaned.bytes += file.metadata().map_or(0, |data| data.len());
             if !cleaning.dry_run || own_lock == Some(file) {
@@ -134,12 +175,26 @@ pub fn clean(directory: &Path, cleaning: Cleaning) -> Result<Cleaned, CacheError
 }
 
 /// Removes what killed runs left of a cache that this process alone is building.
-pub(super) fn remove_half_written(directory: &Path, key: &str) -> Result<(), CacheError> {
-    let files = files_by_key(directory)?.remove(key).unwrap_or_default();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")) {
+pub(super) fn remove_half_written(directory: &Path, key: &str, kind: Kind) -> Result<(), CacheError> {
+    let files = files_by_key(directory)?.remove(&(key.to_owned(), kind)).unwrap_or_default();
+    for file in files.iter().filter(|file| is_temporary(file)) {
         std::fs::remove_file(file).map_err(FileError::of("remove", file))?;
     }
     Ok(())
+}
+
+/// The files of features of a key.
+pub(super) fn feature_files(directory: &Path, key: &str) -> Result<Vec<PathBuf>, CacheError> {
+    let files = files_by_key(directory)?.remove(&(key.to_owned(), Kind::Features)).unwrap_or_default();
+    Ok(files.into_iter().filter(|file| has_ending(file, "safetensors")).collect())
+}
+
+fn is_temporary(file: &Path) -> bool {
+    has_ending(file, "tmp")
+}
+
+fn has_ending(file: &Path, ending: &str) -> bool {
+    file.extension().is_some_and(|found| found == ending)
 }
 
 /// Takes a lock for the caller's file, or says that a run has it. Without locks there is nobody to wait for.
@@ -147,9 +202,17 @@ fn is_held(file: &File) -> bool {
     matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
-/// The directory's cache files by key: `KEY.tokens.arrow`, `.json`, `.lock` and their temporary names.
-fn files_by_key(directory: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, CacheError> {
-    let mut keys = BTreeMap::<String, Vec<PathBuf>>::new();
+/// Which of the two caches a file belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Tokens,
+    Features,
+}
+
+/// The directory's cache files by key and kind, each key's sorted: `KEY.tokens.arrow`, `.json` and `.lock`,
+/// `KEY.features.FIRST.safetensors` and `KEY.features.lock`, and their temporary names.
+fn files_by_key(directory: &Path) -> Result<BTreeMap<(String, Kind), Vec<PathBuf>>, CacheError> {
+    let mut keys = BTreeMap::<(String, Kind), Vec<PathBuf>>::new();
     let listing = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(keys),
         listing => listing.map_err(FileError::of("read", directory))?,
@@ -158,17 +221,25 @@ fn files_by_key(directory: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, Cach
         let path = entry.map_err(FileError::of("read", directory))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let parts: Vec<&str> = name.split('.').collect();
-        let key = match parts.as_slice() {
-            [key, "tokens", "arrow" | "json" | "lock"] => *key,
-            ["", key, "tokens", "arrow" | "json", _, "tmp"] => *key,
+        let (key, kind) = match parts.as_slice() {
+            [key, "tokens", "arrow" | "json" | "lock"] => (*key, Kind::Tokens),
+            ["", key, "tokens", "arrow" | "json", _, "tmp"] => (*key, Kind::Tokens),
+            [key, "features", "lock"] => (*key, Kind::Features),
+            [key, "features", first, "safetensors"] if is_number(first) => (*key, Kind::Features),
+            ["", key, "features", first, "safetensors", _, "tmp"] if is_number(first) => (*key, Kind::Features),
             _ => continue,
         };
         // Keys are hashes: what somebody else keeps there does not look like one.
         if key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            keys.entry(key.to_owned()).or_default().push(path);
+            keys.entry((key.to_owned(), kind)).or_default().push(path);
         }
     }
+    keys.values_mut().for_each(|files| files.sort());
     Ok(keys)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ struct MappedChunk {
     targets: Column<f32>,
     logits: Column<f32>,
     id_hashes: PrimitiveArray<u64>,
+    partner_hashes: PrimitiveArray<u64>,
     rows: PrimitiveArray<u64>,
 }
 
@@ -84,6 +85,7 @@ impl MappedRows {
             targets: chunk.targets.get(at),
             logits: chunk.logits.get(at),
             id_hash: chunk.id_hashes.values()[at],
+            partner_hash: chunk.partner_hashes.get(at),
             row: chunk.rows.values()[at],
         }
     }
@@ -96,7 +98,8 @@ impl MappedRows {
 
 impl MappedChunk {
     fn of(first: usize, columns: &[Box<dyn Array>]) -> Option<Self> {
-        let [input_ids, token_type_ids, labels, targets, logits, id_hashes, rows] = columns else {
+        let [input_ids, token_type_ids, labels, targets, logits, id_hashes, partner_hashes, rows] = columns
+        else {
             return None;
         };
         Some(MappedChunk {
@@ -107,6 +110,7 @@ impl MappedChunk {
             targets: Column::of(targets.as_ref())?,
             logits: Column::of(logits.as_ref())?,
             id_hashes: id_hashes.as_any().downcast_ref::<PrimitiveArray<u64>>()?.clone(),
+            partner_hashes: partner_hashes.as_any().downcast_ref::<PrimitiveArray<u64>>()?.clone(),
             rows: rows.as_any().downcast_ref::<PrimitiveArray<u64>>()?.clone(),
         })
     }

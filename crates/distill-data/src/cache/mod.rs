@@ -2,10 +2,13 @@
 //!
 //! On disk a cache is `KEY.tokens.arrow`, an Arrow IPC file that distill alone writes, and `KEY.tokens.json`, written last:
 //! the key, the counts, and length and blake3 of the Arrow file. It is opened only where all of those agree;
-//! a damaged or foreign cache is built again. Read in this order: `rows` (the columns, and the cache in
-//! memory), `writer`, `sidecar`, `open`, `map` (the only `unsafe`), `manage` (where caches lie, `info`, `clean`).
+//! a damaged or foreign cache is built again. What a frozen encoder makes of such rows is kept beside them, in
+//! `KEY.features.FIRST.safetensors`. Read in this order: `rows` (the columns, and the cache in
+//! memory), `writer`, `sidecar`, `open`, `map` (the only `unsafe`), `features`, `manage` (where caches lie, `info`,
+//! `clean`).
 
 mod error;
+mod features;
 mod manage;
 mod map;
 mod open;
@@ -14,9 +17,13 @@ mod sidecar;
 mod writer;
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use distill_core::hash::Hasher;
 
 pub use error::CacheError;
-pub use manage::{CacheEntry, Cleaned, Cleaning, cache_dir, clean, info};
+pub use features::{FeatureFiles, FeatureShape};
+pub use manage::{CacheEntry, Cleaned, Cleaning, Holds, cache_dir, clean, info};
 pub use rows::Example;
 pub use writer::CacheWriter;
 
@@ -24,12 +31,14 @@ use map::MappedRows;
 use rows::Rows;
 
 /// Version of the files; it stands in the sidecar, and another version is built again.
-pub const CACHE_FORMAT: u32 = 2;
+pub const CACHE_FORMAT: u32 = 3;
 
 /// Rows that were tokenized once, mapped from disk or held in memory.
 #[derive(Debug)]
 pub struct TokenCache {
     store: Store,
+    /// Where it lies; none in memory.
+    directory: Option<PathBuf>,
     /// The Arrow file with its shared lock.
     _in_use: Option<File>,
 }
@@ -48,7 +57,25 @@ impl TokenCache {
     pub fn in_memory<E>(build: impl FnOnce(&mut CacheWriter) -> Result<(), E>) -> Result<Self, E> {
         let mut writer = CacheWriter::memory();
         build(&mut writer)?;
-        Ok(TokenCache { store: Store::Memory(Box::new(writer.into_rows())), _in_use: None })
+        Ok(TokenCache { store: Store::Memory(Box::new(writer.into_rows())), directory: None, _in_use: None })
+    }
+
+    /// Where it lies, and what is made of its rows may lie too; none for a cache in memory.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// Hash of what an encoder reads: every row's ids and type ids, in their order.
+    pub fn tokens_hash(&self) -> String {
+        let mut hasher = Hasher::default();
+        for row in 0..self.len() {
+            let Example { input_ids, token_type_ids, .. } = self.get(row);
+            hasher.update(&(input_ids.len() as u64).to_le_bytes());
+            let ids: Vec<u8> = input_ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+            hasher.update(&ids).update(&[u8::from(token_type_ids.is_some())]);
+            hasher.update(token_type_ids.unwrap_or_default());
+        }
+        hasher.finish()
     }
 
     /// Number of rows.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use distill_core::StopSignal;
 use distill_core::atomic::FileError;
 
-use super::manage::remove_half_written;
+use super::manage::{Kind, remove_half_written};
 use super::map::MappedRows;
 use super::sidecar::{Paths, Refusal, Sidecar};
 use super::{CACHE_FORMAT, CacheError, CacheWriter, Store, TokenCache};
@@ -61,7 +61,7 @@ impl TokenCache {
             }
         }
         if alone {
-            remove_half_written(directory, key)?;
+            remove_half_written(directory, key, Kind::Tokens)?;
         }
         let mut writer = CacheWriter::create(&paths.arrow)?;
         build(&mut writer)?;
@@ -81,8 +81,8 @@ fn open(paths: &Paths, key: &str, stop: &StopSignal) -> Result<Result<TokenCache
     let rows = open_checked(paths, key, stop);
     // A check that was cut short says nothing about the file.
     stop.check()?;
-    let cache = |(rows, file)| TokenCache { store: Store::Mapped(rows), _in_use: Some(file) };
-    Ok(rows.map(cache))
+    let directory = paths.arrow.parent().map(Path::to_path_buf);
+    Ok(rows.map(|(rows, file)| TokenCache { store: Store::Mapped(rows), directory, _in_use: Some(file) }))
 }
 
 fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<(MappedRows, File), Refusal> {
@@ -125,7 +125,7 @@ fn hash(file: &mut File, stop: &StopSignal) -> io::Result<String> {
 }
 
 /// The lock's time is when a run last asked for this cache. Not knowing it costs a cleaned cache at most.
-fn mark_used(lock: &File) {
+pub(super) fn mark_used(lock: &File) {
     if let Err(error) = lock.set_modified(SystemTime::now()) {
         tracing::debug!("the time of a cache's last use cannot be set: {error}");
     }
@@ -138,7 +138,7 @@ pub(super) fn lock_file(path: &Path) -> Result<File, CacheError> {
 
 /// Waits for a lock; false on a file system without locks, which costs two runs the same work twice, no more:
 /// files appear by rename.
-fn wait_for(
+pub(super) fn wait_for(
     path: &Path,
     stop: &StopSignal,
     mut take: impl FnMut() -> Result<(), TryLockError>,

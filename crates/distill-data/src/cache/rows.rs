@@ -16,8 +16,10 @@ pub struct Example<'a> {
     pub targets: &'a [f32],
     /// The teacher's logits, untempered, `[C]`; empty without a teacher.
     pub logits: &'a [f32],
-    /// [`super::id_hash`] of the row's id.
+    /// [`super::id_hash`] of the row's id; of an augmented row, of the row that it was made of.
     pub id_hash: u64,
+    /// The same of the row whose half an augmented row ends with; `None` with all others.
+    pub partner_hash: Option<u64>,
     /// Position in the source, from 0.
     pub row: u64,
 }
@@ -39,6 +41,7 @@ pub(super) struct Rows {
     pub targets: Lists<f32>,
     pub logits: Lists<f32>,
     pub id_hashes: Vec<u64>,
+    pub partner_hashes: Vec<Option<u64>>,
     pub rows: Vec<u64>,
 }
 
@@ -100,6 +103,7 @@ impl Rows {
                 self.targets.push(example.targets);
                 self.logits.push(example.logits);
                 self.id_hashes.push(example.id_hash);
+                self.partner_hashes.push(example.partner_hash);
                 self.rows.push(example.row);
                 return Ok(());
             }
@@ -116,6 +120,7 @@ impl Rows {
             targets: self.targets.get(index),
             logits: self.logits.get(index),
             id_hash: self.id_hashes[index],
+            partner_hash: self.partner_hashes[index],
             row: self.rows[index],
         }
     }
@@ -131,6 +136,7 @@ impl Rows {
         self.labels.clear();
         self.targets.clear();
         self.id_hashes.clear();
+        self.partner_hashes.clear();
         self.rows.clear();
     }
 }

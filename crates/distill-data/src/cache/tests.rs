@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use distill_core::{StopReason, StopSignal};
 
 use super::writer::CHUNK_ROWS;
-use super::{CacheError, CacheWriter, Cleaned, Cleaning, Example, TokenCache, clean, id_hash, info};
+use super::{CacheError, CacheWriter, Cleaned, Cleaning, Example, Holds, TokenCache, clean, id_hash, info};
 
 const KEY: &str = "0123abcd";
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -47,6 +47,7 @@ fn push_all(rows: &[Row]) -> impl FnOnce(&mut CacheWriter) -> Result<(), CacheEr
                 targets: &row.logits,
                 logits: &row.logits,
                 id_hash: id_hash(&index.to_string()),
+                partner_hash: (index % 5 == 3).then_some(index as u64 * 7),
                 row: index as u64,
             })?;
         }
@@ -59,6 +60,7 @@ fn read_all(cache: &TokenCache) -> Vec<Row> {
         .map(|index| {
             let example = cache.get(index);
             assert_eq!((example.row, example.id_hash), (index as u64, id_hash(&index.to_string())));
+            assert_eq!(example.partner_hash, (index % 5 == 3).then_some(index as u64 * 7));
             Row {
                 input_ids: example.input_ids.to_vec(),
                 token_type_ids: example.token_type_ids.map(<[u8]>::to_vec),
@@ -123,6 +125,7 @@ fn a_row_whose_columns_do_not_fit_is_refused_by_its_number() {
                 targets: &[],
                 logits,
                 id_hash,
+                partner_hash: None,
                 row: 41,
             })
         })
@@ -171,7 +174,7 @@ fn a_missing_damaged_or_foreign_sidecar_means_a_new_cache() {
         String::new(),
         "{".to_owned(),
         text.replace(KEY, "another"),
-        text.replace("\"format\": 2", "\"format\": 999"),
+        text.replace("\"format\": 3", "\"format\": 999"),
         text.replace("\"rows\": 50", "\"rows\": 51"),
     ] {
         assert_ne!(changed, text);
@@ -307,10 +310,11 @@ fn info_lists_whole_caches_and_clean_removes_unused_caches_and_nothing_else() {
     let entries = info(directory.path()).unwrap();
     let found: Vec<_> = entries
         .iter()
-        .map(|entry| (entry.key.as_str(), entry.rows, entry.tokens, entry.about.as_str()))
+        .map(|entry| (entry.key.as_str(), entry.rows, entry.holds, entry.about.as_str()))
         .collect();
     let tokens: u64 = rows[..2].iter().map(|row| row.input_ids.len() as u64).sum();
-    assert_eq!(found, [(one.as_str(), 20, cache.total_tokens(), "rows"), (&two, 2, tokens, "rows")]);
+    let tokens = [cache.total_tokens(), tokens].map(|tokens| Holds::Tokens { tokens });
+    assert_eq!(found, [(one.as_str(), 20, tokens[0], "rows"), (&two, 2, tokens[1], "rows")]);
     assert!(entries.iter().all(|entry| entry.bytes > 0 && entry.used.is_some()));
 
     let recent = clean(Cleaning { unused_since: entries[0].used.map(|at| at - HOUR), dry_run: false });

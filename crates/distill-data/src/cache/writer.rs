@@ -110,6 +110,7 @@ pub(super) fn schema() -> Schema {
         Field::new("targets", list_of(DataType::Float32), false),
         Field::new("logits", list_of(DataType::Float32), false),
         Field::new("id_hash", DataType::UInt64, false),
+        Field::new("partner_hash", DataType::UInt64, true),
         Field::new("row", DataType::UInt64, false),
     ])
 }
@@ -123,6 +124,7 @@ fn chunk(rows: &Rows) -> Result<Chunk<Box<dyn Array>>, arrow2::error::Error> {
         list(&rows.targets, DataType::Float32, None)?,
         list(&rows.logits, DataType::Float32, None)?,
         PrimitiveArray::from_slice(&rows.id_hashes).boxed(),
+        PrimitiveArray::<u64>::from(&rows.partner_hashes).boxed(),
         PrimitiveArray::from_slice(&rows.rows).boxed(),
     ];
     Chunk::try_new(columns)
