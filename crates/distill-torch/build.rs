@@ -59,7 +59,7 @@ fn shim(include: &Path) {
         .flag("-fopenmp")
         .include(include)
         .include(include.join("torch/csrc/api/include"))
-        .files(["native/shim.cpp", "native/attention.cpp"])
+        .files(["native/shim.cpp", "native/attention.cpp", "native/dropout.cpp"])
         .compile("distill_shim");
 }
 
