@@ -59,7 +59,11 @@ fn shim(include: &Path) {
         .flag("-fopenmp")
         .include(include)
         .include(include.join("torch/csrc/api/include"))
+<<<<<<< HEAD
         .files(["native/shim.cpp", "native/attention.cpp", "native/transfer.cpp"])
+=======
+        .files(["native/shim.cpp", "native/attention.cpp", "native/dropout.cpp"])
+>>>>>>> engine
         .compile("distill_shim");
 }
 

@@ -1,12 +1,19 @@
 //! Dropout whose masks depend on a seed and a counter alone.
 //!
 //! libtorch draws its masks on the CPU one number after another from one generator, which took 6% of
+<<<<<<< HEAD
 //! a training step; these are computed from their position. On a GPU libtorch draws, from a generator that is seeded
 //! anew for each pass. A run goes on from a checkpoint with two integers instead of a generator's state.
+=======
+//! a training step; these are computed from their position (`native/dropout.cpp`), by as many threads as there are. A run
+//! goes on from a checkpoint with two integers instead of a generator's state.
+>>>>>>> engine
 
 use std::cell::Cell;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
+
+use crate::ffi;
 
 use crate::error::TorchError;
 use crate::ffi;
@@ -76,34 +83,16 @@ impl Dropout {
         let dropped = (probability * STEPS).round().min(STEPS - 1.0);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let (threshold, scale) = (dropped as u16, (STEPS / (STEPS - dropped)) as f32);
-        let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
-        let start = self.counter.get();
-        let mut mask = vec![0f32; count];
-        for (index, four) in mask.chunks_mut(4).enumerate() {
-            let bits = mix(self.seed, start.wrapping_add(index as u64));
-            for (lane, value) in four.iter_mut().enumerate() {
-                let number = (bits >> (16 * lane)) as u16;
-                *value = if number >= threshold { scale } else { 0.0 };
-            }
-        }
-        self.counter.set(start.wrapping_add(count.div_ceil(4) as u64));
-        Tensor::from_slice(&mask).view(shape).to_kind(Kind::Float)
+        let count = shape.iter().product::<i64>();
+        let (seed, start) = self.draw(count.unsigned_abs().div_ceil(4)); // four numbers of each 64 bits
+        ffi::dropout_mask(count, seed, start, threshold, scale).view(shape)
     }
-}
-
-/// 64 random bits of a position.
-///
-/// Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", `SplitMix64`.
-fn mix(seed: u64, position: u64) -> u64 {
-    const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut z = seed.wrapping_add(position.wrapping_add(1).wrapping_mul(GOLDEN_GAMMA));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+
     use super::*;
 
     fn share_of_zeros(mask: &Tensor) -> f64 {
@@ -150,5 +139,28 @@ mod tests {
         let zeros = first.eq(0.0).to_kind(Kind::Double).flatten(0, 1);
         let both = (zeros.narrow(0, 0, 4095) * zeros.narrow(0, 1, 4095)).mean(Kind::Double).double_value(&[]);
         assert!((both - 0.25).abs() < 0.03, "{both}");
+    }
+    /// A mask one number after another, as a run of an earlier version has drawn it and goes on with.
+    fn in_order(seed: u64, start: u64, count: usize, threshold: u16, scale: f32) -> Vec<f32> {
+        let word = |position: u64| {
+            let mut z = seed.wrapping_add(position.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^ (z >> 31)
+        };
+        let bits = |place: usize| (word(start.wrapping_add(place as u64 / 4)) >> (16 * (place % 4))) as u16;
+        (0..count).map(|place| if bits(place) >= threshold { scale } else { 0.0 }).collect()
+    }
+
+    #[test]
+    fn threads_do_not_show_in_a_mask() {
+        // Around the words that one thread takes, none at all, a counter that wraps; the last word decides one number.
+        for (count, start) in [(100_001, 9), (131_072, 0), (5, 3), (0, 3), (40_000, u64::MAX - 7)] {
+            let dropout = Dropout::at(11, start);
+            let x = Tensor::ones([count as i64], (Kind::Float, Device::Cpu));
+            let mask = Vec::<f32>::try_from(dropout.apply(&x, 0.25)).unwrap();
+            assert!(mask == in_order(11, start, count, 16_384, 4.0 / 3.0), "{count} from {start}");
+            assert_eq!(dropout.counter(), start.wrapping_add(count.div_ceil(4) as u64));
+        }
     }
 }

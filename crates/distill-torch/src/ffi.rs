@@ -3,7 +3,11 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
+<<<<<<< HEAD
 use tch::{Device, Tensor};
+=======
+use tch::{Device, Kind, Tensor};
+>>>>>>> engine
 use torch_sys::C_tensor;
 
 use crate::error::TorchError;
@@ -73,6 +77,7 @@ unsafe extern "C" {
         position: u64,
         out: *mut *mut C_tensor,
     ) -> c_int;
+    fn distill_dropout_mask(mask: *mut f32, count: i64, seed: u64, start: u64, threshold: u16, scale: f32);
     fn distill_flash_attention(
         query: *const C_tensor,
         key: *const C_tensor,
@@ -333,6 +338,14 @@ pub(crate) fn attention(
             out,
         )
     })
+}
+
+/// `count` numbers for [`crate::Dropout`], on libtorch's threads: 0, or `scale` where the position's bits reach `threshold`.
+pub(crate) fn dropout_mask(count: i64, seed: u64, start: u64, threshold: u16, scale: f32) -> Tensor {
+    let mask = Tensor::empty([count], (Kind::Float, Device::Cpu));
+    // SAFETY: a dense tensor of `count` f32 on the CPU, made here: nothing else reads or writes it meanwhile.
+    unsafe { distill_dropout_mask(mask.data_ptr().cast(), count, seed, start, threshold, scale) };
+    mask
 }
 
 /// One side of variable-length attention.
