@@ -59,11 +59,7 @@ fn shim(include: &Path) {
         .flag("-fopenmp")
         .include(include)
         .include(include.join("torch/csrc/api/include"))
-<<<<<<< HEAD
-        .files(["native/shim.cpp", "native/attention.cpp", "native/transfer.cpp"])
-=======
-        .files(["native/shim.cpp", "native/attention.cpp", "native/dropout.cpp"])
->>>>>>> engine
+        .files(["native/shim.cpp", "native/attention.cpp", "native/dropout.cpp", "native/transfer.cpp"])
         .compile("distill_shim");
 }
 

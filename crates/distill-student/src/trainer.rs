@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use distill_core::{Progress, StopSignal};
 use distill_model::SequenceClassifier;
+use distill_teacher::RunnerError;
 use distill_torch::{Dropout, Optimizer};
 use tch::Tensor;
 use tracing::trace_span;
@@ -26,6 +27,7 @@ use crate::steps;
 use crate::vocabulary::Vocabulary;
 use crate::window::Window;
 
+mod ahead;
 mod saving;
 mod step;
 
@@ -235,18 +237,31 @@ impl<'a> Run<'a> {
         while self.state.epoch < self.trainer.settings.epochs && !self.is_over() {
             self.moving.begin_epoch(self.trainer.model.parameters(), self.state.epoch);
             let batches = self.sampler.epoch(u64::from(self.state.epoch));
-            while self.state.batch < batches.len() {
-                self.trainer.stop.check()?;
-                self.step(&batches[self.state.batch])?;
-                if self.checkpoint_is_due() {
-                    self.save(checkpoints)?;
-                }
-            }
+            self.steps(&batches, checkpoints)?;
             self.validate()?;
             self.state.epoch += 1;
             self.state.batch = 0;
         }
         Ok(())
+    }
+
+    /// The steps of an epoch that are left.
+    fn steps(&mut self, batches: &[Vec<u32>], checkpoints: &Checkpoints) -> Result<(), TrainError> {
+        let packer = self.packer();
+        std::thread::scope(|scope| {
+            let ahead = packer.ahead(scope, batches.get(self.state.batch..).unwrap_or_default());
+            while self.state.batch < batches.len() {
+                self.trainer.stop.check()?;
+                let packing = trace_span!(target: "timeline", "pack").entered();
+                let passes = ahead.recv().map_err(|_| RunnerError::Thread("packing"))??;
+                drop(packing);
+                self.step(&passes)?;
+                if self.checkpoint_is_due() {
+                    self.save(checkpoints)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn is_over(&self) -> bool {

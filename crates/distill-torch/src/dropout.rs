@@ -1,19 +1,13 @@
 //! Dropout whose masks depend on a seed and a counter alone.
 //!
 //! libtorch draws its masks on the CPU one number after another from one generator, which took 6% of
-<<<<<<< HEAD
-//! a training step; these are computed from their position. On a GPU libtorch draws, from a generator that is seeded
-//! anew for each pass. A run goes on from a checkpoint with two integers instead of a generator's state.
-=======
-//! a training step; these are computed from their position (`native/dropout.cpp`), by as many threads as there are. A run
-//! goes on from a checkpoint with two integers instead of a generator's state.
->>>>>>> engine
+//! a training step; these are computed from their position (`native/dropout.cpp`), by as many threads as there are. On a
+//! GPU libtorch draws, from a generator that is seeded anew for each pass. A run goes on from a checkpoint with two
+//! integers instead of a generator's state.
 
 use std::cell::Cell;
 
 use tch::{Device, Tensor};
-
-use crate::ffi;
 
 use crate::error::TorchError;
 use crate::ffi;
@@ -89,6 +83,17 @@ impl Dropout {
     }
 }
 
+/// 64 random bits of a position, as `native/dropout.cpp` has them.
+///
+/// Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", `SplitMix64`.
+fn mix(seed: u64, position: u64) -> u64 {
+    const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut z = seed.wrapping_add(position.wrapping_add(1).wrapping_mul(GOLDEN_GAMMA));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use tch::Kind;
@@ -142,13 +147,8 @@ mod tests {
     }
     /// A mask one number after another, as a run of an earlier version has drawn it and goes on with.
     fn in_order(seed: u64, start: u64, count: usize, threshold: u16, scale: f32) -> Vec<f32> {
-        let word = |position: u64| {
-            let mut z = seed.wrapping_add(position.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
-        };
-        let bits = |place: usize| (word(start.wrapping_add(place as u64 / 4)) >> (16 * (place % 4))) as u16;
+        let bits =
+            |place: usize| (mix(seed, start.wrapping_add(place as u64 / 4)) >> (16 * (place % 4))) as u16;
         (0..count).map(|place| if bits(place) >= threshold { scale } else { 0.0 }).collect()
     }
 

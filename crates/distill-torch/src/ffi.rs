@@ -3,11 +3,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-<<<<<<< HEAD
-use tch::{Device, Tensor};
-=======
 use tch::{Device, Kind, Tensor};
->>>>>>> engine
 use torch_sys::C_tensor;
 
 use crate::error::TorchError;

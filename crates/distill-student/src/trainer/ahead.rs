@@ -1,0 +1,140 @@
+//! The rows of the next step, packed by a thread of its own while this one computes.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+
+use distill_data::batches::{PackedBatch, order_by_length};
+use distill_data::cache::{Example, TokenCache};
+use distill_model::ModelConfig;
+use distill_teacher::RunnerError;
+use distill_teacher::forward::packed;
+use distill_torch::TorchError;
+use tch::{Device, Tensor};
+use tracing::trace_span;
+
+use super::Run;
+use crate::labels;
+use crate::settings::{SoftLoss, TrainSettings};
+use crate::vocabulary::{Numbering, Vocabulary};
+
+/// Tokens of one training pass where nothing else is asked for: ordinary batches are not cut, and what a
+/// backward pass keeps stays within some gigabytes.
+fn default_batch_tokens(device: Device) -> u64 {
+    if device.is_cuda() { 32_768 } else { 8_192 }
+}
+
+/// The rows of one pass, on the host.
+pub(super) struct PackedPass {
+    /// Their numbers in the token cache, in the order in which they came.
+    pub rows: Vec<u32>,
+    /// Of the step's rows.
+    pub share: f64,
+    /// As the student counts tokens.
+    pub own: PackedBatch,
+    /// As the teacher beside it does, where one runs.
+    pub theirs: Option<PackedBatch>,
+    /// Labels in the order of `own`, `[B]` or `[B, C]`.
+    pub labels: Tensor,
+    /// The teacher's logits in that order, `[B, C]`, where a loss reads them.
+    pub soft_targets: Option<Tensor>,
+}
+
+/// All that makes passes of rows: it is the same for a whole run, and none of it is on a device.
+pub(super) struct Packer<'a> {
+    cache: &'a TokenCache,
+    config: &'a ModelConfig,
+    /// Of the teacher that runs beside the student.
+    theirs: Option<&'a ModelConfig>,
+    numbering: Option<Numbering>,
+    settings: &'a TrainSettings,
+    /// Most tokens of a pass; none where a step is one.
+    budget: Option<u64>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn packer(&self) -> Packer<'a> {
+        let trainer = self.trainer;
+        let settings = trainer.settings;
+        let budget = match settings.batch_tokens {
+            0 => default_batch_tokens(trainer.model.device()),
+            tokens => tokens,
+        };
+        let whole_batches = settings.loss == SoftLoss::Dist && settings.soft_weight > 0.0;
+        let beside = trainer.teacher.filter(|_| self.inside.is_some() && self.features.is_none());
+        Packer {
+            cache: &trainer.data.train.cache,
+            config: trainer.model.config(),
+            theirs: beside.map(|teacher| teacher.config()),
+            numbering: self.vocabulary.as_ref().map(Vocabulary::numbering).cloned(),
+            settings,
+            budget: (!whole_batches && self.features.is_none()).then_some(budget),
+        }
+    }
+}
+
+impl<'a> Packer<'a> {
+    /// Packs `batches` in their order, each while the one before it is computed. The thread ends when the receiver is
+    /// dropped.
+    pub fn ahead<'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        batches: &'scope [Vec<u32>],
+    ) -> Receiver<Result<Vec<PackedPass>, RunnerError>>
+    where
+        'a: 'scope,
+    {
+        // One that waits and one that is being packed.
+        let (send, receive) = sync_channel(1);
+        scope.spawn(move || {
+            for rows in batches {
+                let step = trace_span!(target: "timeline", "pack ahead").in_scope(|| self.step(rows));
+                if send.send(step).is_err() {
+                    return;
+                }
+            }
+        });
+        receive
+    }
+
+    /// The passes of a step.
+    fn step(&self, rows: &[u32]) -> Result<Vec<PackedPass>, RunnerError> {
+        self.parts(rows).into_iter().map(|part| self.pass(part, rows.len())).collect()
+    }
+
+    /// The rows of a step, in parts of as many tokens as one pass takes.
+    fn parts(&self, rows: &[u32]) -> Vec<Vec<u32>> {
+        let lengths: Vec<u32> =
+            rows.iter().map(|row| self.cache.get(*row as usize).input_ids.len() as u32).collect();
+        let tokens: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+        match self.budget {
+            Some(budget) if tokens > budget => {
+                let parts = order_by_length(&lengths, budget).into_iter();
+                parts.map(|part| part.into_iter().map(|place| rows[place as usize]).collect()).collect()
+            }
+            _ => vec![rows.to_vec()],
+        }
+    }
+
+    fn pass(&self, rows: Vec<u32>, of: usize) -> Result<PackedPass, RunnerError> {
+        let examples: Vec<Example<'_>> = rows.iter().map(|row| self.cache.get(*row as usize)).collect();
+        let mut own = packed(self.config, &examples)?;
+        if let Some(numbering) = &self.numbering {
+            numbering.renumber(&mut own.input_ids);
+        }
+        let theirs = self.theirs.map(|config| packed(config, &examples)).transpose()?;
+        let ordered: Vec<&Example<'_>> = own.rows.iter().map(|place| &examples[*place as usize]).collect();
+        let num_labels = self.config.labels.num_labels();
+        let labels = labels::tensor(ordered.iter().copied(), self.config.problem_type, num_labels);
+        let wanted = self.settings.soft_weight > 0.0;
+        let soft_targets = wanted.then(|| soft_targets(&ordered)).transpose()?;
+        #[allow(clippy::cast_precision_loss)]
+        let share = rows.len() as f64 / of as f64;
+        Ok(PackedPass { share, own, theirs, labels, soft_targets, rows })
+    }
+}
+
+/// The teacher's logits, `[B, C]`.
+fn soft_targets(examples: &[&Example<'_>]) -> Result<Tensor, TorchError> {
+    let logits: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
+    Ok(Tensor::f_from_slice(&logits)?.f_view([examples.len() as i64, -1])?)
+}
