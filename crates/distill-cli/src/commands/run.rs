@@ -17,6 +17,7 @@ use crate::commands::seeds;
 use crate::commands::stage::{self, Finished, Stage, Todo};
 use crate::commands::student::StudentStage;
 use crate::commands::teacher::TeacherStage;
+use crate::commands::trial;
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::output::progress::seconds;
@@ -59,8 +60,8 @@ pub fn command(args: &Run) -> anyhow::Result<Status> {
 /// # Errors
 /// Wrong usage, with the seed.
 pub fn check_seeds(seeds: &[u64]) -> anyhow::Result<()> {
-    match (1..seeds.len()).find(|at| seeds[..*at].contains(&seeds[*at])) {
-        Some(at) => bail!(Failure::usage(format!("--seeds has {} twice", seeds[at]))),
+    match trial::repeated(seeds) {
+        Some(seed) => bail!(Failure::usage(format!("--seeds has {seed} twice"))),
         None => Ok(()),
     }
 }
@@ -102,6 +103,11 @@ pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
         settings.data.train = Some(out.join("augmented").join(augment::ROWS_FILE));
     }
     settings
+}
+
+/// The rows that a student reads beside its store, whose texts are not kept; none where they are.
+pub fn rows_beside(settings: &Settings) -> Option<PathBuf> {
+    settings.data.train.clone().filter(|_| !settings.teacher.text)
 }
 
 /// How far a pipeline is to run.
@@ -173,7 +179,7 @@ impl Pipeline<'_> {
             models.push(Named::new("baseline", self.out.join("baseline/model")));
         }
         let labelled = with_copies(settings, self.out);
-        let rows = if settings.teacher.text { None } else { labelled.data.train.clone() };
+        let rows = rows_beside(&labelled);
 
         let finetune = FinetuneStage { settings };
         let augment = AugmentStage { settings };

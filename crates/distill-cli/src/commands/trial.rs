@@ -70,6 +70,16 @@ pub fn figures(outcomes: &[(u64, Outcome)], metric: BestMetric) -> Option<Vec<f6
     outcomes.iter().map(figure).collect()
 }
 
+/// Why the first seed that failed did.
+pub fn failure(outcomes: &[(u64, Outcome)]) -> Option<&Failed> {
+    outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err())
+}
+
+/// The first seed that stands twice.
+pub fn repeated(seeds: &[u64]) -> Option<u64> {
+    (1..seeds.len()).find(|at| seeds[..*at].contains(&seeds[*at])).map(|at| seeds[at])
+}
+
 /// The runs of a student as JSON: a seed each, with its results or why there are none.
 pub fn as_json(outcomes: &[(u64, Outcome)]) -> Vec<Value> {
     let run = |(seed, outcome): &(u64, Outcome)| match outcome {

@@ -120,8 +120,7 @@ impl Ablation<'_> {
         if let Some(component) = component {
             component.take_away(&mut settings, &of_seed.join("scratch").join(&name))?;
         }
-        let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
-        let stage = StudentStage::new(&settings, rows);
+        let stage = StudentStage::new(&settings, run::rows_beside(&settings));
         // Without soft targets, rows without labels teach nothing: copies, further rows, and unlabelled ones.
         let stage =
             if component == Some(Component::SoftTargets) { stage.with_labelled_rows_alone() } else { stage };

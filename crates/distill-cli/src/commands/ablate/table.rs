@@ -84,7 +84,7 @@ impl Table {
             text += &format!("| {name} | {values} | {mean} | {worth} |\n");
         }
         for line in &self.lines {
-            if let Some(failed) = line.results.iter().find_map(|(_, outcome)| outcome.as_ref().err()) {
+            if let Some(failed) = trial::failure(&line.results) {
                 let name = line.without.as_deref().unwrap_or("nothing");
                 text += &format!("\nWithout {name} it failed: {}\n", failed.reason);
             }

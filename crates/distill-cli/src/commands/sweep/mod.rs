@@ -185,9 +185,8 @@ impl Searcher<'_> {
                 settings.student.train.epochs = epochs;
             }
             talk(&format!("── trial {number} (seed {seed}): {}", shown(changes)));
-            let rows = if settings.teacher.text { None } else { settings.data.train.clone() };
             let directory = self.of_seed(seed).join("trials").join(&name);
-            let stage = StudentStage::new(&settings, rows);
+            let stage = StudentStage::new(&settings, run::rows_beside(&settings));
             let outcome = trial::student(&self.session, &stage, &directory).with_context(|| shown(changes))?;
             results.push((seed, outcome));
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::range::Range;
+use crate::commands::trial;
 use crate::exit::Failure;
 
 /// How trials are chosen.
@@ -98,8 +99,8 @@ impl SweepFile {
         let refuse = |fits: bool, what: &str| if fits { Ok(()) } else { Err(what.to_owned()) };
         refuse(!pipeline.as_os_str().is_empty(), "[sweep] pipeline is missing")?;
         refuse(!seeds.is_empty(), "[sweep] seeds is empty")?;
-        if let Some(at) = (1..seeds.len()).find(|at| seeds[..*at].contains(&seeds[*at])) {
-            return Err(format!("[sweep] seeds has {} twice", seeds[at]));
+        if let Some(seed) = trial::repeated(seeds) {
+            return Err(format!("[sweep] seeds has {seed} twice"));
         }
         refuse(*trials >= 1, "[sweep] trials is 0, expected at least 1")?;
         refuse((1..=10).contains(rungs), "[sweep] rungs is out of range, expected 1 to 10")?;

@@ -118,7 +118,7 @@ impl Table {
             text.push('\n');
         }
         for row in &self.rows {
-            if let Some(failed) = row.results.iter().find_map(|(_, outcome)| outcome.as_ref().err()) {
+            if let Some(failed) = trial::failure(&row.results) {
                 text += &format!("\nTrial {} failed: {}\n", row.trial + 1, failed.reason);
             }
         }
