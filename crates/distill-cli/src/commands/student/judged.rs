@@ -24,8 +24,8 @@ pub fn by_the_store(validation: &Part) -> Told {
     Ok(validation.iter().flat_map(|example| example.logits.iter().copied()).collect())
 }
 
-/// The teachers of some stores, which are asked for rows that the stores do not have.
-pub struct Teachers<'a> {
+/// The models behind some stores, which are asked for rows that the stores do not have.
+pub struct ModelsBehind<'a> {
     /// The stores.
     pub stores: &'a [Store],
     /// A model that may be one of theirs.
@@ -38,7 +38,7 @@ pub struct Teachers<'a> {
     pub session: &'a Session,
 }
 
-impl Teachers<'_> {
+impl ModelsBehind<'_> {
     /// What they say of a file's rows. Whatever fails is a reason why they cannot be asked: a run can do without.
     ///
     /// # Errors

@@ -177,7 +177,7 @@ impl<'a> StudentStage<'a> {
         let source = inputs::source(path, data, problem_type(stores))?;
         let (named, mixture, caches) = (self.named_teacher(), self.mixture(stores)?, training::caches(data)?);
         let (named, mixture, caches) = (named.as_ref(), &mixture, caches.as_deref());
-        judged::Teachers { stores, named, mixture, caches, session }.say(&source)
+        judged::ModelsBehind { stores, named, mixture, caches, session }.say(&source)
     }
 
     /// Hidden states are compared token by token, so both must read the same tokens.

@@ -5,10 +5,9 @@ use distill_data::cache::Example;
 use distill_model::SequenceClassifier;
 use distill_student::TrainSettings;
 use distill_student::data::Part;
-use distill_student::evaluate::Evaluation;
+use distill_student::evaluate::{Evaluation, evaluation_tokens};
 use distill_student::quality::TeacherQuality;
 use distill_teacher::ForwardPass;
-use distill_teacher::forward::default_batch_tokens;
 
 use super::judged::Told;
 use crate::exit::Failure;
@@ -95,7 +94,7 @@ impl Worth<'_> {
         let config = model.config();
         let metric = self.train.best_metric.of_labels(config.problem_type);
         let examples: Vec<Example<'_>> = self.validation.iter().collect();
-        let batch_tokens = default_batch_tokens(model.device());
+        let batch_tokens = evaluation_tokens(self.train, model);
         let students = ForwardPass { model, batch_tokens, stop: &session.stop }.logits(&examples, |_| ())?;
         let figure = |logits: &[f32]| {
             let (labels, problem_type) = (config.labels.num_labels(), config.problem_type);
