@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "attention_kernel.h"
+#include "splitmix.h"
 
 namespace distill {
 namespace {
@@ -62,17 +63,13 @@ struct Dropping {
   int32_t threshold;
   float scale;
 
-  // Steele, Lea & Flood 2014: SplitMix64 of each query's position.
   Dropping(const AttentionDropout& dropout, int64_t first) {
     threshold = static_cast<int32_t>(dropout.threshold);
     scale = dropout.scale;
     if (threshold == 0) return;
     for (int64_t q = 0; q < kQueryBlock; ++q) {
       const uint64_t position = dropout.position + static_cast<uint64_t>(first + q);
-      uint64_t z = dropout.seed + (position + 1) * 0x9E3779B97F4A7C15ull;
-      z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-      z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-      z ^= z >> 31;
+      const uint64_t z = splitmix64(dropout.seed, position);
       low[q / L][q % L] = static_cast<uint32_t>(z);
       high[q / L][q % L] = static_cast<uint32_t>(z >> 32);
     }

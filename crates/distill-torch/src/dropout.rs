@@ -83,7 +83,7 @@ impl Dropout {
     }
 }
 
-/// 64 random bits of a position, as `native/dropout.cpp` has them.
+/// 64 random bits of a position, as `native/splitmix.h` has them.
 ///
 /// Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", `SplitMix64`.
 fn mix(seed: u64, position: u64) -> u64 {
