@@ -1,7 +1,7 @@
 """Soft targets, a student and its report as an Airflow DAG (Airflow 3; for 2.x import dag and task from airflow.decorators).
 
 A task that was stopped (exit code 75) or met an I/O error (73, 74) is tried again and goes on where it was. A failed
-gate (1), wrong usage (2) and bad data (65) fail at once: another try ends the same way. All tasks see one folder.
+gate (1), wrong usage (2), bad data (65) and a loss that is not finite (70) fail at once: another try ends the same way. All tasks see one folder.
 """
 
 import subprocess
@@ -12,7 +12,8 @@ from airflow.sdk import dag, task
 
 FOLDER = "/srv/distill"
 SHARDS = 8
-HOPELESS = {1: "a quality gate failed", 2: "wrong usage or settings", 65: "bad input data"}
+HOPELESS = {1: "a quality gate failed", 2: "wrong usage or settings", 65: "bad input data",
+            70: "an internal error, or a loss that is not finite"}
 
 
 def distill(*arguments: str) -> None:

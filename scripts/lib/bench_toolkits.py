@@ -30,6 +30,7 @@ from scipy import stats
 from transformers.utils import logging as transformers_logging
 
 from document import processor, write_between
+from toolkit_student import WAYS
 from toolkit_turns import ROOT, Bench
 
 RESAMPLES = 10_000
@@ -44,7 +45,9 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="[%(default)s]")
     parser.add_argument("--recipe", action="append", default=[], metavar="FILE.toml",
                         help="distill with this pipeline's [augment], [teacher] and [student], too, on all data sets")
-    parser.add_argument("--teacher", type=Path, help="this directory for all seeds, instead of fine-tuning one for each")
+    parser.add_argument("--teacher", help="this directory, instead of fine-tuning one for each seed; a {seed} in it is the seed's")
+    parser.add_argument("--beside", choices=list(WAYS), action="append", metavar="TOOLKIT",
+                        help=f"only this of {', '.join(WAYS)}; may be repeated [all]")
     parser.add_argument("--rows", type=int, help="so many training rows at most, drawn once")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a shared setting, e.g. epochs=1")
     parser.add_argument("--work", type=Path, default=ROOT / "target/toolkits", help="where runs are kept [target/toolkits]")

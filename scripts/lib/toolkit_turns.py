@@ -115,7 +115,7 @@ class Bench:
     def make_teacher(self, folder, seed):
         """`distill finetune` on the seed's rows, which leaves a result that is up to date as it is."""
         if self.arguments.teacher:
-            return self.arguments.teacher.resolve()
+            return Path(self.arguments.teacher.replace("{seed}", str(seed))).resolve()
         config, out = folder / "teacher.toml", folder / "teacher"
         text = toml({"data": self.own_data(folder), "finetune": self.pipeline["finetune"]})
         again = ["--overwrite"] if config.exists() and config.read_text() != text else []
@@ -201,7 +201,7 @@ class Bench:
 
     def ways(self):
         own = {way: lambda *rest, recipe=recipe: self.run_distill(recipe, *rest) for way, recipe in self.recipes.items()}
-        others = {way: lambda *rest, way=way: self.run_other(way, *rest) for way in WAYS}
+        others = {way: lambda *rest, way=way: self.run_other(way, *rest) for way in self.arguments.beside or WAYS}
         return others | {"distill": lambda *rest: self.run_distill(None, *rest)} | own
 
     def one(self, way, go, seed, folder, request):

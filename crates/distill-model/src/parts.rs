@@ -9,7 +9,7 @@ pub mod positions;
 
 use std::cell::OnceCell;
 
-use distill_torch::{PackedLinear, linear};
+use distill_torch::{PackedLinear, linear, or_panic};
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
@@ -69,7 +69,7 @@ impl Linear {
 
     /// `x·Wᵀ + b + residual`
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Tensor {
-        let fused = self.packed.get().and_then(|packed| packed.forward_add(x, residual).ok());
+        let fused = self.packed.get().map(|packed| or_panic(packed.forward_add(x, residual)));
         fused.unwrap_or_else(|| self.plain(x) + residual) // [.., out]
     }
 
@@ -97,11 +97,13 @@ impl Linear {
         });
         let [left, right] = both.as_ref()?;
         let plain = linear::Activation::None;
-        Some([left.forward(first, plain).ok()?, right.forward(others, plain).ok()?])
+        Some([or_panic(left.forward(first, plain)), or_panic(right.forward(others, plain))])
     }
 
+    /// By the packed weight, where there is one. What oneDNN says against a product ends the pass like any operator's
+    /// failure: the plain product would need more memory and show another speed without a word.
     fn fused(&self, x: &Tensor, activation: linear::Activation) -> Option<Tensor> {
-        self.packed.get().and_then(|packed| packed.forward(x, activation).ok())
+        self.packed.get().map(|packed| or_panic(packed.forward(x, activation)))
     }
 
     fn plain(&self, x: &Tensor) -> Tensor {

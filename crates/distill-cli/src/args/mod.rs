@@ -52,7 +52,7 @@ Examples:
                  --data test.jsonl --out runs/report --gate 'kept.accuracy >= 0.97'
   distill run pipelines/trec.toml
 
-Exit codes: 0 done, 1 a quality gate failed, 2 wrong usage, 65 bad input data, 70 internal error,
+Exit codes: 0 done, 1 a quality gate failed or the teacher has nothing to teach, 2 wrong usage, 65 bad input data, 70 internal error,
 73 output cannot be created, 74 I/O error, 75 stopped by a signal or a time limit.")]
 pub struct Args {
     #[command(subcommand)]
@@ -84,7 +84,7 @@ pub enum Command {
     Ablate(Ablate),
     /// Time the passes on this machine and show where time goes
     Bench(Bench),
-    /// Verify, merge and describe soft-target stores
+    /// Verify, merge, average and describe soft-target stores
     Targets(Targets),
     /// See and clear the caches of tokenized rows
     Cache(Cache),

@@ -9,8 +9,8 @@ use super::{Common, Rows};
 /// `distill report`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-The first model named `teacher` is the teacher, the first named `student` the student, the first
-named `baseline` the student without a teacher; else the order is teacher, student, others.
+The model named `teacher` is the teacher, those named `student` are the student, those named
+`baseline` the student without a teacher; else the order is teacher, student, others.
 A name that is given to several models stands for several seeds of one.
 
 Examples:

@@ -44,8 +44,8 @@ pub struct Student {
     /// Softens both models' logits in the soft loss [default: 2]
     #[arg(long)]
     pub temperature: Option<f64>,
-    /// How the student's logits are compared with the teacher's: kl, reverse_kl, js, mse, dkd, dist or bce
-    /// [default: kl]
+    /// How the student's logits are compared with the teacher's: auto, kl, reverse_kl, js, mse, dkd, dist or bce
+    /// [default: auto: kl; several classes a row: bce; numbers: mse]
     #[arg(long)]
     pub loss: Option<String>,
     /// Weight of cross-entropy with the labels [default: 0.5]

@@ -30,7 +30,7 @@ pub struct Training {
     /// Share of steps in which the learning rate rises [default: 0.1]
     #[arg(long)]
     pub warmup_ratio: Option<f64>,
-    /// Decoupled weight decay [default: 0.01]
+    /// Weight decay, decoupled with adamw and lion [default: 0.01]
     #[arg(long)]
     pub weight_decay: Option<f64>,
     /// Epochs without improvement after which training stops; 0: never [default: 0]

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::args::Doctor;
 use crate::exit::{Failure, Status};
 use crate::output::printer;
+use crate::session;
 
 /// One line of the answer.
 struct Finding {
@@ -36,6 +37,7 @@ impl Finding {
 /// # Errors
 /// Where something is missing that every run needs.
 pub fn command(args: &Doctor) -> anyhow::Result<Status> {
+    session::begin(&args.common)?;
     let asked = args.common.device.as_deref().unwrap_or("auto").parse::<DeviceChoice>()?;
     let libtorch = LibtorchInfo::read()?;
     let findings = [

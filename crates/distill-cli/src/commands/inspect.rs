@@ -10,12 +10,14 @@ use tch::Device;
 use crate::args::Inspect;
 use crate::exit::Status;
 use crate::output::printer;
+use crate::session;
 
 /// Runs the subcommand. Loading the weights also checks that every one of them fits.
 ///
 /// # Errors
 /// Whatever is wrong with the directory, or with the student asked for.
 pub fn command(args: &Inspect) -> anyhow::Result<Status> {
+    session::begin(&args.common)?;
     let directory = ModelDirectory::open(&args.model)?;
     let config = directory.config();
     let labels = config.labels.clone();

@@ -19,7 +19,7 @@ use crate::vocabulary::{Numbering, Vocabulary};
 
 /// Tokens of one training pass where nothing else is asked for: ordinary batches are not cut, and what a
 /// backward pass keeps stays within some gigabytes.
-fn default_batch_tokens(device: Device) -> u64 {
+fn default_pass_tokens(device: Device) -> u64 {
     if device.is_cuda() { 32_768 } else { 8_192 }
 }
 
@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
         let trainer = self.trainer;
         let settings = trainer.settings;
         let budget = match settings.batch_tokens {
-            0 => default_batch_tokens(trainer.model.device()),
+            0 => default_pass_tokens(trainer.model.device()),
             tokens => tokens,
         };
         let whole_batches = settings.loss == SoftLoss::Dist && settings.soft_weight > 0.0;
