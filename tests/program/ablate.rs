@@ -111,11 +111,9 @@ fn methods_and_missing_labels_are_components_too() {
         ),
     );
     let run = work.run("ablate p.toml --seeds 1 --out ab").succeeds();
-    for part in [
-        "| loss = \"js\" (\"auto\" instead) |",
-        "| ema_decay = 0.5 (0.0 instead) |",
-        "of one seed: no interval",
-    ] {
+    for part in
+        ["| loss = \"js\" (\"kl\" instead) |", "| ema_decay = 0.5 (0.0 instead) |", "of one seed: no interval"]
+    {
         assert!(run.stdout.contains(part), "{}", run.shown());
     }
     assert!(!run.stdout.contains("failed"), "{}", run.shown());
@@ -137,4 +135,43 @@ fn several_seeds_without_a_test_set_have_their_validation_figures() {
     // What is up to date counts as well.
     let again = work.run("run p.toml --seeds 1,2 --out r").succeeds();
     assert!(again.stdout.contains(line.trim()), "{}", again.shown());
+}
+
+#[test]
+fn a_pipeline_that_learns_from_other_stores_needs_no_teacher_of_its_own() {
+    let work = Work::with_targets();
+    work.write(
+        "p.toml",
+        format!("{DATA}[student]\ntargets = \"targets\"\ninit = \"teacher\"\nlayers = [0]\nepochs = 1\n"),
+    );
+    let run = work.run("ablate p.toml --seeds 1 --out ab").succeeds();
+    assert!(run.stdout.contains("| layer initialisation") && !run.stdout.contains("failed"), "{}", run.shown());
+    assert!(!work.path("ab/seed-1/targets").exists());
+}
+
+#[test]
+fn what_a_loss_does_not_have_is_no_component() {
+    let work = Work::with_rows();
+    work.write(
+        "p.toml",
+        format!("{DATA}problem_type = \"regression\"\n[finetune]\nmodel = \"tiny\"\n[student]\nlayers = [0]\nepochs = 1\n"),
+    );
+    let planned = work.run("ablate p.toml --dry-run").succeeds().stdout;
+    assert!(
+        planned.contains("soft targets") && !planned.contains("T²") && !planned.contains("temperature"),
+        "{planned}"
+    );
+    work.write(
+        "p.toml",
+        format!("{DATA}[teacher]\nmodel = \"tiny\"\n[student]\nlayers = [0]\nloss = \"kl\"\n"),
+    );
+    let planned = work.run("ablate p.toml --dry-run").succeeds().stdout;
+    assert!(!planned.contains("loss ="), "what is the default anyway: {planned}");
+}
+
+#[test]
+fn without_the_pipeline_as_it_is_nothing_can_be_told() {
+    let work = Work::with_rows();
+    work.write("p.toml", format!("{DATA}[teacher]\nmodel = \"tiny\"\n[student]\nlayers = [7]\n"));
+    work.run("ablate p.toml --seeds 1 --out ab").fails(2, &["the pipeline as it is cannot be trained", "7"]);
 }

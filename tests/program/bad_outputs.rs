@@ -99,3 +99,26 @@ fn a_token_cache_that_cannot_be_made_says_so() {
     assert!(!work.path("out").exists());
     work.run_with(&format!("{arguments} --no-cache"), &[], &[("DISTILL_CACHE", "rows.jsonl/cache")]).succeeds();
 }
+
+/// What it learned until then shows what went wrong; a pipeline with a better setting takes its directory over.
+#[test]
+fn a_run_that_diverged_can_be_repeated_with_another_setting() {
+    let work = Work::with_rows();
+    let pipeline = |rate: &str| {
+        work.write(
+            "p.toml",
+            format!(
+                "[data]\ntrain = \"rows.jsonl\"\n[teacher]\nmodel = \"tiny\"\n[student]\nlayers = [0]\nbatch_size = 8\n\
+                 log_every = 1\nlearning_rate = {rate}\n"
+            ),
+        );
+    };
+    pipeline("1e30");
+    for _ in 0..2 {
+        work.run("run p.toml").exits(70).says("the loss is NaN");
+        assert!(!work.json_lines("runs/p/student/metrics.jsonl").is_empty());
+    }
+    pipeline("1e-3");
+    work.run("run p.toml").succeeds();
+    assert!(work.path("runs/p/student/model/model.safetensors").exists());
+}

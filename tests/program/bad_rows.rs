@@ -232,3 +232,19 @@ fn damaged_stores() {
     student().fails(2, &["targets/manifest.json"]);
     assert!(!work.path("st").exists());
 }
+
+/// With nothing to compare epochs by, the first would be kept whatever the others learn.
+#[test]
+fn a_validation_file_without_labels_is_refused() {
+    let work = Work::with_targets();
+    let rows: String = files::rows(12, "v")
+        .iter()
+        .map(|row| format!("{{\"text\": {:?}, \"labels\": \"HUM\"}}\n", row.text))
+        .collect();
+    work.write("dev.jsonl", rows);
+    work.run("finetune --model tiny --data rows.jsonl --validation dev.jsonl --out ft")
+        .fails(65, &["validation", "label column"]);
+    work.run("student --targets targets --init tiny --layers 0 --validation dev.jsonl --out st")
+        .fails(65, &["validation"]);
+    assert!(!work.path("ft").exists() && !work.path("st").exists());
+}

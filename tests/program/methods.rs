@@ -231,6 +231,31 @@ fn further_rows_are_labelled_by_the_teacher_alone_and_all_trained_on() {
     assert!(planned.contains("augmented: would run, because "), "{planned}");
 }
 
+/// A further row with the text of a validation row would be trained on, with the teacher's answer to it.
+#[test]
+fn further_rows_with_a_known_text_are_left_out() {
+    let work = Work::with_rows();
+    let again = &work.json_lines("rows.jsonl")[3]["text"];
+    let lines = [again, &work.json_lines("test.jsonl")[0]["text"], &serde_json::json!("a text of its own")];
+    let more: String = lines.iter().map(|text| format!("{}\n", serde_json::json!({"text": text}))).collect();
+    work.write("more.jsonl", more);
+    let known: std::collections::HashSet<String> =
+        work.json_lines("rows.jsonl").iter().map(|row| row["text"].to_string()).collect();
+    let expected = |files: &std::collections::HashSet<String>| {
+        lines.iter().filter(|text| !files.contains(&text.to_string())).count()
+    };
+    let run =
+        work.run("augment --data rows.jsonl --unlabelled more.jsonl --out both").succeeds().says("left out");
+    assert_eq!(work.json("both/run.json")["results"]["unlabelled"], expected(&known), "{}", run.shown());
+    work.run("augment --data rows.jsonl --unlabelled more.jsonl --set data.validation=test.jsonl --out all")
+        .succeeds();
+    let all = known
+        .into_iter()
+        .chain(work.json_lines("test.jsonl").iter().map(|row| row["text"].to_string()))
+        .collect();
+    assert_eq!(work.json("all/run.json")["results"]["unlabelled"], expected(&all));
+}
+
 #[test]
 fn losses_inside_the_network_train_beside_the_teacher_and_leave_no_trace_in_the_model() {
     let work = Work::with_targets();

@@ -10,6 +10,13 @@ fn sweep(work: &Work, sweep: &str, space: &str) {
     work.write("s.toml", format!("[sweep]\npipeline = \"p.toml\"\n{sweep}\n[space]\n{space}\n"));
 }
 
+/// Where the runs of the trial of a number are, in each seed's directory.
+fn directory(table: &serde_json::Value, trial: u64) -> String {
+    let trials = table["trials"].as_array().unwrap();
+    let found = trials.iter().find(|row| row["trial"] == trial).unwrap();
+    found["directory"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_grid_runs_every_trial_once_and_names_the_best() {
     let work = Work::with_rows();
@@ -26,11 +33,21 @@ fn a_grid_runs_every_trial_once_and_names_the_best() {
     let means: Vec<f64> = trials.iter().map(|trial| trial["mean"].as_f64().unwrap()).collect();
     assert!(means.is_sorted_by(|left, right| left >= right), "{means:?}");
     assert_eq!(table["best"], trials[0]["trial"]);
-    let written = work.bytes("sw/seed-2/trials/004/run.json");
+    let record = format!("sw/seed-2/{}/run.json", directory(&table, 4));
+    let written = work.bytes(&record);
     assert!(work.path("sw/sweep.svg").exists());
     let again = work.run("sweep s.toml --out sw").succeeds();
     assert_eq!(again.stdout, first.stdout);
-    assert_eq!(work.bytes("sw/seed-2/trials/004/run.json"), written, "a finished trial is not run again");
+    assert_eq!(work.bytes(&record), written, "a finished trial is not run again");
+    // One value more, and not behind the others: every trial has another number, and none is run again.
+    sweep(
+        &work,
+        "seeds = [1, 2]",
+        "\"student.learning_rate\" = [1e-4, 1e-3, 1e-9]\n\"student.loss\" = [\"kl\", \"mse\"]",
+    );
+    work.run("sweep s.toml --out sw").succeeds();
+    assert_eq!(work.json("sw/sweep.json")["trials"].as_array().unwrap().len(), 6);
+    assert_eq!(work.bytes(&record), written);
 }
 
 #[test]
@@ -100,12 +117,101 @@ fn what_the_student_learns_from_may_vary_too() {
     let work = Work::with_rows();
     sweep(&work, "seeds = [1, 2]", "\"data.max_length\" = [8, 32]\n\"student.epochs\" = [1]");
     work.run("sweep s.toml --out sw").succeeds();
-    let of = |trial: &str| work.json(&format!("sw/seed-2/trials/{trial}/run.json"))["settings"].clone();
-    assert_eq!((&of("001")["data"]["max_length"], &of("002")["data"]["max_length"]), (&8.into(), &32.into()));
+    let table = work.json("sw/sweep.json");
+    let of = |trial: u64| {
+        work.json(&format!("sw/seed-2/{}/run.json", directory(&table, trial)))["settings"]["data"]["max_length"]
+            .clone()
+    };
+    assert_eq!((of(1), of(2)), (8.into(), 32.into()));
     // Each length has soft targets of its own, computed once a seed.
-    let stores = ["sw/seed-1/pipeline-001/targets", "sw/seed-1/pipeline-002/targets"];
-    assert!(stores.iter().all(|store| work.path(store).join("manifest.json").exists()));
+    assert_eq!(pipelines(&work, "sw/seed-1", "targets/manifest.json"), 2);
     assert!(!work.path("sw/seed-1/targets").exists());
+}
+
+/// In how many of a seed's pipelines this file is.
+fn pipelines(work: &Work, seed: &str, file: &str) -> usize {
+    let names = work.tree(seed);
+    let mut found: Vec<&str> = names
+        .iter()
+        .filter(|name| name.starts_with("pipeline-"))
+        .filter_map(|name| name.split('/').next())
+        .collect();
+    found.dedup();
+    found.iter().filter(|name| work.path(&format!("{seed}/{name}/{file}")).exists()).count()
+}
+
+#[test]
+fn copies_are_labelled_by_the_one_teacher_that_each_seed_has() {
+    let work = Work::with_rows();
+    sweep(&work, "seeds = [1]", "\"augment.copies\" = [1, 2]\n\"student.epochs\" = [1]");
+    let with_teacher = PIPELINE.replace("[teacher]\n", "[finetune]\nepochs = 1\n");
+    work.write("p.toml", with_teacher);
+    work.run("sweep s.toml --out sw").succeeds();
+    assert!(work.path("sw/seed-1/teacher/model/config.json").exists());
+    assert_eq!(pipelines(&work, "sw/seed-1", "targets/manifest.json"), 2);
+    assert_eq!(pipelines(&work, "sw/seed-1", "teacher/run.json"), 0);
+}
+
+#[test]
+fn a_change_that_the_pipeline_does_not_read_is_refused() {
+    let work = Work::with_targets();
+    sweep(&work, "", "\"finetune.epochs\" = [1, 2]");
+    work.run("sweep s.toml --out sw").fails(2, &["finetune.epochs", "fine-tunes no teacher"]);
+    sweep(&work, "", "\"augment.copies\" = [1, 2]");
+    work.write("p.toml", format!("{PIPELINE}targets = \"targets\"\ninit = \"tiny\"\n"));
+    work.run("sweep s.toml --out sw").fails(2, &["augment.copies", "student.targets"]);
+}
+
+#[test]
+fn what_one_trial_meets_does_not_end_the_others() {
+    let work = Work::with_rows();
+    // A text has no 9,999 tokens that the model could tell apart; and what begins as its teacher has nothing to learn.
+    sweep(&work, "seeds = [1]", "\"data.max_length\" = [32, 9999]\n\"student.epochs\" = [1]");
+    let run = work.run("sweep s.toml --out long").succeeds();
+    assert!(
+        run.stdout.contains("Trial 2 failed: stage targets") && run.stdout.contains("best: trial 1"),
+        "{}",
+        run.shown()
+    );
+    sweep(&work, "seeds = [1]", "\"student.layers\" = [[0, 1, 2], [0]]\n\"student.require_teacher\" = [true]");
+    let run = work.run("sweep s.toml --out same");
+    assert!([Some(0), Some(1)].contains(&run.code), "{}", run.shown());
+    assert!(
+        run.stdout.contains("Trial 1 failed") || run.stderr.contains("no student could be trained"),
+        "{}",
+        run.shown()
+    );
+}
+
+#[test]
+fn a_trial_that_diverges_is_in_the_table_and_the_sweep_can_be_repeated() {
+    let work = Work::with_rows();
+    sweep(&work, "seeds = [1]", "\"student.learning_rate\" = [1e-3, 1e30]\n\"student.log_every\" = [1]");
+    for _ in 0..2 {
+        let run = work.run("sweep s.toml --out sw").succeeds();
+        assert!(
+            run.stdout.contains("Trial 2 failed") && run.stdout.contains("the loss is NaN"),
+            "{}",
+            run.shown()
+        );
+    }
+}
+
+#[test]
+fn without_labels_students_are_compared_by_agreement_with_the_teacher() {
+    let work = Work::new();
+    let mut rows = crate::files::rows(40, "r");
+    rows.iter_mut().for_each(|row| row.label = None);
+    work.write("rows.jsonl", crate::files::jsonl(&rows));
+    sweep(&work, "seeds = [1]", "\"student.learning_rate\" = [1e-3, 1e-9]");
+    work.run("sweep s.toml --out sw").succeeds();
+    let table = work.json("sw/sweep.json");
+    assert_eq!(table["metric"], "agreement");
+    assert!(table["best"].is_number() && table["trials"][0]["mean"].is_number());
+    let ablation = work.run("ablate p.toml --seeds 1 --out ab").succeeds();
+    assert!(ablation.stdout.contains("agreement with it minus agreement without"), "{}", ablation.shown());
+    sweep(&work, "seeds = [1]\nmetric = \"accuracy\"", "\"student.learning_rate\" = [1e-3]");
+    work.run("sweep s.toml --out none").fails(2, &["cannot be compared by accuracy", "no labels"]);
 }
 
 #[test]

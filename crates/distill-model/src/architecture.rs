@@ -40,6 +40,8 @@ pub struct Architecture {
     pub prefix: &'static str,
     /// What stands before a layer's number; empty where layers share their weights.
     pub layers: &'static str,
+    /// Beginnings of the names of what stands behind the last layer and before the head.
+    pub behind_layers: &'static [&'static str],
     /// Beginnings of the head's names; the last is that of the layer that gives logits.
     pub head: &'static [&'static str],
     /// Beginnings of names that checkpoints carry and a classifier has no use for: the heads of pretraining.
@@ -104,6 +106,11 @@ impl Architecture {
         }
         let (number, _) = name.strip_prefix(self.layers)?.split_once('.')?;
         number.parse().ok().map(Place::Numbered)
+    }
+
+    /// Whether a parameter stands behind the last layer, and before the head.
+    pub fn is_behind_layers(&self, name: &str) -> bool {
+        self.behind_layers.iter().any(|start| name.starts_with(start))
     }
 
     /// Whether a parameter belongs to the head.

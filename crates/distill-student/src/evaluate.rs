@@ -65,6 +65,7 @@ impl Evaluation {
             BestMetric::MicroF1 => self.micro_f1,
             BestMetric::MacroF1 => self.macro_f1,
             BestMetric::Mse => self.mse,
+            BestMetric::Agreement => self.agreement,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which parameters move, when, and how fast.
 //!
-//! Parameters have a height: 0 for the embeddings and whatever stands around the layers, 1 to `L` for the
-//! layers from below, `L + 1` for pooler and head. Layers that share their weights have the height of the last.
+//! Parameters have a height: 0 for the embeddings and what else stands before the layers or serves all of them, 1 to
+//! `L` for the layers from below, and what stands behind them as the last, `L + 1` for pooler and head. Layers that share their weights have the height of the last.
 //!
 //! Sources: gradual unfreezing and rates by layer, Howard & Ruder 2018, arXiv:1801.06146, section 3.3; decay by
 //! layer for Transformers, Clark et al. 2020, arXiv:2003.10555, appendix B.
@@ -93,6 +93,7 @@ impl<'a> Moving<'a> {
         match self.architecture.layer_of(name) {
             Some(Place::Numbered(layer)) => layer + 1,
             Some(Place::Shared) => self.layers,
+            None if self.architecture.is_behind_layers(name) => self.layers,
             None => 0,
         }
     }
@@ -167,6 +168,8 @@ mod tests {
         };
         assert_eq!(height("modernbert", "model.layers.11.attn.Wqkv.weight"), 12);
         assert_eq!(height("modernbert", "head.dense.weight"), 13);
+        assert_eq!(height("modernbert", "model.final_norm.weight"), 12);
+        assert_eq!(height("modernbert", "model.embeddings.norm.weight"), 0);
         assert_eq!(height("distilbert", "distilbert.transformer.layer.0.ffn.lin1.bias"), 1);
         assert_eq!(height("distilbert", "pre_classifier.weight"), 13);
         assert_eq!(height("deberta-v2", "deberta.encoder.rel_embeddings.weight"), 0);

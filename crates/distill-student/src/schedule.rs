@@ -20,10 +20,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A course that rises for `ceil(warmup_ratio · total_steps)` steps first.
+    /// A course that rises for `ceil(warmup_ratio · total_steps)` steps first, but not for all of them: a run of one
+    /// step would not move otherwise.
     pub fn new(course: ScheduleChoice, peak: f64, warmup_ratio: f64, total_steps: u64) -> Self {
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let warmup_steps = (warmup_ratio * total_steps as f64).ceil() as u64;
+        let warmup_steps =
+            ((warmup_ratio * total_steps as f64).ceil() as u64).min(total_steps.saturating_sub(1));
         Schedule { course, peak, warmup_ratio, warmup_steps, total_steps }
     }
 
@@ -136,6 +138,14 @@ mod tests {
             4e-6,
         ];
         assert_course(ScheduleChoice::OneCycle, 0.3, &one_cycle);
+    }
+
+    #[test]
+    fn a_run_of_one_step_moves() {
+        use ScheduleChoice::{Constant, Cosine, InverseSqrt, Linear};
+        for course in [Constant, Linear, Cosine, InverseSqrt] {
+            assert_eq!(Schedule::new(course, 3.0, 0.1, 1).learning_rate(0), 3.0);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::metrics::{Line, MetricsFile};
 use crate::moving::Moving;
 use crate::sampling::Sampler;
 use crate::schedule::Schedule;
-use crate::settings::{ClassWeightRule, ClassWeights, Freeze, Sampling, TrainSettings};
+use crate::settings::{BestMetric, ClassWeightRule, ClassWeights, Freeze, Sampling, TrainSettings};
 use crate::steps;
 use crate::vocabulary::Vocabulary;
 use crate::window::Window;
@@ -77,6 +77,8 @@ impl Trainer<'_> {
     pub fn run(&self, directory: &Path) -> Result<Outcome, TrainError> {
         self.check()?;
         self.warn_of_two_balances();
+        self.warn_of_few_rows();
+        self.warn_of_frozen_layers();
         let start = Instant::now();
         let checkpoints = Checkpoints::new(directory, self.settings.keep_last);
         let mut run = Run::start(self, checkpoints.newest()?, directory)?;
@@ -138,6 +140,7 @@ impl Trainer<'_> {
                 return Err(TrainError::Rows(format!("the {name} part has no rows")));
             }
         }
+        self.check_validation()?;
         let unlabelled = train.rows.len() - train.labelled();
         if self.settings.soft_weight == 0.0 && unlabelled > 0 {
             return Err(TrainError::Rows(format!(
@@ -146,6 +149,60 @@ impl Trainer<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// The validation part must say something of an epoch: without labels and soft targets all are alike.
+    fn check_validation(&self) -> Result<(), TrainError> {
+        let validation = &self.data.validation;
+        let outputs = self.model.config().labels.num_labels();
+        let has_teacher = validation.iter().all(|example| example.logits.len() == outputs);
+        if !has_teacher && validation.labelled() == 0 {
+            return Err(TrainError::Rows(
+                "no row of the validation part has a label: nothing tells one epoch from another (is the label column \
+                 named?)"
+                    .to_owned(),
+            ));
+        }
+        if !has_teacher && self.settings.best_metric == BestMetric::Agreement {
+            return Err(TrainError::Setting {
+                field: "best_metric",
+                value: "agreement where the validation part has no soft targets".to_owned(),
+                expected: "a metric of labels",
+            });
+        }
+        Ok(())
+    }
+
+    /// Few rows choose the epoch by chance.
+    fn warn_of_few_rows(&self) {
+        /// Below so many, one row is more than 2 points of accuracy.
+        const FEW: usize = 50;
+        let (train, validation) = (self.data.train.rows.len(), self.data.validation.rows.len());
+        if validation < FEW && train >= 20 * validation.max(FEW / 2) {
+            tracing::warn!(
+                "{validation} rows choose the best epoch of {train} training rows: only labelled ones are set aside; a \
+                 validation file or more labels would say more"
+            );
+        }
+    }
+
+    /// Gradual unfreezing reaches the embeddings in epoch `L + 2`.
+    fn warn_of_frozen_layers(&self) {
+        let TrainSettings { gradual_unfreezing, epochs, freeze, train_last_layers, .. } = *self.settings;
+        let layers = self.model.config().num_hidden_layers;
+        let lowest = match (freeze, train_last_layers) {
+            (Freeze::Encoder, _) => layers + 1,
+            (Freeze::Embeddings, 0) => 1,
+            (Freeze::None, 0) => 0,
+            (_, last) => (layers + 1).saturating_sub(last).max(1),
+        };
+        let needed = layers + 2 - lowest;
+        if gradual_unfreezing && (epochs as usize) < needed {
+            tracing::warn!(
+                "gradual_unfreezing takes an epoch for each part: with {epochs} instead of {needed} epochs the lowest \
+                 ones never move"
+            );
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! `distill augment`: rows → the same rows and copies of them for a teacher to label.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
 use distill_core::Progress;
 use distill_core::atomic::{AtomicFile, FileError};
+use distill_core::hash::{TEXT_HASH_LEN, text_hash};
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::augment::{AugmentSettings, Neighbours};
@@ -21,8 +22,8 @@ use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::{inputs, neighbours, teacher};
 use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
-use crate::settings::Settings;
 use crate::settings::flags::Flags;
+use crate::settings::{Settings, Validation};
 
 /// The result's name inside the run directory.
 pub const ROWS_FILE: &str = "rows.jsonl";
@@ -61,6 +62,25 @@ impl AugmentStage<'_> {
 
     fn source(&self) -> anyhow::Result<Source> {
         self.source_at(inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?)
+    }
+
+    /// The texts of training and validation rows, hashed. As a further row, that of a validation row would be trained on.
+    fn known_texts(&self, source: &Source, session: &Session) -> anyhow::Result<HashSet<[u8; TEXT_HASH_LEN]>> {
+        let validation = match &self.settings.data.validation {
+            Validation::File(path) => Some(self.source_at(path)?),
+            Validation::Share(_) => None,
+        };
+        let mut known = HashSet::new();
+        for source in std::iter::once(source).chain(&validation) {
+            for (number, row) in source.rows()?.enumerate() {
+                if number % BLOCK_ROWS == 0 {
+                    session.stop.check()?;
+                }
+                let row = row?;
+                known.insert(text_hash(&row.text, row.text_pair.as_deref()));
+            }
+        }
+        Ok(known)
     }
 
     fn source_at(&self, path: &Path) -> anyhow::Result<Source> {
@@ -108,6 +128,9 @@ impl Stage for AugmentStage<'_> {
         }
         if let Some(path) = &self.settings.augment.unlabelled {
             hashes.insert("unlabelled".to_owned(), self.source_at(path)?.hash()?);
+            if let Validation::File(path) = &self.settings.data.validation {
+                hashes.insert("validation".to_owned(), self.source_at(path)?.hash()?);
+            }
         }
         if let Some(path) = &self.settings.augment.masked_model {
             let (model, tokenizer) = masked::open(path, self.settings.data.max_length)?;
@@ -156,7 +179,13 @@ impl Stage for AugmentStage<'_> {
             }
         }
         if let Some(further) = &further {
-            write_unlabelled(further, &mut writer, session)?;
+            let known = self.known_texts(&source, session)?;
+            let left_out = write_unlabelled(further, &known, &mut writer, session)?;
+            if left_out > 0 {
+                tracing::info!(
+                    "{left_out} further rows have the text of a training or validation row: left out"
+                );
+            }
         }
         let Writer { rows, copies, others, .. } = writer;
         writer.file.commit()?;
@@ -197,17 +226,28 @@ fn write_all(
     }
 }
 
-/// Writes the rows of another source without their labels, under ids that no row of the first one has.
-fn write_unlabelled(source: &Source, writer: &mut Writer<'_>, session: &Session) -> anyhow::Result<()> {
+/// Writes the rows of another source without their labels, under ids that no row of the first one has, and counts those
+/// that are left out because their text is known.
+fn write_unlabelled(
+    source: &Source,
+    known: &HashSet<[u8; TEXT_HASH_LEN]>,
+    writer: &mut Writer<'_>,
+    session: &Session,
+) -> anyhow::Result<u64> {
+    let mut left_out = 0;
     for (number, row) in source.rows()?.enumerate() {
         if number % BLOCK_ROWS == 0 {
             session.stop.check()?;
         }
         let row = row?;
+        if known.contains(&text_hash(&row.text, row.text_pair.as_deref())) {
+            left_out += 1;
+            continue;
+        }
         writer.line(&Row { id: format!("unlabelled-{}", row.id), label: None, ..row })?;
         writer.others += 1;
     }
-    Ok(())
+    Ok(left_out)
 }
 
 /// Writes rows under the columns that they were read by.

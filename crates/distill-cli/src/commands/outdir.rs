@@ -9,6 +9,8 @@ use anyhow::bail;
 use distill_core::atomic::{self, FileError};
 use distill_core::lock::{DirectoryLock, LOCK_FILE, must_be_free};
 use distill_core::record::{RUN_FILE, RunRecord};
+use distill_student::checkpoint::CHECKPOINTS;
+use distill_student::metrics::METRICS_FILE;
 
 use crate::commands::claim::foreign;
 use crate::commands::store_files::PROGRESS_FILE;
@@ -16,10 +18,10 @@ use crate::exit::Failure;
 
 /// Files and directories that stages write: all that `--overwrite` ever removes.
 const OWN_NAMES: &[&str] = &[
-    "run.json",
-    "metrics.jsonl",
+    RUN_FILE,
+    METRICS_FILE,
     "model",
-    "checkpoints",
+    CHECKPOINTS,
     "manifest.json",
     "rows.jsonl",
     PROGRESS_FILE,
@@ -121,12 +123,19 @@ impl OutDir {
         remove_where(&self.path, is_half_written)
     }
 
-    /// Takes back that a run began here.
+    /// Takes back that a run began here. One that got as far as training keeps its record beside the course of it, which
+    /// shows what went wrong: the record says whose the directory is, so that a run with better settings may replace it.
     ///
     /// # Errors
     /// Where files cannot be removed.
     pub fn forget(&self) -> anyhow::Result<()> {
         remove_where(&self.path, |name| is_half_written(name) || is_shard(name) || name == PROGRESS_FILE)?;
+        let metrics = self.path.join(METRICS_FILE);
+        if std::fs::metadata(&metrics).is_ok_and(|course| course.len() > 0) {
+            return Ok(());
+        }
+        remove(&metrics)?;
+        remove(&self.path.join(CHECKPOINTS))?;
         remove(&self.path.join(RUN_FILE))
     }
 

@@ -66,13 +66,19 @@ pub fn check_seeds(seeds: &[u64]) -> anyhow::Result<()> {
     }
 }
 
-/// Runs the stages of settings as far as the soft targets, in `out`.
+/// Runs the stages of settings as far as the teacher or the soft targets, in `out`.
 ///
 /// # Errors
 /// Whatever stopped a stage, with the stage's name.
-pub fn up_to_targets(settings: &Settings, out: &Path, args: &Run, session: &Session) -> anyhow::Result<Status> {
+pub fn up_to(
+    extent: Extent,
+    settings: &Settings,
+    out: &Path,
+    args: &Run,
+    session: &Session,
+) -> anyhow::Result<()> {
     let settings = connected(settings.clone(), out);
-    Ok(Pipeline { args, session, out, extent: Extent::Targets }.run(&settings)?.status)
+    Pipeline { args, session, out, extent }.run(&settings).map(|_| ())
 }
 
 /// `out`, else `runs/` and the pipeline file's name.
@@ -119,6 +125,8 @@ pub enum Extent {
     Models,
     /// As far as the soft targets, without results on stdout.
     Targets,
+    /// The fine-tuned teacher alone, without results on stdout.
+    Teacher,
 }
 
 /// A pipeline in its directory.
@@ -199,7 +207,7 @@ impl Pipeline<'_> {
         // A student may learn from other stores alone.
         let own = self.out.join("targets");
         let is_used = student.targets.as_ref().is_none_or(|targets| targets.directories().contains(&own));
-        if is_used || self.extent == Extent::Targets {
+        if is_used {
             steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher", "augmented"] });
         }
         steps.push(Step { name: "student", stage: &with_teacher, needs: &["teacher", "targets"] });
@@ -209,8 +217,10 @@ impl Pipeline<'_> {
         if settings.data.test.is_some() && self.extent == Extent::Whole {
             steps.push(Step { name: "report", stage: &report, needs: &["teacher", "student", "baseline"] });
         }
-        if self.extent == Extent::Targets {
-            steps.retain(|step| !["student", "baseline"].contains(&step.name));
+        match self.extent {
+            Extent::Whole | Extent::Models => (),
+            Extent::Targets => steps.retain(|step| !["student", "baseline"].contains(&step.name)),
+            Extent::Teacher => steps.retain(|step| step.name == "teacher"),
         }
         self.run_steps(&steps, Vec::new())
     }
@@ -234,7 +244,9 @@ impl Pipeline<'_> {
             }
             let entry = json!({"ran": went.ran, "why": went.why, "results": went.results});
             all.insert(step.name.to_owned(), entry);
-            if let Some(text) = went.text.filter(|_| !common.json && self.extent != Extent::Targets) {
+            if let Some(text) =
+                went.text.filter(|_| !common.json && matches!(self.extent, Extent::Whole | Extent::Models))
+            {
                 printer::result(&text)?;
             }
         }

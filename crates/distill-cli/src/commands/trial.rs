@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use distill_core::Category;
-use distill_student::TrainError;
+use distill_report::stats::student_t;
 use distill_student::settings::BestMetric;
 use serde_json::{Value, json};
 
@@ -30,28 +30,57 @@ impl Failed {
     pub fn of(category: Category, reason: impl Into<String>) -> Self {
         Failed { reason: reason.into(), category }
     }
+
+    /// A failure of the whole, with what it means for that.
+    pub fn into_failure(self, means: &str) -> Failure {
+        Failure::of(self.category, format!("{means}: {}", self.reason))
+    }
 }
 
-/// Trains a student unless its result is there. Settings that are refused, rows that teach it nothing and a
-/// loss that is not finite are an answer about it, and the others go on.
+/// Trains a student unless its result is there.
 ///
 /// # Errors
-/// Whatever else stopped it.
+/// As [`answer`] passes on.
 pub fn student(session: &Session, stage: &StudentStage<'_>, directory: &Path) -> anyhow::Result<Outcome> {
     session.stop.check()?;
-    match run(session, stage, directory) {
-        Ok(figures) => Ok(Ok(figures)),
-        Err(error) => {
-            let category = exit::category(&error);
-            let of_its_own =
-                matches!(error.downcast_ref(), Some(TrainError::NotFinite { .. } | TrainError::Rows(_)));
-            if !of_its_own && category != Category::Usage {
-                return Err(error);
-            }
-            let reason = exit::chain(&error);
-            tracing::warn!("{reason}");
-            Ok(Err(Failed::of(category, reason)))
-        }
+    answer(run(session, stage, directory))
+}
+
+/// Tells what is an answer about a trial from what ends them all: settings that are refused, rows that teach nothing, a
+/// loss that is not finite, a teacher with nothing to teach and memory that does not suffice are in the table, and the
+/// other trials go on.
+///
+/// # Errors
+/// A stop, and what a full disk or a directory that is not ours would do to the others, too.
+pub fn answer<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Failed>> {
+    let error = match result {
+        Ok(done) => return Ok(Ok(done)),
+        Err(error) => error,
+    };
+    let category = exit::category(&error);
+    if matches!(category, Category::Stopped | Category::Io | Category::CannotCreate) {
+        return Err(error);
+    }
+    let reason = exit::chain(&error);
+    tracing::warn!("{reason}");
+    Ok(Err(Failed::of(category, reason)))
+}
+
+/// What students are compared by, after the first one's figures: what was resolved of `asked`, or agreement with the
+/// teacher where `auto` was asked for and the validation part has no labels.
+///
+/// # Errors
+/// Wrong usage where the figures have nothing of what was asked for: no trial would be better than another.
+pub fn comparable(asked: BestMetric, resolved: BestMetric, figures: &Value) -> anyhow::Result<BestMetric> {
+    let has = |metric: BestMetric| figures["validation"][metric.name()].is_number();
+    match (has(resolved), asked) {
+        (true, _) => Ok(resolved),
+        (false, BestMetric::Auto) if has(BestMetric::Agreement) => Ok(BestMetric::Agreement),
+        _ => Err(Failure::usage(format!(
+            "students cannot be compared by {}: the rows of the validation part have no labels for it",
+            resolved.words()
+        ))
+        .into()),
     }
 }
 
@@ -112,9 +141,7 @@ pub fn one_must_be_trained<'a>(
     }
     match outcomes.into_iter().find_map(|(_, outcome)| outcome.as_ref().err()) {
         None => Ok(()),
-        Some(Failed { reason, category }) => {
-            Err(Failure::of(*category, format!("no student could be trained; the first one: {reason}")).into())
-        }
+        Some(failed) => Err(failed.clone().into_failure("no student could be trained; the first one").into()),
     }
 }
 
@@ -149,12 +176,8 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
 /// Half the width of a 95% interval of the mean by Student's t; none for a single value.
 #[allow(clippy::cast_precision_loss)]
 fn half_width(values: &[f64]) -> Option<f64> {
-    /// 97.5% quantiles for 1, 2, … degrees of freedom.
-    const T: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-    let deviation = deviation(values)?;
-    // Beyond the table its last, which is wider than the truth.
-    let quantile = T[(values.len() - 1).min(T.len()) - 1];
-    Some(quantile * deviation / (values.len() as f64).sqrt())
+    let quantile = student_t::quantile(values.len() - 1, 0.95)?;
+    Some(quantile * deviation(values)? / (values.len() as f64).sqrt())
 }
 
 #[cfg(test)]
@@ -169,6 +192,29 @@ mod tests {
         assert_eq!(with_interval(paired(&[0.9], &[0.8])), "-0.1000");
         assert_eq!(deviation(&[1.0]), None);
         assert_eq!(deviation(&[1.0, 3.0]), Some(2.0_f64.sqrt()));
+    }
+
+    #[test]
+    fn only_what_would_meet_every_trial_ends_them_all() {
+        for category in [Category::Usage, Category::Data, Category::Internal, Category::Gate] {
+            let answered = answer::<()>(Err(Failure::of(category, "so").into())).unwrap();
+            assert_eq!(answered.unwrap_err().reason, "so");
+        }
+        for category in [Category::Stopped, Category::Io, Category::CannotCreate] {
+            assert!(answer::<()>(Err(Failure::of(category, "so").into())).is_err());
+        }
+    }
+
+    #[test]
+    fn without_labels_students_are_compared_by_agreement_or_not_at_all() {
+        use BestMetric::{Accuracy, Agreement, Auto, Loss};
+        let labelled = json!({"validation": {"accuracy": 0.5, "agreement": 0.6, "loss": 1.0}});
+        let unlabelled = json!({"validation": {"accuracy": null, "agreement": 0.6, "loss": 1.0}});
+        assert_eq!(comparable(Auto, Accuracy, &labelled).unwrap(), Accuracy);
+        assert_eq!(comparable(Auto, Accuracy, &unlabelled).unwrap(), Agreement);
+        assert_eq!(comparable(Loss, Loss, &unlabelled).unwrap(), Loss);
+        let error = comparable(Accuracy, Accuracy, &unlabelled).unwrap_err();
+        assert_eq!(exit::category(&error), Category::Usage);
     }
 
     #[test]

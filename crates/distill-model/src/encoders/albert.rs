@@ -23,6 +23,7 @@ pub(super) static ALBERT: Architecture = Architecture {
     class: "AlbertForSequenceClassification",
     prefix: "albert",
     layers: "",
+    behind_layers: &[],
     head: &["albert.pooler.", "classifier."],
     unused: &["predictions.", "sop_classifier."],
     keys: BERT_KEYS,

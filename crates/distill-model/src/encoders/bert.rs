@@ -20,6 +20,7 @@ pub(super) static BERT: Architecture = Architecture {
     class: "BertForSequenceClassification",
     prefix: "bert",
     layers: "bert.encoder.layer.",
+    behind_layers: &[],
     head: &["bert.pooler.", "classifier."],
     unused: &["cls.", "bert.cls."],
     keys: BERT_KEYS,

@@ -32,6 +32,7 @@ pub(super) static DEBERTA_V2: Architecture = Architecture {
     class: "DebertaV2ForSequenceClassification",
     prefix: "deberta",
     layers: "deberta.encoder.layer.",
+    behind_layers: &[],
     head: &["pooler.", "classifier."],
     unused: &["cls.", "lm_predictions.", "mask_predictions."],
     keys: BERT_KEYS,

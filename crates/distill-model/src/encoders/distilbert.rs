@@ -21,6 +21,7 @@ pub(super) static DISTILBERT: Architecture = Architecture {
     class: "DistilBertForSequenceClassification",
     prefix: "distilbert",
     layers: "distilbert.transformer.layer.",
+    behind_layers: &[],
     head: &["pre_classifier.", "classifier."],
     unused: &["vocab_transform.", "vocab_layer_norm.", "vocab_projector."],
     keys: Keys { layers: "n_layers", hidden: "dim", heads: "n_heads", intermediate: "hidden_dim" },

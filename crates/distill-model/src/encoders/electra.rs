@@ -22,6 +22,7 @@ pub(super) static ELECTRA: Architecture = Architecture {
     class: "ElectraForSequenceClassification",
     prefix: "electra",
     layers: "electra.encoder.layer.",
+    behind_layers: &[],
     head: &["classifier.dense.", "classifier.out_proj."],
     unused: &["discriminator_predictions.", "generator_predictions.", "generator_lm_head."],
     keys: BERT_KEYS,

@@ -30,6 +30,7 @@ pub(super) static MODERNBERT: Architecture = Architecture {
     class: "ModernBertForSequenceClassification",
     prefix: "model",
     layers: "model.layers.",
+    behind_layers: &["model.final_norm."],
     head: &["head.", "classifier."],
     unused: &["decoder."],
     keys: BERT_KEYS,

@@ -30,6 +30,7 @@ pub(super) static MPNET: Architecture = Architecture {
     class: "MPNetForSequenceClassification",
     prefix: "mpnet",
     layers: "mpnet.encoder.layer.",
+    behind_layers: &[],
     head: &["classifier.dense.", "classifier.out_proj."],
     unused: &["lm_head.", "mpnet.pooler."],
     keys: BERT_KEYS,

@@ -27,6 +27,7 @@ pub(super) static NOMIC_BERT: Architecture = Architecture {
     class: "NomicBertForSequenceClassification",
     prefix: "nomic_bert",
     layers: "nomic_bert.encoder.layers.",
+    behind_layers: &[],
     head: &["nomic_bert.pooler.", "classifier."],
     unused: &["cls."],
     keys: BERT_KEYS,

@@ -42,6 +42,7 @@ const fn named(model_type: &'static str, class: &'static str) -> Architecture {
         class,
         prefix: "roberta",
         layers: "roberta.encoder.layer.",
+        behind_layers: &[],
         head: &["classifier.dense.", "classifier.out_proj."],
         unused: &["lm_head.", "roberta.pooler."],
         keys: BERT_KEYS,

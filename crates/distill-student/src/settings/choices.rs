@@ -19,6 +19,8 @@ pub enum BestMetric {
     MacroF1,
     /// Mean squared distance from the labels of a regression.
     Mse,
+    /// Share of rows where student and teacher predict the same: it needs no labels.
+    Agreement,
 }
 
 impl BestMetric {
@@ -30,17 +32,24 @@ impl BestMetric {
             BestMetric::MicroF1 => "micro_f1",
             BestMetric::MacroF1 => "macro_f1",
             BestMetric::Mse => "mse",
+            BestMetric::Agreement => "agreement",
         }
     }
 
-    /// This metric, or in the place of the loss what `auto` means: a figure that labels alone decide, and that two
-    /// models therefore have alike.
+    /// This metric, or in the place of the loss and of agreement what `auto` means: a figure that labels alone decide,
+    /// and that two models therefore have alike.
     #[must_use]
     pub fn of_labels(self, problem_type: ProblemType) -> Self {
         match (self, problem_type) {
-            (BestMetric::Auto | BestMetric::Loss, ProblemType::SingleLabel) => BestMetric::Accuracy,
-            (BestMetric::Auto | BestMetric::Loss, ProblemType::MultiLabel) => BestMetric::MicroF1,
-            (BestMetric::Auto | BestMetric::Loss, ProblemType::Regression) => BestMetric::Mse,
+            (BestMetric::Auto | BestMetric::Loss | BestMetric::Agreement, ProblemType::SingleLabel) => {
+                BestMetric::Accuracy
+            }
+            (BestMetric::Auto | BestMetric::Loss | BestMetric::Agreement, ProblemType::MultiLabel) => {
+                BestMetric::MicroF1
+            }
+            (BestMetric::Auto | BestMetric::Loss | BestMetric::Agreement, ProblemType::Regression) => {
+                BestMetric::Mse
+            }
             (metric, _) => metric,
         }
     }
@@ -53,6 +62,7 @@ impl BestMetric {
             BestMetric::MicroF1 => "micro F1",
             BestMetric::MacroF1 => "macro F1",
             BestMetric::Mse => "MSE",
+            BestMetric::Agreement => "agreement",
         }
     }
 

@@ -33,15 +33,15 @@ impl TrainSettings {
     }
 
     fn check_metric(&self, problem_type: ProblemType) -> Result<(), TrainError> {
-        use BestMetric::{Accuracy, Auto, Loss, MacroF1, MicroF1, Mse};
+        use BestMetric::{Accuracy, Agreement, Auto, Loss, MacroF1, MicroF1, Mse};
         let (fits, expected) = match problem_type {
             ProblemType::SingleLabel => (
-                matches!(self.best_metric, Auto | Accuracy | Loss),
-                "\"accuracy\" or \"loss\" for one class a row",
+                matches!(self.best_metric, Auto | Accuracy | Agreement | Loss),
+                "\"accuracy\", \"agreement\" or \"loss\" for one class a row",
             ),
             ProblemType::MultiLabel => (
-                matches!(self.best_metric, Auto | MicroF1 | MacroF1 | Loss),
-                "\"micro_f1\", \"macro_f1\" or \"loss\" for several classes a row",
+                matches!(self.best_metric, Auto | MicroF1 | MacroF1 | Agreement | Loss),
+                "\"micro_f1\", \"macro_f1\", \"agreement\" or \"loss\" for several classes a row",
             ),
             ProblemType::Regression => {
                 (matches!(self.best_metric, Auto | Mse | Loss), "\"mse\" or \"loss\" for a regression")

@@ -85,7 +85,7 @@ const ALL: [Component; 12] = [
 ];
 
 impl Component {
-    /// Those that a pipeline uses.
+    /// Those that a pipeline uses, whose settings have no `auto` left.
     pub fn of(settings: &Settings) -> Vec<Component> {
         let all = ALL.into_iter().chain(METHODS.map(Setting));
         all.filter(|component| component.is_used(settings)).collect()
@@ -114,7 +114,7 @@ impl Component {
             // A student of other stores never sees this pipeline's copies.
             Augmentation => settings.augment.adds_rows() && start.targets.is_none(),
             OtherTeachers => start.targets.as_ref().is_some_and(|targets| targets.directories().len() > 1),
-            Setting(key) => value(train, key) != value(&TrainSettings::default(), key),
+            Setting(key) => value(train, key) != value(&default(settings), key),
         }
     }
 
@@ -134,7 +134,7 @@ impl Component {
             Augmentation => "augmentation",
             OtherTeachers => "the other teachers (the first one alone)",
             Setting(key) => {
-                let [used, default] = [&settings.student.train, &TrainSettings::default()]
+                let [used, default] = [&settings.student.train, &default(settings)]
                     .map(|train| value(train, key).map_or(String::new(), |value| value.to_string()));
                 return format!("{key} = {used} ({default} instead)");
             }
@@ -200,6 +200,14 @@ impl Component {
         }
         Ok(())
     }
+}
+
+/// What the settings would be if nothing were said of them, for these labels.
+fn default(settings: &Settings) -> TrainSettings {
+    let kind = settings.data.problem_type.unwrap_or_default();
+    let default = TrainSettings::default();
+    // Defaults are never refused.
+    default.for_problem(kind).unwrap_or(default)
 }
 
 /// The settings by their names.

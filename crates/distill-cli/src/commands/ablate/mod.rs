@@ -1,11 +1,12 @@
 //! `distill ablate`: what each component of a pipeline's student is worth.
 //!
-//! [`components`] says what there is to take away, [`table`] what came of it. For each seed the pipeline runs
+//! [`meant`] spells the pipeline's settings out, [`components`] says what there is to take away, [`table`] what came of it. For each seed the pipeline runs
 //! up to its soft targets in `OUT/seed-N`, once more with the rows alone where copies are a component; each
 //! student is an ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its result is
 //! there.
 
 mod components;
+mod meant;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use distill_data::augment::AugmentSettings;
 use distill_student::settings::BestMetric;
 
 use crate::args::{Ablate, Run};
-use crate::commands::run;
+use crate::commands::run::{self, Extent};
 use crate::commands::student::StudentStage;
 use crate::commands::trial::{self, Outcome};
 use crate::exit::{Failure, Status};
@@ -24,6 +25,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::settings::flags::Flags;
 use components::Component;
+use meant::{meant, name_teacher};
 use table::{Line, Table};
 
 /// Runs the subcommand.
@@ -44,17 +46,18 @@ pub fn command(args: &Ablate) -> anyhow::Result<Status> {
         overwrite: false,
         common: args.common.clone(),
     };
-    let settings = run.resolve()?;
-    settings.student.train.check()?;
-    let components = Component::of(&settings);
+    let mut settings = run.resolve()?;
+    name_teacher(&mut settings.student.start)?;
+    let meant = meant(&settings)?;
+    let components = Component::of(&meant);
     if args.common.dry_run {
         let names: Vec<String> =
-            components.iter().map(|component| format!("without {}", component.name(&settings))).collect();
+            components.iter().map(|component| format!("without {}", component.name(&meant))).collect();
         printer::result(&names.join("\n"))?;
         return Ok(Status::Done);
     }
     let session = Session::start(&args.common, &settings.runtime)?;
-    let ablation = Ablation { run: &run, settings: &settings, session, out: &out };
+    let ablation = Ablation { run: &run, settings: &settings, meant: &meant, session, out: &out };
     let table = ablation.all(&components, &args.seeds)?;
     trial::one_must_be_trained(table.lines.iter().flat_map(|line| &line.results))?;
     printer::result(&if args.common.json { table.json()? } else { table.text(&out) })?;
@@ -64,6 +67,7 @@ pub fn command(args: &Ablate) -> anyhow::Result<Status> {
 struct Ablation<'a> {
     run: &'a Run,
     settings: &'a Settings,
+    meant: &'a Settings,
     session: Session,
     out: &'a Path,
 }
@@ -73,19 +77,20 @@ impl Ablation<'_> {
     fn all(mut self, components: &[Component], seeds: &[u64]) -> anyhow::Result<Table> {
         let students = || std::iter::once(None).chain(components.iter().copied().map(Some));
         let line = |component: Option<Component>| Line {
-            without: component.map(|component| component.name(self.settings)),
+            without: component.map(|component| component.name(self.meant)),
             results: Vec::with_capacity(seeds.len()),
         };
         let mut table = Table { metric: BestMetric::Auto, lines: students().map(line).collect() };
         for seed in seeds {
             self.session.seed = *seed;
             let of_seed = self.out.join(format!("seed-{seed}"));
-            run::up_to_targets(self.settings, &of_seed, self.run, &self.session)?;
+            run::up_to(Extent::Targets, self.settings, &of_seed, self.run, &self.session)?;
             if components.contains(&Component::Augmentation) {
-                run::up_to_targets(&self.rows_alone(&of_seed), &alone(&of_seed), self.run, &self.session)?;
+                let (settings, out) = (self.rows_alone(&of_seed), alone(&of_seed));
+                run::up_to(Extent::Targets, &settings, &out, self.run, &self.session)?;
             }
             let connected = run::connected(self.settings.clone(), &of_seed);
-            table.metric = StudentStage::new(&connected, None).compared_by(BestMetric::Auto)?;
+            let mut metric = StudentStage::new(&connected, None).compared_by(BestMetric::Auto)?;
             for (component, line) in students().zip(&mut table.lines) {
                 let what = line
                     .without
@@ -93,8 +98,19 @@ impl Ablation<'_> {
                     .map_or("the pipeline as it is".to_owned(), |name| format!("without {name}"));
                 talk(&format!("── {what} (seed {seed})"));
                 let result = self.student(component, &of_seed).with_context(|| what)?;
+                match (&result, component) {
+                    // Nothing can be told from what the others do without it.
+                    (Err(failed), None) => {
+                        bail!(failed.clone().into_failure("the pipeline as it is cannot be trained"))
+                    }
+                    (Ok(figures), None) => {
+                        metric = trial::comparable(BestMetric::Auto, metric, figures)?;
+                    }
+                    _ => (),
+                }
                 line.results.push((*seed, result));
             }
+            table.metric = metric;
             table.write(self.out)?;
         }
         Ok(table)

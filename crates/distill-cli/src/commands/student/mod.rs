@@ -26,10 +26,8 @@ use distill_torch::rng;
 use serde_json::{Value, json};
 
 use self::judged::Told;
-use self::stores::{
-    TEACHER, check_max_length, open_store, problem_type, targets_hash, targets_name, teacher_of,
-    warn_of_another,
-};
+pub use self::stores::{TEACHER, open_store, teacher_of};
+use self::stores::{check_max_length, problem_type, targets_hash, targets_name, warn_of_another};
 use self::worth::Worth;
 use crate::args::Student;
 use crate::commands::outdir::OutDir;

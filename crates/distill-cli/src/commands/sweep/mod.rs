@@ -1,29 +1,31 @@
 //! `distill sweep`: many students over one pipeline, compared on the validation part alone.
 //!
 //! [`space`] is the file and the trials that come of it, [`table`] what is written about them. For each seed the
-//! pipeline runs up to its soft targets in `OUT/seed-N`, once more in `OUT/seed-N/pipeline-NNN` for each way in which
-//! trials change what is before the student; each trial is an ordinary student run in `OUT/seed-N/trials/NNN`, which
-//! resumes and is not run again where its result is there.
+//! pipeline runs up to its soft targets in `OUT/seed-N`, once more in `OUT/seed-N/pipeline-NAME` for each way in which
+//! trials change what is before the student; each trial is an ordinary student run in `OUT/seed-N/trials/NAME`, which
+//! resumes and is not run again where its result is there. Names come of the changes alone, so that a value more in the
+//! space moves no finished trial.
 
 mod range;
 mod space;
 mod table;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use distill_student::settings::BestMetric;
 
 use crate::args::{Run, Sweep};
-use crate::commands::run;
+use crate::commands::run::{self, Extent};
 use crate::commands::student::StudentStage;
-use crate::commands::trial::{self, Outcome};
+use crate::commands::trial::{self, Failed, Outcome};
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::session::Session;
 use crate::settings::flags::Flags;
 use crate::settings::{Layers, Settings};
-use space::{Changes, Method, SweepFile, rounds, shown, upstream};
+use space::{Changes, Method, SweepFile, name_of, of_teacher, rounds, shown, upstream};
 use table::{Row, Table};
 
 /// Runs the subcommand.
@@ -41,7 +43,9 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     let base = settings(args, &file, &[])?;
     // Every trial's settings are read before any of them runs.
     for trial in &trials {
-        settings(args, &file, trial)?.student.train.check().with_context(|| shown(trial))?;
+        let settings = settings(args, &file, trial)?;
+        settings.student.train.check().with_context(|| shown(trial))?;
+        must_matter(trial, &settings)?;
     }
     if matches!(file.sweep.method, Method::Random | Method::Halving) && trials.len() < file.sweep.trials {
         talk(&format!("[space] holds {} different trials, fewer than {}", trials.len(), file.sweep.trials));
@@ -54,7 +58,14 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     let session = Session::start(&args.common, &base.runtime)?;
-    let searcher = Searcher { args, file: &file, session, out: &out, pipelines: pipelines(&trials) };
+    let searcher = Searcher {
+        args,
+        file: &file,
+        session,
+        out: &out,
+        pipelines: pipelines(&trials),
+        failed: HashMap::new(),
+    };
     let table = searcher.search(&trials, base.student.train.epochs)?;
     trial::one_must_be_trained(table.rows.iter().flat_map(|row| &row.results))?;
     printer::result(&if args.common.json { table.json()? } else { table.text(&out) })?;
@@ -68,6 +79,22 @@ fn settings(args: &Sweep, file: &SweepFile, changes: &[(String, toml::Value)]) -
         layers.flag(key, Some(value.clone()));
     }
     Layers::resolve(&layers).with_context(|| format!("[space] {}", shown(&changes.to_vec())))
+}
+
+/// Refuses a change of what the pipeline does not do: its trials would be equal.
+fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
+    let start = &settings.student.start;
+    for (key, _) in changes {
+        let why = if key.starts_with("finetune.") && settings.finetune.model.is_none() {
+            "the pipeline fine-tunes no teacher: finetune.model is not set"
+        } else if (key.starts_with("augment.") || key.starts_with("teacher.")) && start.targets.is_some() {
+            "the student learns from the stores of student.targets, which that does not change"
+        } else {
+            continue;
+        };
+        bail!(Failure::usage(format!("[space] {key:?}: {why}")));
+    }
+    Ok(())
 }
 
 /// The arguments of `distill run` for a sweep's pipeline.
@@ -87,12 +114,20 @@ fn pipelines(trials: &[Changes]) -> Vec<Changes> {
     found
 }
 
+/// The name of a trial's directory.
+fn directory(changes: &Changes, epochs: Option<u32>) -> String {
+    let name = name_of(changes);
+    epochs.map_or(name.clone(), |epochs| format!("{name}-epochs-{epochs}"))
+}
+
 struct Searcher<'a> {
     args: &'a Sweep,
     file: &'a SweepFile,
     session: Session,
     out: &'a Path,
     pipelines: Vec<Changes>,
+    /// Why there is no soft target in one of their directories.
+    failed: HashMap<PathBuf, Failed>,
 }
 
 impl Searcher<'_> {
@@ -102,12 +137,13 @@ impl Searcher<'_> {
         let mut metric = sweep.metric;
         for seed in sweep.seeds.clone() {
             self.session.seed = seed;
-            for changes in &self.pipelines {
-                let (settings, directory) =
-                    (settings(self.args, self.file, changes)?, self.before(seed, changes));
-                let run = pipeline(self.args, self.file);
-                run::up_to_targets(&settings, &directory, &run, &self.session)?;
-                let connected = run::connected(settings, &directory);
+            for changes in self.pipelines.clone() {
+                let directory = self.before(seed, &changes);
+                if let Err(failed) = trial::answer(self.soft_targets(seed, &changes))? {
+                    self.failed.insert(directory, failed);
+                    continue;
+                }
+                let connected = run::connected(self.settings(seed, &changes)?, &directory);
                 metric =
                     StudentStage::new(&connected, None).compared_by(sweep.metric).context("[sweep] metric")?;
             }
@@ -135,13 +171,22 @@ impl Searcher<'_> {
         let halving = self.file.sweep.method == Method::Halving;
         let mut table = Table { sweep: self.file.sweep.clone(), metric, rows: Vec::new(), is_whole: false };
         let mut chosen: Vec<usize> = (0..trials.len()).collect();
+        let mut is_comparable = false;
         for (round, (epochs, count)) in rounds.iter().enumerate() {
             chosen.truncate(*count);
             let first = table.rows.len();
             for trial in &chosen {
                 let epochs = halving.then_some(*epochs);
                 let results = self.trial(*trial, &trials[*trial], epochs)?;
-                table.rows.push(Row { trial: *trial, round, epochs, changes: trials[*trial].clone(), results });
+                if let Some(figures) = results.iter().find_map(|(_, outcome)| outcome.as_ref().ok())
+                    && !is_comparable
+                {
+                    table.metric = trial::comparable(self.file.sweep.metric, metric, figures)?;
+                    is_comparable = true;
+                }
+                let (changes, metric) = (trials[*trial].clone(), table.metric);
+                let directory = PathBuf::from("trials").join(directory(&changes, epochs));
+                table.rows.push(Row { trial: *trial, round, epochs, changes, directory, results });
                 table.rows[first..].sort_by(|left, right| right.rank(metric).total_cmp(&left.rank(metric)));
                 table.write(self.out)?;
             }
@@ -158,12 +203,33 @@ impl Searcher<'_> {
 
     /// Where the stages before the students of these changes are.
     fn before(&self, seed: u64, changes: &Changes) -> PathBuf {
-        let before = upstream(changes);
-        let of_seed = self.of_seed(seed);
-        match self.pipelines.iter().filter(|known| !known.is_empty()).position(|known| *known == before) {
-            Some(number) => of_seed.join(format!("pipeline-{:03}", number + 1)),
-            None => of_seed,
+        match upstream(changes) {
+            none if none.is_empty() => self.of_seed(seed),
+            some => self.of_seed(seed).join(format!("pipeline-{}", name_of(&some))),
         }
+    }
+
+    /// The pipeline with these changes. Its teacher is that of all trials which change nothing of the teacher.
+    fn settings(&self, seed: u64, changes: &Changes) -> anyhow::Result<Settings> {
+        let mut settings = settings(self.args, self.file, changes)?;
+        let theirs = self.before(seed, &of_teacher(changes));
+        if settings.finetune.model.is_some() && theirs != self.before(seed, changes) {
+            settings = Settings { teacher: run::connected(settings.clone(), &theirs).teacher, ..settings };
+            settings.finetune.model = None;
+        }
+        Ok(settings)
+    }
+
+    /// Runs what stands before the students of these changes.
+    fn soft_targets(&self, seed: u64, changes: &Changes) -> anyhow::Result<()> {
+        let run = pipeline(self.args, self.file);
+        let (teachers, directory) = (of_teacher(changes), self.before(seed, changes));
+        let theirs = self.before(seed, &teachers);
+        if theirs != directory {
+            let settings = settings(self.args, self.file, &teachers)?;
+            run::up_to(Extent::Teacher, &settings, &theirs, &run, &self.session)?;
+        }
+        run::up_to(Extent::Targets, &self.settings(seed, changes)?, &directory, &run, &self.session)
     }
 
     /// One trial with every seed.
@@ -174,12 +240,16 @@ impl Searcher<'_> {
         epochs: Option<u32>,
     ) -> anyhow::Result<Vec<(u64, Outcome)>> {
         let number = trial + 1;
-        let name = epochs.map_or(format!("{number:03}"), |epochs| format!("{number:03}-epochs-{epochs}"));
+        let name = directory(changes, epochs);
         let mut results = Vec::new();
         for seed in self.file.sweep.seeds.clone() {
             self.session.seed = seed;
             let before = self.before(seed, changes);
-            let settings = run::connected(settings(self.args, self.file, changes)?, &before);
+            if let Some(failed) = self.failed.get(&before) {
+                results.push((seed, Err(failed.clone())));
+                continue;
+            }
+            let settings = run::connected(self.settings(seed, changes)?, &before);
             let mut settings = run::with_copies(&settings, &before);
             if let Some(epochs) = epochs {
                 settings.student.train.epochs = epochs;

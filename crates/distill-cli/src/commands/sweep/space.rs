@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::FileError;
+use distill_core::hash::bytes_hash;
 use distill_student::settings::BestMetric;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -211,6 +212,20 @@ pub fn upstream(changes: &Changes) -> Changes {
     changes.iter().filter(|(key, _)| !key.starts_with("student.")).cloned().collect()
 }
 
+/// Those that decide its teacher.
+pub fn of_teacher(changes: &Changes) -> Changes {
+    let decides = |key: &str| key.starts_with("finetune.") || key == "data.max_length";
+    changes.iter().filter(|(key, _)| decides(key)).cloned().collect()
+}
+
+/// A name for a directory of these changes: the same wherever they stand among the trials.
+pub fn name_of(changes: &Changes) -> String {
+    match changes.as_slice() {
+        [] => "as-it-is".to_owned(),
+        _ => bytes_hash(shown(changes).as_bytes())[..12].to_owned(),
+    }
+}
+
 /// The epochs of each round of `halving`, and how many trials it has. A round with the epochs of the one before
 /// would find nothing new and is left out.
 pub fn rounds(sweep: &SweepSettings, epochs: u32, trials: usize) -> Vec<(u32, usize)> {
@@ -295,6 +310,8 @@ mod tests {
         let changes: Changes =
             vec![("augment.copies".to_owned(), 2.into()), ("student.epochs".to_owned(), 3.into())];
         assert_eq!(upstream(&changes), changes[..1]);
+        assert!(of_teacher(&changes).is_empty(), "copies have the teacher that the rows alone have");
+        assert_ne!(name_of(&changes), name_of(&upstream(&changes)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a sweep found: `sweep.json`, `sweep.md`, `sweep.svg` and the text for people.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use distill_core::atomic;
 use distill_student::settings::BestMetric;
@@ -19,6 +19,8 @@ pub struct Row {
     pub epochs: Option<u32>,
     /// What it changed.
     pub changes: Changes,
+    /// Where its runs are, in each seed's directory.
+    pub directory: PathBuf,
     /// For each seed the figures of its run, or why there are none.
     pub results: Vec<(u64, Outcome)>,
 }
@@ -79,6 +81,7 @@ impl Table {
                 row.changes.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
             json!({
                 "trial": row.trial + 1, "round": row.round + 1, "epochs": row.epochs, "changes": changes,
+                "directory": row.directory,
                 "mean": row.mean(self.metric), "runs": trial::as_json(&row.results),
             })
         };
@@ -135,6 +138,10 @@ impl Table {
             text += &format!("\nbest: trial {}\n", best.trial + 1);
             for (key, value) in &best.changes {
                 text += &format!("  {key} = {value}\n");
+            }
+            if let Some(seed) = self.sweep.seeds.first() {
+                let model = out.join(format!("seed-{seed}")).join(&best.directory).join("model");
+                text += &format!("its model of seed {seed}: {}\n", model.display());
             }
         }
         text + &format!("table: {}", out.join("sweep.md").display())
@@ -193,6 +200,7 @@ mod tests {
             round: 0,
             epochs: None,
             changes,
+            directory: PathBuf::from(format!("trials/{trial}")),
             results: accuracy.iter().enumerate().map(result).collect(),
         }
     }
@@ -208,7 +216,12 @@ mod tests {
         table.is_whole = true;
         assert_eq!(table.rows[2].rank(BestMetric::Accuracy), f64::NEG_INFINITY);
         let text = table.text(Path::new("out"));
-        assert!(text.contains("best: trial 2\n  student.temperature = 4.0\n"), "{text}");
+        assert!(
+            text.contains(
+                "best: trial 2\n  student.temperature = 4.0\nits model of seed 0: out/seed-0/trials/1/model\n"
+            ),
+            "{text}"
+        );
         assert!(
             text.contains("| 2 | - | student.temperature=4.0 | 0.9200 0.9400 | 0.9300 | +0.0300 ["),
             "{text}"
