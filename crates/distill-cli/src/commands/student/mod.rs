@@ -7,7 +7,7 @@ mod worth;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use distill_core::LabelMap;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash;
@@ -154,10 +154,10 @@ impl<'a> StudentStage<'a> {
         inputs::model(inputs::required(path, "--teacher-model", "student.teacher_model")?).map(Some)
     }
 
-    /// What is named as the teacher, where it is there: it may be that of the stores.
-    fn named_teacher(&self) -> Option<ModelDirectory> {
+    /// What is named as the teacher, if any: it may be that of the stores.
+    fn named_teacher(&self) -> anyhow::Result<Option<ModelDirectory>> {
         let path = self.settings.student.start.teacher_model.as_ref();
-        path.and_then(|path| inputs::model(path).ok())
+        path.map(|path| inputs::model(path)).transpose().context("--teacher-model")
     }
 
     /// How the stores' logits become one's, as `teacher_weights` and `average` say: they are checked for one store too.
@@ -173,7 +173,7 @@ impl<'a> StudentStage<'a> {
             return Ok(judged::by_the_store(validation));
         };
         let source = inputs::source(path, data, problem_type(stores))?;
-        let (named, mixture, caches) = (self.named_teacher(), self.mixture(stores)?, training::caches(data)?);
+        let (named, mixture, caches) = (self.named_teacher()?, self.mixture(stores)?, training::caches(data)?);
         let (named, mixture, caches) = (named.as_ref(), &mixture, caches.as_deref());
         judged::ModelsBehind { stores, named, mixture, caches, session }.say(&source)
     }
@@ -267,7 +267,7 @@ impl Stage for StudentStage<'_> {
         if let Some(beside) = &beside {
             self.check_tokens(beside, &tokenizer)?;
         }
-        if let Some(named) = self.named_teacher().filter(|_| train.has_teacher()) {
+        if let Some(named) = self.named_teacher()?.filter(|_| train.has_teacher()) {
             warn_of_another(&named, &stores);
         }
         if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {

@@ -1,5 +1,6 @@
 //! The stores that a student learns from: opened, named, and what they say of their teacher.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -69,7 +70,10 @@ pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Re
         return Ok(named.clone());
     }
     let directory = store.directory();
-    let record = RunRecord::read(directory).ok();
+    let record = match RunRecord::read(directory) {
+        Err(error) if error.source.kind() == ErrorKind::NotFound => None,
+        read => Some(read?),
+    };
     let path = record.as_ref().and_then(|record| record.settings["teacher"]["model"].as_str());
     let Some(path) = path else {
         bail!(Failure::usage(format!(
