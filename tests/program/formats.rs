@@ -177,3 +177,25 @@ fn validation_rows_may_be_a_file() {
     assert_eq!(record["results"]["validation_rows"], 20);
     assert_eq!(record["inputs"]["validation"].as_str().map(str::len), Some(64));
 }
+
+/// Large batches are filled up to a round number of tokens: what fills them must touch no row.
+#[test]
+fn a_row_has_the_same_logits_in_a_batch_of_any_size() {
+    let work = Work::new();
+    work.write("many.jsonl", files::jsonl(&files::rows(900, "m")));
+    let logits = |tokens: &str| -> Vec<f64> {
+        predicted(&work, "many.jsonl", tokens)
+            .iter()
+            .flat_map(|row| row["logits"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()))
+            .collect()
+    };
+    let (alone, small) = (logits("--batch-tokens 1"), logits("--batch-tokens 100"));
+    for large in ["--batch-tokens 2048", "--batch-tokens 100000"] {
+        let large = logits(large);
+        assert_eq!(large.len(), alone.len());
+        for other in [&alone, &small] {
+            let apart = large.iter().zip(other).map(|(left, right)| (left - right).abs()).fold(0.0, f64::max);
+            assert!(apart < 1e-5, "{apart}");
+        }
+    }
+}

@@ -15,6 +15,13 @@ use tch::{Kind, Tensor};
 use crate::config::Activation;
 use crate::parameters::{Init, Scope};
 
+/// Whether MKL's product, which takes any number of rows, is as fast as oneDNN's with the making of its kernel: in a
+/// batch's last layer only the first token of each row asks, and their number is hardly ever the same.
+fn is_few(x: &Tensor) -> bool {
+    const FEW_ROWS: i64 = 512;
+    x.kind() == Kind::Float && x.size().first().is_some_and(|rows| *rows < FEW_ROWS)
+}
+
 /// `y = x·Wᵀ + b`, `W`: `[out, in]`; some architectures have no `b`.
 #[derive(Debug)]
 pub(crate) struct Linear {
@@ -69,7 +76,7 @@ impl Linear {
 
     /// `x·Wᵀ + b + residual`
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Tensor {
-        let fused = self.packed.get().map(|packed| or_panic(packed.forward_add(x, residual)));
+        let fused = self.packed_for(x).map(|packed| or_panic(packed.forward_add(x, residual)));
         fused.unwrap_or_else(|| self.plain(x) + residual) // [.., out]
     }
 
@@ -96,14 +103,26 @@ impl Linear {
             Some([pack(0)?, pack(1)?])
         });
         let [left, right] = both.as_ref()?;
-        let plain = linear::Activation::None;
-        Some([or_panic(left.forward(first, plain)), or_panic(right.forward(others, plain))])
+        let product = |part: usize, packed: &PackedLinear, x: &Tensor| {
+            if is_few(x) {
+                let (weights, biases) =
+                    (apart(&self.weight, outputs), self.bias.as_ref().map(|bias| apart(bias, outputs)));
+                return x.linear(&weights[part], biases.as_ref().map(|both| &both[part]));
+            }
+            or_panic(packed.forward(x, linear::Activation::None))
+        };
+        Some([product(0, left, first), product(1, right, others)])
     }
 
     /// By the packed weight, where there is one. What oneDNN says against a product ends the pass like any operator's
     /// failure: the plain product would need more memory and show another speed without a word.
     fn fused(&self, x: &Tensor, activation: linear::Activation) -> Option<Tensor> {
-        self.packed.get().map(|packed| or_panic(packed.forward(x, activation)))
+        self.packed_for(x).map(|packed| or_panic(packed.forward(x, activation)))
+    }
+
+    /// The packed weight, where `x` has so many rows that oneDNN's kernel for just that number is worth making.
+    fn packed_for(&self, x: &Tensor) -> Option<&PackedLinear> {
+        self.packed.get().filter(|_| !is_few(x))
     }
 
     fn plain(&self, x: &Tensor) -> Tensor {

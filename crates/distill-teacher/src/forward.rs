@@ -19,6 +19,12 @@ pub fn default_batch_tokens(device: Device) -> u64 {
     if device.is_cuda() { 32_768 } else { 2_048 }
 }
 
+/// On the CPU batches have a multiple of so many tokens: oneDNN makes its kernels anew for every number that it has not
+/// met lately, on one thread, while the others wait.
+const SIZE_STEP: usize = 32;
+/// Below so many tokens that would cost more than it spares.
+const FILLED_UP_FROM: usize = 1_024;
+
 /// A model applied to examples, without gradients and without dropout.
 pub struct ForwardPass<'a> {
     /// The model.
@@ -77,7 +83,10 @@ impl ForwardPass<'_> {
     fn launch(&self, examples: &[Example<'_>], batch: &[u32]) -> Result<Computed, RunnerError> {
         let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
         let packing = trace_span!(target: "timeline", "pack").entered();
-        let packed = packed(self.model.config(), &members)?;
+        let mut packed = packed(self.model.config(), &members)?;
+        if self.model.device() == Device::Cpu && packed.input_ids.len() >= FILLED_UP_FROM {
+            packed.fill_up(SIZE_STEP);
+        }
         let inputs = packed_inputs(&packed, self.model)?;
         drop(packing);
         let _span = trace_span!(target: "timeline", "forward").entered();
@@ -154,7 +163,8 @@ impl Computed {
         let on_host = self.logits.wait()?.f_contiguous().map_err(TorchError::from)?;
         let mut values = vec![0f32; on_host.numel()];
         on_host.f_copy_data(&mut values, on_host.numel()).map_err(TorchError::from)?;
-        let num_labels = values.len() / self.examples.len().max(1);
+        let rows = on_host.size().first().copied().unwrap_or(0) as usize; // [B] or one more that fills the batch up
+        let num_labels = values.len() / rows.max(1);
         for (example, values) in self.examples.iter().zip(values.chunks_exact(num_labels.max(1))) {
             let start = *example as usize * num_labels;
             logits[start..start + num_labels].copy_from_slice(values);

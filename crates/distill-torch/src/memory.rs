@@ -7,8 +7,8 @@ pub fn settle() {
     keep_freed_memory();
 }
 
-/// oneDNN makes a kernel for each number of tokens, and batches have hundreds. With its own limit of 1,024 they took
-/// 120 MB of a pass over short rows; making one again costs little beside a batch.
+/// oneDNN makes a kernel for each number of tokens. With its own limit of 1,024 they took 120 MB of a pass over short
+/// rows whose batches had hundreds of sizes; those of a pass are few, and other batches make theirs again.
 /// `ONEDNN_PRIMITIVE_CACHE_CAPACITY` in the environment wins. oneDNN reads it once.
 fn bound_kernel_cache() {
     const NAME: &str = "ONEDNN_PRIMITIVE_CACHE_CAPACITY";

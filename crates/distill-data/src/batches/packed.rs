@@ -142,6 +142,20 @@ impl PackedBatch {
         Ok(())
     }
 
+    /// Fills the batch up to a multiple of `tokens` with one row more, of token 0, behind all others. It is none of
+    /// [`PackedBatch::rows`], and its result is nobody's: batches have fewer different sizes with it.
+    pub fn fill_up(&mut self, tokens: usize) {
+        let missing = self.input_ids.len().next_multiple_of(tokens.max(1)) - self.input_ids.len();
+        if missing == 0 {
+            return;
+        }
+        self.position_ids.extend(0..missing as i64);
+        self.input_ids.resize(self.input_ids.len() + missing, 0);
+        self.token_type_ids.resize(self.input_ids.len(), 0);
+        self.cu_seqlens.push(self.input_ids.len() as i32);
+        self.max_length = self.max_length.max(missing);
+    }
+
     /// Counts positions without a token, which itself gets −1: RoBERTa and its kin give padding tokens that stand in
     /// a text no position of their own.
     pub fn uncount(&mut self, token: u32) {
@@ -190,6 +204,20 @@ mod tests {
             partner_hash: None,
             row,
         }
+    }
+
+    /// The row that fills a batch up belongs to nobody, and its tokens are counted from 0 as any row's.
+    #[test]
+    fn a_batch_is_filled_up_with_one_row_behind_the_others() {
+        let cache = [example(0, &[5, 6, 7], None), example(1, &[8, 9], None)];
+        let mut batch = PackedBatch::new(&cache, 10, 1).unwrap();
+        batch.fill_up(5);
+        assert_eq!(batch.cu_seqlens, [0, 3, 5], "it was full");
+        batch.fill_up(4);
+        assert_eq!(batch.cu_seqlens, [0, 3, 5, 8]);
+        assert_eq!(batch.input_ids, [5, 6, 7, 8, 9, 0, 0, 0]);
+        assert_eq!(batch.position_ids, [0, 1, 2, 0, 1, 0, 1, 2]);
+        assert_eq!((batch.token_type_ids.len(), batch.rows.as_slice()), (8, &[0, 1][..]));
     }
 
     #[test]
