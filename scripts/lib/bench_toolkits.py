@@ -7,7 +7,7 @@ temperature, weights, tokens of a row; f32 on the CPU with the same threads. Eac
 validation rows. They run in turns, seed by seed. One function counts the right answers of what they wrote.
 
 Seconds: of distill from the command's start to its end, the teacher's pass included; of the others from behind Python's
-imports to the student's directory being written. Finished runs are kept under --work and not done again.
+imports to the student's directory being written. Those of processors say more where other work runs beside. Finished runs are kept under --work and not done again.
 
 examples:
   scripts/bench-toolkits                                          TREC, seeds 1, 2, 3
@@ -85,9 +85,12 @@ def table(found):
     rights = {way: [result["right"] for result in results] for way, results in ways.items()}
     seconds = {way: [result["seconds"] for result in results] for way, results in ways.items() if way != "teacher"}
     settings, (train, validation, test) = found["settings"], found["rows"][0]
-    columns = ["way", f"accuracy, seeds {', '.join(map(str, found['seeds']))}", "mean ± sd", "seconds, median"]
+    processor = {way: [result["processor_seconds"] for result in results if "processor_seconds" in result]
+                 for way, results in ways.items()}
+    columns = ["way", f"accuracy, seeds {', '.join(map(str, found['seeds']))}", "mean ± sd", "seconds, median",
+               "of processors, median"]
     for way in own:
-        columns += [f"{way} is better by, points", f"{way} is faster by"]
+        columns += [f"{way} is better by, points", f"{way} is faster by", "of processors"]
     lines = [f"**{found['name']}**: {train} training rows, {validation} for validation, {test} for the test; "
              f"epochs: {settings['epochs']}, batches of {settings['batch_size']}, peak learning rate "
              f"{settings['learning_rate']:g}, T = {settings['temperature']:g}, weights {settings['hard_weight']:g} (labels) and "
@@ -98,10 +101,13 @@ def table(found):
         spread = f" ± {statistics.stdev(accuracy):.4f}" if len(accuracy) > 1 else ""
         cells = [way, " ".join(f"{value:.4f}" for value in accuracy), f"{statistics.mean(accuracy):.4f}{spread}"]
         cells.append(f"{statistics.median(seconds[way]):.1f}" if way in seconds else "")
+        cells.append(f"{statistics.median(processor[way]):.1f}" if processor[way] else "")
         for ours in own:
             faster = way in seconds and ours != way
             cells.append("" if ours == way else lead(rights[ours], right))
             cells.append(f"{statistics.median(seconds[way]) / statistics.median(seconds[ours]):.2f}×" if faster else "")
+            fewer = faster and processor[way] and processor[ours]
+            cells.append(f"{statistics.median(processor[way]) / statistics.median(processor[ours]):.2f}×" if fewer else "")
         lines.append(f"| {' | '.join(cells)} |")
     imports = [result["seconds_of_process"] - result["seconds"] for way, results in ways.items()
                if way in seconds and not way.startswith("distill") for result in results]

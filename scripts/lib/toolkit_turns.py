@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,12 @@ def toml(tables):
 
 def fingerprint(paths):
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()
+
+
+def processor_seconds():
+    """Seconds of processors that ended child processes have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Bench:
@@ -99,11 +106,14 @@ class Bench:
         return folder
 
     def run(self, command, **variables):
-        """Runs it and gives the seconds it took; what it says is shown only if it fails."""
+        """Runs it and gives the seconds it took, also those of processors, which other work beside it changes little; what
+        it says is shown only if it fails."""
         start, words = time.perf_counter(), [str(word) for word in command]
+        before = processor_seconds()
         ended = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
                                env=os.environ | self.cores | variables)
         seconds = time.perf_counter() - start
+        self.processor_seconds = processor_seconds() - before
         if ended.returncode != 0:
             sys.exit(f"{ended.stdout}\n{' '.join(words)}: ended with {ended.returncode}")
         return seconds
@@ -173,7 +183,9 @@ class Bench:
         whole = self.run([sys.executable, ROOT / "scripts/lib/toolkit_student.py", way, out / "request.json"])
         result = json.loads((out / "result.json").read_text())
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        imports = whole - result["seconds"]
         return out / "model", {"seconds": result["seconds"], "seconds_of_process": whole,
+                               "processor_seconds": self.processor_seconds - imports,
                                "validation_accuracy": result["validation_accuracy"]}
 
     def run_distill(self, recipe, seed, folder, out, request):
@@ -197,6 +209,7 @@ class Bench:
         shutil.rmtree(out / "cache", ignore_errors=True)
         ended = json.loads((out / "run/student/run.json").read_text())["results"]
         return out / "run/student/model", {"seconds": seconds, "seconds_of_process": seconds,
+                                           "processor_seconds": self.processor_seconds,
                                            "validation_accuracy": ended["validation"]["accuracy"]}
 
     def ways(self):

@@ -112,7 +112,7 @@ impl Table {
             let line = format!("| {} | {epochs} | {changes} | {shown_values} | {mean} |", row.trial + 1);
             text += &line;
             if let Some(base) = effects {
-                let against = base.values(self.metric).zip(values);
+                let against = base.values(self.metric).zip(values).filter(|_| !row.changes.is_empty());
                 let effect = against.map_or("-".to_owned(), |(base, values)| {
                     trial::with_interval(trial::paired(&base, &values))
                 });
