@@ -47,7 +47,7 @@ impl Linear {
 
     /// Lays the weight out for the CPU's fused kernels, where they take it.
     pub fn pack(&self) {
-        if let Some(packed) = PackedLinear::new(&self.weight, self.bias.as_ref()) {
+        if let Some(packed) = or_panic(PackedLinear::new(&self.weight, self.bias.as_ref())) {
             self.packed.get_or_init(|| packed);
         }
     }
@@ -92,7 +92,8 @@ impl Linear {
         let both = self.packed_apart.get_or_init(|| {
             let weights = apart(&self.weight, outputs);
             let biases = self.bias.as_ref().map(|bias| apart(bias, outputs));
-            let pack = |part: usize| PackedLinear::new(&weights[part], biases.as_ref().map(|both| &both[part]));
+            let bias = |part: usize| biases.as_ref().map(|both| &both[part]);
+            let pack = |part: usize| or_panic(PackedLinear::new(&weights[part], bias(part)));
             Some([pack(0)?, pack(1)?])
         });
         let [left, right] = both.as_ref()?;

@@ -153,13 +153,20 @@ int distill_drop_gradients(at::Tensor* const* params, size_t count) {
   });
 }
 
-// Whether the operators below exist here and take this format: oneDNN is a part of libtorch on x86-64.
-int distill_onednn_available(int* out) {
+// Whether the operators below exist here and take f32, or bf16: oneDNN is a part of libtorch on x86-64, and computes in
+// bf16 where the processor has the instructions.
+int distill_onednn_available(int bf16, int* out) {
   return guarded([&] {
     auto& dispatcher = c10::Dispatcher::singleton();
+    const auto computes_in_bf16 = [&] {
+      auto op = dispatcher.findSchema({"mkldnn::_is_mkldnn_bf16_supported", ""});
+      torch::jit::Stack stack;
+      if (op) op->callBoxed(stack);
+      return op && stack.at(0).toBool();
+    };
     const bool packs = dispatcher.findSchema({"mkldnn::_reorder_linear_weight", ""}).has_value();
     const bool runs = dispatcher.findSchema({"mkldnn::_linear_pointwise", "binary"}).has_value();
-    *out = packs && runs && at::globalContext().userEnabledMkldnn() && at::hasMKLDNN();
+    *out = packs && runs && at::globalContext().userEnabledMkldnn() && at::hasMKLDNN() && (!bf16 || computes_in_bf16());
   });
 }
 

@@ -44,7 +44,7 @@ unsafe extern "C" {
         share: f64,
     ) -> c_int;
     fn distill_drop_gradients(params: *const *const C_tensor, count: usize) -> c_int;
-    fn distill_onednn_available(out: *mut c_int) -> c_int;
+    fn distill_onednn_available(bf16: c_int, out: *mut c_int) -> c_int;
     fn distill_onednn_pack(weight: *const C_tensor, tokens: i64, out: *mut *mut C_tensor) -> c_int;
     fn distill_onednn_linear(
         x: *const C_tensor,
@@ -250,12 +250,17 @@ fn pointer_or_null(tensor: Option<&Tensor>) -> *const C_tensor {
     tensor.map_or(std::ptr::null(), Tensor::as_ptr)
 }
 
-/// Whether oneDNN's fused linear operators are there.
-pub(crate) fn onednn_available() -> bool {
+/// Whether oneDNN's fused linear operators are there and take `kind` on this processor.
+pub(crate) fn onednn_available(kind: Kind) -> Result<bool, TorchError> {
+    let bf16 = match kind {
+        Kind::Float => false,
+        Kind::BFloat16 => true,
+        _ => return Ok(false),
+    };
     let mut found = 0;
     // SAFETY: the shim writes one int.
-    let status = unsafe { distill_onednn_available(&mut found) };
-    checked("oneDNN", status).is_ok() && found != 0
+    checked("oneDNN", unsafe { distill_onednn_available(c_int::from(bf16), &mut found) })?;
+    Ok(found != 0)
 }
 
 /// A weight `[out, in]` in oneDNN's layout for about `tokens` rows.

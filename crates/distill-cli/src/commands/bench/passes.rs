@@ -79,7 +79,7 @@ impl<'a> Passes<'a> {
             self.session.device,
         )?;
         model.convert(self.session.kind)?;
-        model.pack_for_inference();
+        model.pack_for_inference()?;
         let flops = forward_flops(model.config(), &self.workload.lengths());
         let rows = || self.workload.rows.iter().cloned().map(Ok);
         self.runner(&model).warm_up(rows())?;
