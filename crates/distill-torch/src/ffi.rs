@@ -14,10 +14,7 @@ unsafe extern "C" {
     fn distill_last_error() -> *const c_char;
     fn distill_show_config(out: *mut c_char, capacity: usize) -> c_int;
     fn distill_parallel_info(out: *mut c_char, capacity: usize) -> c_int;
-    fn distill_cpu_rng_state(out: *mut *mut C_tensor) -> c_int;
-    fn distill_set_cpu_rng_state(state: *const C_tensor) -> c_int;
     fn distill_seed_generator(device: c_int, seed: u64) -> c_int;
-    fn distill_set_deterministic(on: c_int) -> c_int;
     fn distill_fused_adamw(
         params: *const *const C_tensor,
         grads: *const *const C_tensor,
@@ -120,22 +117,6 @@ pub(crate) fn parallel_info() -> Result<String, TorchError> {
     text("parallel_info", distill_parallel_info)
 }
 
-/// State of the CPU generator: uint8 `[5056]` in this release.
-pub(crate) fn cpu_rng_state() -> Result<Tensor, TorchError> {
-    let mut state = std::ptr::null_mut();
-    // SAFETY: on success the shim stores a new tensor that the caller owns, which `from_ptr` takes over.
-    unsafe {
-        checked("rng state", distill_cpu_rng_state(&mut state))?;
-        Ok(Tensor::from_ptr(state))
-    }
-}
-
-/// Sets the CPU generator to a state from [`cpu_rng_state`].
-pub(crate) fn set_cpu_rng_state(state: &Tensor) -> Result<(), TorchError> {
-    // SAFETY: the pointer is a live tensor, only read; a wrong size or type is a C++ exception.
-    checked("set rng state", unsafe { distill_set_cpu_rng_state(state.as_ptr()) })
-}
-
 /// Seeds the generator of one device alone.
 pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError> {
     let number = match device {
@@ -145,12 +126,6 @@ pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError
     };
     // SAFETY: no pointers cross.
     checked("seeding", unsafe { distill_seed_generator(number, seed) })
-}
-
-/// `torch.use_deterministic_algorithms(on, warn_only=True)`.
-pub(crate) fn set_deterministic(on: bool) -> Result<(), TorchError> {
-    // SAFETY: no pointers cross.
-    checked("deterministic", unsafe { distill_set_deterministic(c_int::from(on)) })
 }
 
 /// The tensors of one fused AdamW call; all lists have the same length.
