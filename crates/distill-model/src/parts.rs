@@ -9,7 +9,8 @@ pub mod positions;
 
 use std::cell::OnceCell;
 
-use distill_torch::{PackedLinear, linear, or_panic};
+use distill_torch::linear::{FusedActivation, PackedLinear};
+use distill_torch::or_panic;
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
@@ -53,15 +54,15 @@ impl Linear {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.fused(x, linear::Activation::None).unwrap_or_else(|| self.plain(x)) // [.., out]
+        self.fused(x, FusedActivation::None).unwrap_or_else(|| self.plain(x)) // [.., out]
     }
 
     /// `activation(x·Wᵀ + b)`
     pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Tensor {
         let fused = match activation {
-            Activation::Gelu => self.fused(x, linear::Activation::Gelu),
-            Activation::GeluTanh => self.fused(x, linear::Activation::GeluTanh),
-            Activation::Relu => self.fused(x, linear::Activation::Relu),
+            Activation::Gelu => self.fused(x, FusedActivation::Gelu),
+            Activation::GeluTanh => self.fused(x, FusedActivation::GeluTanh),
+            Activation::Relu => self.fused(x, FusedActivation::Relu),
             Activation::Silu | Activation::Tanh => None,
         };
         fused.unwrap_or_else(|| activate(&self.plain(x), activation)) // [.., out]
@@ -97,13 +98,13 @@ impl Linear {
             Some([pack(0)?, pack(1)?])
         });
         let [left, right] = both.as_ref()?;
-        let plain = linear::Activation::None;
+        let plain = FusedActivation::None;
         Some([or_panic(left.forward(first, plain)), or_panic(right.forward(others, plain))])
     }
 
     /// By the packed weight, where there is one. What oneDNN says against a product ends the pass like any operator's
     /// failure: the plain product would need more memory and show another speed without a word.
-    fn fused(&self, x: &Tensor, activation: linear::Activation) -> Option<Tensor> {
+    fn fused(&self, x: &Tensor, activation: FusedActivation) -> Option<Tensor> {
         self.packed.get().map(|packed| or_panic(packed.forward(x, activation)))
     }
 

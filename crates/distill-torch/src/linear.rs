@@ -11,7 +11,7 @@ const TYPICAL_TOKENS: i64 = 2048;
 
 /// What follows the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
+pub enum FusedActivation {
     /// Nothing.
     None,
     /// `x·Φ(x)`, exact.
@@ -47,12 +47,12 @@ impl PackedLinear {
     ///
     /// # Errors
     /// [`TorchError`] for shapes that do not fit.
-    pub fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor, TorchError> {
+    pub fn forward(&self, x: &Tensor, activation: FusedActivation) -> Result<Tensor, TorchError> {
         let (name, algorithm) = match activation {
-            Activation::None => (c"none", c""),
-            Activation::Gelu => (c"gelu", c"none"),
-            Activation::GeluTanh => (c"gelu", c"tanh"),
-            Activation::Relu => (c"relu", c""),
+            FusedActivation::None => (c"none", c""),
+            FusedActivation::Gelu => (c"gelu", c"none"),
+            FusedActivation::GeluTanh => (c"gelu", c"tanh"),
+            FusedActivation::Relu => (c"relu", c""),
         };
         ffi::onednn_linear(x, &self.weight, self.bias.as_ref(), name, algorithm)
     }
@@ -88,17 +88,17 @@ mod tests {
             let (x, residual) = (random(&[rows, 16]), random(&[rows, 24]));
             let plain = x.linear(&weight, Some(&bias));
             let cases = [
-                (packed.forward(&x, Activation::None).unwrap(), plain.shallow_clone()),
-                (packed.forward(&x, Activation::Gelu).unwrap(), plain.gelu("none")),
-                (packed.forward(&x, Activation::GeluTanh).unwrap(), plain.gelu("tanh")),
-                (packed.forward(&x, Activation::Relu).unwrap(), plain.relu()),
+                (packed.forward(&x, FusedActivation::None).unwrap(), plain.shallow_clone()),
+                (packed.forward(&x, FusedActivation::Gelu).unwrap(), plain.gelu("none")),
+                (packed.forward(&x, FusedActivation::GeluTanh).unwrap(), plain.gelu("tanh")),
+                (packed.forward(&x, FusedActivation::Relu).unwrap(), plain.relu()),
                 (packed.forward_add(&x, &residual).unwrap(), &plain + &residual),
             ];
             for (number, (fused, expected)) in cases.iter().enumerate() {
                 assert!(difference(fused, expected) < 1e-5, "case {number}, {rows} rows");
             }
         }
-        assert!(packed.forward(&random(&[2, 7]), Activation::None).is_err());
+        assert!(packed.forward(&random(&[2, 7]), FusedActivation::None).is_err());
     }
 
     /// In bf16 as well, up to its precision: products of 16 numbers of about 1, kept to 8 bits.
@@ -113,7 +113,7 @@ mod tests {
         let (x, residual) = (random(&[300, 16]), random(&[300, 24]));
         let wide = |of: &Tensor| of.to_kind(Kind::Float);
         let plain = wide(&x).linear(&wide(&weight), Some(&wide(&bias)));
-        let gelu = packed.forward(&x, Activation::Gelu).unwrap();
+        let gelu = packed.forward(&x, FusedActivation::Gelu).unwrap();
         assert_eq!(gelu.kind(), Kind::BFloat16);
         assert!(difference(&wide(&gelu), &plain.gelu("none")) < 0.05);
         let added = packed.forward_add(&x, &residual).unwrap();
