@@ -1,8 +1,8 @@
 //! Whether a teacher has anything to teach: its soft targets beside the best answer that is always the same.
 
+use distill_core::logits::argmax;
 use distill_core::{LabelMap, ProblemType};
 use distill_data::cache::Example;
-use distill_teacher::forward::argmax;
 use serde::Serialize;
 
 use crate::data::Part;

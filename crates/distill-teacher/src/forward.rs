@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use distill_core::StopSignal;
+pub use distill_core::logits::argmax;
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::Example;
 use distill_model::{Inputs, Mode, ModelConfig, SequenceClassifier};
@@ -193,17 +194,6 @@ pub(crate) fn inputs_on(packed: &PackedBatch, device: Device) -> Result<Inputs, 
 /// The first row of `[N, C]` logits that is not finite.
 pub fn first_not_finite(logits: &[f32], num_labels: usize) -> Option<usize> {
     logits.chunks_exact(num_labels.max(1)).position(|row| row.iter().any(|value| !value.is_finite()))
-}
-
-/// Index of the largest logit, the lowest of equal ones, as numpy's argmax.
-pub fn argmax(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, value) in logits.iter().enumerate() {
-        if *value > logits[best] {
-            best = index;
-        }
-    }
-    best
 }
 
 #[cfg(test)]
