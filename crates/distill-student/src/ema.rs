@@ -36,7 +36,6 @@ impl WeightMean {
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
-    #[allow(clippy::cast_precision_loss)]
     pub fn update(&mut self, global_step: u64, vocabulary: f64) -> Result<(), TorchError> {
         let steps = global_step as f64;
         let share = 1.0 - self.decay.min((1.0 + steps) / (10.0 + steps));

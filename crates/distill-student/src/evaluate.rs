@@ -178,7 +178,6 @@ fn several_classes(
 }
 
 /// The squared error, the loss aside.
-#[allow(clippy::cast_precision_loss)]
 fn number(examples: &[Example<'_>], logits: &[f32]) -> Evaluation {
     let rows =
         examples.iter().zip(logits).filter_map(|(example, value)| Some((example.targets.first()?, value)));
@@ -192,7 +191,6 @@ fn argmax_or_none(logits: &[f32]) -> Option<usize> {
     if logits.is_empty() { None } else { Some(argmax(logits)) }
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn share(part: usize, whole: usize) -> Option<f64> {
     if whole == 0 { None } else { Some(part as f64 / whole as f64) }
 }

@@ -105,7 +105,6 @@ impl Mixture {
             };
             sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += weight * term);
         }
-        #[allow(clippy::cast_possible_truncation)]
         let narrow = |sum: &f64| match self.average {
             Average::Logits => *sum as f32,
             Average::Probabilities if self.problem_type == ProblemType::MultiLabel => {

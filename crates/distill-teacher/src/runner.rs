@@ -57,7 +57,6 @@ pub struct RunStats {
 
 impl RunStats {
     /// Rows a second, tokenization included.
-    #[allow(clippy::cast_precision_loss)]
     pub fn rows_per_second(&self) -> f64 {
         if self.seconds > 0.0 { self.rows as f64 / self.seconds } else { 0.0 }
     }

@@ -52,7 +52,6 @@ fn group_scores(
     Scores { values, query_shares: query_shares(packing, group, left.device()) }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 fn query_shares(packing: &Packing, group: &Group, device: Device) -> Tensor {
     let rows = group.first_row as usize..(group.first_row + group.rows) as usize;
     let shares: Vec<f32> = packing.lengths()[rows]

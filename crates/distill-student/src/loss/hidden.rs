@@ -45,7 +45,6 @@ pub fn hidden_cosine(student: &Tensor, teacher: &Tensor, packing: &Packing) -> R
 }
 
 /// One over the length of its row and the number of rows, for each token: float `[T]`.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn token_shares(packing: &Packing, device: Device) -> Tensor {
     let rows = packing.rows() as f32;
     let shares: Vec<f32> = packing

@@ -55,7 +55,6 @@ pub fn sum(terms: &[Term]) -> Result<Tensor, TorchError> {
 /// The label that stands for none: such a row has a soft loss only.
 pub const UNLABELLED: i64 = -100;
 
-#[allow(clippy::cast_precision_loss)]
 fn rows(logits: &Tensor) -> f64 {
     logits.size().first().copied().unwrap_or(1) as f64
 }

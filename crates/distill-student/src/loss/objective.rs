@@ -164,7 +164,6 @@ impl<'a> Objective<'a> {
 }
 
 /// `n / (C · n_c)` over the classes that occur; 0 for one that does not.
-#[allow(clippy::cast_precision_loss)]
 fn balanced(label_counts: &[u64]) -> Vec<f64> {
     let classes = label_counts.iter().filter(|count| **count > 0).count() as f64;
     let rows = label_counts.iter().sum::<u64>() as f64;
@@ -175,7 +174,6 @@ fn balanced(label_counts: &[u64]) -> Vec<f64> {
 /// output is to be taught no, and for one of every row.
 ///
 /// Source: `pos_weight` of PyTorch's `BCEWithLogitsLoss`.
-#[allow(clippy::cast_precision_loss)]
 fn balanced_positives(labelled: u64, label_counts: &[u64]) -> Vec<f64> {
     let weight = |count: &u64| match labelled.saturating_sub(*count) {
         without if without > 0 && *count > 0 => without as f64 / *count as f64,

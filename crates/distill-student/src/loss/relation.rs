@@ -51,7 +51,6 @@ pub fn map_kl(student: &[Scores], teacher: &[Scores]) -> Result<Tensor, TorchErr
 
 /// Mean over heads, queries and rows of what `by_query` makes of scores, the places that both see, and one over
 /// each query's row's length, `[R, 1, S]`.
-#[allow(clippy::cast_precision_loss)]
 fn by_group(
     student: &[Scores],
     teacher: &[Scores],

@@ -133,7 +133,6 @@ impl<'a> Packer<'a> {
         let labels = labels::tensor(ordered.iter().copied(), self.config.problem_type, num_labels);
         let wanted = self.settings.soft_weight > 0.0;
         let soft_targets = wanted.then(|| soft_targets(&ordered)).transpose()?;
-        #[allow(clippy::cast_precision_loss)]
         let share = rows.len() as f64 / of as f64;
         Ok(PackedPass { share, own, theirs, labels, soft_targets, rows })
     }

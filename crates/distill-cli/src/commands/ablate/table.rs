@@ -107,7 +107,6 @@ impl Table {
     }
 
     /// From top to bottom what each component is worth: a dot with its interval, and a line at 0.
-    #[allow(clippy::cast_precision_loss)]
     fn svg(&self) -> String {
         const WIDTH: f64 = 760.0;
         const LEFT: f64 = 330.0;

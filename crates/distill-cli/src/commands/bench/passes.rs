@@ -178,7 +178,6 @@ impl<'a> Passes<'a> {
     }
 
     /// A store with the rows, labels in turn, and soft targets that say nothing.
-    #[allow(clippy::cast_precision_loss)]
     fn write_store(&self, directory: &Path) -> anyhow::Result<()> {
         let mut random = ChaCha8Rng::seed_from_u64(self.session.seed);
         let num_labels = self.labels.num_labels();
