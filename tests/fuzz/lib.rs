@@ -1,8 +1,10 @@
-//! What the fuzz targets share: the readers and good files of `tests/mutants`.
+//! What the fuzz targets share: the kinds, readers and good files of `tests/mutants`.
 #![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
 
 #[path = "../mutants/exit.rs"]
 mod exit;
+#[path = "../mutants/kinds.rs"]
+mod kinds;
 #[path = "../mutants/readers.rs"]
 mod readers;
 #[path = "../mutants/seeds.rs"]
@@ -17,7 +19,7 @@ use distill_core::Category;
 /// # Panics
 /// Where there is a finding.
 pub fn read(kind: &str, bytes: &[u8]) {
-    let kind = readers::KINDS.iter().find(|known| known.name == kind).expect("the kind is known");
+    let kind = kinds::KINDS.iter().find(|known| known.name == kind).expect("the kind is known");
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     if let Err(refusal) = (kind.read)(directory.path(), bytes) {
         let fine = matches!(refusal.category, Category::Data | Category::Usage);
@@ -27,5 +29,5 @@ pub fn read(kind: &str, bytes: &[u8]) {
 
 /// The good files of every kind, to begin with.
 pub fn good_files() -> Vec<(&'static str, Vec<Vec<u8>>)> {
-    readers::KINDS.iter().map(|kind| (kind.name, (kind.seeds)())).collect()
+    kinds::KINDS.iter().map(|kind| (kind.name, (kind.seeds)())).collect()
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use distill_core::Category;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::{KINDS, Kind};
 use crate::mutate::{Random, mutant};
-use crate::readers::{KINDS, Kind, Outcome};
+use crate::readers::Outcome;
 use crate::{corpora, hostile};
 
 /// Memory that a process may ask for, in KiB.

@@ -13,8 +13,8 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use crate::child::{Job, Tally};
+use crate::kinds::KINDS;
 use crate::mutate::Random;
-use crate::readers::KINDS;
 use crate::seeds;
 
 /// A file, the kind that reads it, and a word of the error that it must give; empty where it may be read.

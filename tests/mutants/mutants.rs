@@ -1,7 +1,7 @@
 //! Ten thousand damaged files, of every kind that is read.
 
 use crate::child::{Job, Tally};
-use crate::readers::KINDS;
+use crate::kinds::KINDS;
 
 /// Mutants that one process reads.
 const BATCH: u64 = 400;

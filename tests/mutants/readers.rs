@@ -48,197 +48,6 @@ refusals!(
     distill_core::atomic::FileError
 );
 
-/// A kind of file.
-pub struct Kind {
-    pub name: &'static str,
-    /// How many of 10,000 mutants are of this kind.
-    pub share: u64,
-    pub seeds: fn() -> Vec<Vec<u8>>,
-    /// What is written into mutants besides noise.
-    pub dictionary: &'static [&'static str],
-    /// Reads `bytes` as the program would, in an otherwise empty directory that one process keeps.
-    pub read: fn(&Path, &[u8]) -> Outcome,
-}
-
-const JSON: &[&str] = &[
-    "{", "}", "[", "]", "\"", ",", ":", "null", "\\u0000", "\\ud800", "{\"a\":", "[[[[[[[[", "\n", "\u{feff}",
-    "1e400", "-", "\u{0}",
-];
-const CONFIG: &[&str] = &[
-    "\"num_labels\": 16777216,",
-    "\"hidden_size\": 1,",
-    "\"num_hidden_layers\": 16777216,",
-    "\"id2label\": {\"0\": 1},",
-    "\"vocab_size\": 16777216,",
-    "\"hidden_act\": \"relu\",",
-    "\"is_decoder\": true,",
-    "\"layer_norm_eps\": 1e-320,",
-    "{",
-    "}",
-    "null",
-    "\"",
-];
-const TOKENIZER: &[&str] = &[
-    "\"type\": \"Sequence\",",
-    "\"type\": \"BPE\",",
-    "\"type\": \"Unigram\",",
-    "\"id\": 4294967295,",
-    "{",
-    "}",
-    "[",
-    "]",
-    "null",
-    "\"max_input_chars_per_word\": 18446744073709551615,",
-    "\"Regex\": \"(a*)*$\",",
-    "\"content\": \"\",",
-    "\"",
-    "\"unk_id\": 99,",
-    "{\"type\": \"Digits\"},",
-];
-const SEPARATED: &[&str] = &["\"", "\"\"", ",", "\t", "\r\n", "\n", "\r", "\u{0}", "\u{feff}", "text", "id"];
-const TOML: &[&str] = &[
-    "[",
-    "]",
-    "[[",
-    "]]",
-    "=",
-    "\"\"\"",
-    "'''",
-    ".",
-    "{",
-    "}",
-    "\n[data]\n",
-    "\nseed = -1\n",
-    "1979-05-27",
-    "inf",
-    "nan",
-    "#",
-    "\\u",
-    "a.b.c.d.e = 1\n",
-];
-
-/// Every kind, in the order in which they are run.
-pub const KINDS: &[Kind] = &[
-    Kind {
-        name: "parquet",
-        share: 3200,
-        seeds: seeds::parquets,
-        dictionary: &["PAR1", "logits", "text"],
-        read: parquet,
-    },
-    Kind {
-        name: "jsonl",
-        share: 700,
-        seeds: || vec![seeds::jsonl()],
-        dictionary: JSON,
-        read: |d, b| rows(d, b, "jsonl"),
-    },
-    Kind {
-        name: "csv",
-        share: 700,
-        seeds: || vec![seeds::separated(',')],
-        dictionary: SEPARATED,
-        read: |d, b| rows(d, b, "csv"),
-    },
-    Kind {
-        name: "tsv",
-        share: 200,
-        seeds: || vec![seeds::separated('\t')],
-        dictionary: SEPARATED,
-        read: |d, b| rows(d, b, "tsv"),
-    },
-    Kind {
-        name: "logits.jsonl",
-        share: 600,
-        seeds: || vec![seeds::logits_jsonl()],
-        dictionary: JSON,
-        read: logits_jsonl,
-    },
-    Kind {
-        name: "tokenizer.json",
-        share: 1000,
-        seeds: seeds::tokenizers,
-        dictionary: TOKENIZER,
-        read: tokenizer,
-    },
-    Kind {
-        name: "tokenizer_config.json",
-        share: 100,
-        seeds: || vec![seeds::golden("tokenizer_config.json")],
-        dictionary: JSON,
-        read: |d, b| model(d, "tokenizer_config.json", b),
-    },
-    Kind {
-        name: "vocab.txt",
-        share: 100,
-        seeds: || vec![seeds::golden("vocab.txt")],
-        dictionary: JSON,
-        read: vocabulary,
-    },
-    Kind {
-        name: "config.json",
-        share: 800,
-        seeds: || vec![seeds::golden("config.json")],
-        dictionary: CONFIG,
-        read: |d, b| model(d, "config.json", b),
-    },
-    Kind {
-        name: "safetensors",
-        share: 700,
-        seeds: || vec![seeds::golden("model.safetensors")],
-        dictionary: &[
-            "\"shape\":[0,9223372036854775808],",
-            "F64",
-            "BF16",
-            "[",
-            "]",
-            "{",
-            "}",
-            "\"data_offsets\":[0,0]",
-        ],
-        read: |d, b| model(d, "model.safetensors", b),
-    },
-    Kind {
-        name: "settings.toml",
-        share: 700,
-        seeds: || vec![seeds::SETTINGS.into()],
-        dictionary: TOML,
-        read: settings,
-    },
-    Kind { name: "manifest.json", share: 300, seeds: manifests, dictionary: JSON, read: manifest },
-    Kind { name: "run.json", share: 200, seeds: run_records, dictionary: JSON, read: run_record },
-    Kind { name: "metrics.jsonl", share: 200, seeds: metrics, dictionary: JSON, read: read_metrics },
-    Kind {
-        name: "state.json",
-        share: 200,
-        seeds: || vec![checkpoint("state.json")],
-        dictionary: JSON,
-        read: |d, b| resume(d, "state.json", b),
-    },
-    Kind {
-        name: "checkpoint",
-        share: 100,
-        seeds: || vec![checkpoint("tensors.safetensors")],
-        dictionary: JSON,
-        read: |d, b| resume(d, "tensors.safetensors", b),
-    },
-    Kind {
-        name: "tokens.arrow",
-        share: 60,
-        seeds: || vec![cache("arrow")],
-        dictionary: &["ARROW1"],
-        read: |d, b| cached(d, "arrow", b),
-    },
-    Kind {
-        name: "tokens.json",
-        share: 60,
-        seeds: || vec![cache("json")],
-        dictionary: JSON,
-        read: |d, b| cached(d, "json", b),
-    },
-    Kind { name: "features", share: 80, seeds: || vec![features()], dictionary: JSON, read: kept_features },
-];
-
 fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
@@ -283,7 +92,7 @@ fn table(path: &Path) -> Outcome {
     Ok(LogitsTable::open(path)?.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
-fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
+pub fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
     let path = directory.join("a").with_extension(ending);
     write(&path, bytes);
     let source = Source::open(&path, &Columns::default())?;
@@ -297,14 +106,14 @@ fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
     Ok(())
 }
 
-fn logits_jsonl(directory: &Path, bytes: &[u8]) -> Outcome {
+pub fn logits_jsonl(directory: &Path, bytes: &[u8]) -> Outcome {
     let path = directory.join("a.jsonl");
     write(&path, bytes);
     table(&path)
 }
 
 /// The golden model with one file replaced.
-fn model(directory: &Path, name: &str, bytes: &[u8]) -> Outcome {
+pub fn model(directory: &Path, name: &str, bytes: &[u8]) -> Outcome {
     for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"] {
         if !directory.join(file).exists() {
             write(&directory.join(file), &seeds::golden(file));
@@ -328,12 +137,12 @@ fn model(directory: &Path, name: &str, bytes: &[u8]) -> Outcome {
 }
 
 /// Any tokenizer over texts and pairs, within and beyond its maximum length.
-fn tokenizer(directory: &Path, bytes: &[u8]) -> Outcome {
+pub fn tokenizer(directory: &Path, bytes: &[u8]) -> Outcome {
     write(&directory.join("tokenizer.json"), bytes);
     encode(directory)
 }
 
-fn vocabulary(directory: &Path, bytes: &[u8]) -> Outcome {
+pub fn vocabulary(directory: &Path, bytes: &[u8]) -> Outcome {
     write(&directory.join("vocab.txt"), bytes);
     encode(directory)
 }
@@ -351,7 +160,7 @@ pub fn encode(directory: &Path) -> Outcome {
     Ok(())
 }
 
-fn settings(directory: &Path, bytes: &[u8]) -> Outcome {
+pub fn settings(directory: &Path, bytes: &[u8]) -> Outcome {
     let path = directory.join("a.toml");
     write(&path, bytes);
     let refuse = |error: anyhow::Error| Refusal { category: Category::Usage, text: error.to_string() };
@@ -374,13 +183,13 @@ pub fn store(directory: &Path) -> Manifest {
     manifest
 }
 
-fn manifests() -> Vec<Vec<u8>> {
+pub fn manifests() -> Vec<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
     store(directory.path());
     vec![std::fs::read(directory.path().join("manifest.json")).unwrap()]
 }
 
-fn manifest(directory: &Path, bytes: &[u8]) -> Outcome {
+pub fn manifest(directory: &Path, bytes: &[u8]) -> Outcome {
     if !directory.join("manifest.json").exists() {
         store(directory);
     }
@@ -392,7 +201,7 @@ fn manifest(directory: &Path, bytes: &[u8]) -> Outcome {
     Ok(())
 }
 
-fn run_records() -> Vec<Vec<u8>> {
+pub fn run_records() -> Vec<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
     let record = RunRecord {
         format_version: RunRecord::FORMAT_VERSION,
@@ -407,12 +216,12 @@ fn run_records() -> Vec<Vec<u8>> {
     vec![std::fs::read(directory.path().join("run.json")).unwrap()]
 }
 
-fn run_record(directory: &Path, bytes: &[u8]) -> Outcome {
+pub fn run_record(directory: &Path, bytes: &[u8]) -> Outcome {
     write(&directory.join("run.json"), bytes);
     Ok(RunRecord::read(directory).map(drop)?)
 }
 
-fn metrics() -> Vec<Vec<u8>> {
+pub fn metrics() -> Vec<Vec<u8>> {
     let line = |step: usize| {
         format!(
             "{{\"event\":\"train\",\"global_step\":{step},\"epoch\":0.5,\"loss\":1.25,\"grad_norm\":3.5e-1}}\n"
@@ -421,7 +230,7 @@ fn metrics() -> Vec<Vec<u8>> {
     vec![(0..20).map(line).collect::<String>().into_bytes()]
 }
 
-fn read_metrics(directory: &Path, bytes: &[u8]) -> Outcome {
+pub fn read_metrics(directory: &Path, bytes: &[u8]) -> Outcome {
     let path = directory.join("metrics.jsonl");
     write(&path, bytes);
     Ok(distill_report::training::read("student", &path).map(drop)?)
@@ -446,14 +255,14 @@ fn save_checkpoints(directory: &Path) {
     }
 }
 
-fn checkpoint(file: &str) -> Vec<u8> {
+pub fn checkpoint(file: &str) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     save_checkpoints(directory.path());
     std::fs::read(directory.path().join("checkpoints/step-000010").join(file)).unwrap()
 }
 
 /// A damaged checkpoint is never gone on from: the one before it is.
-fn resume(directory: &Path, file: &str, bytes: &[u8]) -> Outcome {
+pub fn resume(directory: &Path, file: &str, bytes: &[u8]) -> Outcome {
     let newest = directory.join("checkpoints/step-000010");
     if !newest.exists() {
         save_checkpoints(directory);
@@ -499,7 +308,7 @@ fn feature_files(directory: &Path) -> (FeatureFiles, PathBuf) {
     (FeatureFiles::open(directory, &key, "rows", shape, &StopSignal::default()).unwrap(), path)
 }
 
-fn features() -> Vec<u8> {
+pub fn features() -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let (files, path) = feature_files(directory.path());
     let values: Vec<f32> = (0..60u8).map(f32::from).collect();
@@ -511,7 +320,7 @@ fn features() -> Vec<u8> {
 }
 
 /// Damaged features are computed again: what is read is always right.
-fn kept_features(directory: &Path, bytes: &[u8]) -> Outcome {
+pub fn kept_features(directory: &Path, bytes: &[u8]) -> Outcome {
     let (files, path) = feature_files(directory);
     write(&path, bytes);
     info(directory)?;
@@ -527,14 +336,14 @@ fn kept_features(directory: &Path, bytes: &[u8]) -> Outcome {
     }
 }
 
-fn cache(ending: &str) -> Vec<u8> {
+pub fn cache(ending: &str) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     build_cache(directory.path());
     std::fs::read(directory.path().join(format!("key.tokens.{ending}"))).unwrap()
 }
 
 /// A damaged cache is built again: the rows are always the right ones.
-fn cached(directory: &Path, ending: &str, bytes: &[u8]) -> Outcome {
+pub fn cached(directory: &Path, ending: &str, bytes: &[u8]) -> Outcome {
     build_cache(directory);
     write(&directory.join(format!("key.tokens.{ending}")), bytes);
     let (cache, built) = build_cache(directory);

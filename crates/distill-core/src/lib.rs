@@ -1,7 +1,7 @@
 //! What every part of distill shares, without libtorch and without a file format's library.
 //!
 //! Read in this order: [`category`] (what kind of failure, and the exit code it becomes),
-//! [`labels`] (the label map), [`problem`] (what logits mean), [`hash`], [`atomic`] (files that appear whole or not at all), [`read`],
+//! [`labels`] (the label map), [`problem`] (what logits mean), [`logits`] (what they say), [`hash`], [`atomic`] (files that appear whole or not at all), [`read`],
 //! [`lock`] (one writer a directory), [`record`] (`run.json`), [`stop`] and [`progress`]
 //! (how a long loop talks to whoever started it).
 
@@ -10,6 +10,7 @@ pub mod category;
 pub mod hash;
 pub mod labels;
 pub mod lock;
+pub mod logits;
 pub mod problem;
 pub mod progress;
 pub mod read;

@@ -167,7 +167,6 @@ impl AugmentSettings {
         if changed { words.join(" ") } else { text.to_owned() }
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn noised(&self, text: &str, draws: &mut Draws) -> String {
         let mut words: Vec<&str> = text.split_whitespace().collect();
         if words.len() < 2 {

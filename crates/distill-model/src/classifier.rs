@@ -144,8 +144,11 @@ impl SequenceClassifier {
 
     /// Lays the encoder's weights out once more, as the CPU's fused kernels read them; a model that is trained
     /// afterwards would not be what it computes with. Takes as much memory again as the linear layers.
-    pub fn pack_for_inference(&self) {
-        self.encoder.pack();
+    ///
+    /// # Errors
+    /// [`TorchError`] from oneDNN, not where it takes no weights of this kind: then the plain layers are used.
+    pub fn pack_for_inference(&self) -> Result<(), TorchError> {
+        guard("packing the model", || self.encoder.pack())
     }
 
     /// Converts every parameter in place; it can no longer be trained then.

@@ -96,7 +96,7 @@ impl ModelDirectory {
     pub fn load_classifier_as(&self, device: Device, kind: Kind) -> Result<SequenceClassifier, ModelError> {
         let model = self.load_classifier(device)?;
         model.convert(kind)?;
-        model.pack_for_inference();
+        model.pack_for_inference()?;
         Ok(model)
     }
 

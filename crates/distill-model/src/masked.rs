@@ -166,8 +166,10 @@ impl MaskedLanguageModel {
             .map_err(|problems| ModelError::Weights { path: directory.path().to_owned(), problems })?;
         parameters.convert(kind)?;
         let model = MaskedLanguageModel { parameters, ..model };
-        model.encoder.pack();
-        model.dense.pack();
+        guard("packing the model", || {
+            model.encoder.pack();
+            model.dense.pack();
+        })?;
         Ok(model)
     }
 

@@ -9,7 +9,8 @@ pub mod positions;
 
 use std::cell::OnceCell;
 
-use distill_torch::{PackedLinear, linear, or_panic};
+use distill_torch::linear::{FusedActivation, PackedLinear};
+use distill_torch::or_panic;
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
@@ -54,21 +55,21 @@ impl Linear {
 
     /// Lays the weight out for the CPU's fused kernels, where they take it.
     pub fn pack(&self) {
-        if let Some(packed) = PackedLinear::new(&self.weight, self.bias.as_ref()) {
+        if let Some(packed) = or_panic(PackedLinear::new(&self.weight, self.bias.as_ref())) {
             self.packed.get_or_init(|| packed);
         }
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.fused(x, linear::Activation::None).unwrap_or_else(|| self.plain(x)) // [.., out]
+        self.fused(x, FusedActivation::None).unwrap_or_else(|| self.plain(x)) // [.., out]
     }
 
     /// `activation(x·Wᵀ + b)`
     pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Tensor {
         let fused = match activation {
-            Activation::Gelu => self.fused(x, linear::Activation::Gelu),
-            Activation::GeluTanh => self.fused(x, linear::Activation::GeluTanh),
-            Activation::Relu => self.fused(x, linear::Activation::Relu),
+            Activation::Gelu => self.fused(x, FusedActivation::Gelu),
+            Activation::GeluTanh => self.fused(x, FusedActivation::GeluTanh),
+            Activation::Relu => self.fused(x, FusedActivation::Relu),
             Activation::Silu | Activation::Tanh => None,
         };
         fused.unwrap_or_else(|| activate(&self.plain(x), activation)) // [.., out]
@@ -99,7 +100,8 @@ impl Linear {
         let both = self.packed_apart.get_or_init(|| {
             let weights = apart(&self.weight, outputs);
             let biases = self.bias.as_ref().map(|bias| apart(bias, outputs));
-            let pack = |part: usize| PackedLinear::new(&weights[part], biases.as_ref().map(|both| &both[part]));
+            let bias = |part: usize| biases.as_ref().map(|both| &both[part]);
+            let pack = |part: usize| or_panic(PackedLinear::new(&weights[part], bias(part)));
             Some([pack(0)?, pack(1)?])
         });
         let [left, right] = both.as_ref()?;
@@ -109,14 +111,14 @@ impl Linear {
                     (apart(&self.weight, outputs), self.bias.as_ref().map(|bias| apart(bias, outputs)));
                 return x.linear(&weights[part], biases.as_ref().map(|both| &both[part]));
             }
-            or_panic(packed.forward(x, linear::Activation::None))
+            or_panic(packed.forward(x, FusedActivation::None))
         };
         Some([product(0, left, first), product(1, right, others)])
     }
 
     /// By the packed weight, where there is one. What oneDNN says against a product ends the pass like any operator's
     /// failure: the plain product would need more memory and show another speed without a word.
-    fn fused(&self, x: &Tensor, activation: linear::Activation) -> Option<Tensor> {
+    fn fused(&self, x: &Tensor, activation: FusedActivation) -> Option<Tensor> {
         self.packed_for(x).map(|packed| or_panic(packed.forward(x, activation)))
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use distill_core::logits::argmax;
 use distill_core::{Label, LabelMap, ProblemType};
 use serde::{Deserialize, Serialize};
 
@@ -330,17 +331,6 @@ impl Predictions {
             }),
         }
     }
-}
-
-/// The position of the largest value, the first among equals.
-pub(crate) fn argmax(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (at, value) in values.iter().enumerate().skip(1) {
-        if *value > values[best] {
-            best = at;
-        }
-    }
-    best
 }
 
 #[cfg(test)]

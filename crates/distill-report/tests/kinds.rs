@@ -120,7 +120,7 @@ fn intervals_of_numbers_are_as_wide_as_when_rows_are_drawn_one_by_one() {
     let report = report(vec![teacher, student], &[]);
     let figures = |rows: &[usize]| {
         let of = |column: &[f64]| rows.iter().map(|row| column[*row]).collect::<Vec<_>>();
-        regression::figures_of(&of(&values), &of(&targets)).unwrap()
+        regression::figures(&of(&values), &of(&targets)).unwrap()
     };
     as_wide(&report, Metric::Rmse, plain_width(|rows| figures(rows).rmse));
     as_wide(&report, Metric::Mae, plain_width(|rows| figures(rows).mae));

@@ -134,7 +134,9 @@ fn multi_label_figures_equal_scikit_learn() {
 fn regression_figures_equal_scikit_learn_and_scipy() {
     let cases: Vec<RegressionCase> = serde_json::from_str(include_str!("golden/regression.json")).unwrap();
     for case in cases {
-        let ours = regression::figures(&case.values, &case.targets).unwrap();
+        let [values, targets] = [&case.values, &case.targets]
+            .map(|list| list.iter().map(|number| f64::from(*number)).collect::<Vec<_>>());
+        let ours = regression::figures(&values, &targets).unwrap();
         close_tree(&case.name, &serde_json::to_value(ours).unwrap(), &case.figures);
     }
     assert!(regression::figures(&[], &[]).is_none());

@@ -22,10 +22,13 @@ pub struct WeightMean {
 impl WeightMean {
     /// A mean that begins as the parameters are; none where `decay` is 0.
     pub fn of(decay: f64, parameters: &[(String, Tensor)]) -> Option<Self> {
+        if decay <= 0.0 {
+            return None;
+        }
         let parameters: Vec<(String, Tensor)> =
             parameters.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
         let means = parameters.iter().map(|(_, tensor)| tensor.detach().copy()).collect();
-        (decay > 0.0).then_some(WeightMean { decay, parameters, means, vocabulary: 1.0 })
+        Some(WeightMean { decay, parameters, means, vocabulary: 1.0 })
     }
 
     /// Moves the mean on after `global_step` steps; `vocabulary` is the factor of the word embeddings that
@@ -33,7 +36,6 @@ impl WeightMean {
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
-    #[allow(clippy::cast_precision_loss)]
     pub fn update(&mut self, global_step: u64, vocabulary: f64) -> Result<(), TorchError> {
         let steps = global_step as f64;
         let share = 1.0 - self.decay.min((1.0 + steps) / (10.0 + steps));

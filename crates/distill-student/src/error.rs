@@ -49,14 +49,6 @@ pub enum TrainError {
     /// Nothing can be learned from these rows.
     #[error("{0}")]
     Rows(String),
-    /// The row's input is longer than the model has positions for.
-    #[error("max_length {max_length} is more than the model's {positions} positions")]
-    TooLong {
-        /// The setting.
-        max_length: usize,
-        /// `max_position_embeddings`.
-        positions: i64,
-    },
     /// Asked to stop.
     #[error(transparent)]
     Stopped(#[from] StopReason),
@@ -106,10 +98,9 @@ impl TrainError {
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {
-            TrainError::Setting { .. }
-            | TrainError::TwoLabels { .. }
-            | TrainError::Inside(_)
-            | TrainError::TooLong { .. } => Category::Usage,
+            TrainError::Setting { .. } | TrainError::TwoLabels { .. } | TrainError::Inside(_) => {
+                Category::Usage
+            }
             TrainError::NotFinite { .. } | TrainError::Torch(_) => Category::Internal,
             TrainError::Rows(_) => Category::Data,
             TrainError::Stopped(_) => Category::Stopped,

@@ -1,10 +1,11 @@
 //! The validation part: what the best checkpoint is chosen by.
 
+use distill_core::logits::argmax;
 use distill_core::{ProblemType, StopSignal};
 use distill_data::cache::Example;
 use distill_model::SequenceClassifier;
 use distill_teacher::ForwardPass;
-use distill_teacher::forward::{argmax, default_batch_tokens};
+use distill_teacher::forward::default_batch_tokens;
 use tch::Tensor;
 
 use crate::data::Part;
@@ -179,7 +180,6 @@ fn several_classes(
 }
 
 /// The squared error, the loss aside.
-#[allow(clippy::cast_precision_loss)]
 fn number(examples: &[Example<'_>], logits: &[f32]) -> Evaluation {
     let rows =
         examples.iter().zip(logits).filter_map(|(example, value)| Some((example.targets.first()?, value)));
@@ -193,7 +193,6 @@ fn argmax_or_none(logits: &[f32]) -> Option<usize> {
     if logits.is_empty() { None } else { Some(argmax(logits)) }
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn share(part: usize, whole: usize) -> Option<f64> {
     if whole == 0 { None } else { Some(part as f64 / whole as f64) }
 }

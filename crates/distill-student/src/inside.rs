@@ -226,7 +226,6 @@ impl<'a> Inside<'a> {
 }
 
 /// The mean of a loss over pairs of layers.
-#[allow(clippy::cast_precision_loss)]
 fn mean(
     pairs: &[(usize, usize)],
     loss: impl Fn(usize, usize) -> Result<Tensor, TorchError>,
@@ -240,16 +239,13 @@ fn found<T>(recorded: Option<&T>) -> Result<&T, TorchError> {
 }
 
 /// `[rows, columns]`, uniform with a variance of one over `columns`, by the seed alone.
-#[allow(clippy::cast_precision_loss)]
 fn projection(rows: i64, columns: i64, seed: u64) -> Tensor {
     let mut draws = ChaCha8Rng::seed_from_u64(seed);
     let bound = (3.0 / columns as f64).sqrt();
     let values: Vec<f32> = (0..rows * columns)
         .map(|_| {
             let share = f64::from(draws.next_u32()) / f64::from(u32::MAX);
-            #[allow(clippy::cast_possible_truncation)]
-            let value = (bound * (2.0 * share - 1.0)) as f32;
-            value
+            (bound * (2.0 * share - 1.0)) as f32
         })
         .collect();
     Tensor::from_slice(&values).view([rows, columns])

@@ -14,7 +14,6 @@ pub(crate) fn cached(label: Option<&Label<i32>>, num_labels: usize) -> (Option<i
     match label {
         None => (None, Vec::new()),
         Some(Label::Class(class)) => (Some(*class), Vec::new()),
-        #[allow(clippy::cast_possible_truncation)]
         Some(Label::Value(value)) => (None, vec![*value as f32]),
         Some(Label::Classes(classes)) => {
             let mut targets = vec![0.0; num_labels];
@@ -84,7 +83,6 @@ pub(crate) fn f1<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> Opti
             label.add(is_so, predicted);
         }
     }
-    #[allow(clippy::cast_precision_loss)]
     let mean = labels.iter().map(Hits::f1).sum::<f64>() / labels.len() as f64;
     (!labels.is_empty()).then(|| (all.f1(), mean))
 }

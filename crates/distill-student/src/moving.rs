@@ -53,7 +53,6 @@ impl<'a> Moving<'a> {
     }
 
     /// What a parameter's learning rate is multiplied by.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
     pub fn factor(&self, name: &str) -> f64 {
         let TrainSettings { learning_rate, head_learning_rate, layer_decay, .. } = self.settings;
         let height = self.height(name);

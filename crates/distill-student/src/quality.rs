@@ -1,8 +1,8 @@
 //! Whether a teacher has anything to teach: its soft targets beside the best answer that is always the same.
 
+use distill_core::logits::argmax;
 use distill_core::{LabelMap, ProblemType};
 use distill_data::cache::Example;
-use distill_teacher::forward::argmax;
 use serde::Serialize;
 
 use crate::data::Part;
@@ -42,7 +42,6 @@ impl TeacherQuality {
 /// An example and what the teacher says of it.
 type Judged<'a> = (Example<'a>, &'a [f32]);
 
-#[allow(clippy::cast_precision_loss)]
 fn one_class(judged: &[Judged<'_>], counts: &[u64]) -> Option<TeacherQuality> {
     let rows: u64 = counts.iter().sum();
     let right = judged.iter().filter(|(example, logits)| example.label == Some(argmax(logits) as i32));
@@ -51,7 +50,6 @@ fn one_class(judged: &[Judged<'_>], counts: &[u64]) -> Option<TeacherQuality> {
     (rows > 0).then_some(TeacherQuality { rows: rows as usize, metric: "accuracy", teacher, constant })
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn several_classes(judged: &[Judged<'_>], mut counts: Vec<u64>) -> Option<TeacherQuality> {
     let (teacher, _) = labels::f1(judged.iter().map(|(example, logits)| (example.targets, *logits)))?;
     counts.sort_unstable_by(|left, right| right.cmp(left));
@@ -66,7 +64,6 @@ fn several_classes(judged: &[Judged<'_>], mut counts: Vec<u64>) -> Option<Teache
     Some(TeacherQuality { rows, metric: "micro F1", teacher, constant })
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn number(judged: &[Judged<'_>]) -> Option<TeacherQuality> {
     let pairs: Vec<(f64, f64)> = judged
         .iter()

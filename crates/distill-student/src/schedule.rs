@@ -23,7 +23,6 @@ impl Schedule {
     /// A course that rises for `ceil(warmup_ratio · total_steps)` steps first, but not for all of them: a run of one
     /// step would not move otherwise.
     pub fn new(course: ScheduleChoice, peak: f64, warmup_ratio: f64, total_steps: u64) -> Self {
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let warmup_steps =
             ((warmup_ratio * total_steps as f64).ceil() as u64).min(total_steps.saturating_sub(1));
         Schedule { course, peak, warmup_ratio, warmup_steps, total_steps }
@@ -39,7 +38,6 @@ impl Schedule {
     /// Sources: `transformers`' `get_constant_…`, `get_linear_…`, `get_cosine_…` and
     /// `get_inverse_sqrt_schedule…_with_warmup`; `torch.optim.lr_scheduler.OneCycleLR`, with
     /// `cycle_momentum=False`, after Smith & Topin 2017, arXiv:1708.07120, who also move the momentum.
-    #[allow(clippy::cast_precision_loss)]
     pub fn learning_rate(&self, global_step: u64) -> f64 {
         if self.course == ScheduleChoice::OneCycle {
             return self.one_cycle(global_step);
@@ -64,7 +62,6 @@ impl Schedule {
         }
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn one_cycle(&self, global_step: u64) -> f64 {
         let step = global_step.min(self.total_steps.saturating_sub(1)) as f64;
         let (start, top) = (self.peak / ONE_CYCLE_START, self.warmup_ratio * self.total_steps as f64 - 1.0);

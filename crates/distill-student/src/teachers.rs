@@ -3,6 +3,7 @@
 mod store;
 
 use distill_core::ProblemType;
+use distill_core::logits::{sigmoid, softmax};
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source};
 use serde::{Deserialize, Serialize};
@@ -104,7 +105,6 @@ impl Mixture {
             };
             sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += weight * term);
         }
-        #[allow(clippy::cast_possible_truncation)]
         let narrow = |sum: &f64| match self.average {
             Average::Logits => *sum as f32,
             Average::Probabilities if self.problem_type == ProblemType::MultiLabel => {
@@ -132,17 +132,6 @@ fn shares(weights: &[f64], teachers: usize) -> Result<Vec<f64>, TrainError> {
     }
     let sum: f64 = weights.iter().sum();
     Ok(weights.iter().map(|weight| weight / sum).collect())
-}
-
-fn sigmoid(logit: f32) -> f64 {
-    1.0 / (1.0 + (-f64::from(logit)).exp())
-}
-
-fn softmax(logits: &[f32]) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|logit| (f64::from(*logit) - f64::from(largest)).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
 }
 
 impl CacheBuilder<'_> {

@@ -342,7 +342,6 @@ impl<'a> Run<'a> {
     }
 
     /// Writes a line; the only place in the loop where a figure is read back from the device.
-    #[allow(clippy::cast_precision_loss)]
     fn log(&mut self, learning_rate: f64, grad_norm: &Tensor) -> Result<(), TrainError> {
         let (loss, rows_per_second) = self.window.read();
         let grad_norm = grad_norm.double_value(&[]);

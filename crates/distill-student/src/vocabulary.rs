@@ -45,7 +45,6 @@ impl Vocabulary {
             }
         }
         let ids: Vec<i64> = (0..size as i64).filter(|id| occurs[*id as usize]).collect();
-        #[allow(clippy::cast_precision_loss)]
         let share = ids.len() as f64 / size as f64;
         if share >= WORTH_IT_BELOW {
             return None;

@@ -23,7 +23,6 @@ impl Window {
     }
 
     /// Adds a step: its mean loss `[]` over `rows`.
-    #[allow(clippy::cast_precision_loss)]
     pub fn add(&mut self, loss: &Tensor, rows: usize) {
         let sum = loss.detach().to_kind(Kind::Double) * rows as f64;
         self.loss = &self.loss.to_device(sum.device()) + sum;
@@ -32,7 +31,6 @@ impl Window {
     }
 
     /// Mean loss and rows a second, and starts anew.
-    #[allow(clippy::cast_precision_loss)]
     pub fn read(&mut self) -> (f64, f64) {
         let (sum, rows) = self.sums();
         let loss = if rows == 0 { f64::NAN } else { sum / rows as f64 };

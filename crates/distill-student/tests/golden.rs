@@ -49,7 +49,7 @@ fn assert_loss(case: &Value, settings: &TrainSettings) {
     let labels: Vec<i64> =
         case["labels"].as_array().unwrap().iter().map(|label| label.as_i64().unwrap_or(UNLABELLED)).collect();
     let labels = Tensor::from_slice(&labels);
-    let objective = Objective::new(settings, &[], Device::Cpu);
+    let objective = Objective::of(settings, ProblemType::SingleLabel, 0, &[], Device::Cpu);
     let loss = objective.loss(&student, &labels, Some(&teacher), settings.temperature).unwrap();
     let expected = case["loss"].as_f64().unwrap();
     assert!((loss.double_value(&[]) - expected).abs() < 1e-5 * expected.abs().max(1.0), "{name}: {loss:?}");
@@ -184,7 +184,7 @@ fn ten_adamw_steps_follow_pytorchs_curve() {
     );
     let schedule = Schedule::new(ScheduleChoice::Linear, 1e-3, 0.2, 10);
     let settings = settings(&expected);
-    let objective = Objective::new(&settings, &[], Device::Cpu);
+    let objective = Objective::of(&settings, ProblemType::SingleLabel, 0, &[], Device::Cpu);
     let inputs = batch(&tensors);
     for (step, point) in expected["curve"].as_array().unwrap().iter().enumerate() {
         let logits = model.forward(&inputs, Mode::Train(&Dropout::new(0))).unwrap();

@@ -41,6 +41,14 @@ pub enum RunnerError {
     /// A thread of the pass ended early.
     #[error("the {0} thread ended early")]
     Thread(&'static str),
+    /// The operating system gave no further thread.
+    #[error("the {name} thread cannot be started: {source}")]
+    Spawn {
+        /// What it was for.
+        name: &'static str,
+        /// The operating system's message.
+        source: std::io::Error,
+    },
 }
 
 impl RunnerError {
@@ -55,6 +63,7 @@ impl RunnerError {
                 Category::Internal
             }
             RunnerError::File(error) => error.category(),
+            RunnerError::Spawn { .. } => Category::Io,
         }
     }
 }

@@ -205,17 +205,6 @@ pub fn first_not_finite(logits: &[f32], num_labels: usize) -> Option<usize> {
     logits.chunks_exact(num_labels.max(1)).position(|row| row.iter().any(|value| !value.is_finite()))
 }
 
-/// Index of the largest logit, the lowest of equal ones, as numpy's argmax.
-pub fn argmax(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, value) in logits.iter().enumerate() {
-        if *value > logits[best] {
-            best = index;
-        }
-    }
-    best
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,7 +57,6 @@ pub struct RunStats {
 
 impl RunStats {
     /// Rows a second, tokenization included.
-    #[allow(clippy::cast_precision_loss)]
     pub fn rows_per_second(&self) -> f64 {
         if self.seconds > 0.0 { self.rows as f64 / self.seconds } else { 0.0 }
     }
@@ -218,7 +217,10 @@ fn read_blocks(
 }
 
 /// A thread whose name a debugger and a trace show.
-fn named<'scope, T: Send + 'scope>(
+///
+/// # Errors
+/// [`RunnerError::Spawn`] where the operating system gives none.
+pub fn named<'scope, T: Send + 'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     name: &'static str,
     body: impl FnOnce() -> T + Send + 'scope,
@@ -226,7 +228,7 @@ fn named<'scope, T: Send + 'scope>(
     thread::Builder::new()
         .name(name.to_owned())
         .spawn_scoped(scope, body)
-        .map_err(|_| RunnerError::Thread(name))
+        .map_err(|source| RunnerError::Spawn { name, source })
 }
 
 fn logits_row(row: Row, logits: &[f32], labels: &LabelMap) -> Result<LogitsRow, RunnerError> {

@@ -3,7 +3,6 @@
 // Every function returns 0, or 1 after an exception, whose text distill_last_error() then holds.
 // Tensors cross as pointers to at::Tensor, as in tch; a returned one is owned by the caller.
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -78,22 +77,6 @@ int distill_parallel_info(char* out, size_t capacity) {
   return guarded([&] { copy_text(at::get_parallel_info(), out, capacity); });
 }
 
-int distill_cpu_rng_state(at::Tensor** out) {
-  return guarded([&] {
-    auto generator = at::detail::getDefaultCPUGenerator();
-    std::lock_guard<std::mutex> lock(generator.mutex());
-    *out = new at::Tensor(generator.get_state());
-  });
-}
-
-int distill_set_cpu_rng_state(const at::Tensor* state) {
-  return guarded([&] {
-    auto generator = at::detail::getDefaultCPUGenerator();
-    std::lock_guard<std::mutex> lock(generator.mutex());
-    generator.set_state(*state);
-  });
-}
-
 // Seeds one device's generator: `device` -1 is the CPU, else a CUDA device. Nothing is read from or sent to a GPU.
 int distill_seed_generator(int device, uint64_t seed) {
   return guarded([&] {
@@ -102,13 +85,6 @@ int distill_seed_generator(int device, uint64_t seed) {
     auto generator = at::globalContext().defaultGenerator(where);
     std::lock_guard<std::mutex> lock(generator.mutex());
     generator.set_current_seed(seed);
-  });
-}
-
-int distill_set_deterministic(int on) {
-  return guarded([&] {
-    at::globalContext().setDeterministicAlgorithms(on != 0, /*warn_only=*/true);
-    at::globalContext().setDeterministicFillUninitializedMemory(false);
   });
 }
 
@@ -153,13 +129,20 @@ int distill_drop_gradients(at::Tensor* const* params, size_t count) {
   });
 }
 
-// Whether the operators below exist here and take this format: oneDNN is a part of libtorch on x86-64.
-int distill_onednn_available(int* out) {
+// Whether the operators below exist here and take f32, or bf16: oneDNN is a part of libtorch on x86-64, and computes in
+// bf16 where the processor has the instructions.
+int distill_onednn_available(int bf16, int* out) {
   return guarded([&] {
     auto& dispatcher = c10::Dispatcher::singleton();
+    const auto computes_in_bf16 = [&] {
+      auto op = dispatcher.findSchema({"mkldnn::_is_mkldnn_bf16_supported", ""});
+      torch::jit::Stack stack;
+      if (op) op->callBoxed(stack);
+      return op && stack.at(0).toBool();
+    };
     const bool packs = dispatcher.findSchema({"mkldnn::_reorder_linear_weight", ""}).has_value();
     const bool runs = dispatcher.findSchema({"mkldnn::_linear_pointwise", "binary"}).has_value();
-    *out = packs && runs && at::globalContext().userEnabledMkldnn() && at::hasMKLDNN();
+    *out = packs && runs && at::globalContext().userEnabledMkldnn() && at::hasMKLDNN() && (!bf16 || computes_in_bf16());
   });
 }
 

@@ -75,7 +75,6 @@ impl Dropout {
     fn mask(&self, shape: &[i64], probability: f64) -> Tensor {
         const STEPS: f64 = 65_536.0;
         let dropped = (probability * STEPS).round().min(STEPS - 1.0);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let (threshold, scale) = (dropped as u16, (STEPS / (STEPS - dropped)) as f32);
         let count = shape.iter().product::<i64>();
         let (seed, start) = self.draw(count.unsigned_abs().div_ceil(4)); // four numbers of each 64 bits

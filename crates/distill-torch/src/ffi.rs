@@ -14,10 +14,7 @@ unsafe extern "C" {
     fn distill_last_error() -> *const c_char;
     fn distill_show_config(out: *mut c_char, capacity: usize) -> c_int;
     fn distill_parallel_info(out: *mut c_char, capacity: usize) -> c_int;
-    fn distill_cpu_rng_state(out: *mut *mut C_tensor) -> c_int;
-    fn distill_set_cpu_rng_state(state: *const C_tensor) -> c_int;
     fn distill_seed_generator(device: c_int, seed: u64) -> c_int;
-    fn distill_set_deterministic(on: c_int) -> c_int;
     fn distill_fused_adamw(
         params: *const *const C_tensor,
         grads: *const *const C_tensor,
@@ -44,7 +41,7 @@ unsafe extern "C" {
         share: f64,
     ) -> c_int;
     fn distill_drop_gradients(params: *const *const C_tensor, count: usize) -> c_int;
-    fn distill_onednn_available(out: *mut c_int) -> c_int;
+    fn distill_onednn_available(bf16: c_int, out: *mut c_int) -> c_int;
     fn distill_onednn_pack(weight: *const C_tensor, tokens: i64, out: *mut *mut C_tensor) -> c_int;
     fn distill_onednn_linear(
         x: *const C_tensor,
@@ -120,22 +117,6 @@ pub(crate) fn parallel_info() -> Result<String, TorchError> {
     text("parallel_info", distill_parallel_info)
 }
 
-/// State of the CPU generator: uint8 `[5056]` in this release.
-pub(crate) fn cpu_rng_state() -> Result<Tensor, TorchError> {
-    let mut state = std::ptr::null_mut();
-    // SAFETY: on success the shim stores a new tensor that the caller owns, which `from_ptr` takes over.
-    unsafe {
-        checked("rng state", distill_cpu_rng_state(&mut state))?;
-        Ok(Tensor::from_ptr(state))
-    }
-}
-
-/// Sets the CPU generator to a state from [`cpu_rng_state`].
-pub(crate) fn set_cpu_rng_state(state: &Tensor) -> Result<(), TorchError> {
-    // SAFETY: the pointer is a live tensor, only read; a wrong size or type is a C++ exception.
-    checked("set rng state", unsafe { distill_set_cpu_rng_state(state.as_ptr()) })
-}
-
 /// Seeds the generator of one device alone.
 pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError> {
     let number = match device {
@@ -145,12 +126,6 @@ pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError
     };
     // SAFETY: no pointers cross.
     checked("seeding", unsafe { distill_seed_generator(number, seed) })
-}
-
-/// `torch.use_deterministic_algorithms(on, warn_only=True)`.
-pub(crate) fn set_deterministic(on: bool) -> Result<(), TorchError> {
-    // SAFETY: no pointers cross.
-    checked("deterministic", unsafe { distill_set_deterministic(c_int::from(on)) })
 }
 
 /// The tensors of one fused AdamW call; all lists have the same length.
@@ -250,12 +225,17 @@ fn pointer_or_null(tensor: Option<&Tensor>) -> *const C_tensor {
     tensor.map_or(std::ptr::null(), Tensor::as_ptr)
 }
 
-/// Whether oneDNN's fused linear operators are there.
-pub(crate) fn onednn_available() -> bool {
+/// Whether oneDNN's fused linear operators are there and take `kind` on this processor.
+pub(crate) fn onednn_available(kind: Kind) -> Result<bool, TorchError> {
+    let bf16 = match kind {
+        Kind::Float => false,
+        Kind::BFloat16 => true,
+        _ => return Ok(false),
+    };
     let mut found = 0;
     // SAFETY: the shim writes one int.
-    let status = unsafe { distill_onednn_available(&mut found) };
-    checked("oneDNN", status).is_ok() && found != 0
+    checked("oneDNN", unsafe { distill_onednn_available(c_int::from(bf16), &mut found) })?;
+    Ok(found != 0)
 }
 
 /// A weight `[out, in]` in oneDNN's layout for about `tokens` rows.

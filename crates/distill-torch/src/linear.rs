@@ -1,7 +1,7 @@
 //! Linear layers for inference on the CPU: the weight laid out once as oneDNN reads it, and what follows the product
 //! (an activation, a residual) done while the result is still in the processor's cache.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::error::TorchError;
 use crate::ffi;
@@ -11,7 +11,7 @@ const TYPICAL_TOKENS: i64 = 2048;
 
 /// What follows the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
+pub enum FusedActivation {
     /// Nothing.
     None,
     /// `x·Φ(x)`, exact.
@@ -32,27 +32,27 @@ pub struct PackedLinear {
 impl PackedLinear {
     /// Packs `weight` `[out, in]` and `bias` `[out]`; none where oneDNN does not take them: on another
     /// device, or in a format that this processor does not compute in.
-    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Option<Self> {
-        let fits = weight.device() == Device::Cpu
-            && matches!(weight.kind(), Kind::Float | Kind::BFloat16)
-            && ffi::onednn_available();
-        if !fits {
-            return None;
+    ///
+    /// # Errors
+    /// [`TorchError`] where oneDNN takes such a weight and fails on this one, as without memory.
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<Self>, TorchError> {
+        if weight.device() != Device::Cpu || !ffi::onednn_available(weight.kind())? {
+            return Ok(None);
         }
-        let weight = ffi::onednn_pack(&weight.detach(), TYPICAL_TOKENS).ok()?;
-        Some(PackedLinear { weight, bias: bias.map(Tensor::detach) })
+        let weight = ffi::onednn_pack(&weight.detach(), TYPICAL_TOKENS)?;
+        Ok(Some(PackedLinear { weight, bias: bias.map(Tensor::detach) }))
     }
 
     /// `activation(x·Wᵀ + b)`, `[.., out]`.
     ///
     /// # Errors
     /// [`TorchError`] for shapes that do not fit.
-    pub fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor, TorchError> {
+    pub fn forward(&self, x: &Tensor, activation: FusedActivation) -> Result<Tensor, TorchError> {
         let (name, algorithm) = match activation {
-            Activation::None => (c"none", c""),
-            Activation::Gelu => (c"gelu", c"none"),
-            Activation::GeluTanh => (c"gelu", c"tanh"),
-            Activation::Relu => (c"relu", c""),
+            FusedActivation::None => (c"none", c""),
+            FusedActivation::Gelu => (c"gelu", c"none"),
+            FusedActivation::GeluTanh => (c"gelu", c"tanh"),
+            FusedActivation::Relu => (c"relu", c""),
         };
         ffi::onednn_linear(x, &self.weight, self.bias.as_ref(), name, algorithm)
     }
@@ -69,6 +69,7 @@ impl PackedLinear {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Kind;
 
     fn difference(left: &Tensor, right: &Tensor) -> f64 {
         (left - right).abs().max().double_value(&[])
@@ -80,25 +81,24 @@ mod tests {
         crate::rng::manual_seed(3);
         let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
         let (weight, bias) = (random(&[24, 16]) * 0.3, random(&[24]));
-        let Some(packed) = PackedLinear::new(&weight, Some(&bias)) else {
-            assert!(!ffi::onednn_available(), "oneDNN is there, but took no f32 weight");
-            return;
+        let Some(packed) = PackedLinear::new(&weight, Some(&bias)).unwrap() else {
+            return; // a processor or a libtorch without oneDNN
         };
         for rows in [1, 5, 300] {
             let (x, residual) = (random(&[rows, 16]), random(&[rows, 24]));
             let plain = x.linear(&weight, Some(&bias));
             let cases = [
-                (packed.forward(&x, Activation::None).unwrap(), plain.shallow_clone()),
-                (packed.forward(&x, Activation::Gelu).unwrap(), plain.gelu("none")),
-                (packed.forward(&x, Activation::GeluTanh).unwrap(), plain.gelu("tanh")),
-                (packed.forward(&x, Activation::Relu).unwrap(), plain.relu()),
+                (packed.forward(&x, FusedActivation::None).unwrap(), plain.shallow_clone()),
+                (packed.forward(&x, FusedActivation::Gelu).unwrap(), plain.gelu("none")),
+                (packed.forward(&x, FusedActivation::GeluTanh).unwrap(), plain.gelu("tanh")),
+                (packed.forward(&x, FusedActivation::Relu).unwrap(), plain.relu()),
                 (packed.forward_add(&x, &residual).unwrap(), &plain + &residual),
             ];
             for (number, (fused, expected)) in cases.iter().enumerate() {
                 assert!(difference(fused, expected) < 1e-5, "case {number}, {rows} rows");
             }
         }
-        assert!(packed.forward(&random(&[2, 7]), Activation::None).is_err());
+        assert!(packed.forward(&random(&[2, 7]), FusedActivation::None).is_err());
     }
 
     /// In bf16 as well, up to its precision: products of 16 numbers of about 1, kept to 8 bits.
@@ -107,13 +107,13 @@ mod tests {
         crate::rng::manual_seed(4);
         let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu)).to_kind(Kind::BFloat16);
         let (weight, bias) = (random(&[24, 16]) * 0.3, random(&[24]));
-        let Some(packed) = PackedLinear::new(&weight, Some(&bias)) else {
+        let Some(packed) = PackedLinear::new(&weight, Some(&bias)).unwrap() else {
             return; // an older processor: the plain layers are used
         };
         let (x, residual) = (random(&[300, 16]), random(&[300, 24]));
         let wide = |of: &Tensor| of.to_kind(Kind::Float);
         let plain = wide(&x).linear(&wide(&weight), Some(&wide(&bias)));
-        let gelu = packed.forward(&x, Activation::Gelu).unwrap();
+        let gelu = packed.forward(&x, FusedActivation::Gelu).unwrap();
         assert_eq!(gelu.kind(), Kind::BFloat16);
         assert!(difference(&wide(&gelu), &plain.gelu("none")) < 0.05);
         let added = packed.forward_add(&x, &residual).unwrap();

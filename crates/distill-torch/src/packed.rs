@@ -151,7 +151,6 @@ fn group_borders(lengths: &[i64]) -> Vec<usize> {
     let (mut longest, mut tokens, mut rows) = (0, 0, 0);
     for (row, &length) in lengths.iter().enumerate() {
         let padding = longest.max(length) * (rows + 1) - (tokens + length);
-        #[allow(clippy::cast_precision_loss)]
         let allowed =
             padding <= GROUP_PADDING_TOKENS || padding as f64 <= GROUP_PADDING_SHARE * (tokens + length) as f64;
         if rows > 0 && !allowed {

@@ -10,13 +10,14 @@ use crate::error::or_panic;
 use crate::packed::{Group, Packing};
 use crate::transfer::copied_to;
 
-/// Stands in a score where no key is. Not infinite: a difference of two is 0.
-pub const HIDDEN: f64 = -1e30;
+/// Stands in a score where no key is, and hides one from attention. Not infinite: a difference of two is 0, and a padded
+/// query still has finite scores.
+pub const MASKED_SCORE: f64 = -1e30;
 
 /// Scores among the tokens of rows of like length.
 #[derive(Debug)]
 pub struct Scores {
-    /// `[R, h, S, S]`: queries, then keys; [`HIDDEN`] where no key is.
+    /// `[R, h, S, S]`: queries, then keys; [`MASKED_SCORE`] where no key is.
     pub values: Tensor,
     /// `[R, 1, S]`: one over the row's length for each of its queries, 0 where none is.
     pub query_shares: Tensor,
@@ -46,12 +47,11 @@ fn group_scores(
         values += bias.narrow(2, 0, group.longest).narrow(3, 0, group.longest);
     }
     if let Some(padding) = &group.padding {
-        values = values.masked_fill(&padding.mask.lt(0.0), HIDDEN);
+        values = values.masked_fill(&padding.mask.lt(0.0), MASKED_SCORE);
     }
     Scores { values, query_shares: query_shares(packing, group, left.device()) }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 fn query_shares(packing: &Packing, group: &Group, device: Device) -> Tensor {
     let rows = group.first_row as usize..(group.first_row + group.rows) as usize;
     let shares: Vec<f32> = packing.lengths()[rows]

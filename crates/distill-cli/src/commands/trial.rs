@@ -160,13 +160,11 @@ pub fn with_interval((middle, half): (f64, Option<f64>)) -> String {
 }
 
 /// The mean; 0 of nothing.
-#[allow(clippy::cast_precision_loss)]
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The sample standard deviation; none for a single value.
-#[allow(clippy::cast_precision_loss)]
 pub fn deviation(values: &[f64]) -> Option<f64> {
     let freedom = values.len().checked_sub(1).filter(|freedom| *freedom > 0)?;
     let middle = mean(values);
@@ -174,7 +172,6 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
 }
 
 /// Half the width of a 95% interval of the mean by Student's t; none for a single value.
-#[allow(clippy::cast_precision_loss)]
 fn half_width(values: &[f64]) -> Option<f64> {
     let quantile = student_t::quantile(values.len() - 1, 0.95)?;
     Some(quantile * deviation(values)? / (values.len() as f64).sqrt())

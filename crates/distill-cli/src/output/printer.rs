@@ -3,6 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+// One size reads the same in what is said and in a report.
+pub use distill_report::documents::format::bytes;
+
 static QUIET: AtomicBool = AtomicBool::new(false);
 static JSON: AtomicBool = AtomicBool::new(false);
 
@@ -55,9 +58,4 @@ pub fn result(text: &str) -> io::Result<()> {
 /// Whether a person watches stderr.
 pub fn is_watched() -> bool {
     io::stderr().is_terminal()
-}
-
-/// A number of bytes for people.
-pub fn bytes(count: u64) -> String {
-    indicatif::HumanBytes(count).to_string()
 }

@@ -89,12 +89,10 @@ impl Display {
 }
 
 impl Pass {
-    #[allow(clippy::cast_precision_loss)]
     fn rate(&self) -> f64 {
         self.done as f64 / self.start.elapsed().as_secs_f64().max(1e-9)
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn left(&self) -> Duration {
         let left = self.total.saturating_sub(self.done) as f64 / self.rate().max(1e-9);
         Duration::from_secs_f64(left.min(1e9))

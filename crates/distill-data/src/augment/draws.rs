@@ -16,7 +16,6 @@ impl Draws {
     pub fn chance(&mut self, probability: f64) -> bool {
         /// 2⁻⁵³: a number of 53 bits as a share.
         const UNIT: f64 = 1.0 / 9_007_199_254_740_992.0;
-        #[allow(clippy::cast_precision_loss)]
         let drawn = (self.0.next_u64() >> 11) as f64 * UNIT;
         drawn < probability
     }

@@ -109,11 +109,6 @@ impl TokenCache {
             Store::Memory(rows) => rows.lengths(),
         }
     }
-
-    /// Tokens of all rows together.
-    pub fn total_tokens(&self) -> u64 {
-        self.lengths().into_iter().map(u64::from).sum()
-    }
 }
 
 /// The first 8 bytes of blake3 of a row's id, little-endian: how a cached row is joined with its id.

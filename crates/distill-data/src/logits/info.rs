@@ -1,5 +1,6 @@
 //! What a store holds, in figures.
 
+use distill_core::logits::argmax;
 use distill_core::{ProblemType, StopSignal};
 use serde::Serialize;
 
@@ -78,7 +79,7 @@ impl Store {
 fn predicts(logits: &[f32], label: &Label<i32>) -> bool {
     let ids = |class: &i32| usize::try_from(*class).ok();
     match label {
-        Label::Class(class) => argmax(logits) == ids(class),
+        Label::Class(class) => !logits.is_empty() && Some(argmax(logits)) == ids(class),
         Label::Classes(classes) => {
             let predicted =
                 logits.iter().enumerate().filter(|(_, logit)| **logit > 0.0).map(|(at, _)| Some(at));
@@ -95,12 +96,6 @@ fn entropy_of(logits: &[f32], problem_type: ProblemType) -> f64 {
         ProblemType::MultiLabel => logits.iter().map(|logit| entropy(&[*logit, 0.0])).sum(),
         ProblemType::Regression => 0.0,
     }
-}
-
-/// The first of the largest logits, as PyTorch's `argmax` counts on a CPU.
-fn argmax(logits: &[f32]) -> Option<usize> {
-    let largest = logits.iter().copied().reduce(f32::max)?;
-    logits.iter().position(|logit| *logit == largest)
 }
 
 /// `ln Σ exp(z) − Σ p·z`, with the largest logit taken off first.

@@ -142,7 +142,6 @@ pub(crate) fn label_of(
         }
         (ProblemType::MultiLabel, value) => several(std::iter::once(class_of(value))).map(Some),
         (ProblemType::Regression, Some(Value::Float(value))) => finite(value).map(Some),
-        #[allow(clippy::cast_precision_loss)]
         (ProblemType::Regression, Some(Value::Integer(value))) => finite(value as f64).map(Some),
         (ProblemType::Regression, Some(Value::Bool(flag))) => Err(format!("{flag} is not a number")),
         (ProblemType::Regression, bytes) => Err(match text_of(bytes)? {

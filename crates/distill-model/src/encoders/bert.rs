@@ -48,7 +48,7 @@ fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
     Box::new(BertEncoder::new(&root.sub("bert"), config))
 }
 
-/// Embeddings and layers; RoBERTa's is the same with other positions.
+/// Embeddings and layers; RoBERTa's is the same with other positions, DistilBERT's with other names.
 #[derive(Debug)]
 pub(super) struct BertEncoder {
     embeddings: Embeddings,
@@ -57,12 +57,20 @@ pub(super) struct BertEncoder {
 
 impl BertEncoder {
     pub fn new(scope: &Scope<'_>, config: &ModelConfig) -> Self {
-        let layers = scope.sub("encoder.layer");
+        Self::of(scope, config, "encoder.layer", |scope| Layer::new(scope, &BERT_NAMES, config))
+    }
+
+    /// With the layers that `layer` makes under the name `layers`.
+    pub fn of(
+        scope: &Scope<'_>,
+        config: &ModelConfig,
+        layers: &str,
+        layer: impl Fn(&Scope<'_>) -> Layer,
+    ) -> Self {
+        let layers = scope.sub(layers);
         BertEncoder {
             embeddings: Embeddings::bert(&scope.sub("embeddings"), config),
-            layers: (0..config.num_hidden_layers)
-                .map(|index| Layer::new(&layers.sub(index), &BERT_NAMES, config))
-                .collect(),
+            layers: (0..config.num_hidden_layers).map(|index| layer(&layers.sub(index))).collect(),
         }
     }
 }

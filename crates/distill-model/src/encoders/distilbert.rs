@@ -2,19 +2,15 @@
 //!
 //! Source: Sanh et al. 2019, arXiv:1910.01108; names as in `transformers`' `DistilBertForSequenceClassification`.
 
-use tch::Tensor;
-
 use crate::architecture::{Architecture, Built, Encoder, Keys, any_layers};
 use crate::config::{Activation, ModelConfig};
+use crate::encoders::bert::BertEncoder;
 use crate::error::ModelError;
 use crate::fields::Fields;
-use crate::inputs::Inputs;
 use crate::masked::MaskedLayout;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, Tokens};
-use crate::parts::embeddings::Embeddings;
 use crate::parts::head::Head;
-use crate::parts::layer::{self, Layer, LayerNames, Step};
+use crate::parts::layer::{Layer, LayerNames};
 
 pub(super) static DISTILBERT: Architecture = Architecture {
     model_type: "distilbert",
@@ -71,38 +67,10 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
 }
 
 fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
-    let scope = root.sub("distilbert");
-    let layers = scope.sub("transformer.layer");
-    Box::new(DistilBertEncoder {
-        embeddings: Embeddings::bert(&scope.sub("embeddings"), config),
-        layers: (0..config.num_hidden_layers)
-            .map(|index| {
-                let mut layer = Layer::new(&layers.sub(index), &NAMES, config);
-                // Nothing is dropped of the attention's output.
-                layer.rest.dropout = [0.0, config.hidden_dropout];
-                layer
-            })
-            .collect(),
-    })
-}
-
-#[derive(Debug)]
-struct DistilBertEncoder {
-    embeddings: Embeddings,
-    layers: Vec<Layer>,
-}
-
-impl Encoder for DistilBertEncoder {
-    fn word_embeddings(&self) -> &Tensor {
-        self.embeddings.word_embeddings()
-    }
-
-    fn pack(&self) {
-        self.layers.iter().for_each(Step::pack);
-    }
-
-    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
-        let embedded = self.embeddings.forward(inputs, pass.mode); // [T, H]
-        layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
-    }
+    Box::new(BertEncoder::of(&root.sub("distilbert"), config, "transformer.layer", |scope| {
+        let mut layer = Layer::new(scope, &NAMES, config);
+        // Nothing is dropped of the attention's output.
+        layer.rest.dropout = [0.0, config.hidden_dropout];
+        layer
+    }))
 }

@@ -127,7 +127,6 @@ fn buckets(longest: i64, device: Device) -> Tensor {
     let distance = distances(longest, device); // [2·S − 1]
     let far_side = distance.gt(0).to_kind(Kind::Int64) * side;
     let size = distance.abs();
-    #[allow(clippy::cast_precision_loss)]
     let (exact_f, rest) = (exact as f64, (side - exact) as f64);
     // In f32 and in this order, as transformers: a border between buckets depends on the last bit.
     let by_logarithm =

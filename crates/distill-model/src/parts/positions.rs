@@ -3,10 +3,8 @@
 //! Legend: `T` tokens in the batch, `S` longest row, `h` heads, `d` size of a head.
 
 use distill_torch::Packing;
+use distill_torch::relations::MASKED_SCORE;
 use tch::{Device, Kind, Tensor};
-
-/// Hides a place from attention; not infinite, so that a padded query still has finite scores.
-pub(crate) const HIDDEN: f64 = -1e30;
 
 /// Rotary positions: neighbours in `d/2` distance turn together by an angle that grows with the position.
 ///
@@ -60,5 +58,5 @@ pub(crate) fn window(longest: i64, reach: i64, kind: Kind, device: Device) -> Op
         return None;
     }
     let far = (distance_places(longest, device) - (longest - 1)).abs().gt(reach); // [S, S]
-    Some((far.to_kind(kind) * HIDDEN).view([1, 1, longest, longest]))
+    Some((far.to_kind(kind) * MASKED_SCORE).view([1, 1, longest, longest]))
 }

@@ -28,16 +28,7 @@ pub struct RegressionFigures {
 ///
 /// # Shapes
 /// - `values`, `targets`: `[N]`
-pub fn figures(values: &[f32], targets: &[f32]) -> Option<RegressionFigures> {
-    if values.is_empty() || values.len() != targets.len() {
-        return None;
-    }
-    let to_f64 = |numbers: &[f32]| numbers.iter().map(|number| f64::from(*number)).collect::<Vec<_>>();
-    figures_of(&to_f64(values), &to_f64(targets))
-}
-
-/// The same of values in f64.
-pub fn figures_of(values: &[f64], targets: &[f64]) -> Option<RegressionFigures> {
+pub fn figures(values: &[f64], targets: &[f64]) -> Option<RegressionFigures> {
     if values.is_empty() || values.len() != targets.len() {
         return None;
     }

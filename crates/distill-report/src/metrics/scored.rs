@@ -4,10 +4,12 @@
 
 use std::sync::OnceLock;
 
+use distill_core::logits::argmax;
+
 use super::against::log_sum_exp;
 use super::calibration;
 use super::confusion::Confusion;
-use crate::predictions::{Predictions, argmax};
+use crate::predictions::Predictions;
 
 /// Labelled rows with their predictions. Probabilities are computed from the logits on the way,
 /// in f64, so that a large data set costs no second copy.

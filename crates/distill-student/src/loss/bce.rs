@@ -21,7 +21,7 @@ pub fn sigmoid_loss(
     teacher_logits: &Tensor,
     temperature: f64,
 ) -> Result<Tensor, TorchError> {
-    same_shape(student_logits, teacher_logits)?;
+    same_shape(("student_logits", student_logits), ("teacher_logits", teacher_logits))?;
     guard("sigmoid loss", || {
         let student = student_logits / temperature; // [B, C]
         let teacher = teacher_logits.detach() / temperature; // [B, C]
@@ -80,7 +80,7 @@ pub fn multi_label_loss(
     weights: LabelWeights<'_>,
     smoothing: f64,
 ) -> Result<Tensor, TorchError> {
-    same_shape(student_logits, targets)?;
+    same_shape(("student_logits", student_logits), ("labels", targets))?;
     guard("binary cross-entropy", || {
         let labelled = targets.isnan().logical_not(); // [B, C]
         let targets = targets.nan_to_num(0.0, None, None).to_kind(student_logits.kind()); // [B, C]

@@ -33,7 +33,7 @@ pub fn dist_loss(
     temperature: f64,
     weights: DistWeights,
 ) -> Result<Tensor, TorchError> {
-    same_shape(student_logits, teacher_logits)?;
+    same_shape(("student_logits", student_logits), ("teacher_logits", teacher_logits))?;
     guard("DIST loss", || {
         let student = (student_logits / temperature).softmax(-1, Kind::Float); // [B, C]
         let teacher = (teacher_logits.detach() / temperature).softmax(-1, Kind::Float); // [B, C]

@@ -38,7 +38,7 @@ pub fn dkd_loss(
     temperature: f64,
     weights: DkdWeights,
 ) -> Result<Tensor, TorchError> {
-    same_shape(student_logits, teacher_logits)?;
+    same_shape(("student_logits", student_logits), ("teacher_logits", teacher_logits))?;
     guard("DKD loss", || {
         let teacher_logits = teacher_logits.detach();
         let predicted = teacher_logits.argmax(-1, false); // [B]

@@ -19,7 +19,7 @@ use super::same_shape;
 ///
 /// Source: Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, equation 8.
 pub fn hidden_mse(student: &Tensor, teacher: &Tensor, packing: &Packing) -> Result<Tensor, TorchError> {
-    same_shape(student, teacher)?;
+    same_shape(("the student's hidden states", student), ("the teacher's", teacher))?;
     guard("loss of hidden states", || {
         let by_token = (student - teacher.detach()).square().mean_dim(-1, false, Kind::Float); // [T]
         by_token.dot(&token_shares(packing, by_token.device()))
@@ -36,7 +36,7 @@ pub fn hidden_mse(student: &Tensor, teacher: &Tensor, packing: &Packing) -> Resu
 ///
 /// Source: Sanh et al. 2019 (DistilBERT), arXiv:1910.01108, section 3.
 pub fn hidden_cosine(student: &Tensor, teacher: &Tensor, packing: &Packing) -> Result<Tensor, TorchError> {
-    same_shape(student, teacher)?;
+    same_shape(("the student's hidden states", student), ("the teacher's", teacher))?;
     guard("loss of hidden states", || {
         let similar = Tensor::cosine_similarity(student, &teacher.detach(), -1, 1e-8); // [T]
         let apart: Tensor = 1.0 - similar; // [T]
@@ -45,7 +45,6 @@ pub fn hidden_cosine(student: &Tensor, teacher: &Tensor, packing: &Packing) -> R
 }
 
 /// One over the length of its row and the number of rows, for each token: float `[T]`.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn token_shares(packing: &Packing, device: Device) -> Tensor {
     let rows = packing.rows() as f32;
     let shares: Vec<f32> = packing

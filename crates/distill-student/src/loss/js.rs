@@ -22,7 +22,7 @@ pub fn js_loss(
     teacher_logits: &Tensor,
     temperature: f64,
 ) -> Result<Tensor, TorchError> {
-    same_shape(student_logits, teacher_logits)?;
+    same_shape(("student_logits", student_logits), ("teacher_logits", teacher_logits))?;
     guard("Jensen-Shannon loss", || {
         let student = (student_logits / temperature).log_softmax(-1, Kind::Float); // [B, C]
         let teacher = (teacher_logits.detach() / temperature).log_softmax(-1, Kind::Float); // [B, C]

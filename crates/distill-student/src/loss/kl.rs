@@ -20,7 +20,7 @@ pub fn soft_target_loss(
     teacher_logits: &Tensor,
     temperature: f64,
 ) -> Result<Tensor, TorchError> {
-    same_shape(student_logits, teacher_logits)?;
+    same_shape(("student_logits", student_logits), ("teacher_logits", teacher_logits))?;
     guard("soft-target loss", || {
         let student = (student_logits / temperature).log_softmax(-1, Kind::Float); // [B, C]
         let teacher = (teacher_logits.detach() / temperature).log_softmax(-1, Kind::Float); // [B, C]

@@ -55,24 +55,32 @@ pub fn sum(terms: &[Term]) -> Result<Tensor, TorchError> {
 /// The label that stands for none: such a row has a soft loss only.
 pub const UNLABELLED: i64 = -100;
 
-#[allow(clippy::cast_precision_loss)]
 fn rows(logits: &Tensor) -> f64 {
     logits.size().first().copied().unwrap_or(1) as f64
 }
 
-fn same_shape(left: &Tensor, right: &Tensor) -> Result<(), TorchError> {
-    if left.size() == right.size() {
+/// Of two tensors, each with the name that a message gives it.
+fn same_shape(left: (&str, &Tensor), right: (&str, &Tensor)) -> Result<(), TorchError> {
+    let [(left, own), (right, other)] = [left, right].map(|(name, tensor)| (name, tensor.size()));
+    if own == other {
         return Ok(());
     }
-    let message = format!("student_logits {:?} and teacher_logits {:?} differ", left.size(), right.size());
+    let message = format!("{left} {own:?} and {right} {other:?} differ");
     Err(tch::TchError::Shape(message).into())
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::Tensor;
+    use tch::{Device, Kind, Tensor};
 
     pub fn value(tensor: &Tensor) -> f64 {
         tensor.double_value(&[])
+    }
+
+    #[test]
+    fn tensors_of_different_shapes_are_named() {
+        let [left, right] = [2, 3].map(|width| Tensor::zeros([1, width], (Kind::Float, Device::Cpu)));
+        let error = super::same_shape(("student_logits", &left), ("labels", &right)).unwrap_err().to_string();
+        assert!(error.contains("student_logits [1, 2] and labels [1, 3] differ"), "{error}");
     }
 }

@@ -16,9 +16,8 @@ use super::{rows, same_shape};
 /// [`TorchError`] where the shapes differ.
 ///
 /// Source: Kim et al. 2021, arXiv:2105.08919, section 3; Ba & Caruana 2014, arXiv:1312.6184, section 2.2.
-#[allow(clippy::cast_precision_loss)]
 pub fn mse_loss(student_logits: &Tensor, teacher_logits: &Tensor) -> Result<Tensor, TorchError> {
-    same_shape(student_logits, teacher_logits)?;
+    same_shape(("student_logits", student_logits), ("teacher_logits", teacher_logits))?;
     guard("MSE of logits", || {
         let labels = student_logits.size().last().copied().unwrap_or(1) as f64;
         let difference = student_logits - teacher_logits.detach(); // [B, C]

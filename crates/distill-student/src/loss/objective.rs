@@ -29,11 +29,6 @@ pub struct Objective<'a> {
 }
 
 impl<'a> Objective<'a> {
-    /// The loss for one class a row, for training rows of which `label_counts`, `[C]`, carry each label.
-    pub fn new(settings: &'a TrainSettings, label_counts: &[u64], device: Device) -> Self {
-        Self::of(settings, ProblemType::SingleLabel, label_counts.iter().sum(), label_counts, device)
-    }
-
     /// The loss for training rows of which `labelled` have a label, and `label_counts`, `[C]`, carry each one.
     pub fn of(
         settings: &'a TrainSettings,
@@ -169,7 +164,6 @@ impl<'a> Objective<'a> {
 }
 
 /// `n / (C · n_c)` over the classes that occur; 0 for one that does not.
-#[allow(clippy::cast_precision_loss)]
 fn balanced(label_counts: &[u64]) -> Vec<f64> {
     let classes = label_counts.iter().filter(|count| **count > 0).count() as f64;
     let rows = label_counts.iter().sum::<u64>() as f64;
@@ -180,7 +174,6 @@ fn balanced(label_counts: &[u64]) -> Vec<f64> {
 /// output is to be taught no, and for one of every row.
 ///
 /// Source: `pos_weight` of PyTorch's `BCEWithLogitsLoss`.
-#[allow(clippy::cast_precision_loss)]
 fn balanced_positives(labelled: u64, label_counts: &[u64]) -> Vec<f64> {
     let weight = |count: &u64| match labelled.saturating_sub(*count) {
         without if without > 0 && *count > 0 => without as f64 / *count as f64,
@@ -195,6 +188,11 @@ mod tests {
     use crate::loss::tests::value;
     use crate::loss::{UNLABELLED, hard};
 
+    fn one_class<'a>(settings: &'a TrainSettings, label_counts: &[u64]) -> Objective<'a> {
+        let labelled = label_counts.iter().sum();
+        Objective::of(settings, ProblemType::SingleLabel, labelled, label_counts, Device::Cpu)
+    }
+
     #[test]
     fn balanced_classes_weigh_the_same_together() {
         assert_eq!(balanced(&[6, 2, 0]), [8.0 / 12.0, 8.0 / 4.0, 0.0]);
@@ -202,7 +200,7 @@ mod tests {
             class_weights: ClassWeights::Rule(ClassWeightRule::Balanced),
             ..TrainSettings::default()
         };
-        let objective = Objective::new(&settings, &[3, 1], Device::Cpu);
+        let objective = one_class(&settings, &[3, 1]);
         // Equal logits: each row's CE is ln 2, times its class's weight: (3 · 2/3 + 1 · 2) / 4 = 1.
         let logits = Tensor::from_slice2(&[[0f32, 0.], [0., 0.], [0., 0.], [0., 0.]]);
         let labels = Tensor::from_slice(&[0i64, 0, 0, 1]);
@@ -222,7 +220,7 @@ mod tests {
         let several = Objective::of(&settings, ProblemType::MultiLabel, 4, &[1, 0], Device::Cpu);
         // The same as one class a row: three rows have a third label.
         let ids = Tensor::from_slice(&[0i64, 2, 2, 2]);
-        let one = Objective::new(&settings, &[1, 0, 3], Device::Cpu);
+        let one = one_class(&settings, &[1, 0, 3]);
         for (objective, labels, width) in [(&several, &targets, 2), (&one, &ids, 3)] {
             let logits = Tensor::zeros([4, width], (tch::Kind::Float, Device::Cpu)).set_requires_grad(true);
             objective.hard(&logits, labels).unwrap().backward();
@@ -237,13 +235,13 @@ mod tests {
         let settings = TrainSettings::default();
         let logits = Tensor::from_slice2(&[[0f32, 1., 2.]]);
         let labels = Tensor::from_slice(&[UNLABELLED]);
-        let objective = Objective::new(&settings, &[], Device::Cpu);
+        let objective = one_class(&settings, &[]);
         assert!(
             objective.loss(&logits, &labels, None, 2.0).unwrap_err().to_string().contains("no teacher logits")
         );
         let alone = settings.without_teacher();
         let hard = hard::hard_label_loss(&logits, &labels, None, 0.0).unwrap();
-        let loss = Objective::new(&alone, &[], Device::Cpu).loss(&logits, &labels, None, 2.0).unwrap();
+        let loss = one_class(&alone, &[]).loss(&logits, &labels, None, 2.0).unwrap();
         assert_eq!(value(&loss), value(&hard));
     }
 
@@ -257,7 +255,7 @@ mod tests {
                 if settings.check().is_err() {
                     continue;
                 }
-                let objective = Objective::new(&settings, &[], Device::Cpu);
+                let objective = one_class(&settings, &[]);
                 let teacher = Tensor::from_slice2(&[[3f32, 1., 0.2], [-40., 2., 60.]]);
                 let student = teacher.copy().set_requires_grad(true);
                 let labels = Tensor::from_slice(&[1i64, UNLABELLED]);

@@ -5,7 +5,7 @@
 //!
 //! Legend: `R` rows and `S` longest row of a group, `h` heads, `B` rows of the batch.
 
-use distill_torch::relations::{HIDDEN, Scores};
+use distill_torch::relations::{MASKED_SCORE, Scores};
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
@@ -51,7 +51,6 @@ pub fn map_kl(student: &[Scores], teacher: &[Scores]) -> Result<Tensor, TorchErr
 
 /// Mean over heads, queries and rows of what `by_query` makes of scores, the places that both see, and one over
 /// each query's row's length, `[R, 1, S]`.
-#[allow(clippy::cast_precision_loss)]
 fn by_group(
     student: &[Scores],
     teacher: &[Scores],
@@ -59,11 +58,11 @@ fn by_group(
 ) -> Result<Tensor, TorchError> {
     let (mut sum, mut rows) = (Vec::with_capacity(student.len()), 0);
     for (student, teacher) in student.iter().zip(teacher) {
-        same_shape(&student.values, &teacher.values)?;
+        same_shape(("the student's scores", &student.values), ("the teacher's", &teacher.values))?;
         rows += student.values.size()[0];
         sum.push(guard("loss of attention", || {
             let (own, theirs) = (&student.values, teacher.values.detach());
-            let seen = own.gt(HIDDEN / 2.0).logical_and(&theirs.gt(HIDDEN / 2.0)); // [R, h, S, S]
+            let seen = own.gt(MASKED_SCORE / 2.0).logical_and(&theirs.gt(MASKED_SCORE / 2.0)); // [R, h, S, S]
             let shares = &student.query_shares; // [R, 1, S]
             let values = by_query(own, &theirs, &seen, shares) * shares; // [R, h, S]
             values.sum(Kind::Float) / own.size()[1] as f64

@@ -19,7 +19,6 @@ impl Temperature {
     }
 
     /// `T` of the step after `global_step` finished ones: the start at the first, the end at the last.
-    #[allow(clippy::cast_precision_loss)]
     pub fn at(&self, global_step: u64) -> f64 {
         let last = self.total_steps.saturating_sub(1);
         let done = if last == 0 { 1.0 } else { global_step.min(last) as f64 / last as f64 };

@@ -14,7 +14,7 @@ use super::{rows, same_shape};
 /// # Errors
 /// [`TorchError`] where the shapes differ.
 pub fn value_loss(student_logits: &Tensor, values: &Tensor) -> Result<Tensor, TorchError> {
-    same_shape(student_logits, values)?;
+    same_shape(("student_logits", student_logits), ("labels", values))?;
     guard("squared error", || {
         let labelled = values.isnan().logical_not().to_kind(student_logits.kind()); // [B, 1]
         // A NaN times 0 would still be one, in the gradient too.

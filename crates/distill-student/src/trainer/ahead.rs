@@ -8,6 +8,7 @@ use distill_data::cache::{Example, TokenCache};
 use distill_model::ModelConfig;
 use distill_teacher::RunnerError;
 use distill_teacher::forward::packed;
+use distill_teacher::runner::named;
 use distill_torch::TorchError;
 use tch::{Device, Tensor};
 use tracing::trace_span;
@@ -74,7 +75,7 @@ impl<'a> Run<'a> {
 
 impl<'a> Packer<'a> {
     /// Packs `batches` in their order, each while the one before it is computed. The thread ends when the receiver is
-    /// dropped.
+    /// dropped; one that cannot be started is the first that is received.
     pub fn ahead<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,
@@ -85,7 +86,8 @@ impl<'a> Packer<'a> {
     {
         // One that waits and one that is being packed.
         let (send, receive) = sync_channel(1);
-        scope.spawn(move || {
+        let refused = send.clone();
+        let started = named(scope, "packing", move || {
             for rows in batches {
                 let step = trace_span!(target: "timeline", "pack ahead").in_scope(|| self.step(rows));
                 if send.send(step).is_err() {
@@ -93,6 +95,10 @@ impl<'a> Packer<'a> {
                 }
             }
         });
+        if let Err(error) = started {
+            // Stands for the first step; there is room for it, and the receiver is here.
+            drop(refused.send(Err(error)));
+        }
         receive
     }
 
@@ -127,7 +133,6 @@ impl<'a> Packer<'a> {
         let labels = labels::tensor(ordered.iter().copied(), self.config.problem_type, num_labels);
         let wanted = self.settings.soft_weight > 0.0;
         let soft_targets = wanted.then(|| soft_targets(&ordered)).transpose()?;
-        #[allow(clippy::cast_precision_loss)]
         let share = rows.len() as f64 / of as f64;
         Ok(PackedPass { share, own, theirs, labels, soft_targets, rows })
     }

@@ -25,7 +25,7 @@ pub struct Table {
 }
 
 /// What a component is worth: mean over seeds of the paired differences, and half its 95% interval.
-struct Worth {
+struct Effect {
     mean: f64,
     half: Option<f64>,
 }
@@ -41,13 +41,13 @@ impl Table {
         Ok(atomic::write(&out.join("ablation.svg"), self.svg().as_bytes())?)
     }
 
-    fn worth(&self, line: &Line) -> Option<Worth> {
+    fn worth(&self, line: &Line) -> Option<Effect> {
         line.without.as_ref()?;
         let (base, without) = (self.values(self.lines.first()?)?, self.values(line)?);
         // Of an error, less is worth more.
         let (mean, half) =
             if self.metric.higher_is_better() { paired(&without, &base) } else { paired(&base, &without) };
-        Some(Worth { mean, half })
+        Some(Effect { mean, half })
     }
 
     /// The validation figure of each seed.
@@ -62,7 +62,7 @@ impl Table {
     pub fn json(&self) -> anyhow::Result<String> {
         let name = self.metric.name();
         let line = |line: &Line| {
-            let worth = self.worth(line).map(|Worth { mean, half }| {
+            let worth = self.worth(line).map(|Effect { mean, half }| {
                 json!({"mean": mean, "interval": half.map(|half| [mean - half, mean + half])})
             });
             let runs = trial::as_json(&line.results);
@@ -107,14 +107,13 @@ impl Table {
     }
 
     /// From top to bottom what each component is worth: a dot with its interval, and a line at 0.
-    #[allow(clippy::cast_precision_loss)]
     fn svg(&self) -> String {
         const WIDTH: f64 = 760.0;
         const LEFT: f64 = 330.0;
         const ROW: f64 = 26.0;
-        let shown: Vec<(&str, Worth)> =
+        let shown: Vec<(&str, Effect)> =
             self.lines.iter().filter_map(|line| Some((line.without.as_deref()?, self.worth(line)?))).collect();
-        let reach = |worth: &Worth| worth.mean.abs() + worth.half.unwrap_or(0.0);
+        let reach = |worth: &Effect| worth.mean.abs() + worth.half.unwrap_or(0.0);
         let widest = shown.iter().map(|(_, worth)| reach(worth)).fold(1e-4, f64::max);
         let x = |value: f64| {
             let middle = f64::midpoint(LEFT, WIDTH);
@@ -152,7 +151,7 @@ impl Table {
     }
 }
 
-impl Worth {
+impl Effect {
     fn shown(&self) -> String {
         with_interval((self.mean, self.half))
     }

@@ -29,7 +29,6 @@ pub fn flops_per_second(session: &Session, config: &ModelConfig) -> anyhow::Resu
         let _no_gradients = tch::no_grad_guard();
         (0..TRIES).map(|_| seconds(&x, &w, session.device)).fold(f64::INFINITY, f64::min)
     })?;
-    #[allow(clippy::cast_precision_loss)]
     let flops = 2.0 * (rows * inner * columns) as f64 * f64::from(REPEATS);
     Ok(flops / best)
 }

@@ -61,7 +61,6 @@ impl Lengths {
     }
 
     /// The next row's length, of at least `least` tokens.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
     pub fn draw(&self, random: &mut ChaCha8Rng, least: usize) -> usize {
         match self {
             Lengths::Between(from, to) => from + (random.next_u64() % (to - from + 1) as u64) as usize,
@@ -79,7 +78,6 @@ impl Lengths {
 }
 
 /// Evenly from 0, less than 1.
-#[allow(clippy::cast_precision_loss)]
 fn unit(random: &mut ChaCha8Rng) -> f64 {
     (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }

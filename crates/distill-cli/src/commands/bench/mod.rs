@@ -106,7 +106,6 @@ pub fn command(args: &Bench) -> anyhow::Result<Status> {
 
 /// Floating-point operations of a forward pass over rows of these lengths: the matrix products of every layer
 /// on real tokens, as a model that skips nothing does them.
-#[allow(clippy::cast_precision_loss)]
 fn forward_flops(config: &ModelConfig, lengths: &[u64]) -> f64 {
     let (hidden, intermediate) = (config.hidden_size as f64, config.intermediate_size as f64);
     let tokens = lengths.iter().sum::<u64>() as f64;

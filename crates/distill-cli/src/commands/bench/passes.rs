@@ -79,7 +79,7 @@ impl<'a> Passes<'a> {
             self.session.device,
         )?;
         model.convert(self.session.kind)?;
-        model.pack_for_inference();
+        model.pack_for_inference()?;
         let flops = forward_flops(model.config(), &self.workload.lengths());
         let rows = || self.workload.rows.iter().cloned().map(Ok);
         self.runner(&model).warm_up(rows())?;
@@ -178,7 +178,6 @@ impl<'a> Passes<'a> {
     }
 
     /// A store with the rows, labels in turn, and soft targets that say nothing.
-    #[allow(clippy::cast_precision_loss)]
     fn write_store(&self, directory: &Path) -> anyhow::Result<()> {
         let mut random = ChaCha8Rng::seed_from_u64(self.session.seed);
         let num_labels = self.labels.num_labels();

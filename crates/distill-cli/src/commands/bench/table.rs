@@ -52,7 +52,6 @@ impl<'a> Summary<'a> {
     }
 
     /// For people.
-    #[allow(clippy::cast_precision_loss)]
     pub fn text(&self) -> String {
         let field = |name: &str| self.device.get(name).map_or("", String::as_str);
         let mut out = format!(
@@ -103,7 +102,6 @@ impl<'a> Summary<'a> {
     ///
     /// # Errors
     /// Where it cannot be written as JSON, which would be a defect.
-    #[allow(clippy::cast_precision_loss)]
     pub fn json(&self) -> anyhow::Result<String> {
         let passes: Vec<Value> = self
             .measured
@@ -139,7 +137,6 @@ impl<'a> Summary<'a> {
     }
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn rows_per_second(round: &Round) -> f64 {
     round.rows as f64 / round.seconds
 }

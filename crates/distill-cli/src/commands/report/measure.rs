@@ -1,7 +1,6 @@
 //! Models run over data sets: their logits and what they cost.
 
 use std::path::Path;
-use std::sync::Mutex;
 
 use distill_core::atomic::FileError;
 use distill_data::TextTokenizer;
@@ -84,16 +83,13 @@ fn predict(
     inputs::check_labels(&set.source, &set.summary, labels)?;
     let runner = teacher::runner(&loaded.model, &loaded.tokenizer, settings, session);
     runner.warm_up(set.source.rows()?)?;
-    let collected = Mutex::new(Columns::default());
+    let mut columns = Columns::default();
     let stats = runner.run(&loaded.entry.name, set.source.rows()?, set.summary.rows, |rows| {
-        if let Ok(mut columns) = collected.lock() {
-            rows.iter()
-                .for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label.clone(), &row.logits));
-        }
+        rows.iter()
+            .for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label.clone(), &row.logits));
         Ok(())
     })?;
     inputs::warn_truncated(stats.truncated, stats.rows, settings.data.max_length);
-    let columns = collected.into_inner().unwrap_or_default();
     Ok((
         columns.predictions(&loaded.entry, labels.clone(), problem_type, &set.columns)?,
         stats.rows_per_second(),

@@ -21,7 +21,6 @@ enum Number {
 }
 
 impl Number {
-    #[allow(clippy::cast_precision_loss)]
     fn real(self) -> f64 {
         match self {
             Number::Whole(value) => value as f64,
@@ -44,7 +43,6 @@ impl Range {
     }
 
     /// What lies at a share, from 0 up to but not 1, of the range.
-    #[allow(clippy::cast_possible_truncation)]
     pub fn at(self, share: f64) -> Value {
         let between = |low: f64, high: f64| {
             if self.log { low * (high / low).powf(share) } else { low + (high - low) * share }

@@ -193,11 +193,6 @@ impl SweepFile {
             .iter()
             .map(|(key, value)| {
                 let drawn = match value {
-                    #[allow(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        clippy::cast_precision_loss
-                    )]
                     Value::Array(values) => values[(share() * values.len() as f64) as usize].clone(),
                     other => Range::read(other).map_err(Failure::usage)?.at(share()),
                 };

@@ -148,7 +148,6 @@ impl Table {
     }
 
     /// Trials from left to right, a dot for each seed's figure.
-    #[allow(clippy::cast_precision_loss)]
     fn svg(&self) -> String {
         const WIDTH: f64 = 720.0;
         const HEIGHT: f64 = 300.0;

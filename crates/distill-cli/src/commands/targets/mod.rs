@@ -153,7 +153,6 @@ fn describe(args: &Targets, directory: &Path) -> anyhow::Result<Status> {
     Ok(Status::Done)
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn text(directory: &Path, info: &Info, source_rows: Option<u64>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let part = source_rows.filter(|rows| *rows != info.rows).map(|rows| format!(" of {rows} in the source"));

@@ -45,7 +45,6 @@ fn buckets(longest: i64, details: &Details, device: Device) -> Tensor {
             let middle = span / 2;
             let size = distance.abs();
             let size = size.where_scalarother(&size.ge(middle), middle - 1);
-            #[allow(clippy::cast_precision_loss)]
             let (middle_f, ratio) = (middle as f64, (max_distance - 1) as f64 / middle as f64);
             // In f32 and in this order, as transformers: a border between buckets depends on the last bit.
             // Made on the device: a copy of it would wait for what the device is at work on.
@@ -146,7 +145,6 @@ impl Positions {
     /// `[R, h, S, d]`: `[R, h, Sq, S]`.
     fn bias(&self, query: &Tensor, key: &Tensor, less: f64) -> Tensor {
         let (asked, seen) = (query.size()[2], key.size()[2]);
-        #[allow(clippy::cast_precision_loss)]
         let scale = (query.size()[3] as f64).sqrt().recip();
         let mut shape = query.size();
         shape[3] = seen;

@@ -16,7 +16,7 @@ const POINTS: usize = 1000;
 pub(super) fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
     let targets = targets(model, rows);
     let values: Vec<f64> = rows.iter().map(|row| f64::from(model.row(*row)[0])).collect();
-    let figures = regression::figures_of(&values, &targets);
+    let figures = regression::figures(&values, &targets);
     let mut metrics: BTreeMap<Metric, f64> = figures.map(|figures| metrics_of(&figures)).unwrap_or_default();
     let of_all_rows = teacher.map(|teacher| beside(teacher, model)).unwrap_or_default();
     for (metric, column) in &of_all_rows {

@@ -1,0 +1,46 @@
+//! What a row's logits say: the class, and probabilities at temperature 1, in f64.
+
+/// The place of the largest logit, the first among equals, as numpy's `argmax`; 0 of none.
+pub fn argmax(logits: &[f32]) -> usize {
+    let mut best = 0;
+    for (at, logit) in logits.iter().enumerate().skip(1) {
+        if *logit > logits[best] {
+            best = at;
+        }
+    }
+    best
+}
+
+/// `1 / (1 + e^−z)`: how probable one of several labels is.
+pub fn sigmoid(logit: f32) -> f64 {
+    1.0 / (1.0 + (-f64::from(logit)).exp())
+}
+
+/// `e^z / Σ e^z`, with the largest logit taken off first, so that none is too large for `exp`.
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (f64::from(*logit) - f64::from(largest)).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_take_the_first() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0, -1.0]), 1);
+        assert_eq!(argmax(&[0.0, -0.0]), 0);
+        assert_eq!(argmax(&[]), 0);
+    }
+
+    #[test]
+    fn probabilities_survive_large_logits() {
+        assert_eq!(softmax(&[1e30, 0.0]), [1.0, 0.0]);
+        assert_eq!(softmax(&[1000.0, 1000.0]), [0.5, 0.5]);
+        let thirds = softmax(&[2f32.ln(), 0.0]);
+        assert!((thirds[0] - 2.0 / 3.0).abs() < 1e-7 && (thirds.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert_eq!([sigmoid(0.0), sigmoid(1e30), sigmoid(-1e30)], [0.5, 1.0, 0.0]);
+    }
+}
