@@ -85,7 +85,7 @@ const ALL: [Component; 12] = [
 ];
 
 impl Component {
-    /// Those that a pipeline uses, whose settings have no `auto` left.
+    /// Those that a pipeline uses.
     pub fn of(settings: &Settings) -> Vec<Component> {
         let all = ALL.into_iter().chain(METHODS.map(Setting));
         all.filter(|component| component.is_used(settings)).collect()
@@ -114,7 +114,10 @@ impl Component {
             // A student of other stores never sees this pipeline's copies.
             Augmentation => settings.augment.adds_rows() && start.targets.is_none(),
             OtherTeachers => start.targets.as_ref().is_some_and(|targets| targets.directories().len() > 1),
-            Setting(key) => value(train, key) != value(&default(settings), key),
+            Setting(key) => {
+                let defaults = [TrainSettings::default(), default(settings)];
+                !defaults.iter().any(|default| value(default, key) == value(train, key))
+            }
         }
     }
 
