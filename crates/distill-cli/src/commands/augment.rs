@@ -19,7 +19,7 @@ use crate::args::Augment;
 use crate::commands::masked::{self, MaskedWords};
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
-use crate::commands::{inputs, neighbours, teacher};
+use crate::commands::{inputs, neighbours};
 use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
@@ -55,7 +55,7 @@ impl AugmentStage<'_> {
             return Ok(None);
         }
         let path = inputs::required(self.settings.teacher.model.as_ref(), "--model", "teacher.model")?;
-        let model = teacher::classifier(inputs::model(path)?)?;
+        let model = inputs::classifier(inputs::model(path)?)?;
         let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
         Ok(Some((model, tokenizer)))
     }

@@ -17,9 +17,9 @@ use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::{inputs, training};
 use crate::exit::Status;
 use crate::session::{Session, dtype_name};
+use crate::settings::Settings;
 use crate::settings::flags::Flags;
 use crate::settings::schema::FinetuneSettings;
-use crate::settings::{Settings, Validation};
 
 /// Runs the subcommand.
 ///
@@ -70,7 +70,7 @@ impl Stage for FinetuneStage<'_> {
         self.settings.finetune.train.check()?;
         training::check_validation(&self.settings.data)?;
         Ok(json!({
-            "data": data_settings(self.settings)?,
+            "data": inputs::data_settings(self.settings)?,
             "finetune": FinetuneSettings { train: self.train()?, ..self.settings.finetune.clone() },
             "seed": session.seed,
             "dtype": dtype_name(session.kind),
@@ -85,7 +85,7 @@ impl Stage for FinetuneStage<'_> {
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
             ("data".to_owned(), self.source()?.hash()?),
         ]);
-        add_validation(&mut hashes, self.settings)?;
+        inputs::add_validation(&mut hashes, self.settings)?;
         Ok(hashes)
     }
 
@@ -146,35 +146,4 @@ fn label_map(summary: &Summary, source: &Source, directory: &ModelDirectory) -> 
         return Ok(own.clone());
     }
     Ok(summary.label_map(source.class_names()?.as_deref())?)
-}
-
-/// `[data]` as far as training depends on it.
-///
-/// # Errors
-/// Where it cannot be written as JSON, which would be a defect.
-pub fn data_settings(settings: &Settings) -> anyhow::Result<Value> {
-    let mut data = serde_json::to_value(&settings.data)?;
-    if let Some(data) = data.as_object_mut() {
-        // Held-out rows and the cache change no result of training.
-        data.retain(|key, _| !["test", "cache"].contains(&key.as_str()));
-        if let Validation::File(_) = settings.data.validation {
-            // Its hash stands among the inputs.
-            data.insert("validation".to_owned(), "a file".into());
-        }
-    }
-    Ok(data)
-}
-
-/// Adds the hash of a validation file.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn add_validation(hashes: &mut BTreeMap<String, String>, settings: &Settings) -> anyhow::Result<()> {
-    if let Validation::File(path) = &settings.data.validation {
-        hashes.insert(
-            "validation".to_owned(),
-            inputs::source(path, &settings.data, ProblemType::default())?.hash()?,
-        );
-    }
-    Ok(())
 }

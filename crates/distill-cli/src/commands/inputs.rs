@@ -1,5 +1,6 @@
 //! Opening what the user named, with the checks that every stage makes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -7,12 +8,13 @@ use distill_core::{LabelMap, ProblemType};
 use distill_data::TextTokenizer;
 use distill_data::source::{RawLabel, Source, Summary, resolve};
 use distill_model::{ModelConfig, ModelDirectory};
+use serde_json::Value;
 use tracing::trace_span;
 
 use crate::exit::Failure;
 use crate::output::timeline;
 use crate::session::Session;
-use crate::settings::DataSettings;
+use crate::settings::{DataSettings, Settings, Validation};
 use crate::signals::stop_signal;
 
 /// A setting that a command cannot do without.
@@ -135,4 +137,47 @@ pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
     let directory = ModelDirectory::open(path)?.stopped_by(stop_signal());
     directory.config().must_have_one_value()?;
     Ok(directory)
+}
+
+/// Refuses a directory whose weights carry no classification head.
+///
+/// # Errors
+/// [`Failure`] saying what to do instead.
+pub fn classifier(directory: ModelDirectory) -> anyhow::Result<ModelDirectory> {
+    if directory.config().has_classifier() {
+        return Ok(directory);
+    }
+    Err(Failure::data(format!(
+        "{}: an encoder without a classification head; fine-tune it first with `distill finetune`",
+        directory.path().display()
+    ))
+    .into())
+}
+
+/// `[data]` as far as training depends on it.
+///
+/// # Errors
+/// Where it cannot be written as JSON, which would be a defect.
+pub fn data_settings(settings: &Settings) -> anyhow::Result<Value> {
+    let mut data = serde_json::to_value(&settings.data)?;
+    if let Some(data) = data.as_object_mut() {
+        // Held-out rows and the cache change no result of training.
+        data.retain(|key, _| !["test", "cache"].contains(&key.as_str()));
+        if let Validation::File(_) = settings.data.validation {
+            // Its hash stands among the inputs.
+            data.insert("validation".to_owned(), "a file".into());
+        }
+    }
+    Ok(data)
+}
+
+/// Adds the hash of a validation file.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn add_validation(hashes: &mut BTreeMap<String, String>, settings: &Settings) -> anyhow::Result<()> {
+    if let Validation::File(path) = &settings.data.validation {
+        hashes.insert("validation".to_owned(), source(path, &settings.data, ProblemType::default())?.hash()?);
+    }
+    Ok(())
 }

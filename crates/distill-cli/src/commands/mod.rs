@@ -1,7 +1,8 @@
 //! One file a subcommand.
 //!
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
-//! that was done already; [`claim`] and [`outdir`] where the result goes. [`run`] strings them together. Beside
+//! that was done already; [`inputs`] opens what they read, [`inference`] runs a classifier over rows, [`claim`] and
+//! [`outdir`] say where the result goes. [`run`] strings them together. Beside
 //! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
 mod ablate;
@@ -11,6 +12,7 @@ mod cache;
 mod claim;
 mod doctor;
 mod finetune;
+mod inference;
 mod inputs;
 mod inspect;
 mod masked;

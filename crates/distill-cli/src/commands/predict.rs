@@ -9,7 +9,7 @@ use distill_data::logits::{LogitsWriter, WriterOptions};
 
 use crate::args::Predict;
 use crate::commands::predict_files::{Format, TextWriter};
-use crate::commands::{inputs, teacher};
+use crate::commands::{inference, inputs};
 use crate::exit::{Failure, Status};
 use crate::output::printer;
 use crate::output::progress::seconds;
@@ -25,7 +25,7 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     let session = Session::start(&args.common, &settings.runtime)?;
     let format = Format::of(&args.out)?;
     check_out(&args.out, args.overwrite)?;
-    let directory = teacher::classifier(inputs::model(inputs::required(
+    let directory = inputs::classifier(inputs::model(inputs::required(
         settings.teacher.model.as_ref(),
         "--model",
         "teacher.model",
@@ -57,10 +57,10 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     let labels = directory.config().labels.clone();
     let rows = inputs::scan_labels(&source, &labels, &session)?.rows;
     let model = directory.load_classifier_as(session.device, session.kind)?;
-    let runner = teacher::runner(&model, &tokenizer, &settings, &session);
+    let runner = inference::runner(&model, &tokenizer, &settings, &session);
     let stats = match format {
         Format::Parquet => {
-            let fingerprint = teacher::fingerprint(&record, directory.config(), max_length, &session);
+            let fingerprint = inference::fingerprint(&record, directory.config(), max_length, &session)?;
             let mut writer = LogitsWriter::create(&args.out, &fingerprint, WriterOptions::default())?;
             let stats = runner.run("predict", source.rows()?, rows, |rows| Ok(writer.write(rows)?))?;
             writer.finish()?;
@@ -75,7 +75,7 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     };
     inputs::warn_truncated(stats.truncated, stats.rows, max_length);
     if args.common.json {
-        printer::result(&serde_json::to_string_pretty(&teacher::results(&stats))?)?;
+        printer::result(&serde_json::to_string_pretty(&inference::results(&stats))?)?;
     } else {
         let time = seconds(std::time::Duration::from_secs_f64(stats.seconds));
         let rate = stats.rows_per_second();

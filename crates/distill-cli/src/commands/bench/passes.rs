@@ -21,7 +21,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::steps::Steps;
 use super::workload::Workload;
 use super::{Measured, Round, forward_flops, named};
-use crate::commands::teacher;
+use crate::commands::inference;
 use crate::output::timeline;
 use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
@@ -143,7 +143,7 @@ impl<'a> Passes<'a> {
     }
 
     fn runner<'b>(&'b self, model: &'b SequenceClassifier) -> Runner<'b> {
-        Runner { progress: &Silent, ..teacher::runner(model, self.tokenizer, self.settings, self.session) }
+        Runner { progress: &Silent, ..inference::runner(model, self.tokenizer, self.settings, self.session) }
     }
 
     /// The seconds of the steps, by a clock that waits for the device.

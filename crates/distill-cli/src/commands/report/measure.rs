@@ -11,7 +11,7 @@ use distill_report::{Cost, DataSet, Predictions};
 use super::named::Entry;
 use super::rows::{Columns, TestSet};
 use super::timing::{self, Timed};
-use crate::commands::{inputs, teacher};
+use crate::commands::{inference, inputs};
 use crate::session::Session;
 use crate::settings::Settings;
 
@@ -50,7 +50,7 @@ pub fn run(
         None => (models.iter().map(|_| Timed::default()).collect(), None),
         Some(set) => {
             let runners =
-                models.iter().map(|one| teacher::runner(&one.model, &one.tokenizer, settings, session));
+                models.iter().map(|one| inference::runner(&one.model, &one.tokenizer, settings, session));
             let (speeds, timing) = timing::time(&runners.collect::<Vec<_>>(), set, slowest, session)?;
             (speeds, Some(timing))
         }
@@ -81,7 +81,7 @@ fn predict(
     let labels = &loaded.directory.config().labels;
     let problem_type = loaded.directory.config().problem_type;
     inputs::check_labels(&set.source, &set.summary, labels)?;
-    let runner = teacher::runner(&loaded.model, &loaded.tokenizer, settings, session);
+    let runner = inference::runner(&loaded.model, &loaded.tokenizer, settings, session);
     runner.warm_up(set.source.rows()?)?;
     let mut columns = Columns::default();
     let stats = runner.run(&loaded.entry.name, set.source.rows()?, set.summary.rows, |rows| {

@@ -33,7 +33,7 @@ use crate::commands::outdir::OutDir;
 use crate::commands::report::named::{Entry, entries};
 use crate::commands::report::rows::TestSet;
 use crate::commands::stage::{self, Finished, Stage};
-use crate::commands::{finetune, inputs, teacher};
+use crate::commands::{inference, inputs};
 use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
@@ -177,7 +177,7 @@ impl Stage for ReportStage<'_> {
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         self.check()?;
-        let mut data = finetune::data_settings(self.settings)?;
+        let mut data = inputs::data_settings(self.settings)?;
         if let Some(data) = data.as_object_mut() {
             data.retain(|key, _| !["train", "validation"].contains(&key.as_str()));
         }
@@ -203,10 +203,10 @@ impl Stage for ReportStage<'_> {
             hashes.insert(format!("baseline {path}"), hash(Path::new(&path))?);
         }
         for Entry { name, path, .. } in self.entries()? {
-            let model = teacher::classifier(inputs::model(&path)?)?;
+            let model = inputs::classifier(inputs::model(&path)?)?;
             let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
             hashes.insert(format!("model {name}"), model.weights_hash()?);
-            hashes.insert(format!("labels {name}"), teacher::labels_hash(model.config()));
+            hashes.insert(format!("labels {name}"), inference::labels_hash(model.config()));
             hashes.insert(format!("tokenizer {name}"), tokenizer.hash().to_owned());
         }
         if !self.predictions.is_empty() {

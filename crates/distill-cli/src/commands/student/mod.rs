@@ -32,7 +32,7 @@ use self::worth::Worth;
 use crate::args::Student;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
-use crate::commands::{finetune, inputs, training};
+use crate::commands::{inputs, training};
 use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
@@ -212,7 +212,7 @@ impl Stage for StudentStage<'_> {
         {
             student.extend(start.into_iter().filter(|(key, _)| key != "no_teacher_baseline"));
         }
-        let (data, dtype) = (finetune::data_settings(self.settings)?, dtype_name(session.kind));
+        let (data, dtype) = (inputs::data_settings(self.settings)?, dtype_name(session.kind));
         Ok(json!({"data": data, "student": student, "seed": session.seed, "dtype": dtype}))
     }
 
@@ -249,7 +249,7 @@ impl Stage for StudentStage<'_> {
             let Some(store) = stores.first() else { return Ok(hashes) };
             hashes.insert("data".to_owned(), self.rows_hash(rows, store)?);
         }
-        finetune::add_validation(&mut hashes, self.settings)?;
+        inputs::add_validation(&mut hashes, self.settings)?;
         Ok(hashes)
     }
 
