@@ -113,6 +113,7 @@ fn what_cannot_be_fetched_says_why() {
     let asked = hub.asked.load(Ordering::Relaxed);
     hub.run(&work, &format!("{} --offline", predict("org/tiny")))
         .fails(2, &["org/tiny", "this run is offline"]);
+    hub.run(&work, "inspect org/tiny --offline").fails(2, &["org/tiny", "this run is offline"]);
     std::fs::create_dir(work.path("runs")).unwrap();
     hub.run(&work, &predict("runs/teacher")).fails(2, &["runs/teacher", "the directory does not exist"]);
     assert_eq!(hub.asked.load(Ordering::Relaxed), asked, "neither asks the hub");
