@@ -52,8 +52,9 @@ Examples:
                  --data test.jsonl --out runs/report --gate 'kept.accuracy >= 0.97'
   distill run pipelines/trec.toml
 
-Exit codes: 0 done, 1 a quality gate failed or the teacher has nothing to teach, 2 wrong usage, 65 bad input data, 70 internal error,
-73 output cannot be created, 74 I/O error, 75 stopped by a signal or a time limit.")]
+Exit codes: 0 done, 1 a quality gate failed or the teacher has nothing to teach, 2 wrong usage,
+65 bad input data, 70 internal error, 73 output cannot be created, 74 I/O error, 75 stopped by a
+signal or a time limit.")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
