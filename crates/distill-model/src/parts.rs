@@ -83,19 +83,19 @@ impl Linear {
 
     /// The first `outputs` of what [`Linear::forward`] makes of `first`, and the others of what it makes of `others`.
     pub fn forward_apart(&self, outputs: i64, first: &Tensor, others: &Tensor) -> [Tensor; 2] {
-        if let Some(fused) = self.fused_apart(outputs, first, others) {
-            return fused;
-        }
         let weights = apart(&as_kind_of(&self.weight, first), outputs);
         let biases = self.bias.as_ref().map(|bias| apart(&as_kind_of(bias, first), outputs));
-        let linear =
-            |x: &Tensor, part: usize| x.linear(&weights[part], biases.as_ref().map(|both| &both[part]));
-        [linear(first, 0), linear(others, 1)]
+        let packed = self.packed_apart(outputs);
+        let product = |part: usize, x: &Tensor| match packed.filter(|_| !is_few(x)) {
+            Some(both) => or_panic(both[part].forward(x, FusedActivation::None)),
+            None => x.linear(&weights[part], biases.as_ref().map(|both| &both[part])),
+        };
+        [product(0, first), product(1, others)]
     }
 
-    /// The same in the layout of [`Linear::pack`], which each part gets when it is first asked for: of a whole encoder
-    /// that is the last layer's.
-    fn fused_apart(&self, outputs: i64, first: &Tensor, others: &Tensor) -> Option<[Tensor; 2]> {
+    /// The two parts in the layout of [`Linear::pack`], which they get when they are first asked for: of a whole encoder
+    /// those are the last layer's.
+    fn packed_apart(&self, outputs: i64) -> Option<&[PackedLinear; 2]> {
         self.packed.get()?;
         let both = self.packed_apart.get_or_init(|| {
             let weights = apart(&self.weight, outputs);
@@ -104,16 +104,7 @@ impl Linear {
             let pack = |part: usize| or_panic(PackedLinear::new(&weights[part], bias(part)));
             Some([pack(0)?, pack(1)?])
         });
-        let [left, right] = both.as_ref()?;
-        let product = |part: usize, packed: &PackedLinear, x: &Tensor| {
-            if is_few(x) {
-                let (weights, biases) =
-                    (apart(&self.weight, outputs), self.bias.as_ref().map(|bias| apart(bias, outputs)));
-                return x.linear(&weights[part], biases.as_ref().map(|both| &both[part]));
-            }
-            or_panic(packed.forward(x, FusedActivation::None))
-        };
-        Some([product(0, left, first), product(1, right, others)])
+        both.as_ref()
     }
 
     /// By the packed weight, where there is one. What oneDNN says against a product ends the pass like any operator's

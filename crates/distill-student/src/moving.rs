@@ -52,6 +52,15 @@ impl<'a> Moving<'a> {
         by_freeze && (last == 0 || height + last > self.layers)
     }
 
+    /// Epochs until everything moves that ever does: gradual unfreezing takes one for each height.
+    pub fn epochs_to_reach_all(&self) -> usize {
+        if !self.settings.gradual_unfreezing {
+            return 1;
+        }
+        let top = self.layers + 1;
+        top + 1 - (0..top).find(|height| self.allowed(*height)).unwrap_or(top)
+    }
+
     /// What a parameter's learning rate is multiplied by.
     pub fn factor(&self, name: &str) -> f64 {
         let TrainSettings { learning_rate, head_learning_rate, layer_decay, .. } = self.settings;
@@ -141,6 +150,10 @@ mod tests {
         assert_eq!(moves(&settings, 3), [false, true, true, true, true]);
         assert_eq!(moves(&settings, 4), [true; 5]);
         assert!(moving(&settings).ever(NAMES[0]));
+        assert_eq!(moving(&settings).epochs_to_reach_all(), 5);
+        let last = TrainSettings { train_last_layers: 1, ..settings.clone() };
+        let head = TrainSettings { freeze: Freeze::Encoder, ..settings };
+        assert_eq!([&last, &head].map(|settings| moving(settings).epochs_to_reach_all()), [2, 1]);
     }
 
     #[test]

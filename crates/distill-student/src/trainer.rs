@@ -11,7 +11,7 @@ use tch::Tensor;
 use tracing::trace_span;
 
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
-use crate::data::{Part, TrainingData};
+use crate::data::TrainingData;
 use crate::ema::WeightMean;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, Scoring, evaluate, evaluation_tokens};
@@ -22,14 +22,17 @@ use crate::metrics::{Line, MetricsFile};
 use crate::moving::Moving;
 use crate::sampling::Sampler;
 use crate::schedule::Schedule;
-use crate::settings::{BestMetric, ClassWeightRule, ClassWeights, Freeze, Sampling, TrainSettings};
+use crate::settings::{Freeze, TrainSettings};
 use crate::steps;
 use crate::vocabulary::Vocabulary;
 use crate::window::Window;
 
 mod ahead;
+mod checks;
 mod saving;
 mod step;
+
+pub use checks::check_soft_targets;
 
 /// One training run.
 pub struct Trainer<'a> {
@@ -76,9 +79,7 @@ impl Trainer<'_> {
     /// which a checkpoint is there.
     pub fn run(&self, directory: &Path) -> Result<Outcome, TrainError> {
         self.check()?;
-        self.warn_of_two_balances();
-        self.warn_of_few_rows();
-        self.warn_of_frozen_layers();
+        self.warn();
         let start = Instant::now();
         let checkpoints = Checkpoints::new(directory, self.settings.keep_last);
         let mut run = Run::start(self, checkpoints.newest()?, directory)?;
@@ -100,109 +101,6 @@ impl Trainer<'_> {
             best,
             seconds: start.elapsed().as_secs_f64(),
         })
-    }
-
-    /// Whether the settings make sense for this model and these rows.
-    ///
-    /// # Errors
-    /// [`TrainError::Setting`], [`TrainError::TwoLabels`] or [`TrainError::Rows`].
-    pub fn check(&self) -> Result<(), TrainError> {
-        let (settings, config) = (self.settings, self.model.config());
-        settings.check()?;
-        settings.for_problem(config.problem_type)?;
-        settings.check_model(config.labels.num_labels(), config.num_hidden_layers)?;
-        self.check_rows()?;
-        if settings.sampling == Sampling::Balanced && self.data.train.labelled() == 0 {
-            return Err(TrainError::Setting {
-                field: "sampling",
-                value: "balanced where no training row has a label".to_owned(),
-                expected: "\"uniform\"",
-            });
-        }
-        Ok(())
-    }
-
-    fn warn_of_two_balances(&self) {
-        let TrainSettings { sampling, class_weights, hard_weight, .. } = self.settings;
-        let weighted = *class_weights == ClassWeights::Rule(ClassWeightRule::Balanced) && *hard_weight > 0.0;
-        if *sampling == Sampling::Balanced && weighted {
-            tracing::warn!(
-                "sampling = \"balanced\" and class_weights = \"balanced\" both even out the classes: together a rare \
-                 class counts more than a frequent one"
-            );
-        }
-    }
-
-    fn check_rows(&self) -> Result<(), TrainError> {
-        let (train, validation) = (&self.data.train, &self.data.validation);
-        for (part, name) in [(train, "training"), (validation, "validation")] {
-            if part.rows.is_empty() {
-                return Err(TrainError::Rows(format!("the {name} part has no rows")));
-            }
-        }
-        self.check_validation()?;
-        let unlabelled = train.rows.len() - train.labelled();
-        if self.settings.soft_weight == 0.0 && unlabelled > 0 {
-            return Err(TrainError::Rows(format!(
-                "{unlabelled} of {} training rows have no label, and without a soft loss nothing can be learned from them",
-                train.rows.len()
-            )));
-        }
-        Ok(())
-    }
-
-    /// The validation part must say something of an epoch: without labels and soft targets all are alike.
-    fn check_validation(&self) -> Result<(), TrainError> {
-        let validation = &self.data.validation;
-        let outputs = self.model.config().labels.num_labels();
-        let has_teacher = validation.iter().all(|example| example.logits.len() == outputs);
-        if !has_teacher && validation.labelled() == 0 {
-            return Err(TrainError::Rows(
-                "no row of the validation part has a label: nothing tells one epoch from another (is the label column \
-                 named?)"
-                    .to_owned(),
-            ));
-        }
-        if !has_teacher && self.settings.best_metric == BestMetric::Agreement {
-            return Err(TrainError::Setting {
-                field: "best_metric",
-                value: "agreement where the validation part has no soft targets".to_owned(),
-                expected: "a metric of labels",
-            });
-        }
-        Ok(())
-    }
-
-    /// Few rows choose the epoch by chance.
-    fn warn_of_few_rows(&self) {
-        /// Below so many, one row is more than 2 points of accuracy.
-        const FEW: usize = 50;
-        let (train, validation) = (self.data.train.rows.len(), self.data.validation.rows.len());
-        if validation < FEW && train >= 20 * validation.max(FEW / 2) {
-            tracing::warn!(
-                "{validation} rows choose the best epoch of {train} training rows: only labelled ones are set aside; a \
-                 validation file or more labels would say more"
-            );
-        }
-    }
-
-    /// Gradual unfreezing reaches the embeddings in epoch `L + 2`.
-    fn warn_of_frozen_layers(&self) {
-        let TrainSettings { gradual_unfreezing, epochs, freeze, train_last_layers, .. } = *self.settings;
-        let layers = self.model.config().num_hidden_layers;
-        let lowest = match (freeze, train_last_layers) {
-            (Freeze::Encoder, _) => layers + 1,
-            (Freeze::Embeddings, 0) => 1,
-            (Freeze::None, 0) => 0,
-            (_, last) => (layers + 1).saturating_sub(last).max(1),
-        };
-        let needed = layers + 2 - lowest;
-        if gradual_unfreezing && (epochs as usize) < needed {
-            tracing::warn!(
-                "gradual_unfreezing takes an epoch for each part: with {epochs} instead of {needed} epochs the lowest \
-                 ones never move"
-            );
-        }
     }
 }
 
@@ -422,19 +320,5 @@ impl<'a> Run<'a> {
         }
         self.trainer.model.restore(&self.best_weights)?;
         Ok(best)
-    }
-}
-
-/// Checks that every row of a part has `num_labels` soft targets.
-///
-/// # Errors
-/// [`TrainError::Rows`] naming the first row that has not.
-pub fn check_soft_targets(part: &Part, num_labels: usize) -> Result<(), TrainError> {
-    match part.iter().find(|example| example.logits.len() != num_labels) {
-        None => Ok(()),
-        Some(example) => {
-            let found = example.logits.len();
-            Err(TrainError::Rows(format!("row {}: {found} soft targets for {num_labels} labels", example.row)))
-        }
     }
 }

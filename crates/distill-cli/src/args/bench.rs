@@ -16,7 +16,8 @@ with reading, tokenizing, the token cache, loading and writing.
 
 Examples:
   distill bench --model runs/teacher/model --data train.jsonl
-  distill bench --model models/all-MiniLM-L6-v2 --lengths lognormal:24..256 --max-length 256 --rows 4000 --pass teacher
+  distill bench --model models/all-MiniLM-L6-v2 --lengths lognormal:24..256 --max-length 256 \\
+                --rows 4000 --pass teacher
   distill bench --model runs/teacher/model --layers 0,2,4 --pass student --trace step.json")]
 pub struct Bench {
     /// A classifier, an encoder, or a config.json for fresh weights of that shape

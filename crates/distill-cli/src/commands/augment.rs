@@ -27,6 +27,9 @@ use crate::settings::{Settings, Validation};
 
 /// The result's name inside the run directory.
 pub const ROWS_FILE: &str = "rows.jsonl";
+/// A row's text, as stores hash it.
+type TextHash = [u8; TEXT_HASH_LEN];
+
 /// Rows that a mixture finds its other half among.
 const BLOCK_ROWS: usize = 4096;
 
@@ -64,23 +67,16 @@ impl AugmentStage<'_> {
         self.source_at(inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?)
     }
 
-    /// The texts of training and validation rows, hashed. As a further row, that of a validation row would be trained on.
-    fn known_texts(&self, source: &Source, session: &Session) -> anyhow::Result<HashSet<[u8; TEXT_HASH_LEN]>> {
-        let validation = match &self.settings.data.validation {
-            Validation::File(path) => Some(self.source_at(path)?),
-            Validation::Share(_) => None,
-        };
-        let mut known = HashSet::new();
-        for source in std::iter::once(source).chain(&validation) {
-            for (number, row) in source.rows()?.enumerate() {
-                if number % BLOCK_ROWS == 0 {
-                    session.stop.check()?;
-                }
-                let row = row?;
-                known.insert(text_hash(&row.text, row.text_pair.as_deref()));
+    /// Adds the texts of a validation file: as a further row, that of a validation row would be trained on.
+    fn know_validation(&self, known: &mut HashSet<TextHash>, session: &Session) -> anyhow::Result<()> {
+        let Validation::File(path) = &self.settings.data.validation else { return Ok(()) };
+        for (number, row) in self.source_at(path)?.rows()?.enumerate() {
+            if number % BLOCK_ROWS == 0 {
+                session.stop.check()?;
             }
+            known.insert(hash_of(&row?));
         }
-        Ok(known)
+        Ok(())
     }
 
     fn source_at(&self, path: &Path) -> anyhow::Result<Source> {
@@ -128,9 +124,7 @@ impl Stage for AugmentStage<'_> {
         }
         if let Some(path) = &self.settings.augment.unlabelled {
             hashes.insert("unlabelled".to_owned(), self.source_at(path)?.hash()?);
-            if let Validation::File(path) = &self.settings.data.validation {
-                hashes.insert("validation".to_owned(), self.source_at(path)?.hash()?);
-            }
+            inputs::add_validation(&mut hashes, self.settings)?;
         }
         if let Some(path) = &self.settings.augment.masked_model {
             let (model, tokenizer) = masked::open(path, self.settings.data.max_length)?;
@@ -164,6 +158,7 @@ impl Stage for AugmentStage<'_> {
             rows: 0,
             copies: 0,
             others: 0,
+            known: further.is_some().then(HashSet::new),
         };
         match &masked {
             None => write_all(&source, &mut writer, session, |rows, _| {
@@ -179,8 +174,8 @@ impl Stage for AugmentStage<'_> {
             }
         }
         if let Some(further) = &further {
-            let known = self.known_texts(&source, session)?;
-            let left_out = write_unlabelled(further, &known, &mut writer, session)?;
+            self.know_validation(writer.known.get_or_insert_default(), session)?;
+            let left_out = write_unlabelled(further, &mut writer, session)?;
             if left_out > 0 {
                 tracing::info!(
                     "{left_out} further rows have the text of a training or validation row: left out"
@@ -228,19 +223,14 @@ fn write_all(
 
 /// Writes the rows of another source without their labels, under ids that no row of the first one has, and counts those
 /// that are left out because their text is known.
-fn write_unlabelled(
-    source: &Source,
-    known: &HashSet<[u8; TEXT_HASH_LEN]>,
-    writer: &mut Writer<'_>,
-    session: &Session,
-) -> anyhow::Result<u64> {
+fn write_unlabelled(source: &Source, writer: &mut Writer<'_>, session: &Session) -> anyhow::Result<u64> {
     let mut left_out = 0;
     for (number, row) in source.rows()?.enumerate() {
         if number % BLOCK_ROWS == 0 {
             session.stop.check()?;
         }
         let row = row?;
-        if known.contains(&text_hash(&row.text, row.text_pair.as_deref())) {
+        if writer.known.as_ref().is_some_and(|known| known.contains(&hash_of(&row))) {
             left_out += 1;
             continue;
         }
@@ -250,6 +240,10 @@ fn write_unlabelled(
     Ok(left_out)
 }
 
+fn hash_of(row: &Row) -> TextHash {
+    text_hash(&row.text, row.text_pair.as_deref())
+}
+
 /// Writes rows under the columns that they were read by.
 struct Writer<'a> {
     file: AtomicFile,
@@ -257,12 +251,17 @@ struct Writer<'a> {
     rows: u64,
     copies: u64,
     others: u64,
+    /// Texts that no further row may have; none where there are no further rows.
+    known: Option<HashSet<TextHash>>,
 }
 
 impl Writer<'_> {
     fn write(&mut self, rows: &[Row], copies: &[Vec<Row>]) -> Result<(), FileError> {
         for (row, copies) in rows.iter().zip(copies) {
             self.line(row)?;
+            if let Some(known) = &mut self.known {
+                known.insert(hash_of(row));
+            }
             copies.iter().try_for_each(|copy| self.line(copy))?;
             self.rows += 1;
             self.copies += copies.len() as u64;

@@ -102,6 +102,13 @@ pub fn connected(mut settings: Settings, out: &Path) -> Settings {
     settings
 }
 
+/// The same settings with the teacher of the pipeline in `out`, which is not fine-tuned again.
+pub fn with_teacher_of(mut settings: Settings, out: &Path) -> Settings {
+    settings.teacher = connected(settings.clone(), out).teacher;
+    settings.finetune.model = None;
+    settings
+}
+
 /// The settings of the stages behind `augmented`, which read what it wrote.
 pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
     let mut settings = settings.clone();

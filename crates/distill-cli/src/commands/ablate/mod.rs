@@ -1,9 +1,9 @@
 //! `distill ablate`: what each component of a pipeline's student is worth.
 //!
-//! [`meant`] spells the pipeline's settings out, [`components`] says what there is to take away, [`table`] what came of it. For each seed the pipeline runs
-//! up to its soft targets in `OUT/seed-N`, once more with the rows alone where copies are a component; each
-//! student is an ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its result is
-//! there.
+//! [`meant`] spells the pipeline's settings out, [`components`] says what there is to take away, [`table`] what came of
+//! it. For each seed the pipeline runs up to its soft targets in `OUT/seed-N`, once more with the rows alone where copies
+//! are a component; each student is an ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its
+//! result is there.
 
 mod components;
 mod meant;
@@ -118,11 +118,8 @@ impl Ablation<'_> {
 
     /// The pipeline without copies, from the teacher that the one with copies has.
     fn rows_alone(&self, of_seed: &Path) -> Settings {
-        let mut settings = run::connected(self.settings.clone(), of_seed);
-        settings.augment = AugmentSettings::default();
-        settings.finetune.model = None;
-        settings.student.start.targets.clone_from(&self.settings.student.start.targets);
-        settings
+        let alone = Settings { augment: AugmentSettings::default(), ..self.settings.clone() };
+        run::with_teacher_of(alone, of_seed)
     }
 
     fn student(&self, component: Option<Component>, of_seed: &Path) -> anyhow::Result<Outcome> {

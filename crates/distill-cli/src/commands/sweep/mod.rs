@@ -211,11 +211,10 @@ impl Searcher<'_> {
 
     /// The pipeline with these changes. Its teacher is that of all trials which change nothing of the teacher.
     fn settings(&self, seed: u64, changes: &Changes) -> anyhow::Result<Settings> {
-        let mut settings = settings(self.args, self.file, changes)?;
+        let settings = settings(self.args, self.file, changes)?;
         let theirs = self.before(seed, &of_teacher(changes));
         if settings.finetune.model.is_some() && theirs != self.before(seed, changes) {
-            settings = Settings { teacher: run::connected(settings.clone(), &theirs).teacher, ..settings };
-            settings.finetune.model = None;
+            return Ok(run::with_teacher_of(settings, &theirs));
         }
         Ok(settings)
     }
