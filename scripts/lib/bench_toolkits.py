@@ -14,6 +14,7 @@ examples:
   scripts/bench-toolkits pipelines/trec.toml more.toml --write    and put the tables into docs/benchmarks.md
   scripts/bench-toolkits pipelines/trec.toml:pipelines/better.toml    distill with a better recipe as a further way
   scripts/bench-toolkits --rows 400 --set epochs=1 --threads 1    a quick look at whether all of it runs
+  scripts/bench-toolkits --exact --rows 2000 --seeds 1            without chance: are the students the same?
 """
 
 import argparse
@@ -49,6 +50,8 @@ def parse_arguments():
     parser.add_argument("--beside", choices=list(WAYS), action="append", metavar="TOOLKIT",
                         help=f"only this of {', '.join(WAYS)}; may be repeated [all]")
     parser.add_argument("--rows", type=int, help="so many training rows at most, drawn once")
+    parser.add_argument("--exact", action="store_true",
+                        help="no dropout, and distill's order of rows in all: are the trained students the same?")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a shared setting, e.g. epochs=1")
     parser.add_argument("--work", type=Path, default=ROOT / "target/toolkits", help="where runs are kept [target/toolkits]")
     parser.add_argument("--again", action="store_true", help="do finished runs again; teachers stay")
@@ -109,6 +112,10 @@ def table(found):
             fewer = faster and processor[way] and processor[ours]
             cells.append(f"{statistics.median(processor[way]) / statistics.median(processor[ours]):.2f}×" if fewer else "")
         lines.append(f"| {' | '.join(cells)} |")
+    if found["trained_apart"]:
+        apart = ", ".join(f"{way} {value:.1e}" for way, value in sorted(found["trained_apart"].items()))
+        lines += ["", f"Trained without dropout, with the rows in the same order; largest difference of a test row's logit from "
+                  f"distill's: {apart}."]
     imports = [result["seconds_of_process"] - result["seconds"] for way, results in ways.items()
                if way in seconds and not way.startswith("distill") for result in results]
     lines += ["", f"Largest difference of a logit of the initial students between distill and transformers: "

@@ -1,33 +1,30 @@
-"""One student trained by another toolkit, for scripts/bench-toolkits: `toolkits.py WAY REQUEST.json`.
+"""One student trained by another toolkit, for scripts/bench-toolkits: `toolkit_student.py WAY REQUEST.json`.
 
 Both read the rows, the teacher and the student's initial weights that distill gets, and are given its settings. They are
 used as their own examples for text classification do: the teacher runs in each step, and a batch is padded to its longest
 row. `OUT/model` is the best epoch by accuracy on the validation rows, ties told apart by the loss. `OUT/result.json` has
-the seconds, once with and once without Python's imports.
+the seconds without Python's imports, on the clock and of processors.
 """
 
+import copy
+import json
+import math
+import random
+import shutil
+import sys
 import time
+from pathlib import Path
 
-STARTED = time.perf_counter()
-
-import copy  # noqa: E402  (the clock starts first)
-import json  # noqa: E402
-import math  # noqa: E402
-import random  # noqa: E402
-import shutil  # noqa: E402
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from torch.utils.data import DataLoader, RandomSampler, SequentialSampler  # noqa: E402
-from transformers import (  # noqa: E402
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, RandomSampler, Sampler, SequentialSampler
+from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     DataCollatorWithPadding,
     get_linear_schedule_with_warmup,
 )
-from transformers.utils import logging as transformers_logging  # noqa: E402
+from transformers.utils import logging as transformers_logging
 
 # The name of the module that gives the logits: the same in BERT, DistilBERT, MPNet and RoBERTa.
 HEAD = "classifier"
@@ -51,6 +48,19 @@ def groups(model, weight_decay):
             {"params": [weight for (_, weight), flag in zip(named, plain) if flag], "weight_decay": 0.0}]
 
 
+class InOrder(Sampler):
+    """Rows in an order that is given for each epoch."""
+
+    def __init__(self, rows, orders):
+        self.rows, self.orders = rows, iter(orders)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __iter__(self):
+        return iter(next(self.orders))
+
+
 class Task:
     """What both toolkits are given, and what is kept of a run: the weights of its best epoch."""
 
@@ -65,6 +75,8 @@ class Task:
         self.train, self.validation = read(request["train"]), read(request["validation"])
         pad = DataCollatorWithPadding(self.tokenizer)
         self.collate = lambda rows: dict(pad(rows))
+        orders = request.get("orders")
+        self.training_sampler = (lambda rows: InOrder(rows, orders)) if orders else RandomSampler
         self.steps = math.ceil(len(self.train) / self.settings["batch_size"]) * self.settings["epochs"]
         self.warmup = math.ceil(self.settings["warmup_ratio"] * self.steps)
         self.epochs, self.best, self.weights = [], None, None
@@ -117,14 +129,14 @@ def textbrewer(task):
     optimizer = torch.optim.AdamW(groups(task.student, settings["weight_decay"]), lr=settings["learning_rate"], fused=True)
     with distiller:
         distiller.train(
-            optimizer, task.loader(task.train, RandomSampler), num_epochs=settings["epochs"],
+            optimizer, task.loader(task.train, task.training_sampler), num_epochs=settings["epochs"],
             scheduler_class=get_linear_schedule_with_warmup,
             scheduler_args={"num_warmup_steps": task.warmup, "num_training_steps": task.steps},
             max_grad_norm=settings["max_grad_norm"],
             callback=lambda model, step: task.finish_epoch(model, validation))
 
 
-def torchdistill_config(settings, steps, warmup):
+def torchdistill_config(settings, steps, warmup, training_sampler):
     """The configuration that torchdistill's example for GLUE has in YAML, with these settings."""
     loader = lambda name, sampler: {
         "dataset_id": name, "requires_supp": False, "collate_fn": "pad_batch",
@@ -139,7 +151,7 @@ def torchdistill_config(settings, steps, warmup):
     weight = 1.0 if hard else soft * temperature**2
     return {
         "num_epochs": settings["epochs"],
-        "train_data_loader": loader("train", RandomSampler), "val_data_loader": loader("validation", SequentialSampler),
+        "train_data_loader": loader("train", training_sampler), "val_data_loader": loader("validation", SequentialSampler),
         "teacher": hook | {"requires_grad": False}, "student": hook | {"requires_grad": True},
         "optimizer": {"key": "adamw_without_decay_of_norms", "filters_params": False,
                       "kwargs": {"lr": settings["learning_rate"], "weight_decay": settings["weight_decay"], "fused": True},
@@ -163,7 +175,7 @@ def torchdistill(task):
     register_collate_func(task.collate, key="pad_batch")
     box = get_distillation_box(
         task.teacher, task.student, {"train": task.train, "validation": task.validation},
-        torchdistill_config(task.settings, task.steps, task.warmup), torch.device("cpu"), None, False, 1)
+        torchdistill_config(task.settings, task.steps, task.warmup, task.training_sampler), torch.device("cpu"), None, False, 1)
     for epoch in range(box.num_epochs):
         box.pre_epoch_process(epoch=epoch)
         for batch in box.train_data_loader:
@@ -186,12 +198,12 @@ def main():
     torch.set_num_threads(request["threads"])
     random.seed(request["seed"])
     torch.manual_seed(request["seed"])
-    imported = time.perf_counter()
+    imported, used = time.perf_counter(), time.process_time()
     task = Task(request)
     way(task)
     task.write()
     ended = time.perf_counter()
-    result = {"seconds": ended - imported, "seconds_with_imports": ended - STARTED, "steps": task.steps,
+    result = {"seconds": ended - imported, "processor_seconds": time.process_time() - used,
               "validation_accuracy": task.epochs}
     (task.out / "result.json").write_text(json.dumps(result) + "\n")
 

@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from program import DISTILL, ROOT, predict
 from toolkit_student import WAYS, copy_tokenizer, encode
+from training_order import epoch
 
 # The settings that all ways share, with distill's own defaults.
 SHARED = {"epochs": 3, "batch_size": 32, "learning_rate": 5e-5, "warmup_ratio": 0.1, "weight_decay": 0.01,
@@ -69,7 +70,9 @@ class Bench:
         if left := [key for key in student if key not in known]:
             print(f"{pipeline}: left out, as the others have nothing like it: {', '.join(left)}", file=sys.stderr)
         self.settings["max_length"] = self.data.get("max_length", 128)
-        self.name = Path(pipeline).stem + (f"-{arguments.rows}" if arguments.rows else "")
+        if arguments.exact and self.recipes:
+            sys.exit("--exact: a recipe trains another student")
+        self.name = Path(pipeline).stem + (f"-{arguments.rows}" if arguments.rows else "") + ("-exact" if arguments.exact else "")
         self.work = arguments.work.resolve() / self.name
         self.threads = ["--threads", arguments.threads, "--device", "cpu", "--dtype", "f32"]
         cores = str(arguments.threads)
@@ -144,6 +147,10 @@ class Bench:
             kept = torch.nn.ModuleList(stack[layer] for layer in layers)
             setattr(model.base_model.get_submodule(parent), name, kept)
             model.config.num_hidden_layers = len(layers)
+        if self.arguments.exact:
+            for name, value in model.config.to_dict().items():
+                if "dropout" in name and isinstance(value, float):
+                    setattr(model.config, name, 0.0)
         shutil.rmtree(into, ignore_errors=True)
         model.save_pretrained(into)
         copy_tokenizer(teacher, into)
@@ -179,14 +186,15 @@ class Bench:
         return (logits.argmax(-1) == labels).tolist()
 
     def run_other(self, way, seed, folder, out, request):
-        (out / "request.json").write_text(json.dumps(request | {"out": str(out)}))
+        orders = None
+        if self.arguments.exact:
+            rows = sum(1 for _ in open(request["train"]))
+            orders = [epoch(rows, seed, number) for number in range(self.settings["epochs"])]
+        (out / "request.json").write_text(json.dumps(request | {"out": str(out), "orders": orders}))
         whole = self.run([sys.executable, ROOT / "scripts/lib/toolkit_student.py", way, out / "request.json"])
         result = json.loads((out / "result.json").read_text())
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
-        imports = whole - result["seconds"]
-        return out / "model", {"seconds": result["seconds"], "seconds_of_process": whole,
-                               "processor_seconds": self.processor_seconds - imports,
-                               "validation_accuracy": result["validation_accuracy"]}
+        return out / "model", result | {"seconds_of_process": whole}
 
     def run_distill(self, recipe, seed, folder, out, request):
         """`distill run` from the teacher to the student: the same settings, or those of a recipe's own tables."""
@@ -230,7 +238,7 @@ class Bench:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         model, found = go(seed, folder, out, request)
-        result = found | {"asked": asked, "right": self.right(model, folder)}
+        result = found | {"asked": asked, "right": self.right(model, folder), "model": str(model)}
         kept.write_text(json.dumps(result) + "\n")
         print(f"{self.name}, seed {seed}: {way} {result['seconds']:.1f} s, {numpy.mean(result['right']):.4f}",
               file=sys.stderr, flush=True)
@@ -239,7 +247,7 @@ class Bench:
     def measure(self):
         """All ways for all seeds, in turns; each seed begins with another way."""
         ways, seeds = list(self.ways().items()), [int(seed) for seed in self.arguments.seeds.split(",")]
-        found = {"name": self.name, "seeds": seeds, "settings": self.settings, "apart": 0.0, "rows": [],
+        found = {"name": self.name, "seeds": seeds, "settings": self.settings, "apart": 0.0, "trained_apart": {}, "rows": [],
                  "ways": {"teacher": []} | {way: [] for way, _ in ways}}
         for turn, seed in enumerate(seeds):
             folder = self.write_rows(seed)
@@ -254,4 +262,9 @@ class Bench:
                        "inputs": fingerprint([train, validation, folder / "test.jsonl", teacher / "model.safetensors"])}
             for way, go in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
                 found["ways"][way].append(self.one(way, go, seed, folder, request))
+            if self.arguments.exact:
+                last = {way: self.logits(found["ways"][way][-1]["model"], folder)[0] for way, _ in ways}
+                for way in set(last) - {"distill"}:
+                    apart = (last[way] - last["distill"]).abs().max().item()
+                    found["trained_apart"][way] = max(found["trained_apart"].get(way, 0.0), apart)
         return found
