@@ -3,10 +3,11 @@
 Each round runs every way once, so that a slow minute of the machine falls on all of them; medians and the ratio of
 medians are shown. Inference counts tokenization and, for distill, writing Parquet too. Training starts from tokens.
 FLOP/s count the full model's matrix products on real tokens, padding and skipped work left out, against one large
-matrix product timed in every round, in the number format asked for.
+matrix product timed in every round, in the number format asked for. Before anything is timed, the logits of each way are
+compared, and all students start from the model that gave them.
 
-With --dtype bf16 the tuned loops compute in bf16 (training by autocast), as distill does; `pipeline` and the shuffled
-loop stay at their default, f32. torch.compile, on a GPU or with --compile, has its graphs before the clock starts.
+With --dtype bf16 the tuned loops compute in bf16 (training by autocast), as distill does; `pipeline` and `Trainer` stay at
+their default, f32. torch.compile, on a GPU or with --compile, has its graphs before the clock starts.
 """
 
 import argparse
@@ -22,16 +23,25 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, BertConfig, pipeline
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    Trainer,
+    TrainingArguments,
+    pipeline,
+)
 from transformers.utils import logging as transformers_logging
 
 from document import processor, write_between
 from program import ROOT, predict, run
 
-# name, rows file, tokens at most, rows of a teacher pass, rows of a training pass
+# name, rows file, tokens at most, rows of a teacher pass and of a training pass on a CPU, and on a GPU, on which a few batches
+# would say nothing
 WORKLOADS = [
-    ("rotten tomatoes", "data/rotten-tomatoes/train.jsonl", 128, 1536, 768),
-    ("imdb", "data/imdb/train.jsonl", 256, 256, 128),
+    ("rotten tomatoes", "data/rotten-tomatoes/train.jsonl", 128, (1536, 768), (6824, 4096)),
+    ("imdb", "data/imdb/train.jsonl", 256, (256, 128), (8192, 4096)),
 ]
 
 
@@ -102,7 +112,7 @@ class Workload:
         hidden, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
         tokens, squares = sum(self.lengths), sum(length**2 for length in self.lengths)
         self.flops = layers * (tokens * (8 * hidden * hidden + 4 * hidden * inner) + 4 * hidden * squares)
-        self.by_length = sorted(range(count), key=lambda row: self.lengths[row])
+        self.by_length = sorted(range(len(self.texts)), key=lambda row: self.lengths[row])
 
     def encode(self):
         return self.tokenizer(self.texts, truncation=True, max_length=self.max_length)["input_ids"]
@@ -130,29 +140,37 @@ def infer(work, run, order, machine):
     return machine.now() - start, logits
 
 
-def train(work, fresh, order, machine, tuned, compiled=False):
-    """Seconds of one epoch of KL and cross-entropy by AdamW; batches are cut from `order` and shuffled.
+def made_up_targets(work, num_labels):
+    """A label and a teacher's logits for each row."""
+    rows = len(work.texts)
+    soft = torch.randn(rows, num_labels, generator=torch.Generator().manual_seed(0))
+    return torch.arange(rows) % num_labels, soft
 
-    `tuned`: in the number format asked for, by autocast. A compiled model goes through its batches once before.
+
+def distillation_loss(logits, soft, labels):
+    """KL at T = 2 and cross-entropy, half each."""
+    kl = F.kl_div(F.log_softmax(logits / 2, -1), F.softmax(soft / 2, -1), reduction="batchmean")
+    return 2.0 * kl + 0.5 * F.cross_entropy(logits, labels)
+
+
+def train(work, fresh, machine, compiled=False):
+    """Seconds of one epoch by AdamW over batches of rows of like length, which are shuffled.
+
+    In the number format asked for, by autocast. A compiled model goes through its batches once before.
     """
     weights = fresh().to(machine.device).train()
     model = torch.compile(weights, dynamic=True) if compiled else weights
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.tensor([row % weights.config.num_labels for row in range(len(order))])
-    soft = torch.randn(len(order), weights.config.num_labels, generator=generator)
-    batches = [order[at : at + machine.batch] for at in range(0, len(order), machine.batch)]
+    labels, soft = made_up_targets(work, weights.config.num_labels)
+    batches = [work.by_length[at : at + machine.batch] for at in range(0, len(work.texts), machine.batch)]
     random.Random(0).shuffle(batches)
     optimizer = torch.optim.AdamW(weights.parameters(), lr=5e-5, fused=True)
 
     def epoch():
         for batch in batches:
             rows = padded(work.tokenizer, [work.ids[row] for row in batch]).to(machine.device)
-            with machine.autocast() if tuned else contextlib.nullcontext():
-                logits = model(**rows).logits
-            logits, teacher = logits.float(), F.softmax(soft[batch].to(machine.device) / 2, -1)
-            loss = 2.0 * F.kl_div(F.log_softmax(logits / 2, -1), teacher, reduction="batchmean")
-            loss = loss + 0.5 * F.cross_entropy(logits, labels[batch].to(machine.device))
-            loss.backward()
+            with machine.autocast():
+                logits = model(**rows).logits.float()
+            distillation_loss(logits, soft[batch].to(machine.device), labels[batch].to(machine.device)).backward()
             torch.nn.utils.clip_grad_norm_(weights.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -161,6 +179,27 @@ def train(work, fresh, order, machine, tuned, compiled=False):
         epoch()
     start = machine.now()
     epoch()
+    return machine.now() - start
+
+
+class DistillationTrainer(Trainer):
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        return distillation_loss(model(**inputs["rows"]).logits, inputs["soft"], inputs["labels"])
+
+
+def train_by_trainer(work, fresh, machine, scratch):
+    """Seconds of one epoch of transformers' `Trainer` with its defaults: batches drawn at random, padded to their longest row."""
+    model = fresh()
+    labels, soft = made_up_targets(work, model.config.num_labels)
+    collate = lambda rows: {"rows": padded(work.tokenizer, [work.ids[row] for row in rows]), "soft": soft[rows],
+                            "labels": labels[rows]}
+    settings = TrainingArguments(
+        output_dir=str(scratch / "trainer"), per_device_train_batch_size=machine.batch, num_train_epochs=1, learning_rate=5e-5,
+        remove_unused_columns=False, save_strategy="no", report_to=[], disable_tqdm=True, use_cpu=not machine.cuda)
+    trainer = DistillationTrainer(model, settings, train_dataset=list(range(len(work.texts))), data_collator=collate)
+    start = machine.now()
+    with contextlib.redirect_stdout(sys.stderr):
+        trainer.train()
     return machine.now() - start
 
 
@@ -207,7 +246,7 @@ def onnx_session(model, scratch, threads):
 
 
 def teacher_ways(work, make, directory, rows, machine, scratch):
-    """What is timed, by name, and what gives logits to be checked beside PyTorch's in f32."""
+    """What is timed, by name, and what gives logits of all rows to be checked beside the first's, PyTorch's in f32."""
     model = make().eval().to(machine.device)
     ask = pipeline("text-classification", model=model, tokenizer=work.tokenizer, device=machine.device)
 
@@ -215,6 +254,11 @@ def teacher_ways(work, make, directory, rows, machine, scratch):
         start = machine.now()
         list(ask(work.texts, batch_size=32, truncation=True, max_length=work.max_length))
         return machine.now() - start
+
+    def pipeline_logits():
+        found = ask(work.texts, batch_size=32, truncation=True, max_length=work.max_length, top_k=None, function_to_apply="none")
+        number = model.config.label2id
+        return torch.tensor([[score["score"] for score in sorted(row, key=lambda score: number[score["label"]])] for row in found])
 
     plain = lambda batch: model(**batch).logits
     own_order = list(range(len(work.texts)))
@@ -232,18 +276,19 @@ def teacher_ways(work, make, directory, rows, machine, scratch):
     ways |= {f"{name}, {machine.dtype}": lambda run=run: infer(work, run, work.by_length, machine)[0]
              for name, run in loops.items()}
     ways[f"distill teacher, {machine.dtype}"] = lambda: distill(directory, rows, "teacher", work, machine)
-    return ways, plain, loops
+    checked = {"PyTorch": lambda: infer(work, plain, work.by_length, machine)[1], "`pipeline`": pipeline_logits,
+               "distill": lambda: distill_logits(directory, rows, work, machine, scratch)}
+    checked |= {name: lambda run=run: infer(work, run, work.by_length, machine)[1] for name, run in loops.items()}
+    return ways, checked
 
 
-def student_ways(work, make, directory, rows, machine):
-    shuffled = random.Random(1).sample(range(len(work.texts)), len(work.texts))
+def student_ways(work, make, directory, rows, machine, scratch):
     ways = {
-        "PyTorch loop, shuffled (as `Trainer`), f32": lambda: train(work, make, shuffled, machine, tuned=False),
-        f"PyTorch loop, sorted by length, {machine.dtype}": lambda: train(work, make, work.by_length, machine, tuned=True),
+        "transformers `Trainer`, f32": lambda: train_by_trainer(work, make, machine, scratch),
+        f"PyTorch loop, sorted by length, {machine.dtype}": lambda: train(work, make, machine),
     }
     if machine.compile:
-        ways[f"torch.compile, sorted by length, {machine.dtype}"] = lambda: train(
-            work, make, work.by_length, machine, tuned=True, compiled=True)
+        ways[f"torch.compile, sorted by length, {machine.dtype}"] = lambda: train(work, make, machine, compiled=True)
     ways[f"distill student, {machine.dtype}"] = lambda: distill(directory, rows, "student", work, machine)
     return ways
 
@@ -277,11 +322,10 @@ def table(result):
     return "\n".join(lines) + "\n"
 
 
-def largest_differences(work, directory, rows, machine, scratch, plain, loops):
+def largest_differences(checked, machine):
     """By way the largest difference of a logit from PyTorch's in f32; ends the program where one is too large."""
-    expected = infer(work, plain, work.by_length, machine)[1]
-    found = {"distill": distill_logits(directory, rows, work, machine, scratch)}
-    found |= {name: infer(work, run, work.by_length, machine)[1] for name, run in loops.items()}
+    found = {name: logits() for name, logits in checked.items()}
+    expected = found.pop("PyTorch")
     apart = {name: (expected - logits).abs().max().item() for name, logits in found.items()}
     # bf16 has 8 bits of precision; a GPU's f32 may go through TF32.
     allowed = 0.05 * max(1.0, expected.abs().max().item()) if machine.bf16 else 1e-2 if machine.cuda else 1e-4
@@ -309,18 +353,18 @@ def main():
         tokenizer.save_pretrained(directory)
         make = lambda: AutoModelForSequenceClassification.from_pretrained(directory)
         config = AutoConfig.from_pretrained(directory)
-        for name, path, max_length, teacher_rows, student_rows in WORKLOADS:
+        for name, path, max_length, on_cpu, on_gpu in WORKLOADS:
             max_length = arguments.max_length or max_length
-            for kind, count in [("teacher", arguments.rows or teacher_rows), ("student", arguments.rows or student_rows)]:
-                work = Workload(name, path, max_length, count, tokenizer, config)
+            for kind, count in zip(["teacher", "student"], on_gpu if machine.cuda else on_cpu):
+                work = Workload(name, path, max_length, arguments.rows or count, tokenizer, config)
                 rows = scratch / "rows.jsonl"
                 work.write(rows)
                 flops = work.flops
                 if kind == "teacher":
-                    ways, plain, loops = teacher_ways(work, make, directory, rows, machine, scratch)
-                    texts.append(largest_differences(work, directory, rows, machine, scratch, plain, loops))
+                    ways, checked = teacher_ways(work, make, directory, rows, machine, scratch)
+                    texts.append(largest_differences(checked, machine))
                 else:
-                    ways = student_ways(work, make, directory, rows, machine)
+                    ways = student_ways(work, make, directory, rows, machine, scratch)
                     flops *= 3
                 title = f"{kind}, {name} at {max_length}"
                 results.append(measure(title, ways, work, flops, config, machine, arguments))

@@ -56,6 +56,8 @@ pub struct Architecture {
     pub(crate) keep_layers: KeepLayers,
     /// Whether attention scores are `q·kᵀ/√d` and a bias that does not depend on the text.
     pub plain_scores: bool,
+    /// Matrices between hidden and intermediate width in a layer: 2, or 3 where the feed-forward part is gated.
+    pub feed_forward_products: u8,
 }
 
 /// Where a layer's parameter stands.

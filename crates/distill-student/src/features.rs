@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use distill_core::{Progress, StopSignal};
 use distill_model::{Mode, SequenceClassifier};
-use distill_torch::TorchError;
+use distill_torch::{TorchError, copied_to};
 use tch::Tensor;
 
 use crate::data::TrainingData;
@@ -74,5 +74,5 @@ impl Features {
 /// The features of some rows of `[N, H]`.
 fn pick<'a>(features: &Tensor, rows: impl Iterator<Item = &'a u32>) -> Result<Tensor, TorchError> {
     let rows: Vec<i64> = rows.map(|row| i64::from(*row)).collect();
-    Ok(features.f_index_select(0, &Tensor::from_slice(&rows).to_device(features.device()))?)
+    Ok(features.f_index_select(0, &copied_to(&rows, features.device())?)?)
 }

@@ -52,12 +52,17 @@ const AttentionKernel& kernel() {
 struct Plan {
   std::vector<int64_t> starts;  // of each row's tokens, and their number last
   bool one_query;               // each row's first token asks alone
+  int64_t reach;                // how many tokens away a token sees; below 0: its whole row
   double probability;
   uint64_t seed, position;
 
   int64_t rows() const { return static_cast<int64_t>(starts.size()) - 1; }
   int64_t queries(int64_t row) const { return one_query ? 1 : starts[row + 1] - starts[row]; }
   int64_t first_query(int64_t row) const { return one_query ? row : starts[row]; }
+  int64_t seen_by_one(int64_t row) const {
+    const int64_t keys = starts[row + 1] - starts[row];
+    return reach < 0 ? keys : std::min(keys, 2 * reach + 1);
+  }
 };
 
 float* at_token(const Tensor& x, int64_t token, int64_t head) {
@@ -70,6 +75,7 @@ AttentionHead head_of(const Plan& plan, const Tensor& query, const Tensor& key, 
   out.queries = plan.queries(row);
   out.keys = plan.starts[row + 1] - plan.starts[row];
   out.size = query.size(2);
+  out.reach = plan.reach;
   out.query_stride = query.stride(0);
   out.key_stride = key.stride(0);
   out.value_stride = value.stride(0);
@@ -97,7 +103,7 @@ void over_heads(const Plan& plan, int64_t heads, Describe&& describe, Run&& run)
   std::vector<double> until(rows + 1, 0.0);
   for (int64_t row = 0; row < rows; ++row) {
     const double keys = plan.starts[row + 1] - plan.starts[row], queries = plan.queries(row);
-    until[row + 1] = until[row] + keys * queries + 64 * (keys + queries);
+    until[row + 1] = until[row] + plan.seen_by_one(row) * queries + 64 * (keys + queries);
   }
   const int64_t shares = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows * heads));
   const auto border = [&](int64_t share) -> int64_t {  // the first head of a share, counted over all rows
@@ -186,10 +192,10 @@ struct Attention : torch::autograd::Function<Attention> {
 }  // namespace distill
 
 // `query` [N, heads, d], `key` and `value` [T, heads, d], all f32 on the CPU; `starts` rows + 1 numbers from 0 to T.
-// N is T, or with `one_query` the number of rows. Gives [N, heads·d], which libtorch can derive.
+// N is T, or with `one_query` the number of rows. A token sees those at most `reach` away, all where it is below 0. Gives [N, heads·d], which libtorch can derive.
 extern "C" int distill_attention(const at::Tensor* query, const at::Tensor* key, const at::Tensor* value,
-                                 const int64_t* starts, size_t rows, int one_query, double probability, uint64_t seed,
-                                 uint64_t position, at::Tensor** out) {
+                                 const int64_t* starts, size_t rows, int one_query, int64_t reach, double probability,
+                                 uint64_t seed, uint64_t position, at::Tensor** out) {
   using namespace distill;
   return guarded([&] {
     for (const at::Tensor* x : {query, key, value}) {
@@ -200,6 +206,7 @@ extern "C" int distill_attention(const at::Tensor* query, const at::Tensor* key,
     auto plan = std::make_shared<Plan>();
     plan->starts.assign(starts, starts + rows + 1);
     plan->one_query = one_query != 0;
+    plan->reach = reach;
     plan->probability = probability;
     plan->seed = seed;
     plan->position = position;

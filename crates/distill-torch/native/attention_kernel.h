@@ -16,9 +16,10 @@ struct AttentionDropout {
   uint64_t position = 0;  // of this head's first query; a query's is `position + its number`
 };
 
-// One head of one row: `queries` tokens ask, `keys` tokens are asked, each `size` wide.
+// One head of one row: `queries` tokens ask, `keys` tokens are asked, each `size` wide. The first query is the first token.
 struct AttentionHead {
   int64_t queries, keys, size;
+  int64_t reach;  // how many tokens away a query sees; below 0: the whole row
   int64_t query_stride, key_stride, value_stride, out_stride;
   const float *query, *key, *value;
   AttentionDropout dropout;

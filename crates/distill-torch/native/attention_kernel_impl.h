@@ -228,6 +228,30 @@ void transpose(const float* from, int64_t stride, int64_t rows, int64_t columns,
     }
 }
 
+// The keys that any query of a block sees.
+struct Seen {
+  int64_t from, count;
+
+  Seen(const AttentionHead& h, int64_t first, int64_t queries) : from(0), count(h.keys) {
+    if (h.reach < 0) return;
+    from = std::max<int64_t>(0, first - h.reach);
+    count = std::min(h.keys, first + queries + h.reach) - from;
+  }
+
+  // Scores [count, padded] of what a query does not see become too small to count.
+  void hide_others(const AttentionHead& h, int64_t first, int64_t queries, int64_t padded, float* scores) const {
+    if (h.reach < 0) return;
+    for (int64_t k = 0; k < count; ++k) {
+      const int64_t key = from + k, least = key - h.reach - first, most = key + h.reach - first;
+      for (int64_t q = 0; q < std::min(least, queries); ++q) scores[k * padded + q] = kHidden;
+      for (int64_t q = std::max<int64_t>(0, most + 1); q < queries; ++q) scores[k * padded + q] = kHidden;
+    }
+  }
+
+ private:
+  static constexpr float kHidden = -1e30f;
+};
+
 void forward(const AttentionForward& pass, Scratch& scratch) {
   const AttentionHead& h = pass.head;
   const int64_t S = h.keys, d = h.size, block = rounded_up(std::min(kQueryBlock, h.queries));
@@ -240,26 +264,28 @@ void forward(const AttentionForward& pass, Scratch& scratch) {
   for (int64_t first = 0; first < h.queries; first += block) {
     const int64_t M = std::min(block, h.queries - first), Mp = rounded_up(M);
     const float scale = 1.f / std::sqrt(static_cast<float>(d));
+    const Seen seen(h, first, M);
     transpose(h.query + first * h.query_stride, h.query_stride, M, d, scale, query, Mp, Mp);
-    multiply<false>(S, Mp, d, View{h.key, h.key_stride, 1}, query, Mp, weights, Mp);
+    multiply<false>(seen.count, Mp, d, View{h.key + seen.from * h.key_stride, h.key_stride, 1}, query, Mp, weights, Mp);
+    seen.hide_others(h, first, M, Mp, weights);
     const Dropping dropping(h.dropout, first);
     float shares[kQueryBlock];  // what each query's sum of e^score is divided by, or rather multiplied with
     for (int64_t q = 0; q < Mp; q += L) {
       float* column = weights + q;
       Floats most = load(column);
-      for (int64_t k = 1; k < S; ++k) most = larger(most, load(column + k * Mp));
+      for (int64_t k = 1; k < seen.count; ++k) most = larger(most, load(column + k * Mp));
       Floats sum = all(0.f);
-      for (int64_t k = 0; k < S; ++k) {
+      for (int64_t k = 0; k < seen.count; ++k) {
         const Floats e = exp_of(load(column + k * Mp) - most);
         sum += e;
-        store(column + k * Mp, dropping.threshold == 0 ? e : dropping.kept(e, q / L, k));
+        store(column + k * Mp, dropping.threshold == 0 ? e : dropping.kept(e, q / L, seen.from + k));
       }
       store(shares + q, dropping.scale / sum);
       if (pass.log_sum_exp)
         for (int64_t i = 0; i < L && q + i < M; ++i)
           pass.log_sum_exp[(first + q + i) * pass.log_sum_stride] = most[i] + std::log(static_cast<float>(sum[i]));
     }
-    multiply<false>(d, Mp, S, View{value, 1, d}, weights, Mp, out, Mp);
+    multiply<false>(d, Mp, seen.count, View{value + seen.from * d, 1, d}, weights, Mp, out, Mp);
     for (int64_t c = 0; c < d; ++c)
       for (int64_t q = 0; q < Mp; q += L) store(out + c * Mp + q, load(out + c * Mp + q) * load(shares + q));
     transpose(out, Mp, d, M, 1.f, pass.out + first * h.out_stride, h.out_stride, d);
@@ -295,8 +321,12 @@ void backward(const AttentionBackward& pass, Scratch& scratch) {
     transpose(query_rows, dp, M, d, scale, query, Mp, Mp);
     transpose(grad_out_rows, dp, M, d, 1.f, grad_out, Mp, Mp);
     transpose(pass.out + place, h.out_stride, M, d, 1.f, out, Mp, Mp);
-    multiply<false>(S, Mp, d, View{keys, d, 1}, query, Mp, weights, Mp);
-    multiply<false>(S, Mp, d, View{h.value, h.value_stride, 1}, grad_out, Mp, grad_scores, Mp);
+    const Seen seen(h, first, M);
+    const float* seen_keys = keys + seen.from * d;
+    const float* seen_values = h.value + seen.from * h.value_stride;
+    multiply<false>(seen.count, Mp, d, View{seen_keys, d, 1}, query, Mp, weights, Mp);
+    multiply<false>(seen.count, Mp, d, View{seen_values, h.value_stride, 1}, grad_out, Mp, grad_scores, Mp);
+    seen.hide_others(h, first, M, Mp, weights);
     const Dropping dropping(h.dropout, first);
     float log_sums[kQueryBlock] = {};
     for (int64_t q = 0; q < M; ++q) log_sums[q] = pass.log_sum_exp[(first + q) * pass.log_sum_stride];
@@ -304,22 +334,22 @@ void backward(const AttentionBackward& pass, Scratch& scratch) {
       Floats along = all(0.f);  // Σ gradient·weight of each query
       for (int64_t c = 0; c < d; ++c) along += load(grad_out + c * Mp + q) * load(out + c * Mp + q);
       const Floats log_sum = load(log_sums + q);
-      for (int64_t k = 0; k < S; ++k) {
+      for (int64_t k = 0; k < seen.count; ++k) {
         float *weight = weights + k * Mp + q, *grad = grad_scores + k * Mp + q;
         const Floats w = exp_of(load(weight) - log_sum);
         Floats g = load(grad), shown = w;
         if (dropping.threshold != 0) {
-          g = dropping.kept(g * dropping.scale, q / L, k);
-          shown = dropping.kept(w * dropping.scale, q / L, k);
+          g = dropping.kept(g * dropping.scale, q / L, seen.from + k);
+          shown = dropping.kept(w * dropping.scale, q / L, seen.from + k);
         }
         store(weight, shown);
         store(grad, w * (g - along));
       }
     }
-    multiply<false>(d, Mp, S, View{keys, 1, d}, grad_scores, Mp, grad_query, Mp);
+    multiply<false>(d, Mp, seen.count, View{seen_keys, 1, d}, grad_scores, Mp, grad_query, Mp);
     transpose(grad_query, Mp, d, M, scale, pass.grad_query + first * pass.grad_query_stride, pass.grad_query_stride, d);
-    multiply<true>(S, dp, M, View{grad_scores, Mp, 1}, query_rows, dp, grad_key, dp);
-    multiply<true>(S, dp, M, View{weights, Mp, 1}, grad_out_rows, dp, grad_value, dp);
+    multiply<true>(seen.count, dp, M, View{grad_scores, Mp, 1}, query_rows, dp, grad_key + seen.from * dp, dp);
+    multiply<true>(seen.count, dp, M, View{weights, Mp, 1}, grad_out_rows, dp, grad_value + seen.from * dp, dp);
   }
   write_rows(grad_key, dp, S, d, scale, pass.grad_key, pass.grad_key_stride);
   write_rows(grad_value, dp, S, d, 1.f, pass.grad_value, pass.grad_value_stride);

@@ -175,13 +175,16 @@ int distill_onednn_linear_add(const at::Tensor* x, const at::Tensor* other, cons
   });
 }
 
-// Variable-length attention (Dao 2023, arXiv:2307.08691) on [T, heads, d] in bf16 or f16; libtorch derives it.
+// Variable-length attention (Dao 2023, arXiv:2307.08691) on [T, heads, d] in bf16 or f16; libtorch derives it. A token
+// sees those at most `reach` away, all where it is below 0.
 int distill_flash_attention(const at::Tensor* query, const at::Tensor* key, const at::Tensor* value,
                             const at::Tensor* cu_seqlens_q, const at::Tensor* cu_seqlens_k, int64_t longest_q,
-                            int64_t longest_k, double dropout, at::Tensor** out) {
+                            int64_t longest_k, int64_t reach, double dropout, at::Tensor** out) {
   return guarded([&] {
-    auto results = at::_flash_attention_forward(*query, *key, *value, *cu_seqlens_q, *cu_seqlens_k, longest_q,
-                                                longest_k, dropout, /*is_causal=*/false, /*return_debug_mask=*/false);
+    const std::optional<int64_t> window = reach < 0 ? std::nullopt : std::optional<int64_t>(reach);
+    auto results = at::_flash_attention_forward(*query, *key, *value, *cu_seqlens_q, *cu_seqlens_k, longest_q, longest_k,
+                                                dropout, /*is_causal=*/false, /*return_debug_mask=*/false,
+                                                /*scale=*/std::nullopt, window, window);
     *out = new at::Tensor(std::get<0>(results));
   });
 }

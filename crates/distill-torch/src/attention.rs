@@ -35,6 +35,21 @@ pub fn attend(query: &Tensor, key: &Tensor, value: &Tensor, packing: &Packing, d
 /// An infinite value would leave padded queries nothing to attend to: −1e30 hides a place as well.
 pub type ScoreBias<'a> = Option<&'a dyn Fn(&Tensor, &Tensor) -> Tensor>;
 
+/// As [`attend`] where a token sees those of its row that are at most `reach` away. `hidden` is the same as a bias, for
+/// where no kernel on packed tokens can do it.
+pub fn attend_within(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    packing: &Packing,
+    dropout: Dropped<'_>,
+    reach: i64,
+    hidden: &dyn Fn(&Tensor, &Tensor) -> Tensor,
+) -> Tensor {
+    unpadded([query, key, value], packing, false, Some(reach), dropout)
+        .unwrap_or_else(|| attend_biased(query, key, value, packing, dropout, Some(hidden)))
+}
+
 /// As [`attend`], with a bias on the scores. Flash kernels take none; on the CPU the fused kernel does where the
 /// bias carries no gradient.
 pub fn attend_biased(
@@ -46,7 +61,7 @@ pub fn attend_biased(
     bias: ScoreBias<'_>,
 ) -> Tensor {
     if bias.is_none()
-        && let Some(context) = unpadded([query, key, value], packing, false, dropout)
+        && let Some(context) = unpadded([query, key, value], packing, false, None, dropout)
     {
         return context; // [T, h·d]
     }
@@ -81,6 +96,20 @@ pub fn attend_from_one(
     attend_from_one_biased(query, key, value, packing, dropout, None)
 }
 
+/// As [`attend_from_one`], and as [`attend_within`].
+pub fn attend_from_one_within(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    packing: &Packing,
+    dropout: Dropped<'_>,
+    reach: i64,
+    hidden: &dyn Fn(&Tensor, &Tensor) -> Tensor,
+) -> Tensor {
+    unpadded([query, key, value], packing, true, Some(reach), dropout)
+        .unwrap_or_else(|| attend_from_one_biased(query, key, value, packing, dropout, Some(hidden)))
+}
+
 /// As [`attend_from_one`], with a bias on the scores.
 pub fn attend_from_one_biased(
     query: &Tensor,
@@ -91,7 +120,7 @@ pub fn attend_from_one_biased(
     bias: ScoreBias<'_>,
 ) -> Tensor {
     if bias.is_none()
-        && let Some(context) = unpadded([query, key, value], packing, true, dropout)
+        && let Some(context) = unpadded([query, key, value], packing, true, None, dropout)
     {
         return context; // [B, h·d]
     }
@@ -109,8 +138,14 @@ pub fn attend_from_one_biased(
 
 /// Attention on the packed tokens, `[N, h·d]`: flash on a GPU, the CPU's own kernel in f32; none elsewhere. What a
 /// kernel says against a batch that it should take is no reason to take more memory for it.
-fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dropped<'_>) -> Option<Tensor> {
-    if let Some(context) = or_panic(flash::attend(qkv, packing, only_first, probability(dropout))) {
+fn unpadded(
+    qkv: [&Tensor; 3],
+    packing: &Packing,
+    only_first: bool,
+    reach: Option<i64>,
+    dropout: Dropped<'_>,
+) -> Option<Tensor> {
+    if let Some(context) = or_panic(flash::attend(qkv, packing, only_first, reach, probability(dropout))) {
         return Some(context);
     }
     let fits = qkv.iter().all(|part| part.device() == Device::Cpu && part.kind() == Kind::Float);
@@ -126,7 +161,7 @@ fn unpadded(qkv: [&Tensor; 3], packing: &Packing, only_first: bool, dropout: Dro
         }
         _ => DroppedWeights::default(),
     };
-    Some(or_panic(ffi::attention(qkv, starts, only_first, dropped)))
+    Some(or_panic(ffi::attention(qkv, starts, only_first, reach, dropped)))
 }
 
 fn probability(dropout: Dropped<'_>) -> f64 {
@@ -355,5 +390,41 @@ mod tests {
         let gradients = Tensor::run_backward(&[output.sum(Kind::Float)], &[&q, &k, &v], false, false);
         assert!(gradients.iter().all(|gradient| gradient.isfinite().all().int64_value(&[]) == 1));
         assert_eq!(gradients[2], Tensor::ones([10, 2, 4], (Kind::Float, Device::Cpu)));
+    }
+
+    /// The kernel that sees a window only against the padded reference that hides the rest, in all sizes of blocks.
+    #[test]
+    fn a_window_is_the_same_as_hiding_what_is_outside_of_it() {
+        crate::rng::manual_seed(4);
+        let lengths = [200, 97, 96, 49, 48, 17, 16, 5, 1];
+        let tokens: i64 = lengths.iter().sum();
+        let padded = packing(&lengths).by_padding();
+        let packing = packing(&lengths);
+        let shape = [tokens, 2, 20];
+        let (q, k, v) = (random(&shape), random(&shape), random(&shape));
+        let weights = Tensor::randn([tokens, 40], (Kind::Float, Device::Cpu));
+        for reach in [1, 15, 16, 33, 64, 300] {
+            let hidden = |query: &Tensor, key: &Tensor| {
+                let places = |count: i64| Tensor::arange(count, (Kind::Float, Device::Cpu));
+                let apart = places(query.size()[2]).unsqueeze(1) - places(key.size()[2]); // [Sq, S]
+                apart.abs().gt(reach as f64).to_kind(Kind::Float) * -1e30
+            };
+            let all = |packing: &Packing| {
+                let out = attend_within(&q, &k, &v, packing, None, reach, &hidden); // [T, h·d]
+                let gradients =
+                    Tensor::run_backward(&[(&out * &weights).sum(Kind::Float)], &[&q, &k, &v], false, false);
+                (out, gradients)
+            };
+            let ((own, own_gradients), (theirs, their_gradients)) = (all(&packing), all(&padded));
+            assert!(difference(&own, &theirs) < 1e-5, "reach {reach}");
+            for (own, expected) in own_gradients.iter().zip(&their_gradients) {
+                assert!(difference(own, expected) < 1e-5, "gradient, reach {reach}");
+            }
+            let first = |packing: &Packing| {
+                let firsts = q.index_select(0, packing.first_tokens());
+                attend_from_one_within(&firsts, &k, &v, packing, None, reach, &hidden) // [B, h·d]
+            };
+            assert!(difference(&first(&packing), &first(&padded)) < 1e-5, "first tokens, reach {reach}");
+        }
     }
 }

@@ -65,6 +65,7 @@ unsafe extern "C" {
         starts: *const i64,
         rows: usize,
         one_query: c_int,
+        reach: i64,
         probability: f64,
         seed: u64,
         position: u64,
@@ -79,6 +80,7 @@ unsafe extern "C" {
         cu_seqlens_k: *const C_tensor,
         longest_q: i64,
         longest_k: i64,
+        reach: i64,
         dropout: f64,
         out: *mut *mut C_tensor,
     ) -> c_int;
@@ -287,11 +289,13 @@ pub(crate) struct DroppedWeights {
 }
 
 /// Attention inside each row on the CPU, f32: `query` `[N, h, d]`, `key` and `value` `[T, h, d]`; returns `[N, h·d]`.
-/// `starts` are the rows' first tokens and `T`; `N` is `T`, or the number of rows where only first tokens ask.
+/// `starts` are the rows' first tokens and `T`; `N` is `T`, or the number of rows where only first tokens ask. With
+/// `reach` a token sees those of its row that are at most so far away.
 pub(crate) fn attention(
     [query, key, value]: [&Tensor; 3],
     starts: &[i64],
     only_first: bool,
+    reach: Option<i64>,
     dropped: DroppedWeights,
 ) -> Result<Tensor, TorchError> {
     let rows = starts.len().saturating_sub(1);
@@ -308,6 +312,7 @@ pub(crate) fn attention(
             starts.as_ptr(),
             rows,
             c_int::from(only_first),
+            reach.unwrap_or(-1),
             dropped.probability,
             dropped.seed,
             dropped.position,
@@ -332,11 +337,13 @@ pub(crate) struct Sequences<'a> {
     pub longest: i64,
 }
 
-/// Variable-length flash attention over `[T, heads, d]`; returns `[T_q, heads, d]`.
+/// Variable-length flash attention over `[T, heads, d]`; returns `[T_q, heads, d]`. With `reach` a token sees those of its
+/// row that are at most so far away; queries and keys are then of the same rows, as the kernel counts from their ends.
 pub(crate) fn flash_attention(
     [query, key, value]: [&Tensor; 3],
     queries: &Sequences<'_>,
     keys: &Sequences<'_>,
+    reach: Option<i64>,
     dropout: f64,
 ) -> Result<Tensor, TorchError> {
     // SAFETY: five live tensors; wrong shapes and formats are C++ exceptions; libtorch keeps what autograd needs.
@@ -349,6 +356,7 @@ pub(crate) fn flash_attention(
             keys.cu_seqlens.as_ptr(),
             queries.longest,
             keys.longest,
+            reach.unwrap_or(-1),
             dropout,
             out,
         )

@@ -23,9 +23,14 @@ pub(crate) fn attend(
     [query, key, value]: [&Tensor; 3],
     packing: &Packing,
     only_first: bool,
+    reach: Option<i64>,
     dropout: f64,
 ) -> Result<Option<Tensor>, TorchError> {
     let Some(keys) = packing.sequences() else { return Ok(None) };
+    // The kernel would take the only query of a row for its last token.
+    if only_first && reach.is_some() {
+        return Ok(None);
+    }
     let derived = ffi::gradients_enabled() && [query, key, value].iter().any(|part| part.requires_grad());
     if !takes(query.kind(), query.size()[2], derived) || !is_there(query.device())? {
         return Ok(None);
@@ -33,9 +38,9 @@ pub(crate) fn attend(
     let context = if only_first {
         let one_each = Tensor::f_arange(packing.rows() + 1, (Kind::Int, query.device()))?;
         let queries = Sequences { cu_seqlens: &one_each, longest: 1 };
-        ffi::flash_attention([query, key, value], &queries, &keys, dropout)?
+        ffi::flash_attention([query, key, value], &queries, &keys, None, dropout)?
     } else {
-        ffi::flash_attention([query, key, value], &keys, &keys, dropout)?
+        ffi::flash_attention([query, key, value], &keys, &keys, reach, dropout)?
     };
     Ok(Some(context.f_flatten(1, 2)?))
 }
@@ -69,7 +74,7 @@ fn tried(device: Device) -> Result<(), TorchError> {
     let token = Tensor::f_zeros([1, 1, 64], (Kind::BFloat16, device))?;
     let border = Tensor::f_arange(2, (Kind::Int, device))?;
     let rows = Sequences { cu_seqlens: &border, longest: 1 };
-    ffi::flash_attention([&token, &token, &token], &rows, &rows, 0.0).map(drop)
+    ffi::flash_attention([&token, &token, &token], &rows, &rows, None, 0.0).map(drop)
 }
 
 #[cfg(test)]

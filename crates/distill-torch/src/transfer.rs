@@ -56,7 +56,11 @@ impl ReadBack {
     pub fn of(tensor: &Tensor) -> Result<Self, TorchError> {
         Ok(ReadBack(match tensor.device() {
             Device::Cpu => State::Here(tensor.shallow_clone()),
-            Device::Cuda(_) => State::Queued(transfer::Queued::of(tensor)?),
+            // Where no memory could be locked: a copy that waits, and says what is wrong.
+            Device::Cuda(_) => match transfer::Queued::of(tensor) {
+                Ok(queued) => State::Queued(queued),
+                Err(_) => State::Here(tensor.f_to_device(Device::Cpu)?),
+            },
             _ => State::Here(tensor.f_to_device(Device::Cpu)?),
         }))
     }

@@ -39,6 +39,8 @@ impl Finding {
 pub fn command(args: &Doctor) -> anyhow::Result<Status> {
     session::begin(&args.common)?;
     let asked = args.common.device.as_deref().unwrap_or("auto").parse::<DeviceChoice>()?;
+    // First: libtorch's description of itself looks for CUDA, and what it finds then stays.
+    let cuda = cuda(asked);
     let libtorch = LibtorchInfo::read()?;
     let findings = [
         Finding::good("distill", env!("CARGO_PKG_VERSION")),
@@ -49,7 +51,7 @@ pub fn command(args: &Doctor) -> anyhow::Result<Status> {
         Finding::good("kernels", libtorch.cpu_capability.clone()),
         Finding::good("instruction sets", instruction_sets().join(" ")),
         memory(),
-        cuda(asked),
+        cuda,
         device(asked),
         cache(),
     ];

@@ -142,18 +142,18 @@ impl PackedBatch {
         Ok(())
     }
 
-    /// Fills the batch up to a multiple of `tokens` with one row more, of token 0, behind all others. It is none of
-    /// [`PackedBatch::rows`], and its result is nobody's: batches have fewer different sizes with it.
+    /// Fills the batch up to a multiple of `tokens` with further rows of token 0, behind all others and none longer than
+    /// the longest of them, so that a model has positions for them. They are none of [`PackedBatch::rows`], and their
+    /// results are nobody's: batches have fewer different sizes with them.
     pub fn fill_up(&mut self, tokens: usize) {
-        let missing = self.input_ids.len().next_multiple_of(tokens.max(1)) - self.input_ids.len();
-        if missing == 0 {
-            return;
+        let filled = self.input_ids.len().next_multiple_of(tokens.max(1));
+        while self.input_ids.len() < filled {
+            let length = (filled - self.input_ids.len()).min(self.max_length.max(1));
+            self.position_ids.extend(0..length as i64);
+            self.input_ids.resize(self.input_ids.len() + length, 0);
+            self.cu_seqlens.push(self.input_ids.len() as i32);
         }
-        self.position_ids.extend(0..missing as i64);
-        self.input_ids.resize(self.input_ids.len() + missing, 0);
-        self.token_type_ids.resize(self.input_ids.len(), 0);
-        self.cu_seqlens.push(self.input_ids.len() as i32);
-        self.max_length = self.max_length.max(missing);
+        self.token_type_ids.resize(filled, 0);
     }
 
     /// Counts positions without a token, which itself gets −1: RoBERTa and its kin give padding tokens that stand in
@@ -206,9 +206,10 @@ mod tests {
         }
     }
 
-    /// The row that fills a batch up belongs to nobody, and its tokens are counted from 0 as any row's.
+    /// The rows that fill a batch up belong to nobody, their tokens are counted from 0 as any row's, and none is longer
+    /// than a row of the batch: a model may have no more positions.
     #[test]
-    fn a_batch_is_filled_up_with_one_row_behind_the_others() {
+    fn a_batch_is_filled_up_with_rows_behind_the_others() {
         let cache = [example(0, &[5, 6, 7], None), example(1, &[8, 9], None)];
         let mut batch = PackedBatch::new(&cache, 10, 1).unwrap();
         batch.fill_up(5);
@@ -218,6 +219,13 @@ mod tests {
         assert_eq!(batch.input_ids, [5, 6, 7, 8, 9, 0, 0, 0]);
         assert_eq!(batch.position_ids, [0, 1, 2, 0, 1, 0, 1, 2]);
         assert_eq!((batch.token_type_ids.len(), batch.rows.as_slice()), (8, &[0, 1][..]));
+        batch.fill_up(16);
+        assert_eq!(batch.cu_seqlens, [0, 3, 5, 8, 11, 14, 16]);
+        assert_eq!(batch.position_ids[8..], [0, 1, 2, 0, 1, 2, 0, 1]);
+        assert_eq!((batch.input_ids.len(), batch.token_type_ids.len(), batch.max_length), (16, 16, 3));
+        let mut empty = PackedBatch::new(&[], 8, 2).unwrap();
+        empty.fill_up(4);
+        assert!(empty.is_empty());
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(super) static ALBERT: Architecture = Architecture {
     build,
     keep_layers,
     plain_scores: true,
+    feed_forward_products: 2,
 };
 
 const NAMES: LayerNames = LayerNames {

@@ -40,6 +40,7 @@ pub(super) static DEBERTA_V2: Architecture = Architecture {
     build,
     keep_layers: any_layers,
     plain_scores: false,
+    feed_forward_products: 2,
 };
 
 const NAMES: LayerNames = LayerNames {

@@ -25,6 +25,7 @@ pub(super) static DISTILBERT: Architecture = Architecture {
     build,
     keep_layers: any_layers,
     plain_scores: true,
+    feed_forward_products: 2,
 };
 
 pub(super) static MASKED: MaskedLayout = MaskedLayout {

@@ -30,6 +30,7 @@ pub(super) static ELECTRA: Architecture = Architecture {
     build,
     keep_layers: any_layers,
     plain_scores: true,
+    feed_forward_products: 2,
 };
 
 fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {

@@ -38,6 +38,7 @@ pub(super) static MODERNBERT: Architecture = Architecture {
     build,
     keep_layers,
     plain_scores: true,
+    feed_forward_products: 3,
 };
 
 /// What other architectures do not have.
@@ -203,7 +204,8 @@ impl Encoder for ModernBertEncoder {
             rotary: Some(Rotary::new(&inputs.position_ids, self.head_size, theta)),
             ..pass.plain()
         });
-        let near = Pass { bias: window(longest(&inputs.packing), self.reach, kind, device), ..near };
+        let bias = window(longest(&inputs.packing), self.reach, kind, device);
+        let near = Pass { bias, reach: Some(self.reach), ..near };
         for (index, layer) in self.layers.iter().enumerate() {
             let wanted = if index + 1 == self.layers.len() { tokens } else { Tokens::All };
             hidden = layer.forward(&hidden, wanted, if layer.local { &near } else { &all });

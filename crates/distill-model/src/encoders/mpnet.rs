@@ -38,6 +38,7 @@ pub(super) static MPNET: Architecture = Architecture {
     build,
     keep_layers: any_layers,
     plain_scores: true,
+    feed_forward_products: 2,
 };
 
 pub(super) static MASKED: MaskedLayout = roberta::lm_head(&["mpnet"], encoder);

@@ -35,6 +35,7 @@ pub(super) static NOMIC_BERT: Architecture = Architecture {
     build,
     keep_layers: any_layers,
     plain_scores: true,
+    feed_forward_products: 3,
 };
 
 fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {

@@ -50,6 +50,7 @@ const fn named(model_type: &'static str, class: &'static str) -> Architecture {
         build,
         keep_layers: any_layers,
         plain_scores: true,
+        feed_forward_products: 2,
     }
 }
 

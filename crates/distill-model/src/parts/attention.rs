@@ -5,7 +5,9 @@
 //! Legend: `T` tokens, `N` tokens asked for, `B` rows, `S` longest row, `H` hidden, `h` heads, `d` size of a head.
 
 use distill_torch::Packing;
-use distill_torch::attention::{ScoreBias, attend_biased, attend_from_one_biased};
+use distill_torch::attention::{
+    ScoreBias, attend_biased, attend_from_one_biased, attend_from_one_within, attend_within,
+};
 use tch::Tensor;
 
 use crate::classifier::Mode;
@@ -41,6 +43,8 @@ pub(crate) struct Pass<'a> {
     pub mode: Mode<'a>,
     /// Added to all scores: `[1, h or 1, S, S]` for the longest row of the batch.
     pub bias: Option<Tensor>,
+    /// Where the bias does nothing but hide what is farther away than this: how far a token sees.
+    pub reach: Option<i64>,
     /// Turns queries and keys by their positions.
     pub rotary: Option<Rotary>,
     /// Keeps what happens inside, where a loss asks for it.
@@ -50,12 +54,12 @@ pub(crate) struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// A pass that adds nothing and turns nothing.
     pub fn new(inputs: &'a Inputs, mode: Mode<'a>, recorder: Option<&'a Recorder>) -> Self {
-        Pass { packing: &inputs.packing, mode, bias: None, rotary: None, recorder }
+        Pass { packing: &inputs.packing, mode, bias: None, reach: None, rotary: None, recorder }
     }
 
     /// The same pass, which adds nothing and turns nothing.
     pub fn plain(&self) -> Self {
-        Pass { packing: self.packing, mode: self.mode, bias: None, rotary: None, recorder: self.recorder }
+        Pass { bias: None, reach: None, rotary: None, ..*self }
     }
 
     /// Tells the recorder of a layer's states, `[N, H]`.
@@ -90,8 +94,26 @@ impl<'a> Pass<'a> {
                 let bias = |query: &Tensor, key: &Tensor| {
                     whole.narrow(2, 0, query.size()[2]).narrow(3, 0, key.size()[2]) // [1, h or 1, Sq, S]
                 };
-                self.attend_biased(qkv, tokens, dropout, Some(&bias))
+                match self.reach {
+                    None => self.attend_biased(qkv, tokens, dropout, Some(&bias)),
+                    Some(reach) => self.attend_within(qkv, tokens, dropout, reach, &bias),
+                }
             }
+        }
+    }
+
+    fn attend_within(
+        &self,
+        [query, key, value]: [Tensor; 3],
+        tokens: Tokens,
+        dropout: f64,
+        reach: i64,
+        hidden: &dyn Fn(&Tensor, &Tensor) -> Tensor,
+    ) -> Tensor {
+        let dropped = self.mode.dropped(dropout);
+        match tokens {
+            Tokens::All => attend_within(&query, &key, &value, self.packing, dropped, reach, hidden), // [T, H]
+            Tokens::First => attend_from_one_within(&query, &key, &value, self.packing, dropped, reach, hidden), // [B, H]
         }
     }
 

@@ -105,12 +105,13 @@ pub fn command(args: &Bench) -> anyhow::Result<Status> {
 }
 
 /// Floating-point operations of a forward pass over rows of these lengths: the matrix products of every layer
-/// on real tokens, as a model that skips nothing does them.
+/// on real tokens, as a model that skips nothing does them. DeBERTa's scores of positions are not counted.
 fn forward_flops(config: &ModelConfig, lengths: &[u64]) -> f64 {
     let (hidden, intermediate) = (config.hidden_size as f64, config.intermediate_size as f64);
     let tokens = lengths.iter().sum::<u64>() as f64;
     let squares: f64 = lengths.iter().map(|length| (*length as f64).powi(2)).sum();
-    let layer = tokens * (8.0 * hidden * hidden + 4.0 * hidden * intermediate) + 4.0 * hidden * squares;
+    let feed_forward = 2.0 * f64::from(config.architecture.feed_forward_products) * hidden * intermediate;
+    let layer = tokens * (8.0 * hidden * hidden + feed_forward) + 4.0 * hidden * squares;
     layer * config.num_hidden_layers as f64
 }
 

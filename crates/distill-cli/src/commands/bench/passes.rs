@@ -120,13 +120,10 @@ impl<'a> Passes<'a> {
             let start = Instant::now();
             let data = self.tokenized(targets.path(), out.path())?;
             let model = self.load_student()?;
-            let waited_for = self.train(&model, &settings, data, out.path())?;
+            let seconds = self.train(&model, &settings, data, out.path())?.unwrap_or(f64::NAN);
             directory::save(&model, out.path())?;
             let pass_seconds = start.elapsed().as_secs_f64();
             let phases = timeline::take_totals();
-            let step = phases.get("step").map_or(f64::NAN, |step| step.whole.as_secs_f64());
-            // A span on a GPU ends when its work is queued.
-            let seconds = if self.session.device.is_cuda() { waited_for.unwrap_or(f64::NAN) } else { step };
             let (rows, tokens) = (self.workload.rows.len() as u64, self.workload.tokens());
             Ok(Round { rows, tokens, flops, seconds, pass_seconds, phases })
         };
@@ -146,7 +143,7 @@ impl<'a> Passes<'a> {
         Runner { progress: &Silent, ..inference::runner(model, self.tokenizer, self.settings, self.session) }
     }
 
-    /// The seconds of the steps, by a clock that waits for the device.
+    /// The seconds from before the first step to after the last, by a clock that waits for the device.
     fn train(
         &self,
         model: &SequenceClassifier,

@@ -1,4 +1,4 @@
-//! Wall time of training steps on a GPU, whose work goes on when a step has returned.
+//! Wall time of training steps, on a GPU too, whose work goes on when a step has returned.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;

@@ -119,6 +119,8 @@ impl<'a> Summary<'a> {
                         .collect::<BTreeMap<_, _>>(),
                     "shares": shares(round).into_iter().filter(|_| !self.on_gpu()).map(|(name, share, _)| (name, share))
                         .collect::<BTreeMap<_, _>>(),
+                    "on_other_threads": shares(round).into_iter().filter(|(.., elsewhere)| *elsewhere && !self.on_gpu())
+                        .map(|(name, ..)| name).collect::<Vec<_>>(),
                     "rounds": measured.rounds.iter().map(|round| json!({
                         "rows": round.rows, "tokens": round.tokens, "flops": round.flops, "seconds": round.seconds,
                         "pass_seconds": round.pass_seconds,
