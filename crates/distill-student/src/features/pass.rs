@@ -14,8 +14,8 @@ use distill_data::cache::{FeatureFiles, FeatureShape};
 use distill_data::{CacheError, TokenCache};
 use distill_model::{Mode, SequenceClassifier};
 use distill_teacher::forward::{packed, packed_inputs};
-use distill_torch::TorchError;
 use distill_torch::info::{LibtorchInfo, instruction_sets};
+use distill_torch::{ReadBack, TorchError};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
@@ -50,6 +50,10 @@ pub(super) fn features(
     let found = pass.read()?;
     tracing::info!(rows = cache.len(), reused = found, "features of the frozen encoder");
     if found < cache.len() {
+        // What is frozen can be laid out once, as in the teacher's pass.
+        if model.compute_kind().is_none_or(|kind| kind == Kind::Float) {
+            model.pack_for_inference()?;
+        }
         progress.begin("encode", cache.len() as u64, "rows");
         let computed = pass.compute(progress);
         // Also what was finished before a stop.
@@ -174,21 +178,32 @@ impl Pass<'_> {
     /// Rows of a block, longest first, and to their places.
     fn encode(&mut self, block: Range<usize>, lengths: &[u32]) -> Result<(), TrainError> {
         let _no_gradients = tch::no_grad_guard();
+        // Read one batch late: a GPU is at the next one meanwhile.
+        let mut on_device: Option<(Vec<usize>, ReadBack)> = None;
         for batch in order_by_length(&lengths[block.clone()], self.batch_tokens) {
             self.stop.check()?;
             let rows: Vec<usize> = batch.iter().map(|place| block.start + *place as usize).collect();
             let members: Vec<_> = rows.iter().map(|row| self.cache.get(*row)).collect();
             let packed = packed(self.model.config(), &members)?;
             let inputs = packed_inputs(&packed, self.model)?;
-            let computed = self.model.features(&inputs, Mode::Evaluate)?.to_kind(Kind::Float);
-            let computed = computed.to_device(Device::Cpu).contiguous(); // [B, H]
-            let mut found = vec![0f32; rows.len() * self.width];
-            computed.f_copy_data(&mut found, rows.len() * self.width).map_err(TorchError::from)?;
-            for (place, found) in packed.rows.iter().zip(found.chunks_exact(self.width)) {
-                self.values[rows[*place as usize] * self.width..][..self.width].copy_from_slice(found);
+            let computed = self.model.features(&inputs, Mode::Evaluate)?.to_kind(Kind::Float).contiguous(); // [B, H]
+            let places = packed.rows.iter().map(|place| rows[*place as usize]).collect();
+            if let Some(before) = on_device.replace((places, ReadBack::of(&computed)?)) {
+                self.keep(&before)?;
             }
         }
+        on_device.map_or(Ok(()), |last| self.keep(&last))?;
         self.is_done[block].fill(true);
+        Ok(())
+    }
+
+    /// A batch's features, `[B, H]`, to the places of their rows.
+    fn keep(&mut self, (rows, computed): &(Vec<usize>, ReadBack)) -> Result<(), TrainError> {
+        let mut found = vec![0f32; rows.len() * self.width];
+        computed.wait()?.f_copy_data(&mut found, rows.len() * self.width).map_err(TorchError::from)?;
+        for (row, found) in rows.iter().zip(found.chunks_exact(self.width)) {
+            self.values[row * self.width..][..self.width].copy_from_slice(found);
+        }
         Ok(())
     }
 
