@@ -10,7 +10,10 @@ soft_losses.json has the other comparisons with a teacher, each transcribed from
 the hard loss with label smoothing and class weights.
 
 multi_label_losses.json has the hard loss with several classes a row: PyTorch's `binary_cross_entropy_with_logits` with its
-`weight` and `pos_weight`.
+`weight`, and without smoothing with its `pos_weight`.
+
+With label smoothing, a row's weight is that of its label: PyTorch's own arguments weight what smoothing gives to the other
+labels by theirs, and so teach the classes of large weight in every row.
 """
 
 import json
@@ -160,12 +163,14 @@ def hard(student, labels, options, is_bce):
     weights = options.get("class_weights")
     weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
     smoothing = options.get("label_smoothing", 0.0)
-    if not is_bce:
-        summed = F.cross_entropy(
-            student, labels, weight=weights, ignore_index=-100, reduction="sum", label_smoothing=smoothing
-        )
-        return summed / len(student)
     known = labels != -100
+    if not is_bce:
+        by_row = F.cross_entropy(student[known], labels[known], reduction="none", label_smoothing=smoothing)
+        summed = (by_row if weights is None else by_row * weights[labels[known]]).sum()
+        if not smoothing:
+            own = F.cross_entropy(student, labels, weight=weights, ignore_index=-100, reduction="sum")
+            assert torch.isclose(own, summed, rtol=1e-12)
+        return summed / len(student)
     targets = F.one_hot(labels[known], student.shape[1]).double() * (1 - smoothing) + smoothing / 2
     summed = F.binary_cross_entropy_with_logits(student[known], targets, weight=weights, reduction="sum")
     return summed / len(student)
@@ -250,14 +255,16 @@ def multi_label_case(name, options):
     positive = options.get("positive_weights")
     if "counts" in options:
         positive = balanced_positives(**options["counts"])
-    summed = F.binary_cross_entropy_with_logits(
-        student[known],
-        targets * (1 - smoothing) + smoothing / 2,
-        weight=tensor(options.get("class_weights")),
-        pos_weight=tensor(positive),
-        reduction="sum",
-    )
-    loss = summed / len(student)
+    weight, positive = tensor(options.get("class_weights")), tensor(positive)
+    smoothed = targets * (1 - smoothing) + smoothing / 2
+    terms = F.binary_cross_entropy_with_logits(student[known], smoothed, weight=weight, reduction="none")
+    if positive is not None:
+        terms = terms * torch.where(targets == 1, positive, 1.0)
+    if not smoothing:
+        own = F.binary_cross_entropy_with_logits(
+            student[known], targets, weight=weight, pos_weight=positive, reduction="sum")
+        assert torch.isclose(own, terms.sum(), rtol=1e-12)
+    loss = terms.sum() / len(student)
     loss.backward()
     settings = {"label_smoothing": smoothing, **options}
     return {"name": name, **settings, **MULTI_LABEL, "loss": loss.item(), "grad_student_logits": student.grad.tolist()}

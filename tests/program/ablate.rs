@@ -91,6 +91,36 @@ fn a_pipeline_with_several_seeds_has_one_report_that_summarises_them() {
     assert!(json["report"]["results"]["verdict"].is_string());
 }
 
+/// One seed of a night's run that ends badly must not cost the others.
+#[test]
+fn a_seed_that_fails_leaves_the_others_and_their_report() {
+    let work = Work::with_rows();
+    work.write(
+        "p.toml",
+        format!(
+            "{DATA}test = \"test.jsonl\"\n[finetune]\nmodel = \"tiny\"\nepochs = 1\n\
+             [student]\nlayers = [0]\nepochs = 1\n[report]\ntiming = false\n"
+        ),
+    );
+    work.run("run p.toml --seeds 1,2 --out r").succeeds();
+    let weights = work.bytes("r/seed-1/teacher/model/model.safetensors");
+    work.write("r/seed-1/teacher/model/model.safetensors", &weights[..weights.len() / 2]);
+    let run = work.run("run p.toml --seeds 1,2 --out r --set student.learning_rate=1e-4");
+    let run = run.exits(65);
+    assert!(
+        run.stderr.contains("1 of 2 seeds failed; the first one: seed 1: stage targets"),
+        "{}",
+        run.shown()
+    );
+    assert!(run.stdout.contains("student"), "the report over the other seed: {}", run.shown());
+    let record = work.json("r/seed-2/student/run.json");
+    assert_eq!(record["settings"]["student"]["learning_rate"], 1e-4);
+    let bad = "run p.toml --seeds 1,2 --out all --set student.learning_rate=1e30";
+    let run = work.run(bad).exits(65);
+    assert!(run.stderr.contains("every seed failed; the first one: seed 1: stage student"), "{}", run.shown());
+    assert!(work.path("all/seed-2/targets").exists() && !work.path("all/report").exists());
+}
+
 #[test]
 fn methods_and_missing_labels_are_components_too() {
     let work = Work::new();

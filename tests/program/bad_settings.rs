@@ -16,6 +16,7 @@ fn numbers_out_of_range_name_the_setting() {
         ("--hard-weight=-0.1", "hard_weight is -0.1, expected at least 0"),
         ("--soft-weight=-1", "soft_weight is -1, expected at least 0"),
         ("--hard-weight 0 --soft-weight 0", "hard_weight and soft_weight"),
+        ("--batch-size 1 --loss dist", "batch_size is 1 with loss \"dist\", expected at least 2"),
         ("--learning-rate 0", "learning_rate is 0"),
         ("--epochs 0", "epochs is 0"),
         ("--threads 0", "threads is 0"),
@@ -114,4 +115,29 @@ fn more_threads_than_cores_are_warned_of() {
     let warning = format!("may use only {cores} cores");
     predict(cores + 1).succeeds().says(&format!("threads is {}", cores + 1)).says(&warning);
     assert!(!predict(cores).succeeds().stderr.contains("may use only"));
+}
+
+/// A pipeline's last stages may begin in the small hours: what is wrong with their settings is said before the first one.
+#[test]
+fn a_pipeline_whose_student_cannot_be_trained_ends_before_its_teacher_is() {
+    let work = Work::with_rows();
+    let data = "[data]\ntrain = \"rows.jsonl\"\nmax_length = 32\n";
+    let pipeline = |teacher: &str, student: &str| {
+        work.write("p.toml", format!("{data}{teacher}\n[student]\nlayers = [0]\n{student}\n"));
+    };
+    for teacher in ["[finetune]\nmodel = \"tiny\"", "[teacher]\nmodel = \"tiny\""] {
+        pipeline(teacher, "temperature = -1.0");
+        for more in ["", "--dry-run", "--seeds 1,2"] {
+            work.run(&format!("run p.toml --out r {more}")).fails(2, &["[student]", "temperature is -1"]);
+            assert!(!work.path("r/teacher").exists() && !work.path("r/targets").exists(), "{teacher} {more}");
+        }
+    }
+    pipeline("[finetune]\nmodel = \"tiny\"\nepochs = 0", "");
+    work.run("run p.toml --out r").fails(2, &["[finetune]", "epochs is 0"]);
+    // What depends on the labels, too, with a teacher as it is and with one that is to be trained.
+    pipeline("[teacher]\nmodel = \"tiny\"", "class_weights = [1.0]");
+    work.run("run p.toml --out r").fails(2, &["[student]", "1 numbers for"]);
+    pipeline("[finetune]\nmodel = \"tiny\"", "class_weights = [1.0]");
+    work.run("run p.toml --out r").fails(2, &["[student], which learns from this teacher", "1 numbers for"]);
+    assert!(!work.path("r/teacher/model").exists() && !work.path("r/targets").exists());
 }

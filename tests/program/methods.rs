@@ -380,3 +380,28 @@ fn words_are_replaced_by_their_neighbours_among_the_teachers_vectors() {
     work.run(&format!("{replace} --model tiny --set augment.neighbours=0 --out bad"))
         .fails(2, &["augment.neighbours is 0"]);
 }
+
+/// States can be learned from where there is neither a label nor a soft loss, as in TinyBERT's first stage.
+#[test]
+fn a_loss_inside_the_network_alone_learns_from_rows_without_labels() {
+    let work = Work::new();
+    let rows = crate::files::rows(40, "r");
+    let line = |(at, row): (usize, &crate::files::Row)| {
+        let label = row.label.as_ref().filter(|_| at % 2 == 0);
+        format!("{}\n", serde_json::json!({"id": row.id, "text": row.text, "label": label}))
+    };
+    work.write("rows.jsonl", rows.iter().enumerate().map(line).collect::<String>());
+    work.run("teacher --model tiny --data rows.jsonl --max-length 32 --out targets").succeeds();
+    let student = "student --targets targets --init tiny --teacher-model tiny --layers 0,2 --epochs 1 --max-length 32 \
+                   --hard-weight 0 --soft-weight 0 --set student.hidden_weight=1";
+    work.run(&format!("{student} --out st")).succeeds();
+    assert!(
+        work.json("st/run.json")["results"]["train_rows"].as_u64().unwrap() > 30,
+        "rows without labels count"
+    );
+    // A teacher is fine-tuned on labels alone: the others are left out.
+    let run =
+        work.run("finetune --model tiny --data rows.jsonl --epochs 1 --max-length 32 --out ft").succeeds();
+    assert!(run.stderr.contains("20 of 38 training rows have no label: left out"), "{}", run.shown());
+    assert_eq!(work.json("ft/run.json")["results"]["train_rows"], 18);
+}

@@ -258,3 +258,24 @@ fn students_are_compared_by_what_their_labels_have() {
     let lines = work.json("ab/ablation.json")["students"].as_array().unwrap().clone();
     assert!(lines.iter().all(|line| line["micro_f1"][0].is_number()), "{lines:?}");
 }
+
+/// Which settings go together is what a grid does not know: the pairs that do not are answers, and the others are trained.
+#[test]
+fn a_combination_that_is_refused_is_in_the_table_beside_the_others() {
+    let work = Work::with_rows();
+    let space =
+        "\"student.loss\" = [\"kl\", \"mse\"]\n\"student.temperature_schedule\" = [\"fixed\", \"linear\"]";
+    sweep(&work, "seeds = [1]", space);
+    let run = work.run("sweep s.toml --out sw").succeeds();
+    let table = work.json("sw/sweep.json");
+    let trials = table["trials"].as_array().unwrap();
+    let failed: Vec<&str> = trials.iter().filter_map(|trial| trial["runs"][0]["failed"].as_str()).collect();
+    assert_eq!((trials.len(), failed.len()), (4, 1), "{}", run.shown());
+    assert!(failed[0].contains("has no temperature") && table["best"].is_number(), "{}", run.shown());
+    sweep(&work, "seeds = [1]", "\"student.temperature\" = [-1.0, 0.0]");
+    work.run("sweep s.toml --out bad")
+        .fails(2, &["every trial is refused; the first one", "temperature is -1"]);
+    assert!(!work.path("bad").exists());
+    sweep(&work, "seeds = [1]", "\"student.log_every\" = [1, 2]");
+    work.run("sweep s.toml --out bad").fails(2, &["[space] \"student.log_every\": no student depends on it"]);
+}

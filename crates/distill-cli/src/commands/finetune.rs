@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::Context;
 use distill_core::record::RunRecord;
 use distill_core::{LabelMap, ProblemType};
 use distill_data::source::{RawLabel, Source, Summary};
@@ -28,13 +29,17 @@ use crate::settings::schema::FinetuneSettings;
 pub fn command(args: &Finetune) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
-    stage::run_alone(&FinetuneStage { settings: &settings }, &session, &args.common, &args.out, args.overwrite)
+    let stage = FinetuneStage { settings: &settings, student_after: None };
+    stage::run_alone(&stage, &session, &args.common, &args.out, args.overwrite)
 }
 
 /// The stage with its settings.
 pub struct FinetuneStage<'a> {
     /// All settings; `[data]` and `[finetune]` are read.
     pub settings: &'a Settings,
+    /// How a student is to be trained on what this teacher says: what does not fit its labels ends the pipeline before
+    /// the teacher is trained.
+    pub student_after: Option<&'a TrainSettings>,
 }
 
 impl FinetuneStage<'_> {
@@ -96,11 +101,20 @@ impl Stage for FinetuneStage<'_> {
         let source = self.source()?;
         let problem_type = self.problem_type()?;
         let labels = label_map(&inputs::scan(&source, session)?, &source, &directory)?;
+        if let Some(student) = self.student_after {
+            fits(student, problem_type, labels.num_labels())
+                .context("[student], which learns from this teacher")?;
+        }
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
         let data_hash = record.inputs.get("data").cloned().unwrap_or_default();
-        let parts =
+        let mut parts =
             training::with_validation(builder.from_source(&source, &data_hash)?, data, &builder, session)?;
+        let (rows, labelled) = (parts.train.rows.len(), parts.train.labelled());
+        if (1..rows).contains(&labelled) {
+            tracing::info!("{} of {rows} training rows have no label: left out", rows - labelled);
+            parts.train = parts.train.labelled_part();
+        }
         rng::manual_seed(session.seed);
         let model = directory.load_for_training(&labels, problem_type, session.device)?;
         let settings = &self.train()?;
@@ -128,6 +142,14 @@ impl Stage for FinetuneStage<'_> {
     fn has_left_overs(&self, out: &Path) -> bool {
         training::has_checkpoints(out)
     }
+}
+
+/// Checks that a student can be trained so for these labels.
+///
+/// # Errors
+/// Naming the setting that has no meaning for them.
+pub fn fits(student: &TrainSettings, problem_type: ProblemType, num_labels: usize) -> anyhow::Result<()> {
+    Ok(student.for_problem(problem_type)?.check_labels(num_labels)?)
 }
 
 /// The model's own label map where the data's labels all stand in it, else one made from the data.

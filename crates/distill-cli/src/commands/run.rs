@@ -11,13 +11,14 @@ use serde_json::{Map, Value, json};
 use crate::args::Run;
 use crate::commands::augment::{self, AugmentStage};
 use crate::commands::claim::{self, Claim, Replace};
-use crate::commands::finetune::FinetuneStage;
+use crate::commands::finetune::{self, FinetuneStage};
 use crate::commands::report::{Named, ReportStage};
 use crate::commands::seeds;
 use crate::commands::stage::{self, Finished, Stage, Todo};
 use crate::commands::student::StudentStage;
 use crate::commands::teacher::TeacherStage;
 use crate::commands::trial;
+use crate::commands::{inputs, training};
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::output::progress::seconds;
@@ -185,8 +186,12 @@ impl Pipeline<'_> {
     /// Runs the stages of connected settings.
     ///
     /// # Errors
-    /// Whatever stopped a stage, with the stage's name.
+    /// Settings that no student can be trained by; whatever stopped a stage, with the stage's name.
     pub fn run(&self, settings: &Settings) -> anyhow::Result<AllWent> {
+        let trains_student = matches!(self.extent, Extent::Whole | Extent::Models);
+        if trains_student {
+            check_before_anything(settings)?;
+        }
         let student = &settings.student.start;
         let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
         models.push(Named::new("student", self.out.join("student/model")));
@@ -196,7 +201,8 @@ impl Pipeline<'_> {
         let labelled = with_copies(settings, self.out);
         let rows = rows_beside(&labelled);
 
-        let finetune = FinetuneStage { settings };
+        let student_after = trains_student.then_some(&settings.student.train);
+        let finetune = FinetuneStage { settings, student_after };
         let augment = AugmentStage { settings };
         let teacher = TeacherStage { settings: &labelled, portion: Portion::WHOLE };
         let with_teacher = StudentStage::new(settings, rows.clone());
@@ -299,6 +305,21 @@ impl Pipeline<'_> {
             results: finished.results,
         })
     }
+}
+
+/// What is known of the last stages' settings before the first one runs, which may take the night.
+fn check_before_anything(settings: &Settings) -> anyhow::Result<()> {
+    let student = &settings.student.train;
+    student.check().context("[student]")?;
+    training::check_validation(&settings.data)?;
+    if settings.finetune.model.is_some() {
+        settings.finetune.train.check().context("[finetune]")?;
+    } else if let Some(Ok(teacher)) = settings.teacher.model.as_deref().map(inputs::model) {
+        let problem_type = settings.data.problem_type.unwrap_or(teacher.config().problem_type);
+        let num_labels = teacher.config().labels.num_labels();
+        finetune::fits(student, problem_type, num_labels).context("[student]")?;
+    }
+    Ok(())
 }
 
 /// The answer of a dry run.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::args::Run;
 use crate::commands::report::{Named, ReportStage};
@@ -16,29 +16,44 @@ use crate::session::Session;
 use crate::settings::Settings;
 
 /// Runs the stages of each seed in `OUT/seed-N`, and one report in `OUT/report` in which a name's seeds are
-/// summarised.
+/// summarised. A seed that fails does not keep the others from being run.
 ///
 /// # Errors
-/// Whatever stopped a stage, with the seed and the stage's name.
+/// What would stop every seed, with the seed and the stage's name; what the first one that failed met, behind the report
+/// over the others.
 pub fn run(args: &Run, mut session: Session, settings: &Settings, out: &Path) -> anyhow::Result<Status> {
     let own_seed = session.seed;
     let (mut planned, mut all) = (false, Map::new());
+    let (mut done, mut failed) = (Vec::new(), None);
     for seed in &args.seeds {
         session.seed = *seed;
         talk(&format!("══ seed {seed}"));
         let directory = out.join(format!("seed-{seed}"));
         let pipeline = Pipeline { args, session: &session, out: &directory, extent: Extent::Models };
         let connected = run::connected(settings.clone(), &directory);
-        let went = pipeline.run(&connected).with_context(|| format!("seed {seed}"))?;
-        planned |= went.planned;
-        all.insert(format!("seed-{seed}"), Value::Object(went.stages));
+        match trial::answer(pipeline.run(&connected).with_context(|| format!("seed {seed}")))? {
+            Ok(went) => {
+                planned |= went.planned;
+                all.insert(format!("seed-{seed}"), Value::Object(went.stages));
+                done.push(*seed);
+            }
+            Err(why) => {
+                all.insert(format!("seed-{seed}"), json!({"failed": why.reason}));
+                failed.get_or_insert(why);
+            }
+        }
+    }
+    if done.is_empty()
+        && let Some(first) = failed
+    {
+        return Err(first.into_failure("every seed failed; the first one").into());
     }
     session.seed = own_seed;
     let mut status = Status::Done;
     if settings.data.test.is_some() {
         let report = ReportStage {
             settings,
-            models: models(settings, &args.seeds, out),
+            models: models(settings, &done, out),
             predictions: Vec::new(),
             writes_card: true,
         };
@@ -57,7 +72,17 @@ pub fn run(args: &Run, mut session: Session, settings: &Settings, out: &Path) ->
     if args.common.json {
         printer::result(&serde_json::to_string_pretty(&all)?)?;
     }
-    Ok(status)
+    match failed {
+        None => Ok(status),
+        Some(first) => {
+            let means = format!(
+                "{} of {} seeds failed; the first one",
+                args.seeds.len() - done.len(),
+                args.seeds.len()
+            );
+            Err(first.into_failure(&means).into())
+        }
+    }
 }
 
 /// The validation figures of each stage that has any, by seed, with their mean and spread.

@@ -31,20 +31,22 @@ pub fn sigmoid_loss(
     })
 }
 
-/// What labels weigh in a binary cross-entropy; `[C]` each, as `weight` and `pos_weight` of PyTorch's
+/// What labels weigh in a binary cross-entropy; `[C]` each, without smoothing as `weight` and `pos_weight` of PyTorch's
 /// `BCEWithLogitsLoss`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LabelWeights<'a> {
     /// A label's whole term is multiplied by it, its yes and its no.
     pub whole: Option<&'a Tensor>,
-    /// What says yes in it is multiplied by it, so that rare labels are not taught by their many rows of no alone.
+    /// Its term in a row that has it is multiplied by it, so that rare labels are not taught by their many rows of no
+    /// alone. PyTorch multiplies the yes that smoothing puts into every other row, too, and so teaches rare labels
+    /// everywhere.
     pub positive: Option<&'a Tensor>,
 }
 
 /// Binary cross-entropy with the labels: summed over labels and labelled rows, divided by all rows.
 ///
-/// `w · −(p · y · ln σ(z) + (1 − y) · ln(1 − σ(z)))` for each label, with the target `y`, moved by `smoothing` towards
-/// one half, and the `weights` `w` and `p`.
+/// `w · p^y · −(y' · ln σ(z) + (1 − y') · ln(1 − σ(z)))` for each label, with the target `y`, `y'` moved from it by
+/// `smoothing` towards one half, and the `weights` `w` and `p`.
 ///
 /// # Shapes
 /// - `student_logits`: `[B, C]`; `labels`: int64 `[B]`, [`UNLABELLED`] where there is none
@@ -96,13 +98,13 @@ fn cross_entropy(
     smoothing: f64,
 ) -> Tensor {
     let kind = student_logits.kind();
-    let targets = targets * (1.0 - smoothing) + smoothing / 2.0; // [B, C]
-    let yes = &targets * student_logits.log_sigmoid(); // [B, C]
-    let yes = match weights.positive {
-        Some(positive) => yes * positive.to_kind(kind),
-        None => yes,
+    let smoothed = targets * (1.0 - smoothing) + smoothing / 2.0; // [B, C]
+    let yes = &smoothed * student_logits.log_sigmoid(); // [B, C]
+    let terms = -(yes + (1f64 - &smoothed) * (-student_logits).log_sigmoid()); // [B, C]
+    let terms = match weights.positive {
+        Some(positive) => terms * ((positive.to_kind(kind) - 1.0) * targets + 1.0),
+        None => terms,
     };
-    let terms = -(yes + (1f64 - &targets) * (-student_logits).log_sigmoid()); // [B, C]
     let terms = terms * labelled.to_kind(kind); // [B, C]
     let terms = match weights.whole {
         Some(whole) => terms * whole.to_kind(kind),

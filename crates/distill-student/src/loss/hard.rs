@@ -1,14 +1,15 @@
 //! Cross-entropy with the labels.
 
 use distill_torch::{TorchError, guard};
-use tch::{Reduction, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 use super::{UNLABELLED, rows};
 
 /// Cross-entropy with the labels, summed over labelled rows and divided by all rows.
 ///
-/// `smoothing` spreads that share of a label's weight evenly over all labels; `class_weights`, `[C]`,
-/// multiply a row's term.
+/// `smoothing` spreads that share of a label's weight evenly over all labels; `class_weights`, `[C]`, multiply a row's
+/// whole term by its label's weight. PyTorch's `cross_entropy` weights the share that goes to each label by that label's
+/// weight instead, so that with both every row is taught the classes of large weight.
 ///
 /// # Shapes
 /// - `student_logits`: `[B, C]`; `labels`: int64 `[B]`, [`UNLABELLED`] where there is none
@@ -25,9 +26,15 @@ pub fn hard_label_loss(
     smoothing: f64,
 ) -> Result<Tensor, TorchError> {
     guard("hard-label loss", || {
-        let weights = class_weights.map(|weights| weights.to_kind(student_logits.kind()));
-        let sum = student_logits.cross_entropy_loss(labels, weights, Reduction::Sum, UNLABELLED, smoothing);
-        sum / rows(student_logits)
+        let terms =
+            student_logits.cross_entropy_loss(labels, None::<&Tensor>, Reduction::None, UNLABELLED, smoothing); // [B]
+        let terms = match class_weights {
+            Some(weights) => {
+                terms * weights.to_kind(student_logits.kind()).index_select(0, &labels.clamp_min(0))
+            }
+            None => terms,
+        };
+        terms.sum(Kind::Float) / rows(student_logits)
     })
 }
 

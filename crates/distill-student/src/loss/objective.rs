@@ -56,7 +56,8 @@ impl<'a> Objective<'a> {
         self.problem_type
     }
 
-    /// The whole loss, `[]`. Terms of weight 0 are not computed.
+    /// The whole loss of logits, `[]`. Terms of weight 0 are not computed; where both are 0, because what is learned is
+    /// inside the network, it is the distance from the teacher.
     ///
     /// # Errors
     /// [`TorchError`] where shapes differ, or the soft term has no teacher's logits.
@@ -67,7 +68,11 @@ impl<'a> Objective<'a> {
         teacher_logits: Option<&Tensor>,
         temperature: f64,
     ) -> Result<Tensor, TorchError> {
-        super::sum(&self.terms(student_logits, labels, teacher_logits, temperature)?)
+        let terms = self.terms(student_logits, labels, teacher_logits, temperature)?;
+        match teacher_logits {
+            Some(teacher) if terms.is_empty() => self.soft(student_logits, teacher, labels, temperature),
+            _ => super::sum(&terms),
+        }
     }
 
     /// The terms of [`Objective::loss`].

@@ -51,8 +51,13 @@ impl TrainSettings {
     }
 
     fn check_loss(&self) -> Result<(), TrainError> {
-        let empty = self.hard_weight == 0.0 && self.soft_weight == 0.0;
-        refuse("hard_weight and soft_weight", "0", !empty, "above 0, at least one of them")?;
+        let empty = self.hard_weight == 0.0 && !self.has_teacher();
+        refuse(
+            "hard_weight and soft_weight",
+            "0",
+            !empty,
+            "above 0, at least one of them, or a loss inside the network",
+        )?;
         let name = word(self.loss);
         let empty = self.loss == SoftLoss::Dkd && self.dkd_alpha == 0.0 && self.dkd_beta == 0.0;
         refuse("dkd_alpha and dkd_beta", "0", !empty, "above 0, at least one of them")?;
@@ -80,6 +85,12 @@ impl TrainSettings {
             format!("{} with loss \"dist\"", self.batch_tokens),
             self.batch_tokens == 0 || self.loss != SoftLoss::Dist || self.soft_weight == 0.0,
             "0: its correlation by label is one of a whole batch, which cannot be cut",
+        )?;
+        refuse(
+            "batch_size",
+            "1 with loss \"dist\"",
+            self.batch_size != 1 || self.loss != SoftLoss::Dist || self.soft_weight == 0.0,
+            "at least 2: its correlation by label is one over the rows of a batch",
         )?;
         match &self.class_weights {
             ClassWeights::Given(weights) => refuse(
@@ -118,9 +129,20 @@ impl TrainSettings {
     /// Checks what depends on the model: how many labels and layers it has.
     ///
     /// # Errors
-    /// [`TrainError::TwoLabels`] for a loss that has nothing to say about two labels;
-    /// [`TrainError::Setting`] for class weights or layers of another number.
+    /// As [`TrainSettings::check_labels`]; [`TrainError::Setting`] for more layers than there are.
     pub fn check_model(&self, num_labels: usize, num_layers: usize) -> Result<(), TrainError> {
+        self.check_labels(num_labels)?;
+        let last = self.train_last_layers;
+        let shown = format!("{last}, but the model has {num_layers} layers");
+        refuse("train_last_layers", shown, last <= num_layers, "at most as many")
+    }
+
+    /// Checks what depends on the number of labels.
+    ///
+    /// # Errors
+    /// [`TrainError::TwoLabels`] for a loss that has nothing to say about two labels;
+    /// [`TrainError::Setting`] for class weights of another number.
+    pub fn check_labels(&self, num_labels: usize) -> Result<(), TrainError> {
         if self.soft_weight > 0.0 && num_labels <= 2 {
             let two = |field: &str, why| Err(TrainError::TwoLabels { setting: field.to_owned(), why });
             if self.standardize_logits {
@@ -154,9 +176,7 @@ impl TrainSettings {
                 "one for each label, in the order of the label map",
             )?;
         }
-        let last = self.train_last_layers;
-        let shown = format!("{last}, but the model has {num_layers} layers");
-        refuse("train_last_layers", shown, last <= num_layers, "at most as many")
+        Ok(())
     }
 }
 

@@ -47,9 +47,9 @@ impl Trainer<'_> {
         }
         self.check_validation()?;
         let unlabelled = train.rows.len() - train.labelled();
-        if self.settings.soft_weight == 0.0 && unlabelled > 0 {
+        if !self.settings.has_teacher() && unlabelled > 0 {
             return Err(TrainError::Rows(format!(
-                "{unlabelled} of {} training rows have no label, and without a soft loss nothing can be learned from them",
+                "{unlabelled} of {} training rows have no label, and without a teacher nothing can be learned from them",
                 train.rows.len()
             )));
         }
@@ -104,8 +104,33 @@ impl Trainer<'_> {
         }
     }
 
+    /// Says which comparisons inside the network teach nobody: what is below the layers that move is never trained.
+    fn warn_of_frozen_comparisons(&self) {
+        let settings = self.settings;
+        let Some(teacher) = self.teacher.filter(|_| settings.train_last_layers > 0) else { return };
+        let [own, theirs] = [self.model, teacher].map(|model| model.config().num_hidden_layers);
+        let first_moving = own.saturating_sub(settings.train_last_layers);
+        let by_layers = settings.hidden_weight + settings.attention_weight;
+        for (weight, map, name) in [
+            (by_layers, &settings.layer_map, "layer_map"),
+            (settings.relation_weight, &settings.relation_map, "relation_map"),
+        ] {
+            let pairs = map.pairs(own, theirs).unwrap_or_default();
+            let idle = pairs.iter().filter(|(layer, _)| weight > 0.0 && *layer < first_moving).count();
+            if idle > 0 {
+                tracing::warn!(
+                    "{name}: {idle} of {} comparisons are of layers that train_last_layers = {} does not train: they count in \
+                     the loss and teach nothing",
+                    pairs.len(),
+                    settings.train_last_layers
+                );
+            }
+        }
+    }
+
     /// What may be meant so, and is often not.
     pub(super) fn warn(&self) {
+        self.warn_of_frozen_comparisons();
         self.warn_of_two_balances();
         self.warn_of_few_rows();
         self.warn_of_frozen_layers();

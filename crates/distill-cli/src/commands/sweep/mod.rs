@@ -41,11 +41,21 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     let file = SweepFile::read(&args.file)?;
     let trials = file.trials()?;
     let base = settings(args, &file, &[])?;
-    // Every trial's settings are read before any of them runs.
+    // Every trial's settings are read before any of them runs; one that is refused is in the table with the reason, as
+    // one is whose settings do not fit its labels.
+    let mut refused = Vec::new();
     for trial in &trials {
         let settings = settings(args, &file, trial)?;
-        settings.student.train.check().with_context(|| shown(trial))?;
         must_matter(trial, &settings)?;
+        if let Err(error) = settings.student.train.check() {
+            tracing::warn!("{}: {error}", shown(trial));
+            refused.push(error);
+        }
+    }
+    if refused.len() == trials.len()
+        && let Some(first) = refused.into_iter().next()
+    {
+        return Err(first).context("every trial is refused; the first one");
     }
     if matches!(file.sweep.method, Method::Random | Method::Halving) && trials.len() < file.sweep.trials {
         talk(&format!("[space] holds {} different trials, fewer than {}", trials.len(), file.sweep.trials));
@@ -81,6 +91,17 @@ fn settings(args: &Sweep, file: &SweepFile, changes: &[(String, toml::Value)]) -
     Layers::resolve(&layers).with_context(|| format!("[space] {}", shown(&changes.to_vec())))
 }
 
+/// Settings of `[student]` that say what is written when, or what else is trained.
+const OF_NO_STUDENT: [&str; 7] = [
+    "student.no_teacher_baseline",
+    "student.baseline_init",
+    "student.require_teacher",
+    "student.log_every",
+    "student.checkpoint_steps",
+    "student.checkpoint_minutes",
+    "student.keep_last",
+];
+
 /// Refuses a change of what the pipeline does not do: its trials would be equal.
 fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
     let start = &settings.student.start;
@@ -89,6 +110,8 @@ fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
             "the pipeline fine-tunes no teacher: finetune.model is not set"
         } else if (key.starts_with("augment.") || key.starts_with("teacher.")) && start.targets.is_some() {
             "the student learns from the stores of student.targets, which that does not change"
+        } else if OF_NO_STUDENT.contains(&key.as_str()) {
+            "no student depends on it"
         } else {
             continue;
         };

@@ -65,10 +65,11 @@ impl Table {
         Ok(atomic::write(&out.join("sweep.svg"), self.svg().as_bytes())?)
     }
 
-    /// The last round's best.
+    /// The best of the last round in which any has a figure.
     fn best(&self) -> Option<&Row> {
-        let last = self.rows.iter().map(|row| row.round).max()?;
-        self.rows.iter().find(|row| row.round == last && row.mean(self.metric).is_some())
+        let has_figure = |row: &&Row| row.mean(self.metric).is_some();
+        let last = self.rows.iter().filter(has_figure).map(|row| row.round).max()?;
+        self.rows.iter().filter(has_figure).find(|row| row.round == last)
     }
 
     /// All figures.
