@@ -116,7 +116,7 @@ fn a_seed_that_fails_leaves_the_others_and_their_report() {
     let record = work.json("r/seed-2/student/run.json");
     assert_eq!(record["settings"]["student"]["learning_rate"], 1e-4);
     let bad = "run p.toml --seeds 1,2 --out all --set student.learning_rate=1e30";
-    let run = work.run(bad).exits(65);
+    let run = work.run(bad).exits(70);
     assert!(run.stderr.contains("every seed failed; the first one: seed 1: stage student"), "{}", run.shown());
     assert!(work.path("all/seed-2/targets").exists() && !work.path("all/report").exists());
 }

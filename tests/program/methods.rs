@@ -79,6 +79,13 @@ fn what_is_frozen_keeps_its_bits() {
     let encoder = |name: &str| name.contains("embeddings") || name.contains("encoder");
     assert_eq!(still.len(), count(&encoder));
     assert!(still.iter().all(|name| encoder(name)), "{still:?}");
+
+    // In two epochs gradual unfreezing reaches the head and the last layer; weight decay and the mean of the weights, too.
+    let gradual = "--set student.gradual_unfreezing=true --set student.ema_decay=0.9";
+    student(&work, &format!("{decay} {gradual} --out gradual")).succeeds();
+    let still = unmoved(&work, "gradual");
+    assert_eq!(still.len(), count(&below));
+    assert!(still.iter().all(|name| below(name)), "{still:?}");
 }
 
 #[test]

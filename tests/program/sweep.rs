@@ -272,9 +272,10 @@ fn a_combination_that_is_refused_is_in_the_table_beside_the_others() {
     let failed: Vec<&str> = trials.iter().filter_map(|trial| trial["runs"][0]["failed"].as_str()).collect();
     assert_eq!((trials.len(), failed.len()), (4, 1), "{}", run.shown());
     assert!(failed[0].contains("has no temperature") && table["best"].is_number(), "{}", run.shown());
-    sweep(&work, "seeds = [1]", "\"student.temperature\" = [-1.0, 0.0]");
+    let never = "\"student.loss\" = [\"mse\"]\n\"student.temperature_schedule\" = [\"linear\", \"cosine\"]";
+    sweep(&work, "seeds = [1]", never);
     work.run("sweep s.toml --out bad")
-        .fails(2, &["every trial is refused; the first one", "temperature is -1"]);
+        .fails(2, &["every trial is refused; the first one", "which has no temperature"]);
     assert!(!work.path("bad").exists());
     sweep(&work, "seeds = [1]", "\"student.log_every\" = [1, 2]");
     work.run("sweep s.toml --out bad").fails(2, &["[space] \"student.log_every\": no student depends on it"]);

@@ -54,6 +54,9 @@ pub struct LabelWeights<'a> {
 ///
 /// # Errors
 /// [`TorchError`] from libtorch.
+///
+/// Source: Bishop 2006, "Pattern Recognition and Machine Learning", equation 4.90; smoothing as Szegedy et al. 2016,
+/// arXiv:1512.00567, section 7.
 pub fn binary_label_loss(
     student_logits: &Tensor,
     labels: &Tensor,

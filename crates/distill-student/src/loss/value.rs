@@ -13,6 +13,8 @@ use super::{rows, same_shape};
 ///
 /// # Errors
 /// [`TorchError`] where the shapes differ.
+///
+/// Source: Bishop 2006, "Pattern Recognition and Machine Learning", section 3.1.1.
 pub fn value_loss(student_logits: &Tensor, values: &Tensor) -> Result<Tensor, TorchError> {
     same_shape(("student_logits", student_logits), ("labels", values))?;
     guard("squared error", || {

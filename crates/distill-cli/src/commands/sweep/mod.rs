@@ -41,13 +41,24 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     let file = SweepFile::read(&args.file)?;
     let trials = file.trials()?;
     let base = settings(args, &file, &[])?;
-    // Every trial's settings are read before any of them runs; one that is refused is in the table with the reason, as
-    // one is whose settings do not fit its labels.
+    // Every trial's settings are read before any of them runs. A value that is wrong by itself is a mistake; a trial whose
+    // values do not go together is in the table with the reason.
     let mut refused = Vec::new();
+    if let Some(key) = OF_NO_STUDENT.iter().find(|key| varies(key, &trials)) {
+        bail!(Failure::usage(format!("[space] {key:?}: no student depends on it")));
+    }
     for trial in &trials {
         let settings = settings(args, &file, trial)?;
         must_matter(trial, &settings)?;
         if let Err(error) = settings.student.train.check() {
+            for change in trial {
+                let change = std::slice::from_ref(change);
+                self::settings(args, &file, change)?
+                    .student
+                    .train
+                    .check()
+                    .with_context(|| shown(&change.to_vec()))?;
+            }
             tracing::warn!("{}: {error}", shown(trial));
             refused.push(error);
         }
@@ -102,6 +113,12 @@ const OF_NO_STUDENT: [&str; 7] = [
     "student.keep_last",
 ];
 
+/// Whether a setting is not the same in all trials that set it.
+fn varies(key: &str, trials: &[Changes]) -> bool {
+    let mut values = trials.iter().flatten().filter(|(name, _)| name == key).map(|(_, value)| value);
+    values.next().is_some_and(|first| values.any(|other| other != first))
+}
+
 /// Refuses a change of what the pipeline does not do: its trials would be equal.
 fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
     let start = &settings.student.start;
@@ -110,8 +127,6 @@ fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
             "the pipeline fine-tunes no teacher: finetune.model is not set"
         } else if (key.starts_with("augment.") || key.starts_with("teacher.")) && start.targets.is_some() {
             "the student learns from the stores of student.targets, which that does not change"
-        } else if OF_NO_STUDENT.contains(&key.as_str()) {
-            "no student depends on it"
         } else {
             continue;
         };
