@@ -14,15 +14,22 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import AutoModelForSequenceClassification, BertConfig, ModernBertConfig, MPNetConfig
 
 from made_up import WORDS
 from program import predict, run
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+TINY = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
+# The sizes that a config has by itself are those of the base models. ModernBERT's local layers see a window, MPNet adds to
+# scores: each takes another way through attention than BERT.
 SHAPES = {
-    "tiny": dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128),
-    "bert-base": {},  # what BertConfig has by itself
+    "tiny": (BertConfig, TINY),
+    "bert-base": (BertConfig, {}),
+    "tiny-modernbert": (ModernBertConfig, TINY | {"local_attention": 16}),
+    "modernbert-base": (ModernBertConfig, {}),
+    "tiny-mpnet": (MPNetConfig, TINY),
+    "mpnet-base": (MPNetConfig, {}),
 }
 # Of a logit, as a share of the largest; of a tensor's gradient, its cosine with the CPU's and its relative distance.
 # A GPU's f32 products may go through TF32, which has 10 bits of precision; bf16 has 7.
@@ -44,11 +51,18 @@ def write_model(folder, shape, max_length):
     """A model with fresh weights, a vocabulary of words and letters, and no dropout."""
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(WORDS)), *(f"##{letter}" for letter in LETTERS)]
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=max(512, max_length), num_labels=4,
-                        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **SHAPES[shape])
-    model = BertForSequenceClassification(config)
+    named = lambda token: vocabulary.index(token)
+    make, sizes = SHAPES[shape]
+    config = make(vocab_size=len(vocabulary), max_position_embeddings=max(512, max_length) + 2, num_labels=4,
+                  pad_token_id=named("[PAD]"), bos_token_id=named("[CLS]"), eos_token_id=named("[SEP]"),
+                  cls_token_id=named("[CLS]"), sep_token_id=named("[SEP]"), **sizes)
+    for name, value in config.to_dict().items():
+        if "dropout" in name and isinstance(value, float):
+            setattr(config, name, 0.0)
+    model = AutoModelForSequenceClassification.from_config(config)
+    head = getattr(model.classifier, "out_proj", model.classifier)
     with torch.no_grad():
-        model.classifier.weight.normal_(0.0, 0.2)  # wide enough that every part of the encoder shows in the logits
+        head.weight.normal_(0.0, 0.2)  # wide enough that every part of the encoder shows in the logits
     model.save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True}))
