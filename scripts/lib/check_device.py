@@ -26,7 +26,7 @@ TINY = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermed
 SHAPES = {
     "tiny": (BertConfig, TINY),
     "bert-base": (BertConfig, {}),
-    "tiny-modernbert": (ModernBertConfig, TINY | {"local_attention": 16}),
+    "tiny-modernbert": (ModernBertConfig, TINY | {"num_hidden_layers": 4, "local_attention": 16}),
     "modernbert-base": (ModernBertConfig, {}),
     "tiny-mpnet": (MPNetConfig, TINY),
     "mpnet-base": (MPNetConfig, {}),

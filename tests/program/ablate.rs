@@ -119,6 +119,10 @@ fn a_seed_that_fails_leaves_the_others_and_their_report() {
     let run = work.run(bad).exits(70);
     assert!(run.stderr.contains("every seed failed; the first one: seed 1: stage student"), "{}", run.shown());
     assert!(work.path("all/seed-2/targets").exists() && !work.path("all/report").exists());
+    // What is refused for one seed is for all: nothing is computed for the others.
+    let run = work.run("run p.toml --seeds 1,2 --out usage --set student.layers=[9]").exits(2);
+    assert!(run.stderr.contains("no seed can be run: seed 1: stage student"), "{}", run.shown());
+    assert!(!work.path("usage/seed-2").exists());
 }
 
 #[test]

@@ -140,4 +140,14 @@ fn a_pipeline_whose_student_cannot_be_trained_ends_before_its_teacher_is() {
     pipeline("[finetune]\nmodel = \"tiny\"", "class_weights = [1.0]");
     work.run("run p.toml --out r").fails(2, &["[student], which learns from this teacher", "1 numbers for"]);
     assert!(!work.path("r/teacher/model").exists() && !work.path("r/targets").exists());
+    // A student of another store has that store's labels, whatever teacher is named.
+    let stores = Work::with_targets();
+    stores.write(
+        "p.toml",
+        format!("{data}[teacher]\nmodel = \"ft/model\"\n[student]\ntargets = \"targets\"\ninit = \"tiny\"\nloss = \"dkd\"\nepochs = 1\n"),
+    );
+    stores
+        .write("two.jsonl", "{\"text\":\"a\",\"label\":\"x\"}\n{\"text\":\"b\",\"label\":\"y\"}\n".repeat(10));
+    stores.run("finetune --model tiny --data two.jsonl --epochs 1 --max-length 32 --out ft").succeeds();
+    stores.run("run p.toml --out r").succeeds();
 }

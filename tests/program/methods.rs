@@ -406,6 +406,9 @@ fn a_loss_inside_the_network_alone_learns_from_rows_without_labels() {
         work.json("st/run.json")["results"]["train_rows"].as_u64().unwrap() > 30,
         "rows without labels count"
     );
+    // No label reaches the head, so no figure of validation can choose an epoch: the last one is kept.
+    work.run(&format!("{} --epochs 3 --out three", student.replace("--epochs 1 ", ""))).succeeds();
+    assert_eq!(work.json("three/run.json")["results"]["best_epoch"], 3);
     // A teacher is fine-tuned on labels alone: the others are left out.
     let run =
         work.run("finetune --model tiny --data rows.jsonl --epochs 1 --max-length 32 --out ft").succeeds();

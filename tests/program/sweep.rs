@@ -277,6 +277,10 @@ fn a_combination_that_is_refused_is_in_the_table_beside_the_others() {
     work.run("sweep s.toml --out bad")
         .fails(2, &["every trial is refused; the first one", "which has no temperature"]);
     assert!(!work.path("bad").exists());
+    // The base pipeline alone says nothing of a value that goes with another one.
+    sweep(&work, "seeds = [1]", space);
+    work.write("p.toml", format!("{PIPELINE}loss = \"mse\"\n"));
+    work.run("sweep s.toml --out sw --dry-run").succeeds();
     sweep(&work, "seeds = [1]", "\"student.log_every\" = [1, 2]");
     work.run("sweep s.toml --out bad").fails(2, &["[space] \"student.log_every\": no student depends on it"]);
 }

@@ -55,7 +55,9 @@ impl Linear {
 
     /// Lays the weight out for the CPU's fused kernels, where they take it.
     pub fn pack(&self) {
-        if let Some(packed) = or_panic(PackedLinear::new(&self.weight, self.bias.as_ref())) {
+        if self.packed.get().is_none()
+            && let Some(packed) = or_panic(PackedLinear::new(&self.weight, self.bias.as_ref()))
+        {
             self.packed.get_or_init(|| packed);
         }
     }

@@ -1,6 +1,7 @@
 //! A frozen encoder runs once: its features are kept, and only pooler and head are trained on them.
 //!
-//! Without dropout inside the encoder, as nothing in it is trained. Memory: 4 bytes a row and hidden unit. How they are
+//! Without dropout inside the encoder, as nothing in it is trained. Memory: 4 bytes a row and hidden unit, and on a
+//! CPU the encoder's linear layers once more. How they are
 //! computed, and kept for the next run, is in [`pass`].
 
 mod pass;

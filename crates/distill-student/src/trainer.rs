@@ -274,7 +274,8 @@ impl<'a> Run<'a> {
                 )?,
                 None => evaluate(model, &data.validation, &scoring, batch_tokens, stop)?,
             };
-            let better = best.is_none_or(|best| evaluation.is_better_than(&best, settings.best_metric));
+            let better = settings.learns_inside_alone()
+                || best.is_none_or(|best| evaluation.is_better_than(&best, settings.best_metric));
             Ok((evaluation, better.then(|| model.snapshot())))
         };
         let (evaluation, weights) = match (&self.mean, &self.vocabulary) {

@@ -192,7 +192,8 @@ struct Attention : torch::autograd::Function<Attention> {
 }  // namespace distill
 
 // `query` [N, heads, d], `key` and `value` [T, heads, d], all f32 on the CPU; `starts` rows + 1 numbers from 0 to T.
-// N is T, or with `one_query` the number of rows. A token sees those at most `reach` away, all where it is below 0. Gives [N, heads·d], which libtorch can derive.
+// N is T, or with `one_query` the number of rows. A token sees those at most `reach` away, all where it is below 0.
+// Gives [N, heads·d], which libtorch can derive.
 extern "C" int distill_attention(const at::Tensor* query, const at::Tensor* key, const at::Tensor* value,
                                  const int64_t* starts, size_t rows, int one_query, int64_t reach, double probability,
                                  uint64_t seed, uint64_t position, at::Tensor** out) {

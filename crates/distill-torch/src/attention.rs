@@ -3,8 +3,8 @@
 //! `softmax(q·kᵀ/√d)·v`, Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1.
 //!
 //! On a GPU in bf16 or f16: variable-length flash attention (Dao 2023, arXiv:2307.08691) on the packed tokens as they
-//! are. On the CPU in f32: the kernel in `native/attention_kernel_impl.h`, also on packed tokens. Elsewhere, and where
-//! something is added to the scores: SDPA over padded views of rows of like length.
+//! are. On the CPU in f32: the kernel in `native/attention_kernel_impl.h`, also on packed tokens. Both take a window.
+//! Elsewhere, and where something is added to the scores: SDPA over padded views of rows of like length.
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
 
@@ -50,8 +50,7 @@ pub fn attend_within(
         .unwrap_or_else(|| attend_biased(query, key, value, packing, dropout, Some(hidden)))
 }
 
-/// As [`attend`], with a bias on the scores. Flash kernels take none; on the CPU the fused kernel does where the
-/// bias carries no gradient.
+/// As [`attend`], with a bias on the scores, which no kernel on packed tokens takes.
 pub fn attend_biased(
     query: &Tensor,
     key: &Tensor,

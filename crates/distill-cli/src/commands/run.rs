@@ -189,10 +189,13 @@ impl Pipeline<'_> {
     /// Settings that no student can be trained by; whatever stopped a stage, with the stage's name.
     pub fn run(&self, settings: &Settings) -> anyhow::Result<AllWent> {
         let trains_student = matches!(self.extent, Extent::Whole | Extent::Models);
-        if trains_student {
-            check_before_anything(settings)?;
-        }
         let student = &settings.student.start;
+        // A student may learn from other stores alone.
+        let own = self.out.join("targets");
+        let is_used = student.targets.as_ref().is_none_or(|targets| targets.directories().contains(&own));
+        if trains_student {
+            check_before_anything(settings, is_used)?;
+        }
         let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
         models.push(Named::new("student", self.out.join("student/model")));
         if student.no_teacher_baseline {
@@ -201,7 +204,7 @@ impl Pipeline<'_> {
         let labelled = with_copies(settings, self.out);
         let rows = rows_beside(&labelled);
 
-        let student_after = trains_student.then_some(&settings.student.train);
+        let student_after = (trains_student && is_used).then_some(&settings.student.train);
         let finetune = FinetuneStage { settings, student_after };
         let augment = AugmentStage { settings };
         let teacher = TeacherStage { settings: &labelled, portion: Portion::WHOLE };
@@ -217,9 +220,6 @@ impl Pipeline<'_> {
             let needs: &[&str] = if settings.augment.replace > 0.0 { &["teacher"] } else { &[] };
             steps.push(Step { name: "augmented", stage: &augment, needs });
         }
-        // A student may learn from other stores alone.
-        let own = self.out.join("targets");
-        let is_used = student.targets.as_ref().is_none_or(|targets| targets.directories().contains(&own));
         if is_used {
             steps.push(Step { name: "targets", stage: &teacher, needs: &["teacher", "augmented"] });
         }
@@ -307,14 +307,17 @@ impl Pipeline<'_> {
     }
 }
 
-/// What is known of the last stages' settings before the first one runs, which may take the night.
-fn check_before_anything(settings: &Settings) -> anyhow::Result<()> {
+/// What is known of the settings for training before the first stage runs, which may take the night. `is_taught`: by the
+/// pipeline's own teacher.
+fn check_before_anything(settings: &Settings, is_taught: bool) -> anyhow::Result<()> {
     let student = &settings.student.train;
     student.check().context("[student]")?;
     training::check_validation(&settings.data)?;
     if settings.finetune.model.is_some() {
         settings.finetune.train.check().context("[finetune]")?;
-    } else if let Some(Ok(teacher)) = settings.teacher.model.as_deref().map(inputs::model) {
+    } else if let Some(Ok(teacher)) = settings.teacher.model.as_deref().filter(|_| is_taught).map(inputs::model)
+        && teacher.config().has_classifier()
+    {
         let problem_type = settings.data.problem_type.unwrap_or(teacher.config().problem_type);
         let num_labels = teacher.config().labels.num_labels();
         finetune::fits(student, problem_type, num_labels).context("[student]")?;

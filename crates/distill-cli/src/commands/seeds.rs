@@ -37,6 +37,7 @@ pub fn run(args: &Run, mut session: Session, settings: &Settings, out: &Path) ->
                 all.insert(format!("seed-{seed}"), Value::Object(went.stages));
                 done.push(*seed);
             }
+            Err(why) if why.is_usage() => return Err(why.into_failure("no seed can be run").into()),
             Err(why) => {
                 all.insert(format!("seed-{seed}"), json!({"failed": why.reason}));
                 failed.get_or_insert(why);

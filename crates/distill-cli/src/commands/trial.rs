@@ -31,6 +31,11 @@ impl Failed {
         Failed { reason: reason.into(), category }
     }
 
+    /// Whether it was said of the settings, which are the same for all seeds.
+    pub fn is_usage(&self) -> bool {
+        self.category == Category::Usage
+    }
+
     /// A failure of the whole, with what it means for that.
     pub fn into_failure(self, means: &str) -> Failure {
         Failure::of(self.category, format!("{means}: {}", self.reason))

@@ -1,8 +1,7 @@
 //! ModernBERT: norms before each part, rotary positions, attention to all tokens in some layers and to near ones in
 //! the others, a gated feed-forward part, few biases.
 //!
-//! Local layers give the scaled dot-product kernels a mask where a row is longer than the window; rows that are not
-//! take the kernel without one.
+//! Local layers see a window, which attention's kernels on packed tokens take as it is and the others as a mask.
 //!
 //! Source: Warner et al. 2024, arXiv:2412.13663, section 2.1; names as in `transformers`'
 //! `ModernBertForSequenceClassification`.
@@ -22,7 +21,7 @@ use crate::parts::attention::{Pass, StackedAttention, Tokens};
 use crate::parts::embeddings::Embeddings;
 use crate::parts::feed_forward::{FeedForward, Inner};
 use crate::parts::head::{Head, Pooling};
-use crate::parts::positions::{Rotary, longest, window};
+use crate::parts::positions::{Rotary, Window, longest};
 use crate::parts::{Embedding, LayerNorm, Linear};
 
 pub(super) static MODERNBERT: Architecture = Architecture {
@@ -204,8 +203,9 @@ impl Encoder for ModernBertEncoder {
             rotary: Some(Rotary::new(&inputs.position_ids, self.head_size, theta)),
             ..pass.plain()
         });
-        let bias = window(longest(&inputs.packing), self.reach, kind, device);
-        let near = Pass { bias, reach: Some(self.reach), ..near };
+        let is_cut = longest(&inputs.packing) > self.reach + 1;
+        let near =
+            Pass { window: is_cut.then(|| Window::new(self.reach, &inputs.packing, kind, device)), ..near };
         for (index, layer) in self.layers.iter().enumerate() {
             let wanted = if index + 1 == self.layers.len() { tokens } else { Tokens::All };
             hidden = layer.forward(&hidden, wanted, if layer.local { &near } else { &all });

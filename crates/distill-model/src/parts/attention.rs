@@ -14,7 +14,7 @@ use crate::classifier::Mode;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::Linear;
-use crate::parts::positions::Rotary;
+use crate::parts::positions::{Rotary, Window};
 use crate::recorder::Recorder;
 
 /// The tokens whose states a layer is asked for.
@@ -43,8 +43,8 @@ pub(crate) struct Pass<'a> {
     pub mode: Mode<'a>,
     /// Added to all scores: `[1, h or 1, S, S]` for the longest row of the batch.
     pub bias: Option<Tensor>,
-    /// Where the bias does nothing but hide what is farther away than this: how far a token sees.
-    pub reach: Option<i64>,
+    /// How far a token sees, where that is not its whole row; there is no bias beside it.
+    pub window: Option<Window>,
     /// Turns queries and keys by their positions.
     pub rotary: Option<Rotary>,
     /// Keeps what happens inside, where a loss asks for it.
@@ -54,12 +54,12 @@ pub(crate) struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// A pass that adds nothing and turns nothing.
     pub fn new(inputs: &'a Inputs, mode: Mode<'a>, recorder: Option<&'a Recorder>) -> Self {
-        Pass { packing: &inputs.packing, mode, bias: None, reach: None, rotary: None, recorder }
+        Pass { packing: &inputs.packing, mode, bias: None, window: None, rotary: None, recorder }
     }
 
     /// The same pass, which adds nothing and turns nothing.
     pub fn plain(&self) -> Self {
-        Pass { bias: None, reach: None, rotary: None, ..*self }
+        Pass { bias: None, window: None, rotary: None, ..*self }
     }
 
     /// Tells the recorder of a layer's states, `[N, H]`.
@@ -87,17 +87,21 @@ impl<'a> Pass<'a> {
             (Some(rotary), Tokens::First) => (query, rotary.turn(&key)),
         };
         let qkv = [query, key, value];
-        self.note_attention(&qkv, self.bias.as_ref());
-        match &self.bias {
-            None => self.attend_biased(qkv, tokens, dropout, None),
-            Some(whole) => {
-                let bias = |query: &Tensor, key: &Tensor| {
-                    whole.narrow(2, 0, query.size()[2]).narrow(3, 0, key.size()[2]) // [1, h or 1, Sq, S]
-                };
-                match self.reach {
-                    None => self.attend_biased(qkv, tokens, dropout, Some(&bias)),
-                    Some(reach) => self.attend_within(qkv, tokens, dropout, reach, &bias),
-                }
+        let part = |whole: &Tensor, query: &Tensor, key: &Tensor| {
+            whole.narrow(2, 0, query.size()[2]).narrow(3, 0, key.size()[2]) // [1, h or 1, Sq, S]
+        };
+        if self.recorder.is_some() {
+            self.note_attention(&qkv, self.window.as_ref().map(Window::hidden).or(self.bias.as_ref()));
+        }
+        match (&self.window, &self.bias) {
+            (Some(window), _) => {
+                let hidden = |query: &Tensor, key: &Tensor| part(window.hidden(), query, key);
+                self.attend_within(qkv, tokens, dropout, window.reach, &hidden)
+            }
+            (None, None) => self.attend_biased(qkv, tokens, dropout, None),
+            (None, Some(whole)) => {
+                let bias = |query: &Tensor, key: &Tensor| part(whole, query, key);
+                self.attend_biased(qkv, tokens, dropout, Some(&bias))
             }
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Legend: `T` tokens in the batch, `S` longest row, `h` heads, `d` size of a head.
 
+use std::cell::OnceCell;
+
 use distill_torch::Packing;
 use distill_torch::relations::MASKED_SCORE;
 use tch::{Device, Kind, Tensor};
@@ -52,11 +54,30 @@ pub(crate) fn distance_places(longest: i64, device: Device) -> Tensor {
     places.unsqueeze(0) - places.unsqueeze(1) + (longest - 1) // [S, S]
 }
 
-/// A bias that hides keys further than `reach` from their query, `[1, 1, S, S]`; none where no row is so long.
-pub(crate) fn window(longest: i64, reach: i64, kind: Kind, device: Device) -> Option<Tensor> {
-    if longest <= reach + 1 {
-        return None;
+/// How far a token sees of its row.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// In tokens, to each side.
+    pub reach: i64,
+    longest: i64,
+    kind: Kind,
+    device: Device,
+    hidden: OnceCell<Tensor>,
+}
+
+impl Window {
+    /// For a batch whose scores are of this kind.
+    pub fn new(reach: i64, packing: &Packing, kind: Kind, device: Device) -> Self {
+        Window { reach, longest: longest(packing), kind, device, hidden: OnceCell::new() }
     }
-    let far = (distance_places(longest, device) - (longest - 1)).abs().gt(reach); // [S, S]
-    Some((far.to_kind(kind) * MASKED_SCORE).view([1, 1, longest, longest]))
+
+    /// A bias that hides keys further than `reach` from their query, `[1, 1, S, S]`, made when it is first asked for:
+    /// most kernels need none.
+    pub fn hidden(&self) -> &Tensor {
+        self.hidden.get_or_init(|| {
+            let longest = self.longest;
+            let far = (distance_places(longest, self.device) - (longest - 1)).abs().gt(self.reach); // [S, S]
+            (far.to_kind(self.kind) * MASKED_SCORE).view([1, 1, longest, longest])
+        })
+    }
 }

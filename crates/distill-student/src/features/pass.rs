@@ -114,7 +114,7 @@ fn key(model: &SequenceClassifier, cache: &TokenCache, batch_tokens: u64) -> Res
         ("config", &model.config().to_json().to_string()),
         ("tokens", &cache.tokens_hash()),
         ("batch_tokens", &batch_tokens.to_string()),
-        ("compute", &format!("{:?}", model.compute_kind())),
+        ("compute", &format!("{:?}, packed", model.compute_kind())),
         ("device", device),
         ("threads", &libtorch.threads.to_string()),
         ("kernels", &format!("{} {}", libtorch.cpu_capability, instruction_sets().join(" "))),

@@ -89,7 +89,7 @@ impl TrainSettings {
         refuse(
             "batch_size",
             "1 with loss \"dist\"",
-            self.batch_size != 1 || self.loss != SoftLoss::Dist || self.soft_weight == 0.0,
+            self.batch_size != 1 || self.loss != SoftLoss::Dist || self.soft_weight * self.dist_gamma == 0.0,
             "at least 2: its correlation by label is one over the rows of a batch",
         )?;
         match &self.class_weights {

@@ -74,7 +74,7 @@ pub struct TrainSettings {
     pub dist_gamma: f64,
     /// Weight of cross-entropy with the labels.
     pub hard_weight: f64,
-    /// Weight of the soft loss. 0: no teacher.
+    /// Weight of the soft loss. 0: no soft targets.
     pub soft_weight: f64,
     /// Weight of the states after each layer, compared with the teacher's. 0: they are not.
     pub hidden_weight: f64,
@@ -177,6 +177,11 @@ impl TrainSettings {
     /// Whether anything is learned from a teacher.
     pub fn has_teacher(&self) -> bool {
         self.soft_weight > 0.0 || self.looks_inside()
+    }
+
+    /// Whether neither labels nor soft targets teach the head: then no figure of validation tells epochs apart.
+    pub fn learns_inside_alone(&self) -> bool {
+        self.hard_weight == 0.0 && self.soft_weight == 0.0
     }
 
     /// Whether the teacher runs beside the student, because what happens inside them is compared.

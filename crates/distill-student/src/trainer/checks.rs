@@ -107,7 +107,9 @@ impl Trainer<'_> {
     /// Says which comparisons inside the network teach nobody: what is below the layers that move is never trained.
     fn warn_of_frozen_comparisons(&self) {
         let settings = self.settings;
-        let Some(teacher) = self.teacher.filter(|_| settings.train_last_layers > 0) else { return };
+        // Layers that share their weights move together.
+        let apart = !self.model.config().architecture.layers.is_empty();
+        let Some(teacher) = self.teacher.filter(|_| settings.train_last_layers > 0 && apart) else { return };
         let [own, theirs] = [self.model, teacher].map(|model| model.config().num_hidden_layers);
         let first_moving = own.saturating_sub(settings.train_last_layers);
         let by_layers = settings.hidden_weight + settings.attention_weight;

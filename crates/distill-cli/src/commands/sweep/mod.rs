@@ -43,28 +43,33 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     let base = settings(args, &file, &[])?;
     // Every trial's settings are read before any of them runs. A value that is wrong by itself is a mistake; a trial whose
     // values do not go together is in the table with the reason.
-    let mut refused = Vec::new();
-    if let Some(key) = OF_NO_STUDENT.iter().find(|key| varies(key, &trials)) {
+    let one_by_one = file.sweep.method == Method::OneAtATime;
+    if let Some(key) = trials
+        .iter()
+        .flatten()
+        .map(|(key, _)| key)
+        .find(|key| is_idle(key) && (one_by_one || varies(key, &trials)))
+    {
         bail!(Failure::usage(format!("[space] {key:?}: no student depends on it")));
     }
+    let (mut accepted, mut refused) = (Vec::new(), Vec::new());
     for trial in &trials {
         let settings = settings(args, &file, trial)?;
         must_matter(trial, &settings)?;
-        if let Err(error) = settings.student.train.check() {
-            for change in trial {
-                let change = std::slice::from_ref(change);
-                self::settings(args, &file, change)?
-                    .student
-                    .train
-                    .check()
-                    .with_context(|| shown(&change.to_vec()))?;
-            }
-            tracing::warn!("{}: {error}", shown(trial));
-            refused.push(error);
+        match check(&settings) {
+            Ok(()) => accepted.push(trial),
+            Err(error) => refused.push((trial, error)),
         }
     }
-    if refused.len() == trials.len()
-        && let Some(first) = refused.into_iter().next()
+    for (trial, error) in &refused {
+        for change in trial.iter().filter(|change| !accepted.iter().any(|trial| trial.contains(change))) {
+            let change = std::slice::from_ref(change);
+            check(&settings(args, &file, change)?).with_context(|| shown(&change.to_vec()))?;
+        }
+        tracing::warn!("{}: {error:#}", shown(trial));
+    }
+    if accepted.is_empty()
+        && let Some((_, first)) = refused.into_iter().next()
     {
         return Err(first).context("every trial is refused; the first one");
     }
@@ -102,16 +107,24 @@ fn settings(args: &Sweep, file: &SweepFile, changes: &[(String, toml::Value)]) -
     Layers::resolve(&layers).with_context(|| format!("[space] {}", shown(&changes.to_vec())))
 }
 
-/// Settings of `[student]` that say what is written when, or what else is trained.
-const OF_NO_STUDENT: [&str; 7] = [
-    "student.no_teacher_baseline",
-    "student.baseline_init",
-    "student.require_teacher",
-    "student.log_every",
-    "student.checkpoint_steps",
-    "student.checkpoint_minutes",
-    "student.keep_last",
-];
+/// Whether a model can be trained by these settings, as far as they say it by themselves.
+fn check(settings: &Settings) -> anyhow::Result<()> {
+    settings.student.train.check().context("[student]")?;
+    if settings.finetune.model.is_some() {
+        settings.finetune.train.check().context("[finetune]")?;
+    }
+    Ok(())
+}
+
+/// Whether a setting says what is written when, or what else is trained: no student depends on it.
+fn is_idle(key: &str) -> bool {
+    let of_student = ["student.no_teacher_baseline", "student.baseline_init", "student.require_teacher"];
+    let (table, name) = key.split_once('.').unwrap_or_default();
+    let of_files = ["log_every", "checkpoint_steps", "checkpoint_minutes", "keep_last"];
+    of_student.contains(&key)
+        || (["student", "finetune"].contains(&table) && of_files.contains(&name))
+        || key == "teacher.shard_rows"
+}
 
 /// Whether a setting is not the same in all trials that set it.
 fn varies(key: &str, trials: &[Changes]) -> bool {
