@@ -238,19 +238,20 @@ struct Seen {
     count = std::min(h.keys, first + queries + h.reach) - from;
   }
 
-  // Scores [count, padded] of what a query does not see become too small to count.
-  void hide_others(const AttentionHead& h, int64_t first, int64_t queries, int64_t padded, float* scores) const {
+  // Sets what stands in [count, padded] for a key that its query does not see.
+  void set_unseen(const AttentionHead& h, int64_t first, int64_t queries, int64_t padded, float value, float* of) const {
     if (h.reach < 0) return;
     for (int64_t k = 0; k < count; ++k) {
       const int64_t key = from + k, least = key - h.reach - first, most = key + h.reach - first;
-      for (int64_t q = 0; q < std::min(least, queries); ++q) scores[k * padded + q] = kHidden;
-      for (int64_t q = std::max<int64_t>(0, most + 1); q < queries; ++q) scores[k * padded + q] = kHidden;
+      for (int64_t q = 0; q < std::min(least, queries); ++q) of[k * padded + q] = value;
+      for (int64_t q = std::max<int64_t>(0, most + 1); q < queries; ++q) of[k * padded + q] = value;
     }
   }
-
- private:
-  static constexpr float kHidden = -1e30f;
 };
+
+// The score of a key that is not seen. What exp_of makes of it is no 0 but so small that its products are denormal, which
+// processors take a hundred cycles for: such weights are set to 0.
+constexpr float kUnseen = -1e30f;
 
 void forward(const AttentionForward& pass, Scratch& scratch) {
   const AttentionHead& h = pass.head;
@@ -267,7 +268,7 @@ void forward(const AttentionForward& pass, Scratch& scratch) {
     const Seen seen(h, first, M);
     transpose(h.query + first * h.query_stride, h.query_stride, M, d, scale, query, Mp, Mp);
     multiply<false>(seen.count, Mp, d, View{h.key + seen.from * h.key_stride, h.key_stride, 1}, query, Mp, weights, Mp);
-    seen.hide_others(h, first, M, Mp, weights);
+    seen.set_unseen(h, first, M, Mp, kUnseen, weights);
     const Dropping dropping(h.dropout, first);
     float shares[kQueryBlock];  // what each query's sum of e^score is divided by, or rather multiplied with
     for (int64_t q = 0; q < Mp; q += L) {
@@ -285,6 +286,7 @@ void forward(const AttentionForward& pass, Scratch& scratch) {
         for (int64_t i = 0; i < L && q + i < M; ++i)
           pass.log_sum_exp[(first + q + i) * pass.log_sum_stride] = most[i] + std::log(static_cast<float>(sum[i]));
     }
+    seen.set_unseen(h, first, M, Mp, 0.f, weights);
     multiply<false>(d, Mp, seen.count, View{value + seen.from * d, 1, d}, weights, Mp, out, Mp);
     for (int64_t c = 0; c < d; ++c)
       for (int64_t q = 0; q < Mp; q += L) store(out + c * Mp + q, load(out + c * Mp + q) * load(shares + q));
@@ -326,7 +328,7 @@ void backward(const AttentionBackward& pass, Scratch& scratch) {
     const float* seen_values = h.value + seen.from * h.value_stride;
     multiply<false>(seen.count, Mp, d, View{seen_keys, d, 1}, query, Mp, weights, Mp);
     multiply<false>(seen.count, Mp, d, View{seen_values, h.value_stride, 1}, grad_out, Mp, grad_scores, Mp);
-    seen.hide_others(h, first, M, Mp, weights);
+    seen.set_unseen(h, first, M, Mp, kUnseen, weights);
     const Dropping dropping(h.dropout, first);
     float log_sums[kQueryBlock] = {};
     for (int64_t q = 0; q < M; ++q) log_sums[q] = pass.log_sum_exp[(first + q) * pass.log_sum_stride];
@@ -346,6 +348,8 @@ void backward(const AttentionBackward& pass, Scratch& scratch) {
         store(grad, w * (g - along));
       }
     }
+    seen.set_unseen(h, first, M, Mp, 0.f, weights);
+    seen.set_unseen(h, first, M, Mp, 0.f, grad_scores);
     multiply<false>(d, Mp, seen.count, View{seen_keys, 1, d}, grad_scores, Mp, grad_query, Mp);
     transpose(grad_query, Mp, d, M, scale, pass.grad_query + first * pass.grad_query_stride, pass.grad_query_stride, d);
     multiply<true>(seen.count, dp, M, View{grad_scores, Mp, 1}, query_rows, dp, grad_key + seen.from * dp, dp);
