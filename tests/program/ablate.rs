@@ -5,6 +5,14 @@ use crate::harness::Work;
 
 const DATA: &str = "[data]\ntrain = \"rows.jsonl\"\nvalidation = 0.25\nmax_length = 32\n";
 
+/// A pipeline of three stages and a report, with more in the teacher's and in the student's table.
+fn reported(finetune: &str, student: &str) -> String {
+    format!(
+        "{DATA}test = \"test.jsonl\"\n[finetune]\nmodel = \"tiny\"\n{finetune}\n\
+         [student]\nlayers = [0]\nepochs = 1\n{student}\n[report]\ntiming = false\n"
+    )
+}
+
 #[test]
 fn each_component_that_the_pipeline_uses_is_taken_away_with_every_seed() {
     let work = Work::with_rows();
@@ -59,13 +67,7 @@ fn each_component_that_the_pipeline_uses_is_taken_away_with_every_seed() {
 #[test]
 fn a_pipeline_with_several_seeds_has_one_report_that_summarises_them() {
     let work = Work::with_rows();
-    work.write(
-        "p.toml",
-        format!(
-            "{DATA}test = \"test.jsonl\"\n[finetune]\nmodel = \"tiny\"\nbatch_size = 8\n\
-             [student]\nlayers = [0]\nbatch_size = 8\nepochs = 1\nno_teacher_baseline = true\n[report]\ntiming = false\n"
-        ),
-    );
+    work.write("p.toml", reported("batch_size = 8", "batch_size = 8\nno_teacher_baseline = true"));
     let planned = work.run("run p.toml --seeds 1,2 --out r --dry-run").succeeds().stdout;
     assert!(planned.contains("report: would run, because seeds runs before it"), "{planned}");
     assert!(!work.path("r").exists());
@@ -95,13 +97,7 @@ fn a_pipeline_with_several_seeds_has_one_report_that_summarises_them() {
 #[test]
 fn a_seed_that_fails_leaves_the_others_and_their_report() {
     let work = Work::with_rows();
-    work.write(
-        "p.toml",
-        format!(
-            "{DATA}test = \"test.jsonl\"\n[finetune]\nmodel = \"tiny\"\nepochs = 1\n\
-             [student]\nlayers = [0]\nepochs = 1\n[report]\ntiming = false\n"
-        ),
-    );
+    work.write("p.toml", reported("epochs = 1", ""));
     work.run("run p.toml --seeds 1,2 --out r").succeeds();
     let weights = work.bytes("r/seed-1/teacher/model/model.safetensors");
     work.write("r/seed-1/teacher/model/model.safetensors", &weights[..weights.len() / 2]);

@@ -30,6 +30,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod ablate;
+mod augment;
 mod bad_models;
 mod bad_outputs;
 mod bad_rows;

@@ -67,6 +67,7 @@ fn query_shares(packing: &Packing, group: &Group, device: Device) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attention::{Scores, attend};
     use tch::Kind;
 
     #[test]
@@ -87,7 +88,7 @@ mod tests {
             }
         }
         let add = |query: &Tensor, key: &Tensor| bias.narrow(2, 0, query.size()[2]).narrow(3, 0, key.size()[2]);
-        let expected = crate::attention::attend_biased(&query, &key, &value, &packing, None, Some(&add));
+        let expected = attend(&query, &key, &value, &packing, None, Scores::Biased(&add));
         assert!((Tensor::cat(&outputs, 0) - expected).abs().max().double_value(&[]) < 1e-5);
     }
 }

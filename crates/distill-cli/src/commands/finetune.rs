@@ -102,7 +102,7 @@ impl Stage for FinetuneStage<'_> {
         let problem_type = self.problem_type()?;
         let labels = label_map(&inputs::scan(&source, session)?, &source, &directory)?;
         if let Some(student) = self.student_after {
-            fits(student, problem_type, labels.num_labels())
+            training::fits(student, problem_type, labels.num_labels())
                 .context("[student], which learns from this teacher")?;
         }
         let caches = training::caches(data)?;
@@ -142,14 +142,6 @@ impl Stage for FinetuneStage<'_> {
     fn has_left_overs(&self, out: &Path) -> bool {
         training::has_checkpoints(out)
     }
-}
-
-/// Checks that a student can be trained so for these labels.
-///
-/// # Errors
-/// Naming the setting that has no meaning for them.
-pub fn fits(student: &TrainSettings, problem_type: ProblemType, num_labels: usize) -> anyhow::Result<()> {
-    Ok(student.for_problem(problem_type)?.check_labels(num_labels)?)
 }
 
 /// The model's own label map where the data's labels all stand in it, else one made from the data.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::args::Run;
 use crate::commands::augment::{self, AugmentStage};
 use crate::commands::claim::{self, Claim, Replace};
-use crate::commands::finetune::{self, FinetuneStage};
+use crate::commands::finetune::FinetuneStage;
 use crate::commands::report::{Named, ReportStage};
 use crate::commands::seeds;
 use crate::commands::stage::{self, Finished, Stage, Todo};
@@ -310,17 +310,15 @@ impl Pipeline<'_> {
 /// What is known of the settings for training before the first stage runs, which may take the night. `is_taught`: by the
 /// pipeline's own teacher.
 fn check_before_anything(settings: &Settings, is_taught: bool) -> anyhow::Result<()> {
-    let student = &settings.student.train;
-    student.check().context("[student]")?;
+    training::check_numbers(settings)?;
     training::check_validation(&settings.data)?;
-    if settings.finetune.model.is_some() {
-        settings.finetune.train.check().context("[finetune]")?;
-    } else if let Some(Ok(teacher)) = settings.teacher.model.as_deref().filter(|_| is_taught).map(inputs::model)
+    let given = settings.teacher.model.as_deref().filter(|_| is_taught && settings.finetune.model.is_none());
+    if let Some(Ok(teacher)) = given.map(inputs::model)
         && teacher.config().has_classifier()
     {
         let problem_type = settings.data.problem_type.unwrap_or(teacher.config().problem_type);
         let num_labels = teacher.config().labels.num_labels();
-        finetune::fits(student, problem_type, num_labels).context("[student]")?;
+        training::fits(&settings.student.train, problem_type, num_labels).context("[student]")?;
     }
     Ok(())
 }

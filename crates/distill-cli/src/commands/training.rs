@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use distill_core::record::RunRecord;
 use distill_core::{LabelMap, ProblemType, atomic};
 use distill_data::TextTokenizer;
@@ -20,7 +21,7 @@ use crate::exit::{Failure, Status};
 use crate::output::printer::bytes;
 use crate::output::progress::seconds;
 use crate::session::{Session, dtype_name};
-use crate::settings::{DataSettings, Validation};
+use crate::settings::{DataSettings, Settings, Validation};
 
 /// What a finished run cannot be without.
 pub const RESULT: &[&str] = &["model/config.json", "model/model.safetensors", "model/tokenizer.json"];
@@ -52,6 +53,26 @@ pub fn with_validation(
             Ok(TrainingData { train: part, validation })
         }
     }
+}
+
+/// Checks `[student]`, and `[finetune]` where the pipeline trains its teacher, as far as they say it by themselves.
+///
+/// # Errors
+/// Naming the table and the setting.
+pub fn check_numbers(settings: &Settings) -> anyhow::Result<()> {
+    settings.student.train.check().context("[student]")?;
+    if settings.finetune.model.is_some() {
+        settings.finetune.train.check().context("[finetune]")?;
+    }
+    Ok(())
+}
+
+/// Checks that a student can be trained so for these labels.
+///
+/// # Errors
+/// Naming the setting that has no meaning for them.
+pub fn fits(student: &TrainSettings, problem_type: ProblemType, num_labels: usize) -> anyhow::Result<()> {
+    Ok(student.for_problem(problem_type)?.check_labels(num_labels)?)
 }
 
 /// Refuses a share of rows that leaves one of the parts empty.

@@ -1,10 +1,12 @@
-//! A store gives back what was written, in the same bytes, and notices whatever happens to it.
+//! A store gives back what was written, in the same bytes. That it notices whatever happens to it is in [`damage`].
 
-use std::path::{Path, PathBuf};
+mod damage;
+mod merging;
+
+use std::path::Path;
 
 use distill_core::hash::text_hash;
 use distill_core::{LabelMap, ProblemType, Silent, StopSignal};
-use tempfile::TempDir;
 
 use super::*;
 use crate::error::DataError;
@@ -158,71 +160,9 @@ fn a_store_streams_its_rows_and_counts_them() {
     assert!(info.mean_entropy.unwrap() > 0.0);
 }
 
-#[test]
-fn every_changed_bit_of_a_file_is_noticed() {
-    let directory = tempfile::tempdir().unwrap();
-    let manifest = store(directory.path(), 0, &[4], (0, 1));
-    let path = directory.path().join(&manifest.shards[0].file.name);
-    let whole = std::fs::read(&path).unwrap();
-    let store = Store::open(directory.path()).unwrap();
-    for byte in 0..whole.len() {
-        let mut changed = whole.clone();
-        changed[byte] ^= 1 << (byte % 8);
-        overwrite(&path, &changed);
-        let damage = store.verify(&StopSignal::default(), &Silent).unwrap();
-        assert_eq!(damage.len(), 1, "byte {byte}");
-        assert_eq!(damage[0].file, path);
-        assert!(store.rows().next().unwrap().is_err(), "byte {byte}: no row of a damaged file comes out");
-        // Opening and reading may or may not notice; they must not panic.
-        drop(read(&path));
-    }
-}
-
-#[test]
-fn every_truncation_is_an_error_and_never_a_panic() {
-    let directory = tempfile::tempdir().unwrap();
-    let manifest = store(directory.path(), 0, &[9], (0, 1));
-    let path = directory.path().join(&manifest.shards[0].file.name);
-    let whole = std::fs::read(&path).unwrap();
-    for length in 0..whole.len() {
-        overwrite(&path, &whole[..length]);
-        assert!(read(&path).is_err(), "length {length}");
-        assert!(Store::open(directory.path()).is_err(), "length {length}");
-    }
-}
-
 #[allow(clippy::disallowed_methods)]
 fn overwrite(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
-}
-
-#[test]
-fn a_damaged_manifest_or_a_missing_shard_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let manifest = store(directory.path(), 0, &[5, 5], (0, 2));
-    let json = std::fs::read_to_string(directory.path().join(MANIFEST_FILE)).unwrap();
-    let open = || Store::open(directory.path()).unwrap_err().to_string();
-    for (from, to, expected) in [
-        ("\"rows\": 10", "\"rows\": 11", "do not add up"),
-        ("train-00000", "../train-00000", "is not a file name"),
-        (
-            "\"format_version\": 1,\n  \"fingerprint\"",
-            "\"format_version\": 9,\n  \"fingerprint\"",
-            "format version 9",
-        ),
-        ("\"first_row\": 5", "\"first_row\": 4", "overlap"),
-        ("\"max_length\": 32", "\"max_length\": 64", "max_length is 64 there and 32 here"),
-        ("{", "[", "manifest.json is damaged: "),
-    ] {
-        assert!(json.contains(from), "{from}");
-        overwrite(&directory.path().join(MANIFEST_FILE), json.replacen(from, to, 1).as_bytes());
-        let error = open();
-        assert!(error.contains(expected), "expected {expected:?}, found {error:?}");
-    }
-    overwrite(&directory.path().join(MANIFEST_FILE), json.as_bytes());
-    std::fs::remove_file(directory.path().join(&manifest.shards[1].file.name)).unwrap();
-    let error = open();
-    assert!(error.contains("train-00001-of-00002.parquet is damaged") && error.contains("missing"), "{error}");
 }
 
 #[test]
@@ -242,110 +182,6 @@ fn a_fingerprint_names_the_field_that_differs_and_both_values() {
         error.contains("the store") && error.contains("the student") && error.contains("label_map"),
         "{error}"
     );
-}
-
-fn merged(parts: &[(i64, &[i64], (usize, usize))]) -> (TempDir, PathBuf, Result<Manifest, DataError>) {
-    let directory = tempfile::tempdir().unwrap();
-    let mut directories = Vec::new();
-    for (index, (first, lengths, names)) in parts.iter().enumerate() {
-        directories.push(directory.path().join(index.to_string()));
-        store(&directories[index], *first, lengths, *names);
-    }
-    let out = directory.path().join("out");
-    std::fs::create_dir(&out).unwrap();
-    let manifest =
-        Merge::plan(&directories).and_then(|merge| merge.write(&out, &StopSignal::default(), &Silent));
-    (directory, out, manifest)
-}
-
-#[test]
-fn merging_in_any_order_gives_the_rows_of_the_source() {
-    let (_directory, out, manifest) = merged(&[(10, &[5, 6], (1, 3)), (0, &[10], (0, 3))]);
-    assert_eq!(manifest.unwrap().rows, 21);
-    let store = Store::open(&out).unwrap();
-    let found: Vec<LogitsRow> = store.rows().collect::<Result<_, _>>().unwrap();
-    assert_eq!(found, rows(0..21));
-    assert_eq!(store.verify(&StopSignal::default(), &Silent).unwrap(), []);
-    assert_eq!(store.manifest().shards[1].file.name, "train-00001-of-00003.parquet");
-}
-
-#[test]
-fn merging_refuses_missing_and_repeated_rows() {
-    let message = |parts: &[(i64, &[i64], (usize, usize))]| {
-        let (_directory, out, result) = merged(parts);
-        assert!(!out.join(MANIFEST_FILE).exists());
-        result.unwrap_err().to_string()
-    };
-    assert!(message(&[(0, &[5], (0, 2)), (6, &[5], (1, 2))]).contains("rows 5 to 5 are in no shard"));
-    assert!(message(&[(0, &[5], (0, 2)), (4, &[5], (1, 2))]).contains("row 4 of"));
-    assert!(message(&[(0, &[5], (0, 2)), (0, &[5], (0, 2))]).contains("row 0 of"));
-    assert!(message(&[(3, &[5], (1, 2))]).contains("rows 0 to 2 are in no shard"));
-    assert!(message(&[(0, &[5], (0, 2))]).contains("their names speak of 2"));
-}
-
-#[test]
-fn merging_keeps_the_files_that_an_earlier_attempt_finished_and_no_damaged_ones() {
-    let directory = tempfile::tempdir().unwrap();
-    let part = directory.path().join("part");
-    let whole = store(&part, 0, &[3, 4], (0, 2));
-    let out = directory.path().join("out");
-    std::fs::create_dir(&out).unwrap();
-    let names = [shard_name(0, 2), shard_name(1, 2)];
-    overwrite(&out.join(&names[0]), &std::fs::read(part.join(&names[0])).unwrap());
-    overwrite(&out.join(&names[1]), b"PAR1 half PAR1");
-    let before = std::fs::metadata(out.join(&names[0])).unwrap().modified().unwrap();
-    let merge = Merge::plan(&[part]).unwrap();
-    let merged = merge.write(&out, &StopSignal::default(), &Silent).unwrap();
-    assert_eq!(merged, whole);
-    assert_eq!(std::fs::metadata(out.join(&names[0])).unwrap().modified().unwrap(), before);
-    assert_eq!(Store::open(&out).unwrap().verify(&StopSignal::default(), &Silent).unwrap(), []);
-}
-
-#[test]
-fn rows_that_are_in_no_file_and_files_that_are_in_no_manifest_are_found() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut manifest = store(directory.path(), 0, &[5, 5, 5], (0, 3));
-    let lost = manifest.shards.remove(1);
-    manifest.rows -= 5;
-    manifest.write(directory.path()).unwrap();
-    let store = Store::open(directory.path()).unwrap();
-    let damage = store.verify(&StopSignal::default(), &Silent).unwrap();
-    assert_eq!(damage.len(), 1);
-    assert!(damage[0].what.ends_with("manifest.json is damaged: rows 5 to 9 are in no file"), "{damage:?}");
-    assert_eq!(store.strangers().unwrap(), [directory.path().join(&lost.file.name)]);
-}
-
-#[test]
-fn a_directory_stands_for_its_shards_when_all_are_finished() {
-    let directory = tempfile::tempdir().unwrap();
-    let out = directory.path();
-    let shard = |index, count| Portion::new(index, count).unwrap().directory(out);
-    assert!(stores_in(&out.join("absent")).unwrap_err().to_string().contains("absent"));
-    let message = || stores_in(out).unwrap_err().to_string();
-    assert!(message().contains("it is no finished store: there is no manifest.json"), "{}", message());
-    store(&shard(2, 3), 8, &[4], (0, 1));
-    std::fs::create_dir(shard(0, 3)).unwrap();
-    assert!(message().contains("shard-00000-of-00003: it is no finished store"), "{}", message());
-    assert!(message().contains("(2 of 3 shards are like this)"), "{}", message());
-    store(&shard(0, 3), 0, &[4], (0, 1));
-    let found = find_stores(out).unwrap();
-    assert_eq!(found.stores, [shard(0, 3), shard(2, 3)]);
-    assert!(found.missing[0].what.ends_with("shard-00001-of-00003: it is missing: there is no manifest.json"));
-    store(&shard(1, 3), 4, &[4], (0, 1));
-    assert_eq!(stores_in(out).unwrap(), [shard(0, 3), shard(1, 3), shard(2, 3)]);
-    std::fs::create_dir(shard(0, 2)).unwrap();
-    assert!(message().contains("shards of 2 and of 3"), "{}", message());
-    assert_eq!(stores_in(&shard(1, 3)).unwrap(), [shard(1, 3)]);
-}
-
-#[test]
-fn merging_into_a_store_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let part = directory.path().join("part");
-    store(&part, 0, &[3], (0, 1));
-    let merge = Merge::plan(std::slice::from_ref(&part)).unwrap();
-    let error = merge.write(&part, &StopSignal::default(), &Silent).unwrap_err();
-    assert_eq!(error.category(), distill_core::Category::CannotCreate);
 }
 
 #[test]

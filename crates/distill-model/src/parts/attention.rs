@@ -5,9 +5,7 @@
 //! Legend: `T` tokens, `N` tokens asked for, `B` rows, `S` longest row, `H` hidden, `h` heads, `d` size of a head.
 
 use distill_torch::Packing;
-use distill_torch::attention::{
-    ScoreBias, attend_biased, attend_from_one_biased, attend_from_one_within, attend_within,
-};
+use distill_torch::attention::{Scores, attend, attend_from_one};
 use tch::Tensor;
 
 use crate::classifier::Mode;
@@ -96,38 +94,33 @@ impl<'a> Pass<'a> {
         match (&self.window, &self.bias) {
             (Some(window), _) => {
                 let hidden = |query: &Tensor, key: &Tensor| part(window.hidden(), query, key);
-                self.attend_within(qkv, tokens, dropout, window.reach, &hidden)
+                self.attend_scored(
+                    qkv,
+                    tokens,
+                    dropout,
+                    Scores::Within { reach: window.reach, hidden: &hidden },
+                )
             }
-            (None, None) => self.attend_biased(qkv, tokens, dropout, None),
             (None, Some(whole)) => {
                 let bias = |query: &Tensor, key: &Tensor| part(whole, query, key);
-                self.attend_biased(qkv, tokens, dropout, Some(&bias))
+                self.attend_scored(qkv, tokens, dropout, Scores::Biased(&bias))
             }
+            (None, None) => self.attend_scored(qkv, tokens, dropout, Scores::Plain),
         }
     }
 
-    fn attend_within(
+    /// As [`Pass::attend`] with scores of the architecture's own, and no turning.
+    pub fn attend_scored(
         &self,
         [query, key, value]: [Tensor; 3],
         tokens: Tokens,
         dropout: f64,
-        reach: i64,
-        hidden: &dyn Fn(&Tensor, &Tensor) -> Tensor,
+        scores: Scores<'_>,
     ) -> Tensor {
         let dropped = self.mode.dropped(dropout);
         match tokens {
-            Tokens::All => attend_within(&query, &key, &value, self.packing, dropped, reach, hidden), // [T, H]
-            Tokens::First => attend_from_one_within(&query, &key, &value, self.packing, dropped, reach, hidden), // [B, H]
-        }
-    }
-
-    /// As [`Pass::attend`] with a bias of the architecture's own, and no turning.
-    pub fn attend_biased(&self, qkv: [Tensor; 3], tokens: Tokens, dropout: f64, bias: ScoreBias<'_>) -> Tensor {
-        let [query, key, value] = qkv;
-        let dropped = self.mode.dropped(dropout);
-        match tokens {
-            Tokens::All => attend_biased(&query, &key, &value, self.packing, dropped, bias), // [T, H]
-            Tokens::First => attend_from_one_biased(&query, &key, &value, self.packing, dropped, bias), // [B, H]
+            Tokens::All => attend(&query, &key, &value, self.packing, dropped, scores), // [T, H]
+            Tokens::First => attend_from_one(&query, &key, &value, self.packing, dropped, scores), // [B, H]
         }
     }
 }

@@ -25,10 +25,11 @@ fn a_query_that_is_not_finite_spoils_its_output_and_its_gradients_and_nothing_el
     let packing = packing(&LENGTHS);
     let shape = [packing.tokens(), HEADS, SIZE];
     let (sound, k, v) = (random(&shape), random(&shape), random(&shape));
-    let whole = attend(&sound, &k, &v, &packing, None);
+    let whole = attend(&sound, &k, &v, &packing, None, Scores::Plain);
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let q = broken(&sound, value);
-        let [own, expected] = [attend(&q, &k, &v, &packing, None), reference(&q, &k, &v, &LENGTHS)];
+        let [own, expected] =
+            [attend(&q, &k, &v, &packing, None, Scores::Plain), reference(&q, &k, &v, &LENGTHS)];
         let lost = own.isnan();
         assert_eq!(lost, expected.isnan(), "{value}");
         let head = lost.view(shape).select(1, 1).any_dim(1, false); // [T]
@@ -38,7 +39,7 @@ fn a_query_that_is_not_finite_spoils_its_output_and_its_gradients_and_nothing_el
         for (own, expected) in gradients(&own).iter().zip(&gradients(&expected)) {
             assert_eq!(own.isnan(), expected.isnan(), "{value}");
         }
-        let masked = attend(&q, &k, &v, &packing, Some((&Dropout::at(5, 9), 0.25)));
+        let masked = attend(&q, &k, &v, &packing, Some((&Dropout::at(5, 9), 0.25)), Scores::Plain);
         assert_eq!(masked.isnan(), lost, "{value}, with dropout");
     }
 }
@@ -52,7 +53,7 @@ fn a_first_token_that_is_not_finite_spoils_its_row() {
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let q = random(&[packing.rows(), HEADS, SIZE]).detach();
         drop(q.get(2).get(1).narrow(0, 7, 1).fill_(value));
-        let lost = attend_from_one(&q, &k, &v, &packing, None).isnan();
+        let lost = attend_from_one(&q, &k, &v, &packing, None, Scores::Plain).isnan();
         let expected = Tensor::zeros([packing.rows(), HEADS * SIZE], (Kind::Bool, Device::Cpu));
         drop(expected.get(2).narrow(0, SIZE, SIZE).fill_(1));
         assert_eq!(lost, expected, "{value}");

@@ -19,6 +19,7 @@ use distill_student::settings::BestMetric;
 use crate::args::{Run, Sweep};
 use crate::commands::run::{self, Extent};
 use crate::commands::student::StudentStage;
+use crate::commands::training;
 use crate::commands::trial::{self, Failed, Outcome};
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
@@ -56,7 +57,7 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     for trial in &trials {
         let settings = settings(args, &file, trial)?;
         must_matter(trial, &settings)?;
-        match check(&settings) {
+        match training::check_numbers(&settings) {
             Ok(()) => accepted.push(trial),
             Err(error) => refused.push((trial, error)),
         }
@@ -64,7 +65,8 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     for (trial, error) in &refused {
         for change in trial.iter().filter(|change| !accepted.iter().any(|trial| trial.contains(change))) {
             let change = std::slice::from_ref(change);
-            check(&settings(args, &file, change)?).with_context(|| shown(&change.to_vec()))?;
+            training::check_numbers(&settings(args, &file, change)?)
+                .with_context(|| shown(&change.to_vec()))?;
         }
         tracing::warn!("{}: {error:#}", shown(trial));
     }
@@ -105,15 +107,6 @@ fn settings(args: &Sweep, file: &SweepFile, changes: &[(String, toml::Value)]) -
         layers.flag(key, Some(value.clone()));
     }
     Layers::resolve(&layers).with_context(|| format!("[space] {}", shown(&changes.to_vec())))
-}
-
-/// Whether a model can be trained by these settings, as far as they say it by themselves.
-fn check(settings: &Settings) -> anyhow::Result<()> {
-    settings.student.train.check().context("[student]")?;
-    if settings.finetune.model.is_some() {
-        settings.finetune.train.check().context("[finetune]")?;
-    }
-    Ok(())
 }
 
 /// Whether a setting says what is written when, or what else is trained: no student depends on it.

@@ -5,6 +5,7 @@
 //! Legend: `T` tokens in the batch, `N` tokens asked for, `R` rows of a group, `Sq` queries, `S` longest row, `P`
 //! relative positions on one side, `H` hidden, `h` heads, `d` size of a head.
 
+use distill_torch::attention::Scores;
 use tch::{Device, Kind, Tensor};
 
 use super::{Details, NAMES};
@@ -100,10 +101,10 @@ impl Layer {
         let less = self.details.terms().sqrt().recip();
         let qkv = [query * less, key, value];
         let gathered = match relative.map(|relative| self.positions(relative, pass.mode)) {
-            None => pass.attend_biased(qkv, tokens, self.dropout, None),
+            None => pass.attend_scored(qkv, tokens, self.dropout, Scores::Plain),
             Some(positions) => {
                 let bias = |query: &Tensor, key: &Tensor| positions.bias(query, key, less);
-                pass.attend_biased(qkv, tokens, self.dropout, Some(&bias))
+                pass.attend_scored(qkv, tokens, self.dropout, Scores::Biased(&bias))
             }
         }; // [N, H]
         self.rest.forward(&tokens.of(x, pass.packing), &gathered, pass.mode) // [N, H]
