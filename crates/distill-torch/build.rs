@@ -31,18 +31,20 @@ fn main() {
     println!("cargo:rustc-link-lib=dylib:+verbatim=libgomp.so.1");
 }
 
-/// The attention kernel, once for each instruction set; which one runs is decided at run time.
+/// The attention kernels, once for each instruction set; which one runs is decided at run time.
 fn kernels() {
-    let mut sets: Vec<(&str, &[&str])> = vec![("baseline", &[])];
+    const AVX512: &str = "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma";
+    let mut sets = vec![("baseline", String::new())];
     if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") {
-        sets.push(("avx2", &["-mavx2", "-mfma"]));
-        sets.push(("avx512", &["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma"]));
+        sets.push(("avx2", "-mavx2 -mfma".to_owned()));
+        sets.push(("avx512", AVX512.to_owned()));
+        sets.push(("avx512_bf16", format!("{AVX512} -mavx512bf16")));
     }
     for (name, flags) in sets {
         let mut build = cc::Build::new();
         // Slow without optimization, also in a development build.
         build.cpp(true).std("c++17").pic(true).opt_level(3).flag("-ffp-contract=fast");
-        flags.iter().for_each(|flag| {
+        flags.split_whitespace().for_each(|flag| {
             build.flag(flag);
         });
         build.file(format!("native/attention_kernel_{name}.cpp"));

@@ -376,7 +376,8 @@ def main():
     if arguments.json:
         Path(arguments.json).write_text(json.dumps({"machine": head, "results": results}, indent=1) + "\n")
     if arguments.write:
-        write_between("scripts/bench", text)
+        device = "" if arguments.device == "cpu" else " --device cuda"
+        write_between("scripts/bench" + device + ("" if arguments.dtype == "f32" else f" --dtype {arguments.dtype}"), text)
 
 
 main()

@@ -1,5 +1,5 @@
-// Attention inside each row of a packed batch on the CPU, in f32, forward and backward: the kernel of
-// attention_kernel_impl.h over all heads and rows on libtorch's threads.
+// Attention inside each row of a packed batch on the CPU, forward and backward: the kernels of attention_kernel.h over all
+// heads and rows on libtorch's threads.
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -39,13 +39,38 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // What libtorch itself uses here, ATEN_CPU_CAPABILITY included.
-const AttentionKernel& kernel() {
+const std::string& capability() {
+  static const std::string found = at::get_cpu_capability();
+  return found;
+}
+
+bool multiplies_bf16() {
 #if defined(__x86_64__)
-  static const std::string capability = at::get_cpu_capability();
-  if (capability == "AVX512") return attention_kernel_avx512;
-  if (capability == "AVX2") return attention_kernel_avx2;
+  static const bool found = capability() == "AVX512" && __builtin_cpu_supports("avx512bf16");
+  return found;
+#else
+  return false;
+#endif
+}
+
+template <typename Number>
+const AttentionKernel<Number>& kernel();
+
+template <>
+const AttentionKernel<float>& kernel() {
+#if defined(__x86_64__)
+  if (capability() == "AVX512") return attention_kernel_avx512;
+  if (capability() == "AVX2") return attention_kernel_avx2;
 #endif
   return attention_kernel_baseline;
+}
+
+template <>
+const AttentionKernel<Bf16>& kernel() {
+#if defined(__x86_64__)
+  if (multiplies_bf16()) return attention_kernel_avx512_bf16;
+#endif
+  TORCH_CHECK(false, "attention in bf16 on a processor that does not multiply it");
 }
 
 // The rows of a batch and how their weights are dropped; the same forward and backward.
@@ -65,13 +90,20 @@ struct Plan {
   }
 };
 
-float* at_token(const Tensor& x, int64_t token, int64_t head) {
-  return x.mutable_data_ptr<float>() + token * x.stride(0) + head * x.stride(1);
+template <typename Number>
+Number* numbers(const Tensor& x) {
+  return static_cast<Number*>(x.mutable_data_ptr());
 }
 
-AttentionHead head_of(const Plan& plan, const Tensor& query, const Tensor& key, const Tensor& value, int64_t row,
-                      int64_t head) {
-  AttentionHead out{};
+template <typename Number>
+Number* at_token(const Tensor& x, int64_t token, int64_t head) {
+  return numbers<Number>(x) + token * x.stride(0) + head * x.stride(1);
+}
+
+template <typename Number>
+AttentionHead<Number> head_of(const Plan& plan, const Tensor& query, const Tensor& key, const Tensor& value, int64_t row,
+                              int64_t head) {
+  AttentionHead<Number> out{};
   out.queries = plan.queries(row);
   out.keys = plan.starts[row + 1] - plan.starts[row];
   out.size = query.size(2);
@@ -80,9 +112,9 @@ AttentionHead head_of(const Plan& plan, const Tensor& query, const Tensor& key, 
   out.key_stride = key.stride(0);
   out.value_stride = value.stride(0);
   out.out_stride = query.size(1) * query.size(2);
-  out.query = at_token(query, plan.first_query(row), head);
-  out.key = at_token(key, plan.starts[row], head);
-  out.value = at_token(value, plan.starts[row], head);
+  out.query = at_token<Number>(query, plan.first_query(row), head);
+  out.key = at_token<Number>(key, plan.starts[row], head);
+  out.value = at_token<Number>(value, plan.starts[row], head);
   if (plan.probability > 0) {
     const double steps = 1 << kDropoutBits;
     const double dropped = std::min(std::round(plan.probability * steps), steps - 1);
@@ -131,23 +163,52 @@ void over_heads(const Plan& plan, int64_t heads, Describe&& describe, Run&& run)
 // Heads may lie anywhere, but the numbers of one stand side by side.
 Tensor dense_heads(const Tensor& x) { return x.stride(2) == 1 ? x : x.contiguous(); }
 
+template <typename Number>
+void attend(const Plan& plan, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
+            const Tensor& log_sum_exp) {
+  const int64_t heads = query.size(1), size = query.size(2);
+  const auto describe = [&](int64_t row, int64_t head) {
+    AttentionForward<Number> pass{};
+    pass.head = head_of<Number>(plan, query, key, value, row, head);
+    const int64_t first = plan.first_query(row);
+    pass.out = numbers<Number>(out) + first * heads * size + head * size;
+    if (log_sum_exp.defined()) pass.log_sum_exp = numbers<float>(log_sum_exp) + first * heads + head;
+    pass.log_sum_stride = heads;
+    return pass;
+  };
+  over_heads(plan, heads, describe, kernel<Number>().forward);
+}
+
+template <typename Number>
+void derive(const Plan& plan, const variable_list& saved, const Tensor& grad_out, const Tensor (&grads)[3]) {
+  const Tensor &query = saved[0], &out = saved[3], &log_sum_exp = saved[4];
+  const int64_t heads = query.size(1), size = query.size(2);
+  const auto describe = [&](int64_t row, int64_t head) {
+    AttentionBackward<Number> pass{};
+    pass.head = head_of<Number>(plan, query, saved[1], saved[2], row, head);
+    const int64_t first = plan.first_query(row), place = first * heads * size + head * size;
+    pass.out = numbers<Number>(out) + place;
+    pass.grad_out = numbers<Number>(grad_out) + place;
+    pass.log_sum_exp = numbers<float>(log_sum_exp) + first * heads + head;
+    pass.log_sum_stride = heads;
+    pass.grad_query = at_token<Number>(grads[0], first, head);
+    pass.grad_key = at_token<Number>(grads[1], plan.starts[row], head);
+    pass.grad_value = at_token<Number>(grads[2], plan.starts[row], head);
+    pass.grad_query_stride = pass.grad_key_stride = pass.grad_value_stride = heads * size;
+    return pass;
+  };
+  over_heads(plan, heads, describe, kernel<Number>().backward);
+}
+
 struct Attention : torch::autograd::Function<Attention> {
   static Tensor forward(AutogradContext* context, const Tensor& query_in, const Tensor& key_in,
                         const Tensor& value_in, std::shared_ptr<const Plan> plan, bool for_backward) {
     const Tensor query = dense_heads(query_in), key = dense_heads(key_in), value = dense_heads(value_in);
     const int64_t asking = query.size(0), heads = query.size(1), size = query.size(2);
     Tensor out = at::empty({asking, heads * size}, query.options());
-    Tensor log_sum_exp = for_backward ? at::empty({asking, heads}, query.options()) : Tensor();
-    const auto describe = [&](int64_t row, int64_t head) {
-      AttentionForward pass{};
-      pass.head = head_of(*plan, query, key, value, row, head);
-      const int64_t first = plan->first_query(row);
-      pass.out = out.mutable_data_ptr<float>() + first * heads * size + head * size;
-      if (for_backward) pass.log_sum_exp = log_sum_exp.mutable_data_ptr<float>() + first * heads + head;
-      pass.log_sum_stride = heads;
-      return pass;
-    };
-    over_heads(*plan, heads, describe, kernel().forward);
+    Tensor log_sum_exp = for_backward ? at::empty({asking, heads}, query.options().dtype(at::kFloat)) : Tensor();
+    const auto run = query.scalar_type() == at::kFloat ? attend<float> : attend<Bf16>;
+    run(*plan, query, key, value, out, log_sum_exp);
     if (for_backward) {
       context->save_for_backward({query, key, value, out, log_sum_exp});
       context->saved_data["plan"] = c10::IValue::make_capsule(c10::make_intrusive<Held>(std::move(plan)));
@@ -157,27 +218,11 @@ struct Attention : torch::autograd::Function<Attention> {
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
-    const Tensor &query = saved[0], &key = saved[1], &value = saved[2], &out = saved[3], &log_sum_exp = saved[4];
     const Plan& plan = *c10::static_intrusive_pointer_cast<Held>(context->saved_data["plan"].toCapsule())->plan;
-    const int64_t heads = query.size(1), size = query.size(2);
-    const Tensor grad_out = gradients[0].contiguous();
     Tensor grads[3];
-    for (int i = 0; i < 3; ++i) grads[i] = at::empty(saved[i].sizes(), query.options());
-    const auto describe = [&](int64_t row, int64_t head) {
-      AttentionBackward pass{};
-      pass.head = head_of(plan, query, key, value, row, head);
-      const int64_t first = plan.first_query(row), place = first * heads * size + head * size;
-      pass.out = out.const_data_ptr<float>() + place;
-      pass.grad_out = grad_out.const_data_ptr<float>() + place;
-      pass.log_sum_exp = log_sum_exp.const_data_ptr<float>() + first * heads + head;
-      pass.log_sum_stride = heads;
-      pass.grad_query = at_token(grads[0], first, head);
-      pass.grad_key = at_token(grads[1], plan.starts[row], head);
-      pass.grad_value = at_token(grads[2], plan.starts[row], head);
-      pass.grad_query_stride = pass.grad_key_stride = pass.grad_value_stride = heads * size;
-      return pass;
-    };
-    over_heads(plan, heads, describe, kernel().backward);
+    for (int i = 0; i < 3; ++i) grads[i] = at::empty(saved[i].sizes(), saved[i].options());
+    const auto run = saved[0].scalar_type() == at::kFloat ? derive<float> : derive<Bf16>;
+    run(plan, saved, gradients[0].contiguous(), grads);
     return {grads[0], grads[1], grads[2], Tensor(), Tensor()};
   }
 
@@ -191,7 +236,10 @@ struct Attention : torch::autograd::Function<Attention> {
 }  // namespace
 }  // namespace distill
 
-// `query` [N, heads, d], `key` and `value` [T, heads, d], all f32 on the CPU; `starts` rows + 1 numbers from 0 to T.
+// Whether the function below takes heads of this size in bf16: pairs of numbers are multiplied.
+extern "C" int distill_attention_takes_bf16(int64_t size) { return distill::multiplies_bf16() && size % 2 == 0; }
+
+// `query` [N, heads, d], `key` and `value` [T, heads, d], all f32 or all bf16 on the CPU; `starts` rows + 1 numbers from 0 to T.
 // N is T, or with `one_query` the number of rows. A token sees those at most `reach` away, all where it is below 0.
 // Gives [N, heads·d], which libtorch can derive.
 extern "C" int distill_attention(const at::Tensor* query, const at::Tensor* key, const at::Tensor* value,
@@ -200,8 +248,10 @@ extern "C" int distill_attention(const at::Tensor* query, const at::Tensor* key,
   using namespace distill;
   return guarded([&] {
     for (const at::Tensor* x : {query, key, value}) {
-      TORCH_CHECK(x->dim() == 3 && x->scalar_type() == at::kFloat && x->device().is_cpu(),
-                  "attention takes f32 [tokens, heads, size] on the CPU");
+      const bool is_bf16 = x->scalar_type() == at::kBFloat16 && distill_attention_takes_bf16(x->size(-1));
+      TORCH_CHECK(x->dim() == 3 && x->device().is_cpu() && (is_bf16 || x->scalar_type() == at::kFloat),
+                  "attention takes f32 or bf16 [tokens, heads, size] on the CPU");
+      TORCH_CHECK(x->scalar_type() == query->scalar_type(), "attention: formats differ");
       TORCH_CHECK(x->size(1) == query->size(1) && x->size(2) == query->size(2), "attention: heads differ");
     }
     auto plan = std::make_shared<Plan>();

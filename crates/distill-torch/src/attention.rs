@@ -3,7 +3,8 @@
 //! `softmax(q·kᵀ/√d)·v`, Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1.
 //!
 //! On a GPU in bf16 or f16: variable-length flash attention (Dao 2023, arXiv:2307.08691) on the packed tokens as they
-//! are. On the CPU in f32: the kernel in `native/attention_kernel_impl.h`, also on packed tokens. Both take a window.
+//! are. On the CPU in f32, and in bf16 on processors that multiply it: the kernels in `native/`, also on packed tokens.
+//! All of these take a window.
 //! Elsewhere, and where something is added to the scores: SDPA over padded views of rows of like length.
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
@@ -112,7 +113,7 @@ pub fn attend_from_one(
     joined(outputs)
 }
 
-/// Attention on the packed tokens, `[N, h·d]`: flash on a GPU, the CPU's own kernel in f32; none elsewhere. What a
+/// Attention on the packed tokens, `[N, h·d]`: flash on a GPU, the CPU's own kernels; none elsewhere. What a
 /// kernel says against a batch that it should take is no reason to take more memory for it.
 fn unpadded(
     qkv: [&Tensor; 3],
@@ -129,7 +130,9 @@ fn unpadded(
     if let Some(context) = or_panic(flash::attend(qkv, packing, only_first, reach, probability(dropout))) {
         return Some(context);
     }
-    let fits = qkv.iter().all(|part| part.device() == Device::Cpu && part.kind() == Kind::Float);
+    let (kind, size) = (qkv[0].kind(), qkv[0].size()[2]);
+    let fits = ffi::attention_takes(kind, size)
+        && qkv.iter().all(|part| part.device() == Device::Cpu && part.kind() == kind);
     if !fits {
         return None;
     }
@@ -204,6 +207,8 @@ fn joined(mut outputs: Vec<Tensor>) -> Tensor {
     }
 }
 
+#[cfg(test)]
+mod bf16;
 #[cfg(test)]
 mod not_finite;
 

@@ -72,6 +72,7 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
     ) -> c_int;
     fn distill_dropout_mask(mask: *mut f32, count: i64, seed: u64, start: u64, threshold: u16, scale: f32);
+    fn distill_attention_takes_bf16(size: i64) -> c_int;
     fn distill_flash_attention(
         query: *const C_tensor,
         key: *const C_tensor,
@@ -288,7 +289,17 @@ pub(crate) struct DroppedWeights {
     pub position: u64,
 }
 
-/// Attention inside each row on the CPU, f32: `query` `[N, h, d]`, `key` and `value` `[T, h, d]`; returns `[N, h·d]`.
+/// Whether [`attention`] takes heads of `size` numbers of this kind on this processor.
+pub(crate) fn attention_takes(kind: Kind, size: i64) -> bool {
+    match kind {
+        Kind::Float => true,
+        // SAFETY: a number goes in and a number comes out.
+        Kind::BFloat16 => (unsafe { distill_attention_takes_bf16(size) }) != 0,
+        _ => false,
+    }
+}
+
+/// Attention inside each row on the CPU: `query` `[N, h, d]`, `key` and `value` `[T, h, d]`; returns `[N, h·d]`.
 /// `starts` are the rows' first tokens and `T`; `N` is `T`, or the number of rows where only first tokens ask. With
 /// `reach` a token sees those of its row that are at most so far away.
 pub(crate) fn attention(
