@@ -61,7 +61,13 @@ fn shim(include: &Path) {
         .flag("-fopenmp")
         .include(include)
         .include(include.join("torch/csrc/api/include"))
-        .files(["native/shim.cpp", "native/attention.cpp", "native/dropout.cpp", "native/transfer.cpp"])
+        .files([
+            "native/shim.cpp",
+            "native/attention.cpp",
+            "native/dropout.cpp",
+            "native/linear.cpp",
+            "native/transfer.cpp",
+        ])
         .compile("distill_shim");
 }
 

@@ -9,7 +9,7 @@ pub mod positions;
 
 use std::cell::OnceCell;
 
-use distill_torch::linear::{FusedActivation, PackedLinear};
+use distill_torch::linear::{FusedActivation, MANY_ROWS, PackedLinear, linear};
 use distill_torch::or_panic;
 use tch::{Kind, Tensor};
 
@@ -19,8 +19,7 @@ use crate::parameters::{Init, Scope};
 /// Whether MKL's product, which takes any number of rows, is as fast as oneDNN's with the making of its kernel: in a
 /// batch's last layer only the first token of each row asks, and their number is hardly ever the same.
 fn is_few(x: &Tensor) -> bool {
-    const FEW_ROWS: i64 = 512;
-    x.kind() == Kind::Float && x.size().first().is_some_and(|rows| *rows < FEW_ROWS)
+    x.kind() == Kind::Float && x.size().first().is_some_and(|rows| *rows < MANY_ROWS)
 }
 
 /// `y = x·Wᵀ + b`, `W`: `[out, in]`; some architectures have no `b`.
@@ -90,7 +89,7 @@ impl Linear {
         let packed = self.packed_apart(outputs);
         let product = |part: usize, x: &Tensor| match packed.filter(|_| !is_few(x)) {
             Some(both) => or_panic(both[part].forward(x, FusedActivation::None)),
-            None => x.linear(&weights[part], biases.as_ref().map(|both| &both[part])),
+            None => linear(x, &weights[part], biases.as_ref().map(|both| &both[part])),
         };
         [product(0, first), product(1, others)]
     }
@@ -122,7 +121,7 @@ impl Linear {
 
     fn plain(&self, x: &Tensor) -> Tensor {
         let bias = self.bias.as_ref().map(|bias| as_kind_of(bias, x));
-        x.linear(&as_kind_of(&self.weight, x), bias.as_ref()) // [.., out]
+        linear(x, &as_kind_of(&self.weight, x), bias.as_ref()) // [.., out]
     }
 }
 

@@ -58,6 +58,13 @@ unsafe extern "C" {
         bias: *const C_tensor,
         out: *mut *mut C_tensor,
     ) -> c_int;
+    fn distill_prefers_onednn_products() -> c_int;
+    fn distill_onednn_trained_linear(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
     fn distill_attention(
         query: *const C_tensor,
         key: *const C_tensor,
@@ -278,6 +285,24 @@ pub(crate) fn onednn_linear_add(
     // SAFETY: live tensors, the bias or null; nothing is kept.
     returned("linear", |out| unsafe {
         distill_onednn_linear_add(x.as_ptr(), other.as_ptr(), packed.as_ptr(), pointer_or_null(bias), out)
+    })
+}
+
+/// Whether oneDNN's products of f32 are faster than those of libtorch's other library on this processor.
+pub(crate) fn prefers_onednn_products() -> bool {
+    // SAFETY: a number comes out.
+    (unsafe { distill_prefers_onednn_products() }) != 0
+}
+
+/// `x · Wᵀ + b` of f32 `[T, in]` and `[out, in]` on the CPU by oneDNN, forward and backward.
+pub(crate) fn onednn_trained_linear(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor, TorchError> {
+    // SAFETY: live tensors, the bias or null, whose shapes the shim checks; libtorch keeps what autograd needs.
+    returned("linear", |out| unsafe {
+        distill_onednn_trained_linear(x.as_ptr(), weight.as_ptr(), pointer_or_null(bias), out)
     })
 }
 

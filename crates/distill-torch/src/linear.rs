@@ -1,10 +1,26 @@
-//! Linear layers for inference on the CPU: the weight laid out once as oneDNN reads it, and what follows the product
-//! (an activation, a residual) done while the result is still in the processor's cache.
+//! Linear layers on the CPU.
+//!
+//! For inference: the weight laid out once as oneDNN reads it, and what follows the product (an activation, a residual)
+//! done while the result is still in the processor's cache. In training: the product by the faster library.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use crate::error::TorchError;
+use crate::error::{TorchError, or_panic};
 use crate::ffi;
+
+/// Rows from which a product is worth the making of its kernel, which oneDNN makes for each number of them.
+pub const MANY_ROWS: i64 = 512;
+
+/// `x·Wᵀ + b`, `[.., out]`, as [`Tensor::linear`], which libtorch can derive. f32 on the CPU goes to oneDNN where that is
+/// faster: libtorch gives it to MKL, whose kernels for other makers' processors do not know AVX-512.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let is_matrix = matches!(x.size().as_slice(), [rows, _] if *rows >= MANY_ROWS);
+    let on_cpu = [x, weight].iter().all(|of| of.device() == Device::Cpu && of.kind() == Kind::Float);
+    if is_matrix && on_cpu && ffi::prefers_onednn_products() {
+        return or_panic(ffi::onednn_trained_linear(x, weight, bias));
+    }
+    x.linear(weight, bias)
+}
 
 /// Rows of a batch that the layout is chosen for; others work as well, a little slower.
 const TYPICAL_TOKENS: i64 = 2048;
@@ -99,6 +115,35 @@ mod tests {
             }
         }
         assert!(packed.forward(&random(&[2, 7]), FusedActivation::None).is_err());
+    }
+
+    /// Whichever library multiplies: output and gradients of all three, for rows on both sides of the threshold.
+    #[test]
+    fn a_layer_in_training_gives_what_libtorchs_own_gives() {
+        crate::rng::manual_seed(5);
+        let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        for (rows, inputs, outputs) in [(3, 16, 24), (MANY_ROWS, 32, 7), (1000, 64, 96)] {
+            for has_bias in [true, false] {
+                let [x, weight, bias] = [&[rows, inputs][..], &[outputs, inputs], &[outputs]]
+                    .map(|shape| random(shape).set_requires_grad(true));
+                let bias = has_bias.then_some(&bias);
+                let shown = random(&[rows, outputs]);
+                let of = |out: Tensor| {
+                    let loss = [(&out * &shown).mean(Kind::Float)];
+                    let inputs: Vec<&Tensor> = [&x, &weight].into_iter().chain(bias).collect();
+                    (out, Tensor::run_backward(&loss, &inputs, false, false))
+                };
+                let (own, own_gradients) = of(linear(&x, &weight, bias));
+                let (expected, gradients) = of(x.linear(&weight, bias));
+                assert!(difference(&own, &expected) < 1e-4, "{rows} rows");
+                for (own, expected) in own_gradients.iter().zip(&gradients) {
+                    assert!(difference(own, expected) < 1e-6, "{rows} rows");
+                }
+                assert_eq!(own_gradients.len(), 2 + usize::from(has_bias));
+            }
+        }
+        let no_gradient = tch::no_grad(|| linear(&random(&[600, 8]), &random(&[4, 8]), None));
+        assert!(!no_gradient.requires_grad() && no_gradient.size() == [600, 4]);
     }
 
     /// In bf16 as well, up to its precision: products of 16 numbers of about 1, kept to 8 bits.

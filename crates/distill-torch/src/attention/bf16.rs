@@ -120,7 +120,7 @@ fn bf16_loses_no_number_that_is_none() {
     for (part, value) in
         (0..3).flat_map(|part| [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|value| (part, value)))
     {
-        let mut broken = [0, 1, 2].map(|at| sound[at].copy());
+        let broken = [0, 1, 2].map(|at| sound[at].copy());
         for token in [0, 149, 200, 246] {
             drop(broken[part].get(token).get(1).narrow(0, 7, 1).fill_(value));
         }
