@@ -1,9 +1,10 @@
-//! What the machine can do at all: one large matrix product, of the shape of a feed-forward part.
+//! What the machine can do at all: one large matrix product, of the shape of a feed-forward part, by the fastest way there is.
 
 use std::time::Instant;
 
 use distill_model::ModelConfig;
-use distill_torch::guard;
+use distill_torch::linear::{FusedActivation, PackedLinear};
+use distill_torch::{guard, or_panic};
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::session::Session;
@@ -13,7 +14,8 @@ const REPEATS: u32 = 30;
 /// The best of so many counts: the first ones warm up.
 const TRIES: u32 = 4;
 
-/// Floating-point operations a second of `[tokens, H]` by `[H, I]`, in the session's format.
+/// Floating-point operations a second of `[tokens, H]` by `[H, I]`, in the session's format: by libtorch's product or by that
+/// on a weight laid out for it, whichever is faster here.
 ///
 /// # Errors
 /// [`distill_torch::TorchError`] from libtorch.
@@ -22,22 +24,32 @@ pub fn flops_per_second(session: &Session, config: &ModelConfig) -> anyhow::Resu
         true => (8192, 8192, 8192),
         false => (2048, config.hidden_size, config.intermediate_size),
     };
+    let options = (Kind::Float, session.device);
+    let [x, weight] =
+        [[rows, inner], [columns, inner]].map(|shape| Tensor::randn(shape, options).to_kind(session.kind));
+    let _no_gradients = tch::no_grad_guard();
+    let packed = PackedLinear::new(&weight, None)?;
     let best = guard("matrix product", || {
-        let options = (Kind::Float, session.device);
-        let x = Tensor::randn([rows, inner], options).to_kind(session.kind);
-        let w = Tensor::randn([inner, columns], options).to_kind(session.kind);
-        let _no_gradients = tch::no_grad_guard();
-        (0..TRIES).map(|_| seconds(&x, &w, session.device)).fold(f64::INFINITY, f64::min)
+        let plain = || drop(x.linear(&weight, None::<&Tensor>));
+        let of_packed =
+            packed.as_ref().map(|packed| || drop(or_panic(packed.forward(&x, FusedActivation::None))));
+        (0..TRIES)
+            .flat_map(|_| {
+                let packed = of_packed.as_ref().map(|product| seconds(product, session.device));
+                [Some(seconds(&plain, session.device)), packed]
+            })
+            .flatten()
+            .fold(f64::INFINITY, f64::min)
     })?;
     let flops = 2.0 * (rows * inner * columns) as f64 * f64::from(REPEATS);
     Ok(flops / best)
 }
 
-fn seconds(x: &Tensor, w: &Tensor, device: Device) -> f64 {
+fn seconds(product: &dyn Fn(), device: Device) -> f64 {
     wait_for(device);
     let start = Instant::now();
     for _ in 0..REPEATS {
-        drop(x.matmul(w));
+        product();
     }
     wait_for(device);
     start.elapsed().as_secs_f64()
