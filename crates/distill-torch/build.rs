@@ -33,18 +33,17 @@ fn main() {
 
 /// The attention kernels, once for each instruction set; which one runs is decided at run time.
 fn kernels() {
-    const AVX512: &str = "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma";
-    let mut sets = vec![("baseline", String::new())];
+    const AVX512: [&str; 7] =
+        ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx512bf16"];
+    let mut sets: Vec<(&str, &[&str])> = vec![("baseline", &[])];
     if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") {
-        sets.push(("avx2", "-mavx2 -mfma".to_owned()));
-        sets.push(("avx512", AVX512.to_owned()));
-        sets.push(("avx512_bf16", format!("{AVX512} -mavx512bf16")));
+        sets.extend([("avx2", &AVX512[..2]), ("avx512", &AVX512[..6]), ("avx512_bf16", &AVX512[..])]);
     }
     for (name, flags) in sets {
         let mut build = cc::Build::new();
         // Slow without optimization, also in a development build.
         build.cpp(true).std("c++17").pic(true).opt_level(3).flag("-ffp-contract=fast");
-        flags.split_whitespace().for_each(|flag| {
+        flags.iter().for_each(|flag| {
             build.flag(flag);
         });
         build.file(format!("native/attention_kernel_{name}.cpp"));

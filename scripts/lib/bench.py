@@ -34,7 +34,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from document import processor, write_between
+from document import must_have_place, processor, write_between
 from program import ROOT, predict, run
 
 # name, rows file, tokens at most, rows of a teacher pass and of a training pass on a CPU, and on a GPU, on which a few batches
@@ -94,7 +94,7 @@ class Machine:
         x = torch.randn(rows, inner, device=self.device).to(self.number)
         w = torch.randn(inner, outer, device=self.device).to(self.number)
         products = [lambda: x @ w]
-        if not self.cuda:
+        if not self.cuda and (not self.bf16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()):
             packed = torch.ops.mkldnn._reorder_linear_weight(w.T.contiguous(), rows)
             products.append(lambda: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], ""))
         best = float("inf")
@@ -345,6 +345,10 @@ def largest_differences(checked, machine):
 
 def main():
     arguments = parse_arguments()
+    place = " ".join(["scripts/bench", *(["--device cuda"] if arguments.device != "cpu" else []),
+                      *(["--dtype bf16"] if arguments.dtype == "bf16" else [])])
+    if arguments.write:
+        must_have_place(place)
     machine = Machine(arguments)
     transformers_logging.set_verbosity_error()
     torch.set_num_threads(arguments.threads)
@@ -384,8 +388,7 @@ def main():
     if arguments.json:
         Path(arguments.json).write_text(json.dumps({"machine": head, "results": results}, indent=1) + "\n")
     if arguments.write:
-        device = "" if arguments.device == "cpu" else " --device cuda"
-        write_between("scripts/bench" + device + ("" if arguments.dtype == "f32" else f" --dtype {arguments.dtype}"), text)
+        write_between(place, text)
 
 
 main()

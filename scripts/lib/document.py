@@ -14,10 +14,16 @@ def processor():
     return platform.processor()
 
 
-def write_between(script, text):
-    """Puts `text` into docs/benchmarks.md in place of what stands between the markers of `script`."""
+def must_have_place(script):
+    """docs/benchmarks.md around the tables of `script`, with its markers; ends the program where it has none."""
     before, begin, rest = BENCHMARKS.read_text().partition(f"<!-- {script} begins -->\n")
     _, end, after = rest.partition(f"<!-- {script} ends -->\n")
     if not (begin and end):
         sys.exit(f"{BENCHMARKS} has no place for the tables of {script}")
-    BENCHMARKS.write_text(before + begin + text + end + after)
+    return before + begin, end + after
+
+
+def write_between(script, text):
+    """Puts `text` into docs/benchmarks.md in place of what stands between the markers of `script`."""
+    before, after = must_have_place(script)
+    BENCHMARKS.write_text(before + text + after)

@@ -67,6 +67,20 @@ fn training_that_is_killed_ends_with_the_same_bytes() {
     assert_same_run(&work, "whole", "killed");
 }
 
+/// Batches of more than 512 tokens may be multiplied by another library than those of fewer.
+#[test]
+fn training_in_large_batches_that_is_killed_ends_with_the_same_bytes() {
+    let work = Work::new();
+    work.write("rows.jsonl", crate::files::jsonl(&crate::files::rows(300, "r")));
+    let finetune = "finetune --model tiny --data rows.jsonl --epochs 40 --batch-size 120";
+    for (dtype, whole, killed) in [("f32", "whole", "killed"), ("bf16", "whole-bf16", "killed-bf16")] {
+        work.run(&format!("{finetune} --dtype {dtype} --out {whole}")).succeeds();
+        let kills = killed_often(&work, &format!("{finetune} --dtype {dtype} --checkpoint-every 7"), killed);
+        assert!(kills > 0, "it was too fast to be killed");
+        assert_same_run(&work, whole, killed);
+    }
+}
+
 #[test]
 fn training_that_meets_its_time_limit_leaves_a_checkpoint_and_goes_on() {
     let work = Work::with_targets();

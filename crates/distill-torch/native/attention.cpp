@@ -217,6 +217,7 @@ struct Attention : torch::autograd::Function<Attention> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    TORCH_CHECK(!c10::GradMode::is_enabled(), "attention is derived once");
     const variable_list saved = context->get_saved_variables();
     const Plan& plan = *c10::static_intrusive_pointer_cast<Held>(context->saved_data["plan"].toCapsule())->plan;
     Tensor grads[3];

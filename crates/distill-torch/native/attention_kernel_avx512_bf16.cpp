@@ -9,7 +9,8 @@
 
 #define DISTILL_LANES 16
 
-// GCC 12 finds fault with its own intrinsics, which begin with a register of no value (GCC's bug 105593).
+// GCC 12 finds fault with its own intrinsics, which begin with a register of no value (GCC's bug 105593), wherever they are
+// used, so for the whole file.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 
@@ -48,8 +49,6 @@ Pairs turned(const uint32_t* pairs, int64_t stride) {
   return Pairs{reinterpret_cast<const Bf16*>(pairs), 2, 2 * stride};
 }
 
-inline void store(uint32_t* p, Words v) { *reinterpret_cast<Words*>(p) = v; }
-
 // Each lane of two registers as a pair.
 inline Words paired(Floats first, Floats second) {
   alignas(64) static constexpr uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
@@ -75,7 +74,7 @@ inline Words load_halves(const Bf16* from, int64_t count) {
 inline Floats load_wide(const Bf16* from, int64_t count) { return reinterpret_cast<Floats>(load_halves(from, count) << 16); }
 
 // 2^x, to one part in 300,000, as it is rounded to one in 256 (a minimax polynomial of degree 4). 0 far below; what is not
-// a number stays so.
+// a number stays so. At minus infinity `r` is none, and the last line makes 0 of it: scalef is defined so.
 inline Floats exp2_of(Floats x) {
   const Floats n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const Floats r = x - n;
@@ -87,7 +86,7 @@ inline Floats exp2_of(Floats x) {
   return _mm512_scalef_ps(p, n);
 }
 
-// Tokens `[rows, size]` to pairs of neighbouring numbers `[ceil(size / 2), columns]`, a token in each column; `columns` is
+// Tokens `[rows, size]` to pairs of neighbouring numbers `[size / 2, columns]`, a token in each column; `columns` is
 // a multiple of the lanes, of which those behind the last token are 0.
 void pairs_along_size(const Bf16* from, int64_t stride, int64_t rows, int64_t size, uint32_t* to, int64_t columns) {
   for (int64_t r = 0; r < columns; r += L)
@@ -157,7 +156,7 @@ void forward(const AttentionForward<Bf16>& pass, Scratch& scratch) {
         store(weights + k / 2 * Mp + q, paired(one, weight(k + 1)));
       }
       if (k < seen.count) store(weights + k / 2 * Mp + q, paired(weight(k), all(0.f)));
-      distill::store(shares + q, dropping.scale / sum);
+      store(shares + q, dropping.scale / sum);
       if (pass.log_sum_exp)  // in base 2
         for (int64_t i = 0; i < L && q + i < M; ++i)
           pass.log_sum_exp[(first + q + i) * pass.log_sum_stride] = most[i] + std::log2(static_cast<float>(sum[i]));

@@ -71,8 +71,35 @@ void write_rows(const float* from, int64_t padded, int64_t rows, int64_t size, f
   }
 }
 
+// Up to L numbers, zeros behind them.
+inline Floats load_some(const float* from, int64_t count) {
+  if (count >= L) return load(from);
+  Floats out = all(0.f);
+  for (int64_t i = 0; i < count; ++i) out[i] = from[i];
+  return out;
+}
+
+inline void store_some(float* to, Floats x, int64_t count) {
+  if (count >= L) return store(to, x);
+  for (int64_t i = 0; i < count; ++i) to[i] = x[i];
+}
+
+// `[rows, columns]` to `[columns, rows]`, whose rows are `to_stride` apart and of which `writable` columns may be written;
+// each number times `factor`. With `writable` a multiple of the lanes, zeros fill it.
+void transpose(const float* from, int64_t stride, int64_t rows, int64_t columns, float factor, float* to,
+               int64_t to_stride, int64_t writable) {
+  for (int64_t r = 0; r < rows; r += L)
+    for (int64_t c = 0; c < columns; c += L) {
+      Floats block[L];
+      for (int i = 0; i < L; ++i)
+        block[i] = r + i < rows ? load_some(from + (r + i) * stride + c, columns - c) * factor : all(0.f);
+      turn(block);
+      for (int i = 0; i < L && c + i < columns; ++i) store_some(to + (c + i) * to_stride + r, block[i], writable - r);
+    }
+}
+
 // What exp_of makes of kUnseen is no 0 but so small that its products are denormal, which processors take a hundred cycles
-// for: such weights are set to 0.
+// for: such weights are set to 0 themselves.
 void forward(const AttentionForward<float>& pass, Scratch& scratch) {
   const AttentionHead<float>& h = pass.head;
   const int64_t S = h.keys, d = h.size, block = rounded_up(std::min(kQueryBlock, h.queries));

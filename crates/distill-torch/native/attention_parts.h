@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "attention_kernel.h"
 #include "splitmix.h"
@@ -23,6 +24,7 @@ constexpr int64_t kQueryBlock = 48;
 inline int64_t rounded_up(int64_t n) { return (n + L - 1) / L * L; }
 inline Floats load(const float* p) { return *reinterpret_cast<const Floats*>(p); }
 inline Words load(const uint32_t* p) { return *reinterpret_cast<const Words*>(p); }
+inline void store(uint32_t* p, Words v) { *reinterpret_cast<Words*>(p) = v; }
 inline void store(float* p, Floats v) { *reinterpret_cast<Floats*>(p) = v; }
 inline Floats all(float x) { return x - Floats{}; }
 // Drops a NaN: where one is lost from a maximum, exp_of brings it back into the sum.
@@ -151,37 +153,6 @@ inline void turn(Floats (&x)[L]) {
   }
 }
 
-// Up to L numbers, zeros behind them.
-inline Floats load_some(const float* from, int64_t count) {
-  if (count >= L) return load(from);
-  Floats out = all(0.f);
-  for (int64_t i = 0; i < count; ++i) out[i] = from[i];
-  return out;
-}
-
-inline void store_some(float* to, Floats x, int64_t count) {
-  if (count >= L) return store(to, x);
-  for (int64_t i = 0; i < count; ++i) to[i] = x[i];
-}
-
-// `[rows, columns]` to `[columns, rows]`, whose rows are `to_stride` apart and of which `writable` columns may be written;
-// each number times `factor`, or with `kBits` as it is, whatever it stands for. With `writable` a multiple of the lanes,
-// zeros fill it.
-template <bool kBits = false>
-void transpose(const float* from, int64_t stride, int64_t rows, int64_t columns, float factor, float* to,
-               int64_t to_stride, int64_t writable) {
-  for (int64_t r = 0; r < rows; r += L)
-    for (int64_t c = 0; c < columns; c += L) {
-      Floats block[L];
-      for (int i = 0; i < L; ++i) {
-        block[i] = r + i < rows ? load_some(from + (r + i) * stride + c, columns - c) : all(0.f);
-        if constexpr (!kBits) block[i] = block[i] * factor;
-      }
-      turn(block);
-      for (int i = 0; i < L && c + i < columns; ++i) store_some(to + (c + i) * to_stride + r, block[i], writable - r);
-    }
-}
-
 // The keys that any query of a block sees.
 struct Seen {
   int64_t from, count;
@@ -204,8 +175,8 @@ struct Seen {
   }
 };
 
-// The score of a key that is not seen.
-constexpr float kUnseen = -1e30f;
+// The score of a key that is not seen. Less than any that is seen: where all of these are as low, the query was no number.
+constexpr float kUnseen = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 }  // namespace distill

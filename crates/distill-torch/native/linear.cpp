@@ -1,4 +1,4 @@
-// Linear layers in training whose products are oneDNN's, forward and backward.
+// Linear layers whose products are oneDNN's, forward and backward, on weights as they are: those of training.
 //
 // libtorch gives f32 products to MKL, which knows Intel's processors alone: on others with AVX-512 it takes kernels for AVX2.
 
@@ -40,6 +40,7 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    TORCH_CHECK(!c10::GradMode::is_enabled(), "a linear layer is derived once");
     const variable_list saved = context->get_saved_variables();
     const Tensor grad = gradients[0].contiguous();
     const auto wanted = [&](size_t input) { return context->needs_input_grad(input); };

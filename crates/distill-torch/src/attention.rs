@@ -4,7 +4,7 @@
 //!
 //! On a GPU in bf16 or f16: variable-length flash attention (Dao 2023, arXiv:2307.08691) on the packed tokens as they
 //! are. On the CPU in f32, and in bf16 on processors that multiply it: the kernels in `native/`, also on packed tokens.
-//! All of these take a window.
+//! All of these take a window, flash attention where all tokens ask.
 //! Elsewhere, and where something is added to the scores: SDPA over padded views of rows of like length.
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.

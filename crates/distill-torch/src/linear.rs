@@ -15,8 +15,8 @@ pub const MANY_ROWS: i64 = 512;
 /// faster: libtorch gives it to MKL, whose kernels for other makers' processors do not know AVX-512.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let is_matrix = matches!(x.size().as_slice(), [rows, _] if *rows >= MANY_ROWS);
-    let on_cpu = [x, weight].iter().all(|of| of.device() == Device::Cpu && of.kind() == Kind::Float);
-    if is_matrix && on_cpu && ffi::prefers_onednn_products() {
+    let fits = [x, weight].iter().all(|of| of.device() == Device::Cpu && of.kind() == Kind::Float);
+    if is_matrix && fits && ffi::prefers_onednn_products() {
         return or_panic(ffi::onednn_trained_linear(x, weight, bias));
     }
     x.linear(weight, bias)
@@ -144,6 +144,15 @@ mod tests {
         }
         let no_gradient = tch::no_grad(|| linear(&random(&[600, 8]), &random(&[4, 8]), None));
         assert!(!no_gradient.requires_grad() && no_gradient.size() == [600, 4]);
+    }
+
+    /// A libtorch without the symbol would be slower and say nothing.
+    #[test]
+    fn onednn_multiplies_on_processors_with_avx512_that_are_not_intels() {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let is_other = info.lines().any(|line| line.starts_with("vendor_id") && !line.contains("GenuineIntel"));
+        let has_avx512 = crate::info::LibtorchInfo::read().unwrap().cpu_capability == "AVX512";
+        assert_eq!(ffi::prefers_onednn_products(), is_other && has_avx512);
     }
 
     /// In bf16 as well, up to its precision: products of 16 numbers of about 1, kept to 8 bits.

@@ -3,18 +3,20 @@
 
 /// Keeps fewer of oneDNN's prepared kernels and gives freed memory to the next tensor instead of the system.
 pub fn settle() {
-    bound_kernel_cache();
+    bound_kernel_caches();
     keep_freed_memory();
 }
 
-/// oneDNN makes a kernel for each number of tokens. With its own limit of 1,024 they took 120 MB of a pass over short
-/// rows whose batches had hundreds of sizes; those of a pass are few, and other batches make theirs again.
-/// `ONEDNN_PRIMITIVE_CACHE_CAPACITY` in the environment wins. oneDNN reads it once.
-fn bound_kernel_cache() {
-    const NAME: &str = "ONEDNN_PRIMITIVE_CACHE_CAPACITY";
-    if std::env::var_os(NAME).is_none() {
-        // SAFETY: nothing else reads or writes the environment meanwhile: this process has one thread yet.
-        unsafe { std::env::set_var(NAME, "64") };
+/// oneDNN makes a kernel for each number of tokens, and libtorch keeps what it asked for beside that. With their own limits
+/// of 1,024, kernels took 120 MB of a pass over short rows whose batches had hundreds of sizes; those of a pass are few, and
+/// other batches make theirs again.
+/// `ONEDNN_PRIMITIVE_CACHE_CAPACITY` and `LRU_CACHE_CAPACITY` in the environment win. Each is read once.
+fn bound_kernel_caches() {
+    for (name, kernels) in [("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64"), ("LRU_CACHE_CAPACITY", "64")] {
+        if std::env::var_os(name).is_none() {
+            // SAFETY: nothing else reads or writes the environment meanwhile: this process has one thread yet.
+            unsafe { std::env::set_var(name, kernels) };
+        }
     }
 }
 

@@ -59,3 +59,23 @@ fn a_first_token_that_is_not_finite_spoils_its_row() {
         assert_eq!(lost, expected, "{value}");
     }
 }
+
+/// All that the query sees scores minus infinity: what it does not see must not win.
+#[test]
+fn a_query_that_sees_nothing_finite_is_not_taken_for_a_sound_one() {
+    crate::rng::manual_seed(6);
+    let packing = packing(&LENGTHS);
+    let shape = [packing.tokens(), HEADS, SIZE];
+    let (q, k, v) = (random(&shape), random(&shape).detach(), random(&shape).detach());
+    drop(k.narrow(2, 7, 1).fill_(-1.0));
+    let hidden = |_: &Tensor, _: &Tensor| -> Tensor { panic!("the kernels take a window") };
+    for kind in [Kind::Float, Kind::BFloat16] {
+        if !ffi::attention_takes(kind, SIZE) {
+            continue;
+        }
+        let [q, k, v] = [&broken(&q, f64::INFINITY), &k, &v].map(|x| x.to_kind(kind));
+        let near = Scores::Within { reach: 1, hidden: &hidden };
+        let lost = attend(&q, &k, &v, &packing, None, near).isnan().view(shape).select(1, 1).all_dim(1, false); // [T]
+        assert_eq!(Vec::<i64>::try_from(lost.nonzero().flatten(0, 1)).unwrap(), BROKEN, "{kind:?}");
+    }
+}

@@ -24,12 +24,12 @@ pub fn flops_per_second(session: &Session, config: &ModelConfig) -> anyhow::Resu
         true => (8192, 8192, 8192),
         false => (2048, config.hidden_size, config.intermediate_size),
     };
-    let options = (Kind::Float, session.device);
-    let [x, weight] =
-        [[rows, inner], [columns, inner]].map(|shape| Tensor::randn(shape, options).to_kind(session.kind));
-    let _no_gradients = tch::no_grad_guard();
-    let packed = PackedLinear::new(&weight, None)?;
     let best = guard("matrix product", || {
+        let options = (Kind::Float, session.device);
+        let [x, weight] =
+            [[rows, inner], [columns, inner]].map(|shape| Tensor::randn(shape, options).to_kind(session.kind));
+        let _no_gradients = tch::no_grad_guard();
+        let packed = or_panic(PackedLinear::new(&weight, None));
         let plain = || drop(x.linear(&weight, None::<&Tensor>));
         let of_packed =
             packed.as_ref().map(|packed| || drop(or_panic(packed.forward(&x, FusedActivation::None))));
