@@ -31,13 +31,13 @@ fn main() {
     println!("cargo:rustc-link-lib=dylib:+verbatim=libgomp.so.1");
 }
 
-/// The attention kernels, once for each instruction set; which one runs is decided at run time.
+/// The attention kernels, one for each instruction set and number format; which one runs is decided at run time.
 fn kernels() {
     const AVX512: [&str; 7] =
         ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx512bf16"];
-    let mut sets: Vec<(&str, &[&str])> = vec![("baseline", &[])];
+    let mut sets: Vec<(&str, &[&str])> = vec![("baseline_f32", &[])];
     if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64") {
-        sets.extend([("avx2", &AVX512[..2]), ("avx512", &AVX512[..6]), ("avx512_bf16", &AVX512[..])]);
+        sets.extend([("avx2_f32", &AVX512[..2]), ("avx512_f32", &AVX512[..6]), ("avx512_bf16", &AVX512[..])]);
     }
     for (name, flags) in sets {
         let mut build = cc::Build::new();

@@ -59,10 +59,10 @@ const AttentionKernel<Number>& kernel();
 template <>
 const AttentionKernel<float>& kernel() {
 #if defined(__x86_64__)
-  if (capability() == "AVX512") return attention_kernel_avx512;
-  if (capability() == "AVX2") return attention_kernel_avx2;
+  if (capability() == "AVX512") return attention_kernel_avx512_f32;
+  if (capability() == "AVX2") return attention_kernel_avx2_f32;
 #endif
-  return attention_kernel_baseline;
+  return attention_kernel_baseline_f32;
 }
 
 template <>

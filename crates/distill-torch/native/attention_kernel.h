@@ -1,6 +1,6 @@
 // Attention of one head over one row, without padding between rows and without a [rows, heads, S, S] tensor in memory.
 //
-// The kernel is compiled once for each instruction set (attention_kernel_*.cpp) and chosen at run time. It knows nothing
+// There is one kernel for each instruction set and number format (attention_kernel_*.cpp), chosen at run time. It knows nothing
 // of libtorch. Layouts: row-major; "stride" is the distance of two tokens.
 #pragma once
 
@@ -70,10 +70,10 @@ struct AttentionKernel {
 // Bits per weight that a dropout probability is rounded to.
 constexpr int kDropoutBits = 24;
 
-extern const AttentionKernel<float> attention_kernel_baseline;
+extern const AttentionKernel<float> attention_kernel_baseline_f32;
 #if defined(__x86_64__)
-extern const AttentionKernel<float> attention_kernel_avx2;
-extern const AttentionKernel<float> attention_kernel_avx512;
+extern const AttentionKernel<float> attention_kernel_avx2_f32;
+extern const AttentionKernel<float> attention_kernel_avx512_f32;
 extern const AttentionKernel<Bf16> attention_kernel_avx512_bf16;
 #endif
 

@@ -1,4 +1,4 @@
-// The kernel for bf16 on processors that multiply it (AVX-512 BF16), in the plan of attention_kernel_impl.h.
+// The kernel for bf16 on processors that multiply it (AVX-512 BF16), in the plan of attention_kernel_f32.h.
 //
 // The processor's product takes two neighbours of each side and adds both to a sum in f32. So the left matrix is read two
 // numbers at a time, along what is summed over, and the right one holds such pairs side by side: `[depth / 2, columns]`.
