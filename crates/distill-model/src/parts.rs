@@ -9,18 +9,12 @@ pub mod positions;
 
 use std::cell::OnceCell;
 
-use distill_torch::linear::{FusedActivation, MANY_ROWS, PackedLinear, linear};
+use distill_torch::linear::{FusedActivation, PackedLinear, is_few, linear};
 use distill_torch::or_panic;
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
 use crate::parameters::{Init, Scope};
-
-/// Whether MKL's product, which takes any number of rows, is as fast as oneDNN's with the making of its kernel: in a
-/// batch's last layer only the first token of each row asks, and their number is hardly ever the same.
-fn is_few(x: &Tensor) -> bool {
-    x.kind() == Kind::Float && x.size().first().is_some_and(|rows| *rows < MANY_ROWS)
-}
 
 /// `y = x·Wᵀ + b`, `W`: `[out, in]`; some architectures have no `b`.
 #[derive(Debug)]

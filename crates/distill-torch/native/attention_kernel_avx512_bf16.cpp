@@ -187,10 +187,7 @@ void backward(const AttentionBackward<Bf16>& pass, Scratch& scratch) {
   Bf16* weights = reinterpret_cast<Bf16*>(grad_score_pairs + key_pairs * block);  // [S, Mp]
   Bf16* grad_scores = weights + S * block;                                        // [S, Mp]
   pairs_along_tokens(h.key, h.key_stride, S, d, keys, dp);
-  if (const AttentionBackward<Bf16>* next = pass.next) {
-    prefetch(next->head, next->out);
-    prefetch(next->grad_out, next->head.out_stride, next->head.queries, d);
-  }
+  if (pass.next) prefetch(*pass.next);
   std::memset(grad_key, 0, 2 * S * dp * sizeof(float));
   for (int64_t first = 0; first < h.queries; first += block) {
     const int64_t M = std::min(block, h.queries - first), Mp = rounded_up(M), place = first * h.out_stride;
@@ -222,10 +219,7 @@ void backward(const AttentionBackward<Bf16>& pass, Scratch& scratch) {
       const auto grad_score = [&](int64_t k) {
         const Floats w = exp2_of(load(scores + k * Mp + q) * to_base_2 - log_sum);
         Floats g = load(grad_weights + k * Mp + q), shown = w;
-        if (dropping.threshold != 0) {
-          g = dropping.kept(g * dropping.scale, q / L, seen.from + k);
-          shown = dropping.kept(w * dropping.scale, q / L, seen.from + k);
-        }
+        dropping.drop(shown, g, q / L, seen.from + k);
         store_rounded(weights + k * Mp + q, shown);
         const Floats grad = w * (g - summed);
         store_rounded(grad_scores + k * Mp + q, grad);

@@ -157,10 +157,7 @@ void backward(const AttentionBackward<float>& pass, Scratch& scratch) {
   float* query_rows = grad_query + d * block;      // [M, dp]
   float* grad_out_rows = query_rows + block * dp;  // [M, dp]
   copy_rows(h.key, h.key_stride, S, d, d, keys);
-  if (const AttentionBackward<float>* next = pass.next) {
-    prefetch(next->head, next->out);
-    prefetch(next->grad_out, next->head.out_stride, next->head.queries, d);
-  }
+  if (pass.next) prefetch(*pass.next);
   std::memset(grad_key, 0, 2 * S * dp * sizeof(float));
   for (int64_t first = 0; first < h.queries; first += block) {
     const int64_t M = std::min(block, h.queries - first), Mp = rounded_up(M), place = first * h.out_stride;
@@ -187,10 +184,7 @@ void backward(const AttentionBackward<float>& pass, Scratch& scratch) {
         float *weight = weights + k * Mp + q, *grad = grad_scores + k * Mp + q;
         const Floats w = exp_of(load(weight) - log_sum);
         Floats g = load(grad), shown = w;
-        if (dropping.threshold != 0) {
-          g = dropping.kept(g * dropping.scale, q / L, seen.from + k);
-          shown = dropping.kept(w * dropping.scale, q / L, seen.from + k);
-        }
+        dropping.drop(shown, g, q / L, seen.from + k);
         store(weight, shown);
         store(grad, w * (g - along));
       }

@@ -61,6 +61,13 @@ struct Dropping {
     const Ints stays = reinterpret_cast<Ints>(bits >> (32 - kDropoutBits)) >= threshold;
     return reinterpret_cast<Floats>(reinterpret_cast<Ints>(x) & stays);
   }
+
+  // Makes of a weight and its gradient what dropping leaves of both.
+  void drop(Floats& weight, Floats& gradient, int64_t queries, int64_t key) const {
+    if (threshold == 0) return;
+    gradient = kept(gradient * scale, queries, key);
+    weight = kept(weight * scale, queries, key);
+  }
 };
 
 // C[R, V·L] (+)= A[R, depth] · B[depth, V·L], all sums held in registers. `A` reads its numbers by row and column, says
@@ -134,6 +141,12 @@ void prefetch(const AttentionHead<Number>& h, const Number* out) {
   prefetch(h.value, h.value_stride, h.keys, h.size);
   prefetch(h.query, h.query_stride, h.queries, h.size);
   prefetch(out, h.out_stride, h.queries, h.size);
+}
+
+template <typename Number>
+void prefetch(const AttentionBackward<Number>& pass) {
+  prefetch(pass.head, pass.out);
+  prefetch(pass.grad_out, pass.head.out_stride, pass.head.queries, pass.head.size);
 }
 
 // L rows of L numbers, turned: each step shuffles the first half of the rows into the second like a deck of cards.

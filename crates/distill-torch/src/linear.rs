@@ -8,15 +8,21 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{TorchError, or_panic};
 use crate::ffi;
 
-/// Rows from which a product is worth the making of its kernel, which oneDNN makes for each number of them.
-pub const MANY_ROWS: i64 = 512;
+/// Rows from which a product of f32 is worth the making of its kernel, which oneDNN makes for each number of them.
+const MANY_ROWS: i64 = 512;
+
+/// Whether MKL's product, which takes any number of rows, is as fast as oneDNN's with the making of its kernel: in a
+/// batch's last layer only the first token of each row asks, and their number is hardly ever the same.
+pub fn is_few(x: &Tensor) -> bool {
+    x.kind() == Kind::Float && x.size().first().is_some_and(|rows| *rows < MANY_ROWS)
+}
 
 /// `x·Wᵀ + b`, `[.., out]`, as [`Tensor::linear`], which libtorch can derive. f32 on the CPU goes to oneDNN where that is
 /// faster: libtorch gives it to MKL, whose kernels for other makers' processors do not know AVX-512.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    let is_matrix = matches!(x.size().as_slice(), [rows, _] if *rows >= MANY_ROWS);
-    let fits = [x, weight].iter().all(|of| of.device() == Device::Cpu && of.kind() == Kind::Float);
-    if is_matrix && fits && ffi::prefers_onednn_products() {
+    let fits =
+        x.dim() == 2 && [x, weight].iter().all(|of| of.device() == Device::Cpu && of.kind() == Kind::Float);
+    if fits && !is_few(x) && ffi::prefers_onednn_products() {
         return or_panic(ffi::onednn_trained_linear(x, weight, bias));
     }
     x.linear(weight, bias)

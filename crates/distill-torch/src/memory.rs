@@ -12,10 +12,10 @@ pub fn settle() {
 /// other batches make theirs again.
 /// `ONEDNN_PRIMITIVE_CACHE_CAPACITY` and `LRU_CACHE_CAPACITY` in the environment win. Each is read once.
 fn bound_kernel_caches() {
-    for (name, kernels) in [("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64"), ("LRU_CACHE_CAPACITY", "64")] {
+    for name in ["ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"] {
         if std::env::var_os(name).is_none() {
             // SAFETY: nothing else reads or writes the environment meanwhile: this process has one thread yet.
-            unsafe { std::env::set_var(name, kernels) };
+            unsafe { std::env::set_var(name, "64") };
         }
     }
 }

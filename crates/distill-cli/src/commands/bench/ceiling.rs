@@ -30,16 +30,12 @@ pub fn flops_per_second(session: &Session, config: &ModelConfig) -> anyhow::Resu
             [[rows, inner], [columns, inner]].map(|shape| Tensor::randn(shape, options).to_kind(session.kind));
         let _no_gradients = tch::no_grad_guard();
         let packed = or_panic(PackedLinear::new(&weight, None));
-        let plain = || drop(x.linear(&weight, None::<&Tensor>));
-        let of_packed =
-            packed.as_ref().map(|packed| || drop(or_panic(packed.forward(&x, FusedActivation::None))));
-        (0..TRIES)
-            .flat_map(|_| {
-                let packed = of_packed.as_ref().map(|product| seconds(product, session.device));
-                [Some(seconds(&plain, session.device)), packed]
-            })
-            .flatten()
-            .fold(f64::INFINITY, f64::min)
+        let mut products: Vec<Box<dyn Fn()>> = vec![Box::new(|| drop(x.linear(&weight, None::<&Tensor>)))];
+        if let Some(packed) = &packed {
+            products.push(Box::new(|| drop(or_panic(packed.forward(&x, FusedActivation::None)))));
+        }
+        let tries = (0..TRIES).flat_map(|_| &products);
+        tries.map(|product| seconds(product, session.device)).fold(f64::INFINITY, f64::min)
     })?;
     let flops = 2.0 * (rows * inner * columns) as f64 * f64::from(REPEATS);
     Ok(flops / best)
