@@ -77,15 +77,13 @@ impl Pair<'_> {
     }
 
     fn grown_confusions(&self, listed: usize) -> Vec<GrownConfusion> {
-        let (before, after) = (self.teacher.confusion().rows(), self.student.confusion().rows());
+        let (before, after) = (self.teacher.confusion(), self.student.confusion());
         let mut grown = Vec::new();
-        for (label, counts) in after.iter().enumerate() {
-            for (predicted, student) in counts.iter().enumerate() {
-                let teacher = before[label][predicted];
-                if label != predicted && *student > teacher {
-                    let (label, predicted) = (self.label(label), self.label(predicted));
-                    grown.push(GrownConfusion { label, predicted, teacher, student: *student });
-                }
+        for (label, predicted, student) in after.cells().filter(|(label, predicted, _)| label != predicted) {
+            let teacher = before.count(label, predicted);
+            if student > teacher {
+                let (label, predicted) = (self.label(label), self.label(predicted));
+                grown.push(GrownConfusion { label, predicted, teacher, student });
             }
         }
         grown.sort_by_key(|confusion| std::cmp::Reverse(confusion.student - confusion.teacher));

@@ -182,6 +182,7 @@ fn model_report(
         curves: None,
         classes,
         confusion: Vec::new(),
+        confusion_pairs: Vec::new(),
         scatter: Vec::new(),
     }
 }

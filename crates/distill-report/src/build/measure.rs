@@ -139,7 +139,7 @@ fn metrics_of(model: &Predictions, scored: &Scored, teacher: Option<&Predictions
 fn describe(model: &Predictions, scored: &Scored, values: BTreeMap<Metric, f64>) -> ModelReport {
     let confusion = scored.confusion();
     let temperature = scored.temperature();
-    ModelReport {
+    let mut report = ModelReport {
         name: model.name.clone(),
         role: model.role,
         cost: model.cost,
@@ -148,9 +148,12 @@ fn describe(model: &Predictions, scored: &Scored, values: BTreeMap<Metric, f64>)
         calibration: Some(Calibration { temperature, bins: calibration::bins(scored, 1.0) }),
         curves: ranking::curves(scored),
         classes: class_figures(&confusion.tally(), model.label_map.names()),
-        confusion: confusion.rows(),
+        confusion: Vec::new(),
+        confusion_pairs: Vec::new(),
         scatter: Vec::new(),
-    }
+    };
+    report.set_confusion(&confusion);
+    report
 }
 
 fn rows_hash(model: &Predictions) -> String {

@@ -121,8 +121,10 @@ fn data_set(out: &mut String, set: &DataReport) {
     }
     for model in set.models.iter().filter(|model| !model.classes.is_empty()) {
         let name = text::markdown(&model.name);
-        out.push_str(&format!("\n### Classes: {name}\n\n{}", table::classes(model).markdown()));
-        if model.confusion.is_empty() {
+        let rest = table::left_out(table::listed_classes(model).1);
+        let rest = if rest.is_empty() { rest } else { format!("\n{rest}\n") };
+        out.push_str(&format!("\n### Classes: {name}\n\n{}{rest}", table::classes(model).markdown()));
+        if model.confusion.is_empty() && model.confusion_pairs.is_empty() {
             continue;
         }
         if set.labels.len() <= MATRIX_LABELS {

@@ -6,6 +6,7 @@ pub mod changes;
 pub mod format;
 pub mod github;
 pub mod html;
+mod json;
 pub mod junit;
 pub mod markdown;
 pub mod svg;
@@ -44,7 +45,7 @@ pub fn write(report: &Report, directory: &Path) -> Result<Vec<PathBuf>, ReportEr
 /// # Errors
 /// [`ReportError::Json`], which would be a defect.
 pub fn json(report: &Report) -> Result<String, ReportError> {
-    let mut text = serde_json::to_string_pretty(report)?;
+    let mut text = json::text(report)?;
     text.push('\n');
     Ok(text)
 }

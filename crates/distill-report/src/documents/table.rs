@@ -6,7 +6,7 @@ use distill_core::ProblemType;
 
 use super::format::{bytes, count, metric, milliseconds, percent, rate, times};
 use super::text;
-use crate::metrics::Metric;
+use crate::metrics::{ClassFigures, Metric};
 use crate::report::{DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report, Spread};
 
 /// A table of finished cells. The first column is text, the others are numbers.
@@ -253,12 +253,34 @@ pub fn grown_confusions(errors: &Errors) -> Table {
     table
 }
 
+/// The classes of one model that a table shows: all, or of very many those with the most rows; and how many it leaves
+/// out.
+pub fn listed_classes(model: &ModelReport) -> (Vec<&ClassFigures>, usize) {
+    const LISTED: usize = 500;
+    let mut classes: Vec<&ClassFigures> = model.classes.iter().collect();
+    let left_out = classes.len().saturating_sub(LISTED);
+    if left_out > 0 {
+        classes.sort_by_key(|class| std::cmp::Reverse(class.support));
+        classes.truncate(LISTED);
+    }
+    (classes, left_out)
+}
+
+/// A sentence about classes that a table leaves out; nothing where it has all.
+pub fn left_out(classes: usize) -> String {
+    if classes == 0 {
+        String::new()
+    } else {
+        format!("The {classes} classes with fewer rows are in report.json.")
+    }
+}
+
 /// The classes of one model.
 pub fn classes(model: &ModelReport) -> Table {
     let mut table = Table::new(["label", "precision", "recall", "F1", "rows", "predicted"]);
-    table.rows = model
-        .classes
-        .iter()
+    table.rows = listed_classes(model)
+        .0
+        .into_iter()
         .map(|class| {
             let shares = [class.precision, class.recall, class.f1].map(metric);
             let counts = [class.support, class.predicted].map(|count| count.to_string());
@@ -283,24 +305,15 @@ pub fn confusion(set: &DataReport, model: &ModelReport) -> Table {
 
 /// The most frequent confusions of one model, for label maps too wide for a matrix.
 pub fn top_confusions(set: &DataReport, model: &ModelReport, shown: usize) -> Table {
-    let mut cells: Vec<(u64, usize, usize)> = Vec::new();
-    for (label, counts) in model.confusion.iter().enumerate() {
-        cells.extend(
-            counts
-                .iter()
-                .enumerate()
-                .filter(|(at, count)| *at != label && **count > 0)
-                .map(|(at, count)| (*count, label, at)),
-        );
-    }
-    cells.sort_by_key(|(count, label, predicted)| (std::cmp::Reverse(*count), *label, *predicted));
+    let mut pairs = model.confusions();
+    pairs.retain(|(label, predicted, _)| label != predicted);
+    pairs.sort_by_key(|(label, predicted, rows)| (std::cmp::Reverse(*rows), *label, *predicted));
+    let name = |label: usize| set.labels.get(label).cloned().unwrap_or_default();
     let mut table = Table::new(["label", "predicted", "rows"]);
-    table.rows = cells
+    table.rows = pairs
         .into_iter()
         .take(shown)
-        .map(|(count, label, predicted)| {
-            vec![set.labels[label].clone(), set.labels[predicted].clone(), count.to_string()]
-        })
+        .map(|(label, predicted, rows)| vec![name(label), name(predicted), rows.to_string()])
         .collect();
     table
 }

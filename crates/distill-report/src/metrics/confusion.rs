@@ -1,31 +1,44 @@
 //! Counts of label against prediction, from which most figures follow.
 
-/// How often each label was predicted as each: `counts[label * C + predicted]`.
+use std::collections::BTreeMap;
+
+/// How often each label was predicted as each. Only pairs that occur are kept: of 10,000 labels a table of all
+/// pairs would take 800 MB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     num_labels: usize,
-    counts: Vec<u64>,
+    cells: BTreeMap<(usize, usize), u64>,
 }
 
 impl Confusion {
     /// Counts pairs of label and prediction, each below `num_labels`.
     pub fn of_pairs(pairs: impl IntoIterator<Item = (usize, usize)>, num_labels: usize) -> Self {
-        let mut counts = vec![0; num_labels * num_labels];
-        pairs.into_iter().for_each(|(target, predicted)| counts[target * num_labels + predicted] += 1);
-        Confusion { num_labels, counts }
+        let mut cells = BTreeMap::new();
+        pairs.into_iter().for_each(|pair| *cells.entry(pair).or_default() += 1);
+        Confusion { num_labels, cells }
+    }
+
+    /// Label, prediction and rows of every pair that occurs, by label, then by prediction.
+    pub fn cells(&self) -> impl Iterator<Item = (usize, usize, u64)> {
+        self.cells.iter().map(|((label, predicted), rows)| (*label, *predicted, *rows))
+    }
+
+    /// Rows of one pair.
+    pub fn count(&self, label: usize, predicted: usize) -> u64 {
+        self.cells.get(&(label, predicted)).copied().unwrap_or(0)
     }
 
     /// One list a label, in it a count a prediction: `[C, C]`.
     pub fn rows(&self) -> Vec<Vec<u64>> {
-        self.counts.chunks_exact(self.num_labels).map(<[u64]>::to_vec).collect()
+        let mut rows = vec![vec![0; self.num_labels]; self.num_labels];
+        self.cells().for_each(|(label, predicted, count)| rows[label][predicted] = count);
+        rows
     }
 
     /// What the metrics need of it.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::new(self.num_labels);
-        for (at, count) in self.counts.iter().enumerate() {
-            tally.add(at / self.num_labels, at % self.num_labels, *count);
-        }
+        self.cells().for_each(|(label, predicted, count)| tally.add(label, predicted, count));
         tally
     }
 }

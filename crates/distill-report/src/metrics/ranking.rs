@@ -56,22 +56,35 @@ struct RankedClass {
 ///
 /// Source for ROC AUC: DeLong et al. 1988, whose structural components these are.
 pub fn influences(scored: &Scored) -> Vec<(Metric, Vec<f64>)> {
-    let classes: Vec<ClassInfluence> = positive_classes(scored)
-        .into_par_iter()
-        .filter_map(|label| ClassInfluence::new(&class_pairs(scored, label)))
-        .collect();
+    /// Classes whose influence values are in memory together.
+    const TOGETHER: usize = 64;
+    let supports = scored.supports();
+    let has_both = |label: &usize| (1..scored.len()).contains(&supports[*label]);
+    let classes: Vec<usize> = positive_classes(scored).into_iter().filter(has_both).collect();
     if classes.is_empty() {
         return Vec::new();
     }
     let count = classes.len() as f64;
-    let sum = |of: &dyn Fn(&ClassInfluence, usize) -> f64| -> Vec<f64> {
-        (0..scored.len()).map(|at| classes.iter().map(|class| of(class, at)).sum()).collect()
+    let none = vec![0.0; scored.len()];
+    let (mut roc_auc, mut weighted, mut precision) = (none.clone(), none.clone(), none);
+    let add = |sum: &mut [f64], part: &[f64], share: f64| {
+        sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += value / share);
     };
-    let mut influences = vec![(Metric::RocAuc, sum(&|class, at| class.roc_auc[at] / count))];
-    if scored.num_labels() > 2 {
-        influences.push((Metric::RocAucWeighted, sum(&|class, at| class.weighted_roc_auc[at])));
+    for classes in classes.chunks(TOGETHER) {
+        let found: Vec<ClassInfluence> =
+            classes.par_iter().filter_map(|label| ClassInfluence::new(&class_pairs(scored, *label))).collect();
+        // In the order of the classes, so that the sum does not depend on the number of threads.
+        for class in found {
+            add(&mut roc_auc, &class.roc_auc, count);
+            add(&mut weighted, &class.weighted_roc_auc, 1.0);
+            add(&mut precision, &class.average_precision, count);
+        }
     }
-    influences.push((Metric::AveragePrecision, sum(&|class, at| class.average_precision[at] / count)));
+    let mut influences = vec![(Metric::RocAuc, roc_auc)];
+    if scored.num_labels() > 2 {
+        influences.push((Metric::RocAucWeighted, weighted));
+    }
+    influences.push((Metric::AveragePrecision, precision));
     influences
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::compared::{AgainstTeacher, Comparison, Errors, SeedSummary, Slice};
 use crate::metrics::calibration::Bin;
 use crate::metrics::ranking::Curves;
-use crate::metrics::{ClassFigures, Metric};
+use crate::metrics::{ClassFigures, Confusion, Metric};
 use crate::predictions::{Cost, Role};
 
 /// All models on one data set.
@@ -68,9 +68,14 @@ pub struct ModelReport {
     pub curves: Option<Curves>,
     /// Figures of each class, in the order of the label map; empty where rows have numbers.
     pub classes: Vec<ClassFigures>,
-    /// Counts: a list a label, in it a count a prediction, where rows have one class. `[C, C]`
+    /// Counts: a list a label, in it a count a prediction, where rows have one class and there are at most 100 labels.
+    /// `[C, C]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u64>>,
+    /// The same of more labels: `[label, prediction, rows]` of the pairs that occur, by label, then by prediction; of
+    /// more than 100,000 pairs the most frequent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confusion_pairs: Vec<[u64; 3]>,
     /// Some labels with the model's values, `[label, value]`, where rows have numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scatter: Vec<[f64; 2]>,
@@ -121,7 +126,40 @@ impl DataReport {
     }
 }
 
+/// Labels up to which a report holds the count of every pair of label and prediction.
+pub const DENSE_LABELS: usize = 100;
+/// Pairs of label and prediction that a report of more labels holds at most.
+const PAIRS: usize = 100_000;
+
 impl ModelReport {
+    /// Keeps counts of label against prediction, in the form that suits the number of labels.
+    pub(crate) fn set_confusion(&mut self, confusion: &Confusion) {
+        if self.classes.len() <= DENSE_LABELS {
+            self.confusion = confusion.rows();
+            return;
+        }
+        let mut pairs: Vec<[u64; 3]> =
+            confusion.cells().map(|(label, predicted, rows)| [label as u64, predicted as u64, rows]).collect();
+        if pairs.len() > PAIRS {
+            pairs.sort_by_key(|[label, predicted, rows]| (std::cmp::Reverse(*rows), *label, *predicted));
+            pairs.truncate(PAIRS);
+            pairs.sort_unstable();
+        }
+        self.confusion_pairs = pairs;
+    }
+
+    /// Label, prediction and rows of the pairs that occur, in whichever form the report holds them.
+    pub fn confusions(&self) -> Vec<(usize, usize, u64)> {
+        let dense = self.confusion.iter().enumerate().flat_map(|(label, counts)| {
+            counts.iter().enumerate().map(move |(predicted, rows)| (label, predicted, *rows))
+        });
+        let pairs = self
+            .confusion_pairs
+            .iter()
+            .map(|[label, predicted, rows]| (*label as usize, *predicted as usize, *rows));
+        dense.filter(|(_, _, rows)| *rows > 0).chain(pairs).collect()
+    }
+
     /// The value of a metric, none where it is undefined.
     pub fn value(&self, metric: Metric) -> Option<f64> {
         self.metrics.get(&metric).map(|figure| figure.value)

@@ -3,6 +3,7 @@
 use distill_core::ProblemType;
 
 use super::table::{self, Cell};
+use crate::documents::table::{self as words, listed_classes};
 use crate::documents::{format, text};
 use crate::metrics::ClassFigures;
 use crate::report::{DataReport, ErrorRow, Errors};
@@ -128,9 +129,14 @@ pub fn classes(set: &DataReport) -> String {
         ]
     };
     let model = |model: &crate::report::ModelReport| {
-        let rows: Vec<Vec<Cell>> = model.classes.iter().map(row).collect();
+        let (classes, left_out) = listed_classes(model);
+        let rows: Vec<Vec<Cell>> = classes.into_iter().map(row).collect();
         let table = table::draw("classes", &header, &rows);
-        format!("<details><summary>Classes: {}</summary>{table}</details>", text::html(&model.name))
+        let rest = text::html(&words::left_out(left_out));
+        format!(
+            "<details><summary>Classes: {}</summary>{table}<p>{rest}</p></details>",
+            text::html(&model.name)
+        )
     };
     set.models.iter().filter(|model| !model.classes.is_empty()).map(model).collect()
 }
