@@ -135,6 +135,14 @@ pub enum DataError {
         /// What was found.
         what: String,
     },
+    /// A file in a form that its format allows and this program does not read.
+    #[error("{}: {what}", file.display())]
+    Unsupported {
+        /// The file.
+        file: PathBuf,
+        /// The form, and what to do.
+        what: String,
+    },
     /// Two fingerprints that must be the same are not.
     #[error("{left_name} and {right_name} do not belong together: {field} is {left} there and {right} here")]
     Fingerprint {

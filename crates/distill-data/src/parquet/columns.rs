@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::basic::{Repetition, Type as Physical};
+use parquet::basic::{Compression, Repetition};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
-use parquet::data_type::{ByteArray, DataType};
+use parquet::data_type::DataType;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::schema::types::Type;
 
@@ -13,24 +13,13 @@ use super::file::ParquetFile;
 use super::guard::{Drawn, GuardedPages, MAX_BATCH_BYTES, too_much_text};
 use super::guarded;
 use super::list::{self, ListLevels};
+use super::meaning::Meaning;
+use super::value::Value;
 use crate::error::DataError;
 
 /// Rows of one batch: enough to be fast, few enough that long texts, or logits of many labels, stay affordable.
 const BATCH_ROWS: usize = 1024;
 const BATCH_LISTS: usize = 256;
-
-/// One value of a flat column.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY, not yet checked to be UTF-8.
-    Bytes(ByteArray),
-    /// INT32 or INT64.
-    Integer(i64),
-    /// FLOAT or DOUBLE.
-    Float(f64),
-    /// BOOLEAN.
-    Bool(bool),
-}
 
 /// One batch of one column; `None` is null.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,11 +64,12 @@ impl Column {
     }
 }
 
-/// A column that is read: which leaf it is and of which form.
+/// A column that is read: which leaf it is, of which form, and what its values mean.
 #[derive(Clone, Copy)]
 struct Wanted {
     leaf: usize,
     list: Option<ListLevels>,
+    meaning: Meaning,
 }
 
 /// Reads the chosen columns of a file in step, row group by row group.
@@ -95,13 +85,17 @@ pub struct ColumnBatches {
 
 impl ColumnBatches {
     /// Prepares to read `columns`, which must be top-level names of the file: flat columns of any
-    /// physical type but INT96, or lists of these.
+    /// type that has a [`Meaning`], or lists of these.
     ///
     /// # Errors
-    /// [`DataError::ColumnType`] for a column of another form; [`DataError::Damaged`] for a name that
-    /// is not there (ask [`ParquetFile::column_names`] first).
+    /// [`DataError::ColumnType`] for a column of another form; [`DataError::Unsupported`] for one in a
+    /// compression that is not built; [`DataError::Damaged`] for a name that is not there (ask
+    /// [`ParquetFile::column_names`] first).
     pub fn new(file: &ParquetFile, columns: &[&str]) -> Result<Self, DataError> {
-        let wanted = columns.iter().map(|name| find(file, name)).collect::<Result<_, _>>()?;
+        let wanted: Vec<Wanted> = columns.iter().map(|name| find(file, name)).collect::<Result<_, _>>()?;
+        for (wanted, name) in wanted.iter().zip(columns) {
+            check_compression(file, wanted.leaf, name)?;
+        }
         Ok(ColumnBatches {
             file: file.clone(),
             wanted,
@@ -143,8 +137,8 @@ impl ColumnBatches {
             self.drawn.next_column();
             let column = match wanted.list {
                 Some(levels) if levels.numbers => Column::List(list::read(reader, levels, rows)?),
-                Some(levels) => Column::Values(list::read_values(reader, levels, rows)?),
-                None => Column::Flat(read_flat(reader, rows)?),
+                Some(levels) => Column::Values(list::read_values(reader, levels, wanted.meaning, rows)?),
+                None => Column::Flat(read_flat(reader, wanted.meaning, rows)?),
             };
             if column.len() != rows {
                 return Err(ParquetError::General(format!(
@@ -179,6 +173,38 @@ impl ColumnBatches {
     }
 }
 
+/// What a column of a file holds, before any of it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One value a row.
+    Flat(Meaning),
+    /// A list of values a row.
+    List(Meaning),
+    /// Something that is not read, by its name.
+    Other(String),
+}
+
+impl ParquetFile {
+    /// What a top-level column holds; none where it is not there.
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        self.fields().iter().find(|field| field.name() == name).map(|field| kind_of(field))
+    }
+}
+
+fn kind_of(field: &Type) -> Kind {
+    let list = list::list_leaf(field);
+    let leaf = match list {
+        Some(leaf) => leaf,
+        None if is_flat(field) => field,
+        None => return Kind::Other("nested values".to_owned()),
+    };
+    match Meaning::of(leaf) {
+        Ok(meaning) if list.is_some() => Kind::List(meaning),
+        Ok(meaning) => Kind::Flat(meaning),
+        Err(name) => Kind::Other(format!("{name} values")),
+    }
+}
+
 /// Finds a top-level column and its only leaf.
 fn find(file: &ParquetFile, name: &str) -> Result<Wanted, DataError> {
     let fields = file.fields();
@@ -188,59 +214,76 @@ fn find(file: &ParquetFile, name: &str) -> Result<Wanted, DataError> {
     let schema = file.metadata.file_metadata().schema_descr();
     let field = &fields[position];
     let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == position);
-    match (leaf, list::list_levels(field)) {
-        (Some(leaf), list) if list.is_some() || is_flat(field) => Ok(Wanted { leaf, list }),
-        _ => Err(unusable(file.path(), field)),
+    match (leaf, kind_of(field)) {
+        (Some(leaf), Kind::Flat(meaning)) => Ok(Wanted { leaf, list: None, meaning }),
+        (Some(leaf), Kind::List(meaning)) => {
+            Ok(Wanted { leaf, list: list::list_levels(field, meaning), meaning })
+        }
+        (_, kind) => Err(unusable(file.path(), field, kind)),
     }
 }
 
 fn is_flat(field: &Type) -> bool {
     let info = field.get_basic_info();
-    field.is_primitive()
-        && field.get_physical_type() != Physical::INT96
-        && info.has_repetition()
-        && info.repetition() != Repetition::REPEATED
+    field.is_primitive() && info.has_repetition() && info.repetition() != Repetition::REPEATED
 }
 
-fn unusable(file: &Path, field: &Type) -> DataError {
+fn unusable(file: &Path, field: &Type, kind: Kind) -> DataError {
+    let found = if let Kind::Other(found) = kind { found } else { "values that cannot be found".to_owned() };
     DataError::ColumnType {
         file: file.to_owned(),
         column: field.name().to_owned(),
         expected: "plain values or lists of them",
-        found: if field.is_group() { "nested values".to_owned() } else { kind_of(field) },
+        found,
     }
 }
 
-fn kind_of(field: &Type) -> String {
-    format!("{} values", field.get_physical_type())
+/// Compressions that are not built are no damage.
+fn check_compression(file: &ParquetFile, leaf: usize, name: &str) -> Result<(), DataError> {
+    for group in file.metadata.row_groups() {
+        let compression = group.column(leaf).compression();
+        if let Compression::BROTLI(_) | Compression::LZO = compression {
+            let codec = if compression == Compression::LZO { "LZO" } else { "Brotli" };
+            return Err(DataError::Unsupported {
+                file: file.path().to_path_buf(),
+                what: format!(
+                    "its column {name:?} is compressed with {codec}, which is not supported; write it with zstd, \
+                     snappy, gzip or lz4"
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
-fn read_flat(reader: &mut ColumnReader, rows: usize) -> ParquetResult<Vec<Option<Value>>> {
+fn read_flat(reader: &mut ColumnReader, meaning: Meaning, rows: usize) -> ParquetResult<Vec<Option<Value>>> {
     match reader {
-        ColumnReader::BoolColumnReader(reader) => read_as(reader, rows, Value::Bool),
-        ColumnReader::Int32ColumnReader(reader) => read_as(reader, rows, |v| Value::Integer(v.into())),
-        ColumnReader::Int64ColumnReader(reader) => read_as(reader, rows, Value::Integer),
-        ColumnReader::FloatColumnReader(reader) => read_as(reader, rows, |v| Value::Float(v.into())),
-        ColumnReader::DoubleColumnReader(reader) => read_as(reader, rows, Value::Float),
-        ColumnReader::ByteArrayColumnReader(reader) => read_as(reader, rows, Value::Bytes),
-        ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-            read_as(reader, rows, |v| Value::Bytes(v.into()))
+        ColumnReader::BoolColumnReader(reader) => read_as(reader, rows, |v| Ok(Value::Bool(v))),
+        ColumnReader::Int32ColumnReader(reader) => {
+            read_as(reader, rows, |v| Ok(meaning.of_integer(v.into(), 32)))
         }
-        ColumnReader::Int96ColumnReader(_) => Err(ParquetError::General("INT96 is no value here".to_owned())),
+        ColumnReader::Int64ColumnReader(reader) => read_as(reader, rows, |v| Ok(meaning.of_integer(v, 64))),
+        ColumnReader::Int96ColumnReader(reader) => read_as(reader, rows, |v| Ok(Meaning::of_int96(&v))),
+        ColumnReader::FloatColumnReader(reader) => read_as(reader, rows, |v| Ok(Value::Float(v.into()))),
+        ColumnReader::DoubleColumnReader(reader) => read_as(reader, rows, |v| Ok(Value::Float(v))),
+        ColumnReader::ByteArrayColumnReader(reader) => read_as(reader, rows, |v| meaning.of_bytes(v)),
+        ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+            read_as(reader, rows, |v| meaning.of_bytes(v.into()))
+        }
     }
 }
 
 fn read_as<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     rows: usize,
-    value: impl Fn(T::T) -> Value,
+    value: impl Fn(T::T) -> ParquetResult<Value>,
 ) -> ParquetResult<Vec<Option<Value>>> {
     let (mut levels, mut values) = (Vec::new(), Vec::new());
     let (records, read, _) = reader.read_records(rows, Some(&mut levels), None, &mut values)?;
     let mut values = values.into_iter().map(value);
     if levels.is_empty() && read == records {
-        return Ok(values.map(Some).collect());
+        return values.map(|value| value.map(Some)).collect();
     }
     // The only optional node is the column itself: level 1 is a value, level 0 is null.
-    Ok(levels.iter().map(|level| if *level > 0 { values.next() } else { None }).collect())
+    levels.iter().map(|level| if *level > 0 { values.next().transpose() } else { Ok(None) }).collect()
 }

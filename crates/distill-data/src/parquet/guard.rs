@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
-use parquet::basic::{Compression, Encoding, Type};
+use parquet::basic::{Compression, Encoding, LogicalType, Type};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -17,14 +17,14 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::delta;
 use super::page_header::PageHeader;
 
-/// The largest page, uncompressed: one of each column is held at a time, and a text of 64 MiB must fit.
+/// The largest page, uncompressed: one of each column is held at a time, and a text of 64 MiB must fit. Writers
+/// begin with a dictionary, and look at its size only once in 1,024 values or so, as they do with data pages.
 const MAX_PAGE_BYTES: i64 = 96 << 20;
-/// The largest dictionary page, and the most values of one: they are all held as objects of 32 bytes.
-const MAX_DICTIONARY_BYTES: i64 = 32 << 20;
+/// The most values of a dictionary: they are all held as objects of 32 bytes.
 const MAX_DICTIONARY_VALUES: i64 = 1 << 20;
 /// The most values of one page, and of all pages of a column that one batch of rows may draw on.
 const MAX_BATCH_VALUES: u64 = 32 << 20;
-/// The same of lists of names or ids, whose values are held as objects.
+/// The same of lists of names, ids or decimals, whose values are held as objects.
 const MAX_LIST_VALUES: u64 = 2 << 20;
 /// The most bytes that one batch of rows may draw, unfolded from compression, prefixes and dictionaries.
 pub(super) const MAX_BATCH_BYTES: u64 = 256 << 20;
@@ -130,24 +130,33 @@ impl GuardedPages {
     }
 
     fn most_values(&self) -> u64 {
-        let holds_objects =
-            matches!(self.chunk.column_type(), Type::BYTE_ARRAY | Type::INT32 | Type::INT64 | Type::BOOLEAN);
-        let is_list = self.chunk.column_descr().max_rep_level() > 0;
+        let column = self.chunk.column_descr();
+        let is_half = matches!(column.logical_type_ref(), Some(LogicalType::Float16));
+        let holds_objects = !is_half && !matches!(self.chunk.column_type(), Type::FLOAT | Type::DOUBLE);
+        let is_list = column.max_rep_level() > 0;
         if is_list && holds_objects { MAX_LIST_VALUES } else { MAX_BATCH_VALUES }
+    }
+
+    /// What a value takes at least, uncompressed and by itself.
+    fn least_bytes(&self) -> i64 {
+        match self.chunk.column_type() {
+            Type::FIXED_LEN_BYTE_ARRAY => i64::from(self.chunk.column_descr().type_length()).max(1),
+            Type::INT64 | Type::DOUBLE => 8,
+            Type::INT96 => 12,
+            Type::BOOLEAN => 1,
+            Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
+        }
     }
 
     fn check(&mut self, header: &PageHeader) -> Result<()> {
         let is_dictionary = header.kind == PageHeader::DICTIONARY;
-        let (bytes, values) = match is_dictionary {
-            true => (MAX_DICTIONARY_BYTES, MAX_DICTIONARY_VALUES),
-            false => (MAX_PAGE_BYTES, self.most_values() as i64),
-        };
+        let values = if is_dictionary { MAX_DICTIONARY_VALUES } else { self.most_values() as i64 };
         let left = (self.end - self.at).saturating_sub(header.bytes as u64);
-        let fits = (0..=bytes).contains(&header.uncompressed)
+        let fits = (0..=MAX_PAGE_BYTES).contains(&header.uncompressed)
             && (0..=values).contains(&header.values)
             && u64::try_from(header.compressed).is_ok_and(|size| size <= left);
-        // A dictionary's values take at least two bytes each (float16).
-        if !fits || (is_dictionary && header.values > header.uncompressed / 2) {
+        let crowded = is_dictionary && header.values > header.uncompressed / self.least_bytes();
+        if !fits || crowded {
             return Err(error(format!(
                 "the page at byte {} claims {} bytes, {} compressed, and {} values",
                 self.at, header.uncompressed, header.compressed, header.values

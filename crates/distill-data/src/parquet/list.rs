@@ -4,13 +4,14 @@
 //! Source: apache/parquet-format, LogicalTypes.md, "Lists".
 
 use half::f16;
-use parquet::basic::{Repetition, Type as Physical};
+use parquet::basic::Repetition;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::errors::{ParquetError, Result};
 use parquet::schema::types::Type;
 
-use super::columns::Value;
+use super::meaning::Meaning;
+use super::value::Value;
 
 /// What the definition levels of a list's only leaf mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +26,19 @@ pub(super) struct ListLevels {
     pub(super) numbers: bool,
 }
 
-/// The levels of a top-level field that is a list of plain values; `None` where it is anything else.
-pub(super) fn list_levels(field: &Type) -> Option<ListLevels> {
+/// The only leaf of a top-level field that is a list of plain values; `None` where it is anything else.
+pub(super) fn list_leaf(field: &Type) -> Option<&Type> {
+    walk(field).map(|(leaf, ..)| leaf)
+}
+
+/// The levels of such a field, whose values mean this.
+pub(super) fn list_levels(field: &Type, meaning: Meaning) -> Option<ListLevels> {
+    let (_, level, element, list) = walk(field)?;
+    Some(ListLevels { element, value: level, list, numbers: meaning == Meaning::Float })
+}
+
+/// The leaf, its level, the level of an element and that of the list.
+fn walk(field: &Type) -> Option<(&Type, i16, i16, i16)> {
     let mut node = field;
     let (mut level, mut repeated, mut list) = (0, None, 0);
     loop {
@@ -43,14 +55,7 @@ pub(super) fn list_levels(field: &Type) -> Option<ListLevels> {
         match node {
             Type::GroupType { fields, .. } if fields.len() == 1 => node = &fields[0],
             Type::GroupType { .. } => return None,
-            Type::PrimitiveType { physical_type, type_length, .. } => {
-                let numbers = matches!(
-                    (physical_type, type_length),
-                    (Physical::FLOAT | Physical::DOUBLE, _) | (Physical::FIXED_LEN_BYTE_ARRAY, 2)
-                );
-                let element = repeated.filter(|_| *physical_type != Physical::INT96)?;
-                return Some(ListLevels { element, value: level, list, numbers });
-            }
+            Type::PrimitiveType { .. } => return repeated.map(|element| (node, level, element, list)),
         }
     }
 }
@@ -91,17 +96,23 @@ fn read_as<T: DataType>(
 pub(super) fn read_values(
     reader: &mut ColumnReader,
     levels: ListLevels,
+    meaning: Meaning,
     rows: usize,
 ) -> Result<Vec<Option<Vec<Option<Value>>>>> {
     match reader {
-        ColumnReader::BoolColumnReader(reader) => values_as(reader, levels, rows, Value::Bool),
+        ColumnReader::BoolColumnReader(reader) => values_as(reader, levels, rows, |v| Ok(Value::Bool(v))),
         ColumnReader::Int32ColumnReader(reader) => {
-            values_as(reader, levels, rows, |value| Value::Integer(value.into()))
+            values_as(reader, levels, rows, |v| Ok(meaning.of_integer(v.into(), 32)))
         }
-        ColumnReader::Int64ColumnReader(reader) => values_as(reader, levels, rows, Value::Integer),
-        ColumnReader::ByteArrayColumnReader(reader) => values_as(reader, levels, rows, Value::Bytes),
+        ColumnReader::Int64ColumnReader(reader) => {
+            values_as(reader, levels, rows, |v| Ok(meaning.of_integer(v, 64)))
+        }
+        ColumnReader::Int96ColumnReader(reader) => {
+            values_as(reader, levels, rows, |v| Ok(Meaning::of_int96(&v)))
+        }
+        ColumnReader::ByteArrayColumnReader(reader) => values_as(reader, levels, rows, |v| meaning.of_bytes(v)),
         ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-            values_as(reader, levels, rows, |value| Value::Bytes(value.into()))
+            values_as(reader, levels, rows, |v| meaning.of_bytes(v.into()))
         }
         _ => Err(ParquetError::General("not a list of names or whole numbers".to_owned())),
     }
@@ -111,12 +122,13 @@ fn values_as<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     levels: ListLevels,
     rows: usize,
-    value: impl Fn(T::T) -> Value,
+    value: impl Fn(T::T) -> Result<Value>,
 ) -> Result<Vec<Option<Vec<Option<Value>>>>> {
     let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
     reader.read_records(rows, Some(&mut definition), Some(&mut repetition), &mut values)?;
-    let values = values.into_iter().map(|element| Some(value(element)));
-    assemble(levels, &definition, &repetition, values, || None)
+    let values: Vec<Option<Value>> =
+        values.into_iter().map(|element| value(element).map(Some)).collect::<Result<_>>()?;
+    assemble(levels, &definition, &repetition, values.into_iter(), || None)
 }
 
 /// Lists from levels and values; `null` is what stands for a null element.

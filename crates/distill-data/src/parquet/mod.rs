@@ -1,6 +1,7 @@
 //! Columns of Parquet files by name, in bounded memory, safe against damaged files.
 //!
-//! Read in this order: [`file`] (open and check a file), [`columns`] (read several columns in step).
+//! Read in this order: [`file`] (open and check a file), [`meaning`] (what a column's type means), [`value`] (one
+//! value by that meaning), [`columns`] (read several columns in step).
 //! What keeps a damaged file from harming the process: `footer` and `guard` check every size that a
 //! footer or a page claims before anything is allocated for it, and [`crate::quiet`] turns a panic inside
 //! the Parquet library into an error.
@@ -11,11 +12,16 @@ pub mod file;
 mod footer;
 mod guard;
 mod list;
+pub mod meaning;
+pub mod moment;
 mod page_header;
 mod thrift;
+pub mod value;
 
-pub use columns::{Column, ColumnBatches, Value};
+pub use columns::{Column, ColumnBatches, Kind};
 pub use file::ParquetFile;
+pub use meaning::Meaning;
+pub use value::{Decimal, Value};
 
 use std::io;
 use std::path::Path;
@@ -58,3 +64,5 @@ fn refused(error: ParquetError) -> Result<io::Error, ParquetError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod type_tests;

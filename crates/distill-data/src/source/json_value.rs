@@ -68,8 +68,38 @@ pub(crate) fn pick(
     picked.and_then(|fields| reader.end().map(|()| fields)).map_err(|error| {
         let text = error.to_string();
         let suffix = format!(" at line {} column {}", error.line(), error.column());
-        format!("column {}: not a JSON object: {}", error.column(), text.trim_end_matches(&suffix))
+        match no_number(line) {
+            Some((column, word)) => format!(
+                "column {column}: {word} is no JSON, though Python writes it; write null where a value is missing, \
+                 in pandas with to_json, in Python with json.dumps(…, allow_nan=False) to find it"
+            ),
+            None => {
+                format!("column {}: not a JSON object: {}", error.column(), text.trim_end_matches(&suffix))
+            }
+        }
     })
+}
+
+/// Where a line that is no JSON has `NaN` or `Infinity` outside of its strings: the column in bytes, from 1.
+fn no_number(line: &str) -> Option<(usize, &'static str)> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, byte) in line.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'N' | b'I' | b'-' if !quoted => {
+                let rest = &line[at..];
+                let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| rest.starts_with(word));
+                if let Some(word) = word {
+                    return Some((at + 1, word));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The keys of the object on a line, for messages.
@@ -213,6 +243,18 @@ fn labels<'de, A: SeqAccess<'de>>(mut list: A) -> Result<JsonValue, A::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn not_a_number_is_named_with_its_place() {
+        for (line, expected) in [
+            (r#"{"text": "NaN\"", "label": NaN}"#, "column 28: NaN is no JSON"),
+            (r#"{"x": [1, -Infinity]}"#, "column 11: -Infinity is no JSON"),
+        ] {
+            let error = pick(line, &["text"], &[]).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        assert!(pick(r#"{"text": "NaN"} x"#, &["text"], &[]).unwrap_err().contains("not a JSON object"));
+    }
 
     #[test]
     fn fields_are_read_and_what_is_too_large_for_one_is_passed_over() {

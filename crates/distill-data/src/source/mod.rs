@@ -1,11 +1,12 @@
 //! Rows of text from Parquet, JSONL, CSV or TSV, streamed.
 //!
-//! Read in this order: [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
+//! Read in this order: `files` (which files a path stands for), [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
 //! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`), [`summary`] (one pass that checks all
 //! rows and counts labels) and [`labels`] (from raw labels to ids).
 
 pub mod columns;
 mod csv_rows;
+mod files;
 pub(crate) mod json_rows;
 pub(crate) mod json_value;
 pub mod labels;
@@ -18,7 +19,6 @@ pub mod summary;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use distill_core::atomic::FileError;
 use distill_core::hash::{file_hash_until, parts_hash};
 use distill_core::{ProblemType, StopSignal};
 
@@ -53,18 +53,14 @@ pub struct Source {
 
 impl Source {
     /// Chooses the reader by the name's ending: `.parquet`, `.jsonl` or `.ndjson`, `.csv`, `.tsv`; a
-    /// directory is read as Parquet shards, all `*.parquet` in the order of their names.
+    /// directory is read as Parquet shards, all `*.parquet` in the order of their names; `DIR/train*.parquet`
+    /// as those of them whose names are so.
     ///
     /// # Errors
-    /// [`DataError::File`] where nothing is there, [`DataError::Format`] for another ending or a
-    /// directory without shards. The content is looked at by [`Source::rows`].
+    /// [`DataError::File`] where nothing is there, [`DataError::Format`] for another ending, a
+    /// directory without shards, or one with several splits. The content is looked at by [`Source::rows`].
     pub fn open(path: &Path, columns: &Columns) -> Result<Self, DataError> {
-        let metadata = std::fs::metadata(path).map_err(FileError::of("open", path))?;
-        let (files, format) = if metadata.is_dir() {
-            (shards(path)?, Format::Parquet)
-        } else {
-            (vec![Arc::from(path)], format_of(path)?)
-        };
+        let (files, format) = files::find(path)?;
         let stop = StopSignal::default();
         let (columns, problem_type) = (columns.clone(), ProblemType::default());
         Ok(Source { path: path.to_owned(), files, format, columns, problem_type, stop })
@@ -145,39 +141,6 @@ impl Source {
     pub(crate) fn stop(&self) -> &StopSignal {
         &self.stop
     }
-}
-
-fn format_of(path: &Path) -> Result<Format, DataError> {
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    match ending.as_str() {
-        "parquet" => Ok(Format::Parquet),
-        "jsonl" | "ndjson" => Ok(Format::Json),
-        "csv" => Ok(Format::Separated(b',')),
-        "tsv" => Ok(Format::Separated(b'\t')),
-        _ => Err(DataError::Format {
-            file: path.to_owned(),
-            what: "its name must end in .parquet, .jsonl, .ndjson, .csv or .tsv".to_owned(),
-        }),
-    }
-}
-
-/// `*.parquet` of a directory by name; hidden files are somebody's unfinished business.
-fn shards(directory: &Path) -> Result<Vec<Arc<Path>>, DataError> {
-    let entries = std::fs::read_dir(directory).map_err(FileError::of("read", directory))?;
-    let mut files: Vec<Arc<Path>> = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(FileError::of("read", directory))?.path();
-        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && path.extension().is_some_and(|ending| ending == "parquet") && path.is_file() {
-            files.push(path.into());
-        }
-    }
-    if files.is_empty() {
-        let what = "a directory is read as Parquet shards, and there is no *.parquet in it".to_owned();
-        return Err(DataError::Format { file: directory.to_owned(), what });
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

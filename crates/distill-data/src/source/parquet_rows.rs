@@ -11,7 +11,7 @@ use super::columns::{Columns, Role};
 use super::labels::{RawLabel, finite, label_from_cell, several};
 use super::row::RawRow;
 use crate::error::{At, DataError, Place};
-use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
+use crate::parquet::{Column, ColumnBatches, Kind, Meaning, ParquetFile, Value};
 
 /// The longest value of the key `huggingface`: as JSON in memory it takes up to fifty times as much.
 const MAX_HUGGINGFACE: usize = 8 << 20;
@@ -40,6 +40,9 @@ impl ParquetRows {
             names.push(columns.name(Role::ALL[role]));
             Some(names.len() - 1)
         });
+        for role in Role::ALL.into_iter().filter(|role| positions[*role as usize].is_some()) {
+            check_kind(&file, role, columns.name(role), problem_type)?;
+        }
         let batches = ColumnBatches::new(&file, &names)?;
         Ok(ParquetRows {
             file: Arc::clone(file.path()),
@@ -107,12 +110,66 @@ impl ParquetRows {
     }
 }
 
-/// An id as text: a string or a whole number.
+/// Refuses a column whose values cannot have this role, by its type, before any of them is read.
+fn check_kind(
+    file: &ParquetFile,
+    role: Role,
+    column: &str,
+    problem_type: ProblemType,
+) -> Result<(), DataError> {
+    let several = role == Role::Label && problem_type == ProblemType::MultiLabel;
+    let (fits, found) = match file.kind(column) {
+        None => return Ok(()),
+        Some(Kind::Flat(meaning)) => (can_be(meaning, role, problem_type), format!("{meaning} values")),
+        Some(Kind::List(meaning)) => {
+            (several && can_be(meaning, role, problem_type), format!("lists of {meaning} values"))
+        }
+        Some(Kind::Other(found)) => (false, found),
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(DataError::ColumnType {
+            file: file.path().to_path_buf(),
+            column: column.to_owned(),
+            expected: expected(role, problem_type),
+            found,
+        }),
+    }
+}
+
+fn can_be(meaning: Meaning, role: Role, problem_type: ProblemType) -> bool {
+    let is_number = matches!(meaning, Meaning::Integer { .. } | Meaning::Float | Meaning::Decimal { .. });
+    match role {
+        Role::Id => !matches!(meaning, Meaning::Float | Meaning::Bool),
+        Role::Text | Role::TextPair => !is_number && meaning != Meaning::Bool,
+        // A string may be empty: no label.
+        Role::Label if problem_type == ProblemType::Regression => is_number || meaning == Meaning::Text,
+        Role::Label => true,
+    }
+}
+
+fn expected(role: Role, problem_type: ProblemType) -> &'static str {
+    match (role, problem_type) {
+        (Role::Id, _) => "strings or whole numbers (for id)",
+        (Role::Text, _) => "strings (for text)",
+        (Role::TextPair, _) => "strings (for text_pair)",
+        (Role::Label, ProblemType::SingleLabel) => "one name or id a row (for label)",
+        (Role::Label, ProblemType::MultiLabel) => "lists of names or ids (for label)",
+        (Role::Label, ProblemType::Regression) => "numbers (for label)",
+    }
+}
+
+/// An id as text: a string, a whole number, or what has a usual text form.
 pub(crate) fn id_of(value: Option<Value>) -> Result<String, String> {
     match value {
-        Some(Value::Integer(number)) => Ok(number.to_string()),
-        Some(bytes @ Value::Bytes(_)) => Ok(text_of(Some(bytes))?.unwrap_or_default()),
-        Some(other) => Err(format!("{other:?} is neither a string nor a whole number")),
+        Some(Value::Decimal(decimal)) => match decimal.to_integer() {
+            Some(number) => Ok(number.to_string()),
+            None => Err(format!("{decimal} is neither a string nor a whole number")),
+        },
+        Some(value @ (Value::Float(_) | Value::Bool(_))) => {
+            Err(format!("{} is neither a string nor a whole number", value.to_text()?))
+        }
+        Some(value) => value.to_text(),
         None => Err("null is no id".to_owned()),
     }
 }
@@ -121,11 +178,8 @@ pub(crate) fn id_of(value: Option<Value>) -> Result<String, String> {
 pub(crate) fn text_of(value: Option<Value>) -> Result<Option<String>, String> {
     match value {
         None => Ok(None),
-        Some(Value::Bytes(bytes)) => match std::str::from_utf8(bytes.data()) {
-            Ok(text) => Ok(Some(text.to_owned())),
-            Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to() + 1)),
-        },
-        Some(_) => Err("not a string".to_owned()),
+        Some(value @ (Value::Bytes(_) | Value::Text(_))) => value.to_text().map(Some),
+        Some(value) => Err(format!("{} is not a string", value.to_text()?)),
     }
 }
 
@@ -137,19 +191,15 @@ pub(crate) fn label_of(
     match (problem_type, value) {
         (ProblemType::SingleLabel, value) => Ok(class_of(value)?.map(Label::Class)),
         (_, None) => Ok(None),
-        (ProblemType::MultiLabel, bytes @ Some(Value::Bytes(_))) => {
-            label_from_cell(&text_of(bytes)?.unwrap_or_default(), problem_type)
+        (ProblemType::MultiLabel, Some(text @ (Value::Bytes(_) | Value::Text(_)))) => {
+            label_from_cell(&text.to_text()?, problem_type)
         }
         (ProblemType::MultiLabel, value) => several(std::iter::once(class_of(value))).map(Some),
-        (ProblemType::Regression, Some(Value::Float(value))) => finite(value).map(Some),
-        (ProblemType::Regression, Some(Value::Integer(value))) => finite(value as f64).map(Some),
-        (ProblemType::Regression, Some(Value::Bool(flag))) => Err(format!("{flag} is not a number")),
-        (ProblemType::Regression, bytes) => Err(match text_of(bytes)? {
-            Some(text) if text.is_empty() => return Ok(None),
-            text => {
-                format!("{:?} is not a number", text.unwrap_or_default().chars().take(80).collect::<String>())
-            }
-        }),
+        (ProblemType::Regression, Some(value)) => match (value.to_f64(), value.to_text()?) {
+            (Some(number), _) => finite(number).map(Some),
+            (None, text) if text.is_empty() => Ok(None),
+            (None, text) => Err(format!("{:?} is not a number", text.chars().take(80).collect::<String>())),
+        },
     }
 }
 
@@ -160,11 +210,19 @@ pub(crate) fn classes_of(list: Vec<Option<Value>>) -> Result<Label<RawLabel>, St
 
 /// A class, or none for null and the empty string.
 fn class_of(value: Option<Value>) -> Result<Option<RawLabel>, String> {
+    let Some(value) = value else { return Ok(None) };
     match value {
-        Some(Value::Integer(id)) => Ok(Some(RawLabel::Id(id))),
-        Some(Value::Bool(flag)) => Ok(Some(RawLabel::Id(i64::from(flag)))),
-        Some(Value::Float(value)) => RawLabel::from_float(value).map(Some),
-        other => Ok(text_of(other)?.filter(|name| !name.is_empty()).map(RawLabel::Name)),
+        Value::Integer(id) => Ok(Some(RawLabel::Id(id))),
+        Value::Bool(flag) => Ok(Some(RawLabel::Id(i64::from(flag)))),
+        Value::Float(value) => RawLabel::from_float(value).map(Some),
+        Value::Decimal(decimal) => match decimal.to_integer().map(i64::try_from) {
+            Some(Ok(id)) => Ok(Some(RawLabel::Id(id))),
+            _ => Err(format!("{decimal} is neither a name nor a whole number")),
+        },
+        Value::Unsigned(number) => Err(format!("{number} is no label id")),
+        Value::Bytes(_) | Value::Text(_) => {
+            Ok(Some(value.to_text()?).filter(|name| !name.is_empty()).map(RawLabel::Name))
+        }
     }
 }
 

@@ -1,0 +1,113 @@
+//! Dates and times of day as ISO 8601 writes them.
+
+/// Units of a second that Parquet counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Thousandths.
+    Millis,
+    /// Millionths.
+    Micros,
+    /// Billionths.
+    Nanos,
+}
+
+impl Unit {
+    fn per_second(self) -> i64 {
+        match self {
+            Unit::Millis => 1_000,
+            Unit::Micros => 1_000_000,
+            Unit::Nanos => 1_000_000_000,
+        }
+    }
+
+    fn digits(self) -> usize {
+        match self {
+            Unit::Millis => 3,
+            Unit::Micros => 6,
+            Unit::Nanos => 9,
+        }
+    }
+}
+
+const DAY: i64 = 86_400;
+
+/// `2024-01-31` of a number of days since 1970-01-01, in the Gregorian calendar.
+///
+/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+pub(super) fn date(days: i64) -> String {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    // ISO 8601 gives years of more or fewer than four digits a sign.
+    if (0..=9999).contains(&year) {
+        format!("{year:04}-{month:02}-{day:02}")
+    } else {
+        format!("{year:+05}-{month:02}-{day:02}")
+    }
+}
+
+/// `09:30:00`, with a fraction of the unit's digits where it is not 0.
+pub(super) fn time(since_midnight: i64, unit: Unit) -> String {
+    let seconds = since_midnight.div_euclid(unit.per_second());
+    let fraction = since_midnight.rem_euclid(unit.per_second());
+    let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match fraction {
+        0 => clock,
+        _ => format!("{clock}.{fraction:0width$}", width = unit.digits()),
+    }
+}
+
+/// `2024-01-31T09:30:00`, with a `Z` behind it where it is of UTC.
+pub(super) fn timestamp(since_1970: i64, unit: Unit, utc: bool) -> String {
+    let of_day = DAY * unit.per_second();
+    at(since_1970.div_euclid(of_day), since_1970.rem_euclid(of_day), unit, utc)
+}
+
+/// The same of INT96: nanoseconds of a day, and a Julian day number.
+pub(super) fn int96(data: &[u32]) -> String {
+    const JULIAN_DAY_OF_1970: i64 = 2_440_588;
+    let part = |at: usize| i64::from(data.get(at).copied().unwrap_or_default());
+    let nanos = part(0) | ((part(1) & 0x7fff_ffff) << 32);
+    at(part(2) - JULIAN_DAY_OF_1970, nanos, Unit::Nanos, false)
+}
+
+fn at(days: i64, of_day: i64, unit: Unit, utc: bool) -> String {
+    format!("{}T{}{}", date(days), time(of_day, unit), if utc { "Z" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_dates_on_both_sides_of_1970() {
+        let days = [0, -1, 59, 19_753, 11_016, -719_528, -719_529, 2_932_897];
+        let expected = [
+            "1970-01-01",
+            "1969-12-31",
+            "1970-03-01",
+            "2024-01-31",
+            "2000-02-29",
+            "0000-01-01",
+            "-0001-12-31",
+            "+10000-01-01",
+        ];
+        assert_eq!(days.map(date), expected);
+    }
+
+    #[test]
+    fn times_have_a_fraction_only_where_there_is_one() {
+        assert_eq!(time(34_200_000, Unit::Millis), "09:30:00");
+        assert_eq!(time(34_200_000_001, Unit::Micros), "09:30:00.000001");
+        assert_eq!(timestamp(-1, Unit::Millis, true), "1969-12-31T23:59:59.999Z");
+        assert_eq!(timestamp(1_706_693_400_000_000_000, Unit::Nanos, false), "2024-01-31T09:30:00");
+        assert_eq!(int96(&[0, 0, 2_440_589]), "1970-01-02T00:00:00");
+        assert_eq!(timestamp(i64::MIN, Unit::Millis, false).chars().next(), Some('-'));
+    }
+}
