@@ -112,7 +112,7 @@ fn more_threads_than_cores_are_warned_of() {
     let predict = |threads: usize| {
         work.run(&format!("predict --model tiny --data test.jsonl --threads {threads} --out p{threads}.csv"))
     };
-    let warning = format!("may use only {cores} cores");
+    let warning = format!("may use only {cores} CPUs");
     predict(cores + 1).succeeds().says(&format!("threads is {}", cores + 1)).says(&warning);
     assert!(!predict(cores).succeeds().stderr.contains("may use only"));
 }

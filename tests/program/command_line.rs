@@ -1,7 +1,7 @@
 //! Help, unknown flags, `doctor`.
 
 use crate::files::copy_model;
-use crate::harness::Work;
+use crate::harness::{Run, Work, binary};
 
 const SUBCOMMANDS: [&str; 10] =
     ["finetune", "teacher", "student", "report", "predict", "run", "inspect", "targets", "cache", "doctor"];
@@ -49,6 +49,36 @@ fn doctor_says_what_there_is_and_what_is_missing() {
     assert!(json["token cache"]["found"].as_str().unwrap().ends_with("/cache"));
     let missing = work.run("doctor --device cuda --json").exits(2).says("checks found something missing");
     assert!(missing.json()["device"]["missing"].as_str().unwrap().contains("--device cuda"));
+}
+
+/// libgomp reads the variable before `main`, so the program must have started with it; libgomp prints what it read.
+#[test]
+fn threads_sleep_soon_while_they_wait_unless_the_user_chose_otherwise() {
+    let work = Work::new();
+    let read = |chosen: &[(&str, &str)]| {
+        let mut command = work.command(binary());
+        command.args(["doctor", "--json"]).env("OMP_DISPLAY_ENV", "VERBOSE");
+        command.env_remove("GOMP_SPINCOUNT").env_remove("OMP_WAIT_POLICY").envs(chosen.iter().copied());
+        let run = Run::of("distill doctor --json".to_owned(), command.output().unwrap()).exits(0);
+        let count = run.stderr.lines().find_map(|line| line.trim().strip_prefix("GOMP_SPINCOUNT = "));
+        let said = run.json()["waiting threads"]["found"].as_str().unwrap().to_owned();
+        (count.unwrap_or_else(|| panic!("{}", run.shown())).to_owned(), said)
+    };
+    assert_eq!(read(&[]), ("'6000'".to_owned(), "GOMP_SPINCOUNT=6000 (distill's default)".to_owned()));
+    let chosen = read(&[("GOMP_SPINCOUNT", "77")]);
+    assert_eq!(chosen, ("'77'".to_owned(), "GOMP_SPINCOUNT=77 (from the environment)".to_owned()));
+    let (count, said) = read(&[("OMP_WAIT_POLICY", "PASSIVE")]);
+    assert_eq!((count.as_str(), said.as_str()), ("'0'", "OMP_WAIT_POLICY=PASSIVE (from the environment)"));
+}
+
+#[test]
+fn the_default_number_of_threads_is_that_of_the_cpus_this_process_may_use() {
+    let work = Work::new();
+    let mut command = work.command("taskset");
+    command.args(["--cpu-list", "0", binary(), "doctor", "--json"]).env_remove("DISTILL_THREADS");
+    let found = Run::of("taskset".to_owned(), command.output().unwrap()).succeeds().json();
+    assert_eq!(found["threads"]["found"], "1");
+    assert!(found["cores"]["found"].as_str().unwrap().starts_with("affinity mask: 1; "), "{found}");
 }
 
 #[test]

@@ -16,6 +16,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Called by the loader before any library is initialised.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[used]
+#[allow(unsafe_code)]
+#[unsafe(link_section = ".preinit_array")]
+static BEFORE_LIBRARIES: distill_torch::waiting::Hook = distill_torch::waiting::before_libraries;
+
 fn main() -> ExitCode {
     distill_torch::memory::settle();
     distill_torch::device::settle();

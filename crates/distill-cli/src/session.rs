@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use distill_core::StopSignal;
 use distill_core::atomic::FileError;
+use distill_core::cpus::Cpus;
 use distill_core::lock::host_name;
 use distill_torch::DeviceChoice;
 use distill_torch::device::{device_name, has_nvidia_driver, load_cuda};
@@ -118,17 +119,19 @@ impl Session {
     }
 }
 
-/// Threads to compute with: those asked for, else one a core. More than there are cores are used all the same, because
-/// sums depend on their number and a run may have to give the bytes of another machine's.
+/// Threads to compute with: those asked for, else one for each CPU that this process may use. More than that are used
+/// all the same, because sums depend on their number and a run may have to give the bytes of another machine's.
 fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpus = Cpus::of_this_process();
+    let usable = cpus.usable();
     match asked {
-        None => Ok(cores),
+        None => Ok(usable),
         Some(threads @ 1..=MOST_THREADS) => {
-            if threads > cores {
+            if threads > usable {
                 tracing::warn!(
-                    "threads is {threads}, but this process may use only {cores} cores: threads that wait for each other \
-                     make it slower"
+                    "threads is {threads}, but this process may use only {usable} CPUs ({}): threads that wait for each \
+                     other make it slower",
+                    cpus.describe()
                 );
             }
             Ok(threads)

@@ -2,11 +2,12 @@
 //!
 //! Read in this order: [`category`] (what kind of failure, and the exit code it becomes),
 //! [`labels`] (the label map), [`problem`] (what logits mean), [`logits`] (what they say), [`hash`], [`atomic`] (files that appear whole or not at all), [`read`],
-//! [`lock`] (one writer a directory), [`record`] (`run.json`), [`stop`] and [`progress`]
+//! [`lock`] (one writer a directory), [`record`] (`run.json`), [`cpus`] (how many threads can compute at once), [`stop`] and [`progress`]
 //! (how a long loop talks to whoever started it).
 
 pub mod atomic;
 pub mod category;
+pub mod cpus;
 pub mod hash;
 pub mod labels;
 pub mod lock;

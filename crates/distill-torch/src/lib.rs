@@ -1,7 +1,7 @@
 //! The only home of libtorch's sharp edges, and of `unsafe`.
 //!
 //! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
-//! (finding CUDA at run time), [`info`] (what libtorch and the processor offer), [`rng`],
+//! (finding CUDA at run time), [`waiting`] (how long threads spin), [`info`] (what libtorch and the processor offer), [`rng`],
 //! [`transfer`] (numbers on their way to a device and back), [`packed`] (rows side by side without padding) and [`attention`] on them,
 //! [`relations`] (its scores in the open), [`linear`] (fused layers for
 //! inference on the CPU), [`dropout`], [`adamw`], [`optimizer`] (the others).
@@ -21,6 +21,7 @@ pub mod packed;
 pub mod relations;
 pub mod rng;
 pub mod transfer;
+pub mod waiting;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use device::{DeviceChoice, DeviceError};

@@ -18,7 +18,7 @@ pub struct Common {
     /// Decides shuffling, dropout, fresh weights and the validation part
     #[arg(long, global = true, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
-    /// Threads of one operator and of tokenization; default: the cores this process may use
+    /// Threads of one operator and of tokenization [default: the CPUs this process may use, by affinity and quota]
     #[arg(long, global = true)]
     pub threads: Option<usize>,
     /// TOML file with settings, one table a stage

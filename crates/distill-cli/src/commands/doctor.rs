@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use anyhow::bail;
+use distill_core::cpus::Cpus;
 use distill_data::cache::cache_dir;
 use distill_torch::DeviceChoice;
 use distill_torch::device::{device_name, has_nvidia_driver, load_cuda};
 use distill_torch::info::{EXPECTED_LIBTORCH, LibtorchInfo, instruction_sets};
+use distill_torch::waiting;
 use serde_json::json;
 
 use crate::args::Doctor;
@@ -42,12 +44,14 @@ pub fn command(args: &Doctor) -> anyhow::Result<Status> {
     // First: libtorch's description of itself looks for CUDA, and what it finds then stays.
     let cuda = cuda(asked);
     let libtorch = LibtorchInfo::read()?;
+    let cpus = Cpus::of_this_process();
     let findings = [
         Finding::good("distill", env!("CARGO_PKG_VERSION")),
         version(&libtorch),
         Finding::good("libtorch file", loaded_from("libtorch_cpu.so")),
-        Finding::good("cores", std::thread::available_parallelism().map_or(1, usize::from).to_string()),
-        Finding::good("threads", libtorch.threads.to_string()),
+        Finding::good("cores", cpus.describe()),
+        Finding::good("threads", cpus.usable().to_string()),
+        Finding::good("waiting threads", waiting::description()),
         Finding::good("kernels", libtorch.cpu_capability.clone()),
         Finding::good("instruction sets", instruction_sets().join(" ")),
         memory(),
