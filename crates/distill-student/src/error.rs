@@ -31,7 +31,7 @@ pub enum TrainError {
     },
     /// A loss inside the network that cannot be had between these two models.
     #[error("{0}")]
-    Inside(String),
+    Intermediate(String),
     /// The loss is infinite or not a number.
     #[error(
         "the loss is {loss} at step {global_step} (learning rate {learning_rate:.3e}, gradient norm {grad_norm}); a lower learning rate may help"
@@ -98,7 +98,7 @@ impl TrainError {
     /// What kind of failure it is.
     pub fn category(&self) -> Category {
         match self {
-            TrainError::Setting { .. } | TrainError::TwoLabels { .. } | TrainError::Inside(_) => {
+            TrainError::Setting { .. } | TrainError::TwoLabels { .. } | TrainError::Intermediate(_) => {
                 Category::Usage
             }
             TrainError::NotFinite { .. } | TrainError::Torch(_) => Category::Internal,

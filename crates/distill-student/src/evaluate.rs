@@ -5,14 +5,13 @@ use distill_core::{ProblemType, StopSignal};
 use distill_data::cache::Example;
 use distill_model::SequenceClassifier;
 use distill_teacher::ForwardPass;
-use distill_teacher::forward::default_batch_tokens;
 use tch::Tensor;
 
 use crate::data::Part;
 use crate::error::TrainError;
 use crate::labels;
 use crate::loss::Objective;
-use crate::settings::{BestMetric, TrainSettings};
+use crate::selection::Metric;
 
 /// Figures of one pass over the validation part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -36,7 +35,7 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// Whether this is better than `other` by the metric; equal figures are told apart by the loss.
-    pub fn is_better_than(&self, other: &Evaluation, metric: BestMetric) -> bool {
+    pub fn is_better_than(&self, other: &Evaluation, metric: Metric) -> bool {
         match (self.figure(metric), other.figure(metric)) {
             (Some(own), Some(others)) if own != others => (own > others) == metric.higher_is_better(),
             _ => self.loss < other.loss,
@@ -59,14 +58,14 @@ impl Evaluation {
     }
 
     /// What a metric says; none where nothing is labelled.
-    pub fn figure(&self, metric: BestMetric) -> Option<f64> {
+    pub fn figure(&self, metric: Metric) -> Option<f64> {
         match metric {
-            BestMetric::Auto | BestMetric::Accuracy => self.accuracy,
-            BestMetric::Loss => Some(self.loss),
-            BestMetric::MicroF1 => self.micro_f1,
-            BestMetric::MacroF1 => self.macro_f1,
-            BestMetric::Mse => self.mse,
-            BestMetric::Agreement => self.agreement,
+            Metric::Accuracy => self.accuracy,
+            Metric::Loss => Some(self.loss),
+            Metric::MicroF1 => self.micro_f1,
+            Metric::MacroF1 => self.macro_f1,
+            Metric::Mse => self.mse,
+            Metric::Agreement => self.agreement,
         }
     }
 
@@ -89,15 +88,6 @@ pub struct Scoring<'a> {
     pub objective: &'a Objective<'a>,
     /// Its temperature: one for all epochs, so that they can be compared.
     pub temperature: f64,
-}
-
-/// Tokens of a batch that keeps nothing for a backward pass: those of a training pass where they are given, which may
-/// be little because memory is.
-pub fn evaluation_tokens(settings: &TrainSettings, model: &SequenceClassifier) -> u64 {
-    match settings.batch_tokens {
-        0 => default_batch_tokens(model.device()),
-        tokens => tokens,
-    }
 }
 
 /// Runs the model over a part.
@@ -204,11 +194,11 @@ mod tests {
     #[test]
     fn accuracy_decides_and_the_loss_breaks_ties() {
         let make = |loss, accuracy| Evaluation { loss, accuracy, ..Evaluation::default() };
-        let metric = BestMetric::Accuracy;
+        let metric = Metric::Accuracy;
         assert!(make(9.0, Some(0.9)).is_better_than(&make(0.1, Some(0.8)), metric));
         assert!(make(0.1, Some(0.9)).is_better_than(&make(0.2, Some(0.9)), metric));
         assert!(!make(0.2, Some(0.9)).is_better_than(&make(0.2, Some(0.9)), metric));
         assert!(make(0.1, None).is_better_than(&make(0.2, None), metric));
-        assert!(make(0.1, Some(0.1)).is_better_than(&make(0.2, Some(0.9)), BestMetric::Loss));
+        assert!(make(0.1, Some(0.1)).is_better_than(&make(0.2, Some(0.9)), Metric::Loss));
     }
 }

@@ -1,6 +1,7 @@
 //! The learning rate over a run: a warmup, then a course.
 
-use crate::settings::{ScheduleChoice, TrainSettings};
+use crate::plan::LearningRatePlan;
+use crate::settings::ScheduleChoice;
 
 /// The peak divided by this is where one-cycle begins, as PyTorch's `div_factor`.
 const ONE_CYCLE_START: f64 = 25.0;
@@ -28,9 +29,9 @@ impl Schedule {
         Schedule { course, peak, warmup_ratio, warmup_steps, total_steps }
     }
 
-    /// The course that the settings ask for.
-    pub fn of(settings: &TrainSettings, total_steps: u64) -> Self {
-        Self::new(settings.schedule, settings.learning_rate, settings.warmup_ratio, total_steps)
+    /// A plan over so many steps.
+    pub fn of(plan: &LearningRatePlan, total_steps: u64) -> Self {
+        Self::new(plan.schedule, plan.peak, plan.warmup_ratio, total_steps)
     }
 
     /// Learning rate of the step after `global_step` finished ones.

@@ -25,7 +25,7 @@ pub enum Average {
 
 /// How the logits of several teachers become one's.
 #[derive(Clone, Debug)]
-pub struct Mixture {
+pub struct TeacherEnsemble {
     /// Their sum is 1.
     weights: Vec<f64>,
     average: Average,
@@ -36,7 +36,7 @@ pub struct Mixture {
 #[derive(Debug)]
 pub struct Teachers {
     stores: Vec<Store>,
-    mixture: Mixture,
+    mixture: TeacherEnsemble,
 }
 
 impl Teachers {
@@ -47,7 +47,7 @@ impl Teachers {
     /// above 0 for each store.
     pub fn new(stores: Vec<Store>, weights: &[f64], average: Average) -> Result<Self, TrainError> {
         let problem_type = stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default();
-        let mixture = Mixture::new(weights, stores.len(), average, problem_type)?;
+        let mixture = TeacherEnsemble::new(weights, stores.len(), average, problem_type)?;
         if let Some((first, others)) = stores.split_first() {
             let name = |store: &Store| store.directory().display().to_string();
             for other in others {
@@ -64,7 +64,7 @@ impl Teachers {
     }
 }
 
-impl Mixture {
+impl TeacherEnsemble {
     /// Of so many teachers, one too. Without `weights` all count the same.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Mixture {
                 expected: "\"logits\" for a regression, which has no probabilities",
             });
         }
-        Ok(Mixture { weights, average, problem_type })
+        Ok(TeacherEnsemble { weights, average, problem_type })
     }
 
     /// What tells apart two ways of making one soft target of the same stores.
@@ -206,8 +206,8 @@ fn with_all(teachers: &Teachers, others: &[TargetIndex], row: &LogitsRow) -> Res
 mod tests {
     use super::*;
 
-    fn teachers(weights: &[f64], average: Average) -> Mixture {
-        Mixture::new(weights, 2, average, ProblemType::SingleLabel).unwrap()
+    fn teachers(weights: &[f64], average: Average) -> TeacherEnsemble {
+        TeacherEnsemble::new(weights, 2, average, ProblemType::SingleLabel).unwrap()
     }
 
     #[test]
@@ -225,8 +225,10 @@ mod tests {
 
     #[test]
     fn of_several_labels_a_row_the_sigmoids_are_averaged() {
-        let several =
-            Mixture { problem_type: ProblemType::MultiLabel, ..teachers(&[3.0, 1.0], Average::Probabilities) };
+        let several = TeacherEnsemble {
+            problem_type: ProblemType::MultiLabel,
+            ..teachers(&[3.0, 1.0], Average::Probabilities)
+        };
         let found = several.combine(&[&[2.0, -1000.0], &[-1.0, 1000.0]]);
         for (found, expected) in found.iter().zip([0.75 * sigmoid(2.0) + 0.25 * sigmoid(-1.0), 0.25]) {
             assert!((sigmoid(*found) - expected).abs() < 1e-6);

@@ -10,26 +10,27 @@ use distill_torch::{Dropout, Optimizer};
 use tch::Tensor;
 use tracing::trace_span;
 
+use crate::active_vocabulary::ActiveVocabulary;
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
 use crate::data::TrainingData;
 use crate::ema::WeightMean;
 use crate::error::TrainError;
-use crate::evaluate::{Evaluation, Scoring, evaluate, evaluation_tokens};
+use crate::evaluate::{Evaluation, Scoring, evaluate};
 use crate::features::Features;
-use crate::inside::Inside;
+use crate::intermediate_losses::IntermediateLosses;
 use crate::loss::{Objective, Temperature};
 use crate::metrics::{Line, MetricsFile};
-use crate::moving::Moving;
+use crate::optimizer;
+use crate::param_groups::ParamGroups;
+use crate::plan::TrainPlan;
+use crate::running_loss::RunningLoss;
 use crate::sampling::Sampler;
 use crate::schedule::Schedule;
-use crate::settings::{Freeze, TrainSettings};
-use crate::steps;
-use crate::vocabulary::Vocabulary;
-use crate::window::Window;
+use crate::settings::Freeze;
 
-mod ahead;
+mod checkpointing;
 mod checks;
-mod saving;
+mod prefetch;
 mod step;
 
 pub use checks::check_soft_targets;
@@ -41,7 +42,7 @@ pub struct Trainer<'a> {
     /// What runs beside it, where a loss looks inside both.
     pub teacher: Option<&'a SequenceClassifier>,
     /// How to train.
-    pub settings: &'a TrainSettings,
+    pub plan: &'a TrainPlan,
     /// What to train on.
     pub data: &'a TrainingData,
     /// Decides shuffling and dropout.
@@ -81,9 +82,9 @@ impl Trainer<'_> {
         self.check()?;
         self.warn();
         let start = Instant::now();
-        let checkpoints = Checkpoints::new(directory, self.settings.keep_last);
+        let checkpoints = Checkpoints::new(directory, self.plan.checkpoints.keep_last);
         let mut run = Run::start(self, checkpoints.newest()?, directory)?;
-        let total_steps = run.steps_per_epoch as u64 * u64::from(self.settings.epochs);
+        let total_steps = run.steps_per_epoch as u64 * u64::from(self.plan.epochs);
         self.progress.begin("train", total_steps, "steps");
         let trained = run.epochs(&checkpoints);
         if let Err(TrainError::Stopped(reason)) = trained {
@@ -96,7 +97,7 @@ impl Trainer<'_> {
         Ok(Outcome {
             global_step: run.state.global_step,
             epochs: run.state.epoch,
-            stopped_early: run.state.epoch < self.settings.epochs,
+            stopped_early: run.state.epoch < self.plan.epochs,
             best_epoch,
             best,
             seconds: start.elapsed().as_secs_f64(),
@@ -114,16 +115,16 @@ struct Run<'a> {
     steps_per_epoch: usize,
     schedule: Schedule,
     objective: Objective<'a>,
-    inside: Option<Inside<'a>>,
+    intermediate: Option<IntermediateLosses<'a>>,
     temperature: Temperature,
-    moving: Moving<'a>,
+    param_groups: ParamGroups,
     optimizer: Optimizer,
     mean: Option<WeightMean>,
     features: Option<Features>,
     dropout: Dropout,
-    vocabulary: Option<Vocabulary>,
+    vocabulary: Option<ActiveVocabulary>,
     metrics: MetricsFile,
-    window: Window,
+    running_loss: RunningLoss,
     state: State,
     best_weights: NamedTensors,
     saved: Instant,
@@ -133,48 +134,48 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(trainer: &'a Trainer<'a>, from: Option<Checkpoint>, directory: &Path) -> Result<Self, TrainError> {
-        let (settings, model) = (trainer.settings, trainer.model);
+        let (plan, model) = (trainer.plan, trainer.model);
         let (data, seed) = (trainer.data, trainer.seed);
-        let inside = Inside::new(settings, model, trainer.teacher, seed)?;
-        let sampler = Sampler::new(settings.sampling, &data.train, settings.batch_size, seed);
+        let intermediate = IntermediateLosses::new(&plan.loss.intermediate, model, trainer.teacher, seed)?;
+        let sampler = Sampler::new(plan.sampling, &data.train, plan.batch_size, seed);
         let steps_per_epoch = sampler.batches_per_epoch();
-        let total_steps = steps_per_epoch as u64 * u64::from(settings.epochs);
-        let moving = Moving::new(settings, model.config().architecture, model.config().num_hidden_layers);
-        let features = (settings.freeze == Freeze::Encoder)
-            .then(|| {
-                Features::of(model, data, evaluation_tokens(settings, model), trainer.stop, trainer.progress)
-            })
+        let total_steps = steps_per_epoch as u64 * u64::from(plan.epochs);
+        let param_groups =
+            ParamGroups::new(plan.trainable, model.config().architecture, model.config().num_hidden_layers);
+        let features = (plan.trainable.freeze == Freeze::Encoder)
+            .then(|| Features::of(model, data, plan.evaluation_tokens, trainer.stop, trainer.progress))
             .transpose()?;
-        let narrows = moving.embeddings_ever() && steps::only_scales_what_has_no_gradient(settings);
-        let vocabulary = if narrows { Vocabulary::of(&data.train, model.word_embeddings()) } else { None };
+        let narrows =
+            param_groups.embeddings_ever() && optimizer::only_scales_what_has_no_gradient(&plan.optimizer);
+        let vocabulary =
+            if narrows { ActiveVocabulary::of(&data.train, model.word_embeddings()) } else { None };
         if let Some(vocabulary) = &vocabulary {
-            vocabulary.narrow()?;
+            vocabulary.shrink()?;
         }
         let mut run = Run {
             trainer,
-            schedule: Schedule::of(settings, total_steps),
+            schedule: Schedule::of(&plan.learning_rate, total_steps),
             objective: Objective::of(
-                settings,
-                model.config().problem_type,
+                plan,
                 data.train.labelled() as u64,
                 &data.train.label_counts(model.config().labels.num_labels()),
                 model.device(),
             ),
-            temperature: Temperature::new(settings, total_steps),
-            optimizer: steps::optimizer(
-                settings,
-                &moving,
+            temperature: Temperature::new(plan.loss.soft.temperature, total_steps),
+            optimizer: optimizer::build(
+                &plan.optimizer,
+                &param_groups,
                 model,
-                inside.as_ref().map_or(Vec::new(), Inside::parameters),
+                intermediate.as_ref().map_or(Vec::new(), IntermediateLosses::parameters),
             ),
-            inside,
-            mean: WeightMean::of(settings.ema_decay, model.parameters()),
-            moving,
+            intermediate,
+            mean: plan.ema_decay.and_then(|decay| WeightMean::of(decay, model.parameters())),
+            param_groups,
             features,
             dropout: Dropout::new(trainer.seed),
             vocabulary,
             metrics: MetricsFile::open(directory, from.as_ref().map_or(0, |from| from.state.metrics_bytes))?,
-            window: Window::new(),
+            running_loss: RunningLoss::new(),
             state: State { vocabulary_decay: 1.0, mean_vocabulary_decay: 1.0, ..State::default() },
             best_weights: Vec::new(),
             saved: Instant::now(),
@@ -183,14 +184,14 @@ impl<'a> Run<'a> {
             steps_per_epoch,
         };
         if let Some(checkpoint) = from {
-            run.go_on(checkpoint)?;
+            run.resume(checkpoint)?;
         }
         Ok(run)
     }
 
     fn epochs(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
-        while self.state.epoch < self.trainer.settings.epochs && !self.is_over() {
-            self.moving.begin_epoch(self.trainer.model.parameters(), self.state.epoch);
+        while self.state.epoch < self.trainer.plan.epochs && !self.is_over() {
+            self.param_groups.begin_epoch(self.trainer.model.parameters(), self.state.epoch);
             let batches = self.sampler.epoch(u64::from(self.state.epoch));
             self.steps(&batches, checkpoints)?;
             self.validate()?;
@@ -204,11 +205,11 @@ impl<'a> Run<'a> {
     fn steps(&mut self, batches: &[Vec<u32>], checkpoints: &Checkpoints) -> Result<(), TrainError> {
         let packer = self.packer();
         std::thread::scope(|scope| {
-            let ahead = packer.ahead(scope, batches.get(self.state.batch..).unwrap_or_default());
+            let prefetched = packer.prefetch(scope, batches.get(self.state.batch..).unwrap_or_default());
             while self.state.batch < batches.len() {
                 self.trainer.stop.check()?;
                 let packing = trace_span!(target: "timeline", "pack").entered();
-                let passes = ahead.recv().map_err(|_| RunnerError::Thread("packing"))??;
+                let passes = prefetched.recv().map_err(|_| RunnerError::Thread("packing"))??;
                 drop(packing);
                 self.step(&passes)?;
                 if self.checkpoint_is_due() {
@@ -220,20 +221,20 @@ impl<'a> Run<'a> {
     }
 
     fn is_over(&self) -> bool {
-        let patience = self.trainer.settings.early_stopping_patience;
-        patience > 0 && self.state.best.is_some_and(|(epoch, _)| self.state.epoch - epoch >= patience)
+        let (patience, best) = (self.trainer.plan.early_stopping_patience, self.state.best);
+        patience.zip(best).is_some_and(|(patience, (epoch, _))| self.state.epoch - epoch >= patience)
     }
 
     /// What a step does besides moving the parameters that the batch reaches.
     fn note_step(&mut self, learning_rate: f64) -> Result<(), TrainError> {
         if let Some(vocabulary) = &mut self.vocabulary
-            && self.moving.embeddings_in_epoch(self.state.epoch)
+            && self.param_groups.embeddings_in_epoch(self.state.epoch)
         {
-            let rate = learning_rate * self.moving.embeddings_factor();
-            vocabulary.note_step(rate, steps::decoupled_decay(self.trainer.settings));
+            let rate = learning_rate * self.param_groups.embeddings_factor();
+            vocabulary.note_step(rate, optimizer::decoupled_decay(&self.trainer.plan.optimizer));
         }
         if let Some(mean) = &mut self.mean {
-            let decay = self.vocabulary.as_ref().map_or(1.0, Vocabulary::decay);
+            let decay = self.vocabulary.as_ref().map_or(1.0, ActiveVocabulary::decay);
             mean.update(self.state.global_step, decay)?;
         }
         Ok(())
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
 
     /// Writes a line; the only place in the loop where a figure is read back from the device.
     fn log(&mut self, learning_rate: f64, grad_norm: &Tensor) -> Result<(), TrainError> {
-        let (loss, rows_per_second) = self.window.read();
+        let (loss, rows_per_second) = self.running_loss.read();
         let grad_norm = grad_norm.double_value(&[]);
         let global_step = self.state.global_step;
         if !loss.is_finite() || !grad_norm.is_finite() {
@@ -261,8 +262,7 @@ impl<'a> Run<'a> {
 
     fn validate(&mut self) -> Result<(), TrainError> {
         let _span = trace_span!(target: "timeline", "validate").entered();
-        let Trainer { model, settings, data, stop, .. } = self.trainer;
-        let batch_tokens = evaluation_tokens(settings, model);
+        let Trainer { model, plan, data, stop, .. } = self.trainer;
         let best = self.state.best.map(|(_, best)| best);
         let scoring = Scoring { objective: &self.objective, temperature: self.temperature.of_validation() };
         let pass = || -> Result<(Evaluation, Option<NamedTensors>), TrainError> {
@@ -272,18 +272,21 @@ impl<'a> Run<'a> {
                     &features.validation_logits(model)?,
                     model.config().labels.num_labels(),
                 )?,
-                None => evaluate(model, &data.validation, &scoring, batch_tokens, stop)?,
+                None => evaluate(model, &data.validation, &scoring, plan.evaluation_tokens, stop)?,
             };
-            let better = settings.learns_inside_alone()
-                || best.is_none_or(|best| evaluation.is_better_than(&best, settings.best_metric));
+            let better = match (plan.selection, best) {
+                (Some(metric), Some(best)) => evaluation.is_better_than(&best, metric),
+                // Where nothing tells epochs apart, the last one is kept.
+                _ => true,
+            };
             Ok((evaluation, better.then(|| model.snapshot())))
         };
         let (evaluation, weights) = match (&self.mean, &self.vocabulary) {
             (Some(mean), Some(vocabulary)) => {
-                mean.while_in_place(|decay| vocabulary.while_wide_at(decay, pass))?
+                mean.while_in_place(|decay| vocabulary.while_expanded_at(decay, pass))?
             }
             (Some(mean), None) => mean.while_in_place(|_| pass())?,
-            (None, Some(vocabulary)) => vocabulary.while_wide(pass)?,
+            (None, Some(vocabulary)) => vocabulary.while_expanded(pass)?,
             (None, None) => pass()?,
         };
         let (global_step, epoch) = (self.state.global_step, self.state.epoch + 1);
@@ -309,7 +312,7 @@ impl<'a> Run<'a> {
             self.state.best = Some((epoch, evaluation));
             self.best_weights = weights;
         }
-        self.window.restart_clock();
+        self.running_loss.restart_clock();
         Ok(())
     }
 
@@ -317,7 +320,7 @@ impl<'a> Run<'a> {
     fn keep_best(&mut self) -> Result<(u32, Evaluation), TrainError> {
         let best = self.state.best.ok_or_else(|| TrainError::Rows("no epoch was trained".to_owned()))?;
         if let Some(vocabulary) = &self.vocabulary {
-            vocabulary.widen()?;
+            vocabulary.expand()?;
         }
         self.trainer.model.restore(&self.best_weights)?;
         Ok(best)

@@ -14,9 +14,9 @@ use distill_data::cache::{Example, TokenCache};
 use distill_model::student::{Shape, initialize};
 use distill_model::{ModelDirectory, SequenceClassifier};
 use distill_student::data::Part;
-use distill_student::inside::Inside;
+use distill_student::intermediate_losses::IntermediateLosses;
 use distill_student::settings::{OptimizerChoice, ScheduleChoice};
-use distill_student::{TrainError, TrainSettings, Trainer, TrainingData};
+use distill_student::{ModelFacts, TrainError, TrainSettings, Trainer, TrainingData};
 use tch::{Device, Kind, Tensor};
 
 fn golden(name: &str) -> PathBuf {
@@ -95,10 +95,11 @@ struct Case<'a> {
 impl Case<'_> {
     fn run(&self, data: &TrainingData, out: &Path) -> Result<BTreeMap<String, Tensor>, Box<TrainError>> {
         let (model, teacher) = (student(self.hidden_size), teacher());
+        let plan = self.settings.resolve(&ModelFacts::of(&model))?;
         Trainer {
             model: &model,
             teacher: Some(&teacher),
-            settings: self.settings,
+            plan: &plan,
             data,
             seed: 3,
             stop: self.stop,
@@ -131,7 +132,7 @@ fn a_batch_in_parts_moves_the_weights_as_the_whole_batch_does() {
         let whole = run(&settings, hidden_size, &data);
         let parts = run(&TrainSettings { batch_tokens: 64, ..settings.clone() }, hidden_size, &data);
         let difference = largest_difference(&whole, &parts);
-        assert!(difference < 1e-6, "{}: {difference}", settings.formula(ProblemType::SingleLabel));
+        assert!(difference < 1e-6, "{settings:?}: {difference}");
         if hidden_size.is_none() {
             assert!(largest_difference(&whole, &before) > 1e-3, "the step moved something");
         }
@@ -193,7 +194,9 @@ fn a_stopped_run_with_a_projection_ends_with_the_same_bits() {
 fn terms_that_cannot_be_had_say_why() {
     let teacher = teacher();
     let refused = |settings: TrainSettings, hidden_size, teacher| {
-        Inside::new(&settings, &student(hidden_size), teacher, 1).unwrap_err().to_string()
+        let student = student(hidden_size);
+        let plan = settings.resolve(&ModelFacts::of(&student)).unwrap();
+        IntermediateLosses::new(&plan.loss.intermediate, &student, teacher, 1).unwrap_err().to_string()
     };
     let base = one_step();
     let attention = TrainSettings { attention_weight: 1.0, ..base.clone() };
@@ -208,5 +211,7 @@ fn terms_that_cannot_be_had_say_why() {
     assert!(
         refused(attention, None, Some(&deberta)).contains("attention_weight cannot be used with deberta-v2")
     );
-    assert!(Inside::new(&base, &student(None), None, 1).unwrap().is_none());
+    let student = student(None);
+    let plan = base.resolve(&ModelFacts::of(&student)).unwrap();
+    assert!(IntermediateLosses::new(&plan.loss.intermediate, &student, None, 1).unwrap().is_none());
 }

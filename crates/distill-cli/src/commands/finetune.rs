@@ -8,7 +8,7 @@ use distill_core::record::RunRecord;
 use distill_core::{LabelMap, ProblemType};
 use distill_data::source::{RawLabel, Source, Summary};
 use distill_model::ModelDirectory;
-use distill_student::TrainSettings;
+use distill_student::{ModelFacts, TrainSettings};
 use distill_torch::rng;
 use serde_json::{Value, json};
 
@@ -118,8 +118,10 @@ impl Stage for FinetuneStage<'_> {
         rng::manual_seed(session.seed);
         let model = directory.load_for_training(&labels, problem_type, session.device)?;
         let settings = &self.train()?;
+        let plan = &settings.resolve(&ModelFacts::of(&model))?;
         training::Job {
             session,
+            plan,
             settings,
             data: &parts,
             model: &model,

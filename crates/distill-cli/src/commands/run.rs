@@ -95,7 +95,7 @@ pub fn connected(mut settings: Settings, out: &Path) -> Settings {
         settings.teacher.model.get_or_insert_with(|| finetuned.clone());
     }
     let teacher = settings.teacher.model.clone().unwrap_or(finetuned);
-    if settings.student.train.looks_inside() {
+    if settings.student.train.has_intermediate_losses() {
         settings.student.start.teacher_model.get_or_insert_with(|| teacher.clone());
     }
     settings.student.start.init.get_or_insert(teacher);

@@ -11,7 +11,7 @@ use distill_data::cache::cache_dir;
 use distill_model::{SequenceClassifier, directory};
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::data::{CacheBuilder, Part};
-use distill_student::{Outcome, TrainSettings, Trainer, TrainingData};
+use distill_student::{Outcome, TrainPlan, TrainSettings, Trainer, TrainingData};
 use serde_json::{Value, json};
 
 use crate::commands::inputs;
@@ -94,6 +94,8 @@ pub struct Job<'a> {
     /// What runs it.
     pub session: &'a Session,
     /// How to train.
+    pub plan: &'a TrainPlan,
+    /// What of it was given, for the log.
     pub settings: &'a TrainSettings,
     /// What to train on.
     pub data: &'a TrainingData,
@@ -119,7 +121,7 @@ impl Job<'_> {
         let trainer = Trainer {
             model: self.model,
             teacher: self.teacher,
-            settings: self.settings,
+            plan: self.plan,
             data: self.data,
             seed: self.session.seed,
             stop: &self.session.stop,
@@ -146,7 +148,7 @@ impl Job<'_> {
     }
 
     fn announce(&self) {
-        tracing::info!("{}", self.settings.formula(self.model.config().problem_type));
+        tracing::info!("{}", self.plan.loss.formula());
         let settings = serde_json::to_string(self.settings).unwrap_or_default();
         tracing::info!("settings {settings}");
         tracing::info!(
@@ -189,7 +191,7 @@ impl Job<'_> {
             labels = labels.join(", "),
             command = self.record.command,
             version = env!("CARGO_PKG_VERSION"),
-            formula = self.settings.formula(config.problem_type),
+            formula = self.plan.loss.formula(),
             rows = self.data.train.rows.len(),
             max_length = self.tokenizer.max_length(),
             seed = self.session.seed,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use distill_core::Category;
 use distill_report::stats::student_t;
+use distill_student::selection::Metric;
 use distill_student::settings::BestMetric;
 use serde_json::{Value, json};
 
@@ -76,11 +77,11 @@ pub fn answer<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Failed>>
 ///
 /// # Errors
 /// Wrong usage where the figures have nothing of what was asked for: no trial would be better than another.
-pub fn comparable(asked: BestMetric, resolved: BestMetric, figures: &Value) -> anyhow::Result<BestMetric> {
-    let has = |metric: BestMetric| figures["validation"][metric.name()].is_number();
+pub fn comparable(asked: BestMetric, resolved: Metric, figures: &Value) -> anyhow::Result<Metric> {
+    let has = |metric: Metric| figures["validation"][metric.name()].is_number();
     match (has(resolved), asked) {
         (true, _) => Ok(resolved),
-        (false, BestMetric::Auto) if has(BestMetric::Agreement) => Ok(BestMetric::Agreement),
+        (false, BestMetric::Auto) if has(Metric::Agreement) => Ok(Metric::Agreement),
         _ => Err(Failure::usage(format!(
             "students cannot be compared by {}: the rows of the validation part have no labels for it",
             resolved.words()
@@ -98,7 +99,7 @@ fn run(session: &Session, stage: &StudentStage<'_>, directory: &Path) -> anyhow:
 }
 
 /// The validation figure of each seed, where all have one.
-pub fn figures(outcomes: &[(u64, Outcome)], metric: BestMetric) -> Option<Vec<f64>> {
+pub fn figures(outcomes: &[(u64, Outcome)], metric: Metric) -> Option<Vec<f64>> {
     let name = metric.name();
     let figure = |(_, outcome): &(u64, Outcome)| outcome.as_ref().ok()?["validation"][name].as_f64();
     outcomes.iter().map(figure).collect()
@@ -209,13 +210,14 @@ mod tests {
 
     #[test]
     fn without_labels_students_are_compared_by_agreement_or_not_at_all() {
-        use BestMetric::{Accuracy, Agreement, Auto, Loss};
+        use BestMetric::Auto;
+        use Metric::{Accuracy, Agreement, Loss};
         let labelled = json!({"validation": {"accuracy": 0.5, "agreement": 0.6, "loss": 1.0}});
         let unlabelled = json!({"validation": {"accuracy": null, "agreement": 0.6, "loss": 1.0}});
         assert_eq!(comparable(Auto, Accuracy, &labelled).unwrap(), Accuracy);
         assert_eq!(comparable(Auto, Accuracy, &unlabelled).unwrap(), Agreement);
-        assert_eq!(comparable(Loss, Loss, &unlabelled).unwrap(), Loss);
-        let error = comparable(Accuracy, Accuracy, &unlabelled).unwrap_err();
+        assert_eq!(comparable(Loss.into(), Loss, &unlabelled).unwrap(), Loss);
+        let error = comparable(Accuracy.into(), Accuracy, &unlabelled).unwrap_err();
         assert_eq!(exit::category(&error), Category::Usage);
     }
 
@@ -225,8 +227,8 @@ mod tests {
         let trained = |accuracy: f64| Ok(json!({"validation": {"accuracy": accuracy}}));
         let whole = [(1, trained(0.5)), (2, trained(0.7))];
         let part = [(1, trained(0.5)), (2, Err(failed.clone()))];
-        assert_eq!(figures(&whole, BestMetric::Accuracy), Some(vec![0.5, 0.7]));
-        assert_eq!(figures(&part, BestMetric::Accuracy), None);
+        assert_eq!(figures(&whole, Metric::Accuracy), Some(vec![0.5, 0.7]));
+        assert_eq!(figures(&part, Metric::Accuracy), None);
         assert_eq!(as_json(&part)[1], json!({"seed": 2, "results": null, "failed": "dkd needs three classes"}));
         assert_eq!(shown(Some(&[0.5, 0.7])), ["0.5000 0.7000", "0.6000"]);
         one_must_be_trained(part.iter()).unwrap();

@@ -283,7 +283,7 @@ impl TryFrom<toml::Table> for FinetuneSettings {
         if settings.train.soft_weight != 0.0 {
             return Err("soft_weight belongs to [student]: fine-tuning has no teacher".to_owned());
         }
-        if settings.train.looks_inside() {
+        if settings.train.has_intermediate_losses() {
             return Err("losses inside the network belong to [student]: fine-tuning has no teacher".to_owned());
         }
         if let Some(model) = own.get("model") {

@@ -3,7 +3,30 @@
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
+use super::soft::{Comparison, LogitLoss, Reading, Symbols};
 use super::{UNLABELLED, rows, same_shape};
+
+/// [`sigmoid_loss`]. Labels have binary cross-entropy next to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SigmoidKl;
+
+impl LogitLoss for SigmoidKl {
+    fn name(&self) -> &'static str {
+        "bce"
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::Sigmoid
+    }
+
+    fn formula(&self, Symbols { teacher, student, t, squared }: &Symbols) -> String {
+        format!("{squared} · Σ labels KL(sigmoid({teacher}/{t}) ‖ sigmoid({student}/{t}))")
+    }
+
+    fn value(&self, logits: Comparison<'_>) -> Result<Tensor, TorchError> {
+        sigmoid_loss(logits.student, logits.teacher, logits.temperature)
+    }
+}
 
 /// Sigmoid form of the soft-target loss: `T² · Σ_c KL(σ(z_t / T) ‖ σ(z_s / T))` of yes-or-no
 /// distributions, mean over rows, in nats.

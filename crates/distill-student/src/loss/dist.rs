@@ -4,14 +4,42 @@ use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
 use super::same_shape;
+use super::soft::{Comparison, LogitLoss, Symbols};
 
-/// Weights of the two relations.
+/// [`dist_loss`] with the weights of its two relations.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DistWeights {
+pub struct Dist {
     /// On the correlation of each row's probabilities.
     pub beta: f64,
     /// On the correlation of each label's probabilities over the batch.
     pub gamma: f64,
+}
+
+impl LogitLoss for Dist {
+    fn name(&self) -> &'static str {
+        "dist"
+    }
+
+    fn formula(&self, symbols: &Symbols) -> String {
+        let ([p, q], Dist { beta, gamma }) = (symbols.softmax(), self);
+        format!("{} · ({beta} · (1 − corr by row) + {gamma} · (1 − corr by label))({p}, {q})", symbols.squared)
+    }
+
+    fn needs_whole_batch(&self) -> bool {
+        true
+    }
+
+    fn weights(&self) -> Option<(&'static str, [f64; 2])> {
+        Some(("dist_beta and dist_gamma", [self.beta, self.gamma]))
+    }
+
+    fn useless_for_two_labels(&self) -> Option<&'static str> {
+        Some("two numbers are always perfectly correlated, so the loss by row has no gradient")
+    }
+
+    fn value(&self, logits: Comparison<'_>) -> Result<Tensor, TorchError> {
+        dist_loss(logits.student, logits.teacher, logits.temperature, *self)
+    }
 }
 
 /// `T² · (β · (1 − corr by row) + γ · (1 − corr by label))`, each a mean of Pearson correlations of
@@ -31,7 +59,7 @@ pub fn dist_loss(
     student_logits: &Tensor,
     teacher_logits: &Tensor,
     temperature: f64,
-    weights: DistWeights,
+    weights: Dist,
 ) -> Result<Tensor, TorchError> {
     same_shape(("student_logits", student_logits), ("teacher_logits", teacher_logits))?;
     guard("DIST loss", || {

@@ -3,18 +3,46 @@
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
+use super::soft::{Comparison, LogitLoss, Symbols};
 use super::{UNLABELLED, rows, same_shape};
 
 /// Stands for −∞ where a product with 0 must give 0.
 const NEVER: f64 = -1e30;
 
-/// Weights of the two parts.
+/// [`dkd_loss`] with the weights of its two parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DkdWeights {
+pub struct Dkd {
     /// On the target's part.
     pub alpha: f64,
     /// On the other labels' part.
     pub beta: f64,
+}
+
+impl LogitLoss for Dkd {
+    fn name(&self) -> &'static str {
+        "dkd"
+    }
+
+    fn formula(&self, symbols: &Symbols) -> String {
+        let [p, q] = symbols.softmax();
+        format!("{} · ({} · TCKD + {} · NCKD)({p} ‖ {q})", symbols.squared, self.alpha, self.beta)
+    }
+
+    fn takes_standardized(&self) -> bool {
+        true
+    }
+
+    fn weights(&self) -> Option<(&'static str, [f64; 2])> {
+        Some(("dkd_alpha and dkd_beta", [self.alpha, self.beta]))
+    }
+
+    fn useless_for_two_labels(&self) -> Option<&'static str> {
+        Some("next to the target there is one label, and its share of the rest is always 1")
+    }
+
+    fn value(&self, logits: Comparison<'_>) -> Result<Tensor, TorchError> {
+        dkd_loss(logits.student, logits.teacher, logits.labels, logits.temperature, *self)
+    }
 }
 
 /// `T² · (α · KL(b_t ‖ b_s) + β · KL(p̂_t ‖ p̂_s))`, mean over rows, in nats: `b` is the probability of the
@@ -36,7 +64,7 @@ pub fn dkd_loss(
     teacher_logits: &Tensor,
     labels: &Tensor,
     temperature: f64,
-    weights: DkdWeights,
+    weights: Dkd,
 ) -> Result<Tensor, TorchError> {
     same_shape(("student_logits", student_logits), ("teacher_logits", teacher_logits))?;
     guard("DKD loss", || {

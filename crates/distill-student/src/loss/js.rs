@@ -3,7 +3,31 @@
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
+use super::soft::{Comparison, LogitLoss, Symbols};
 use super::{rows, same_shape};
+
+/// [`js_loss`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JensenShannon;
+
+impl LogitLoss for JensenShannon {
+    fn name(&self) -> &'static str {
+        "js"
+    }
+
+    fn formula(&self, symbols: &Symbols) -> String {
+        let [p, q] = symbols.softmax();
+        format!("{} · JS({p}, {q})", symbols.squared)
+    }
+
+    fn takes_standardized(&self) -> bool {
+        true
+    }
+
+    fn value(&self, logits: Comparison<'_>) -> Result<Tensor, TorchError> {
+        js_loss(logits.student, logits.teacher, logits.temperature)
+    }
+}
 
 /// `T² · (KL(p ‖ m) + KL(q ‖ m)) / 2` with `p = softmax(z_t / T)`, `q = softmax(z_s / T)`,
 /// `m = (p + q) / 2`, mean over rows, in nats.

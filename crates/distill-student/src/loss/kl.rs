@@ -3,7 +3,31 @@
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
+use super::soft::{Comparison, LogitLoss, Symbols};
 use super::{rows, same_shape};
+
+/// [`soft_target_loss`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kl;
+
+impl LogitLoss for Kl {
+    fn name(&self) -> &'static str {
+        "kl"
+    }
+
+    fn formula(&self, symbols: &Symbols) -> String {
+        let [p, q] = symbols.softmax();
+        format!("{} · KL({p} ‖ {q})", symbols.squared)
+    }
+
+    fn takes_standardized(&self) -> bool {
+        true
+    }
+
+    fn value(&self, logits: Comparison<'_>) -> Result<Tensor, TorchError> {
+        soft_target_loss(logits.student, logits.teacher, logits.temperature)
+    }
+}
 
 /// Soft-target loss: `T² · KL(softmax(z_t / T) ‖ softmax(z_s / T))`, mean over rows, in nats.
 ///

@@ -1,7 +1,7 @@
 //! `hard_weight · CE + soft_weight · (a comparison with the teacher)`, averaged over the batch's rows.
 //!
 //! A file a loss: [`hard`] for labels, [`value`] for numbers; for the teacher [`kl`], [`reverse_kl`], [`js`], [`mse`], [`dkd`],
-//! [`dist`] and [`bce`]; [`standardize`] in front of some of them. [`temperature`] is `T` over a run, and
+//! [`dist`] and [`bce`], all behind the trait in [`soft`]; [`standardize`] in front of some of them. [`temperature`] is `T` over a run, and
 //! [`Objective`] puts them together as the settings say.
 //!
 //! [`hidden`] and [`relation`] compare what happens inside both models, layer by layer.
@@ -19,6 +19,7 @@ pub mod mse;
 mod objective;
 pub mod relation;
 pub mod reverse_kl;
+pub mod soft;
 pub mod standardize;
 pub mod temperature;
 pub mod value;

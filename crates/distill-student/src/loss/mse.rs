@@ -3,7 +3,34 @@
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
+use super::soft::{Comparison, LogitLoss, Reading, Symbols};
 use super::{rows, same_shape};
+
+/// [`mse_loss`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogitMse;
+
+impl LogitLoss for LogitMse {
+    fn name(&self) -> &'static str {
+        "mse"
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::Values
+    }
+
+    fn formula(&self, symbols: &Symbols) -> String {
+        format!("mean over labels of ({} − {})²", symbols.student, symbols.teacher)
+    }
+
+    fn has_temperature(&self) -> bool {
+        false
+    }
+
+    fn value(&self, logits: Comparison<'_>) -> Result<Tensor, TorchError> {
+        mse_loss(logits.student, logits.teacher)
+    }
+}
 
 /// `Σ (z_s − z_t)² / C`, mean over rows: `torch.nn.functional.mse_loss`. For centred logits it is twice
 /// what `T² · KL` tends to as T grows.

@@ -5,22 +5,18 @@ use distill_torch::TorchError;
 use tch::{Device, Tensor};
 
 use super::Term;
-use super::bce::{LabelWeights, binary_label_loss, multi_label_loss, sigmoid_loss};
-use super::dist::{DistWeights, dist_loss};
-use super::dkd::{DkdWeights, dkd_loss};
+use super::bce::{LabelWeights, binary_label_loss, multi_label_loss};
 use super::hard::hard_label_loss;
-use super::js::js_loss;
-use super::kl::soft_target_loss;
-use super::mse::mse_loss;
-use super::reverse_kl::reverse_kl_loss;
+use super::soft::Comparison;
 use super::standardize::standardized;
 use super::value::value_loss;
-use crate::settings::{ClassWeightRule, ClassWeights, SoftLoss, TrainSettings};
+use crate::plan::{LabelLoss, LossPlan, TrainPlan};
+use crate::settings::{ClassWeightRule, ClassWeights};
 
 /// The loss of a run.
 #[derive(Debug)]
 pub struct Objective<'a> {
-    settings: &'a TrainSettings,
+    plan: &'a LossPlan,
     problem_type: ProblemType,
     /// double `[C]`, where classes weigh differently.
     class_weights: Option<Tensor>,
@@ -30,15 +26,10 @@ pub struct Objective<'a> {
 
 impl<'a> Objective<'a> {
     /// The loss for training rows of which `labelled` have a label, and `label_counts`, `[C]`, carry each one.
-    pub fn of(
-        settings: &'a TrainSettings,
-        problem_type: ProblemType,
-        labelled: u64,
-        label_counts: &[u64],
-        device: Device,
-    ) -> Self {
-        let sigmoids = problem_type == ProblemType::MultiLabel || settings.loss == SoftLoss::Bce;
-        let (class_weights, positive_weights) = match &settings.class_weights {
+    pub fn of(plan: &'a TrainPlan, labelled: u64, label_counts: &[u64], device: Device) -> Self {
+        let TrainPlan { loss: plan, problem_type, .. } = plan;
+        let sigmoids = matches!(plan.labels.loss, LabelLoss::Binary | LabelLoss::BinaryOfClass);
+        let (class_weights, positive_weights) = match &plan.labels.class_weights {
             ClassWeights::Rule(ClassWeightRule::None) => (None, None),
             ClassWeights::Rule(ClassWeightRule::Balanced) if sigmoids => {
                 (None, Some(balanced_positives(labelled, label_counts)))
@@ -48,7 +39,7 @@ impl<'a> Objective<'a> {
         };
         let [class_weights, positive_weights] = [class_weights, positive_weights]
             .map(|weights| weights.map(|weights| Tensor::from_slice(&weights).to_device(device)));
-        Objective { settings, problem_type, class_weights, positive_weights }
+        Objective { plan, problem_type: *problem_type, class_weights, positive_weights }
     }
 
     /// What the model's logits mean.
@@ -86,18 +77,18 @@ impl<'a> Objective<'a> {
         teacher_logits: Option<&Tensor>,
         temperature: f64,
     ) -> Result<Vec<Term>, TorchError> {
-        let settings = self.settings;
+        let LossPlan { labels: label_term, soft, .. } = self.plan;
         let mut terms = Vec::with_capacity(2);
-        if settings.hard_weight > 0.0 {
+        if label_term.weight > 0.0 {
             let value = self.hard(student_logits, labels)?;
-            terms.push(Term { name: "labels", weight: settings.hard_weight, value });
+            terms.push(Term { name: "labels", weight: label_term.weight, value });
         }
-        if settings.soft_weight > 0.0 {
+        if soft.weight > 0.0 {
             let teacher = teacher_logits.ok_or_else(|| {
                 TorchError::from(tch::TchError::Shape("no teacher logits for the soft loss".to_owned()))
             })?;
             let value = self.soft(student_logits, teacher, labels, temperature)?;
-            terms.push(Term { name: "soft targets", weight: settings.soft_weight, value });
+            terms.push(Term { name: "soft targets", weight: soft.weight, value });
         }
         Ok(terms)
     }
@@ -111,16 +102,13 @@ impl<'a> Objective<'a> {
         let [whole, positive] = [&self.class_weights, &self.positive_weights]
             .map(|weights| weights.as_ref().map(|weights| weights.to_device(student_logits.device())));
         let weights = LabelWeights { whole: whole.as_ref(), positive: positive.as_ref() };
-        let smoothing = self.settings.label_smoothing;
-        match self.problem_type {
-            ProblemType::SingleLabel => (),
-            ProblemType::MultiLabel => return multi_label_loss(student_logits, labels, weights, smoothing),
-            ProblemType::Regression => return value_loss(student_logits, labels),
+        let smoothing = self.plan.labels.smoothing;
+        match self.plan.labels.loss {
+            LabelLoss::CrossEntropy => hard_label_loss(student_logits, labels, weights.whole, smoothing),
+            LabelLoss::BinaryOfClass => binary_label_loss(student_logits, labels, weights, smoothing),
+            LabelLoss::Binary => multi_label_loss(student_logits, labels, weights, smoothing),
+            LabelLoss::SquaredError => value_loss(student_logits, labels),
         }
-        if self.settings.loss == SoftLoss::Bce {
-            return binary_label_loss(student_logits, labels, weights, smoothing);
-        }
-        hard_label_loss(student_logits, labels, weights.whole, smoothing)
     }
 
     /// The term of the teacher, `[]`, unweighted.
@@ -134,37 +122,14 @@ impl<'a> Objective<'a> {
         labels: &Tensor,
         temperature: f64,
     ) -> Result<Tensor, TorchError> {
-        let settings = self.settings;
-        if settings.standardize_logits {
-            let (student, teacher) = (standardized(student_logits)?, standardized(&teacher_logits.detach())?);
-            return self.compared(&student, &teacher, labels, temperature);
+        let soft = &self.plan.soft;
+        let compare = |student: &Tensor, teacher: &Tensor| {
+            soft.loss.value(Comparison { student, teacher, labels, temperature })
+        };
+        if soft.standardize {
+            return compare(&standardized(student_logits)?, &standardized(&teacher_logits.detach())?);
         }
-        self.compared(student_logits, teacher_logits, labels, temperature)
-    }
-
-    fn compared(
-        &self,
-        student: &Tensor,
-        teacher: &Tensor,
-        labels: &Tensor,
-        temperature: f64,
-    ) -> Result<Tensor, TorchError> {
-        let settings = self.settings;
-        match settings.loss {
-            SoftLoss::Auto | SoftLoss::Kl => soft_target_loss(student, teacher, temperature),
-            SoftLoss::ReverseKl => reverse_kl_loss(student, teacher, temperature),
-            SoftLoss::Js => js_loss(student, teacher, temperature),
-            SoftLoss::Mse => mse_loss(student, teacher),
-            SoftLoss::Dkd => {
-                let weights = DkdWeights { alpha: settings.dkd_alpha, beta: settings.dkd_beta };
-                dkd_loss(student, teacher, labels, temperature, weights)
-            }
-            SoftLoss::Dist => {
-                let weights = DistWeights { beta: settings.dist_beta, gamma: settings.dist_gamma };
-                dist_loss(student, teacher, temperature, weights)
-            }
-            SoftLoss::Bce => sigmoid_loss(student, teacher, temperature),
-        }
+        compare(student_logits, teacher_logits)
     }
 }
 
@@ -192,10 +157,16 @@ mod tests {
     use super::*;
     use crate::loss::tests::value;
     use crate::loss::{UNLABELLED, hard};
+    use crate::plan::ModelFacts;
+    use crate::settings::{LossChoice, TrainSettings};
 
-    fn one_class<'a>(settings: &'a TrainSettings, label_counts: &[u64]) -> Objective<'a> {
-        let labelled = label_counts.iter().sum();
-        Objective::of(settings, ProblemType::SingleLabel, labelled, label_counts, Device::Cpu)
+    fn plan(settings: &TrainSettings, problem_type: ProblemType) -> TrainPlan {
+        let model = ModelFacts { problem_type, num_labels: 3, num_layers: 1, device: Device::Cpu };
+        settings.resolve(&model).unwrap()
+    }
+
+    fn one_class<'a>(plan: &'a TrainPlan, label_counts: &[u64]) -> Objective<'a> {
+        Objective::of(plan, label_counts.iter().sum(), label_counts, Device::Cpu)
     }
 
     #[test]
@@ -205,7 +176,8 @@ mod tests {
             class_weights: ClassWeights::Rule(ClassWeightRule::Balanced),
             ..TrainSettings::default()
         };
-        let objective = one_class(&settings, &[3, 1]);
+        let plan = plan(&settings, ProblemType::SingleLabel);
+        let objective = one_class(&plan, &[3, 1]);
         // Equal logits: each row's CE is ln 2, times its class's weight: (3 · 2/3 + 1 · 2) / 4 = 1.
         let logits = Tensor::from_slice2(&[[0f32, 0.], [0., 0.], [0., 0.], [0., 0.]]);
         let labels = Tensor::from_slice(&[0i64, 0, 0, 1]);
@@ -217,15 +189,17 @@ mod tests {
         assert_eq!(balanced_positives(8, &[2, 4, 0, 8]), [3.0, 1.0, 1.0, 1.0]);
         let settings = TrainSettings {
             class_weights: ClassWeights::Rule(ClassWeightRule::Balanced),
-            loss: SoftLoss::Bce,
+            loss: LossChoice::Bce,
             ..TrainSettings::default()
         };
         // Of four rows one has the first label, none the second.
         let targets = Tensor::from_slice2(&[[1f32, 0.], [0., 0.], [0., 0.], [0., 0.]]);
-        let several = Objective::of(&settings, ProblemType::MultiLabel, 4, &[1, 0], Device::Cpu);
+        let [several, one] = [ProblemType::MultiLabel, ProblemType::SingleLabel]
+            .map(|problem_type| plan(&settings, problem_type));
+        let several = Objective::of(&several, 4, &[1, 0], Device::Cpu);
         // The same as one class a row: three rows have a third label.
         let ids = Tensor::from_slice(&[0i64, 2, 2, 2]);
-        let one = one_class(&settings, &[1, 0, 3]);
+        let one = one_class(&one, &[1, 0, 3]);
         for (objective, labels, width) in [(&several, &targets, 2), (&one, &ids, 3)] {
             let logits = Tensor::zeros([4, width], (tch::Kind::Float, Device::Cpu)).set_requires_grad(true);
             objective.hard(&logits, labels).unwrap().backward();
@@ -240,11 +214,12 @@ mod tests {
         let settings = TrainSettings::default();
         let logits = Tensor::from_slice2(&[[0f32, 1., 2.]]);
         let labels = Tensor::from_slice(&[UNLABELLED]);
-        let objective = one_class(&settings, &[]);
+        let with_teacher = plan(&settings, ProblemType::SingleLabel);
+        let objective = one_class(&with_teacher, &[]);
         assert!(
             objective.loss(&logits, &labels, None, 2.0).unwrap_err().to_string().contains("no teacher logits")
         );
-        let alone = settings.without_teacher();
+        let alone = plan(&settings.without_teacher(), ProblemType::SingleLabel);
         let hard = hard::hard_label_loss(&logits, &labels, None, 0.0).unwrap();
         let loss = one_class(&alone, &[]).loss(&logits, &labels, None, 2.0).unwrap();
         assert_eq!(value(&loss), value(&hard));
@@ -253,14 +228,15 @@ mod tests {
     /// Every loss is least, and its gradient 0, where the student says what the teacher says.
     #[test]
     fn every_soft_loss_vanishes_for_a_student_that_is_its_teacher() {
-        use SoftLoss::{Bce, Dist, Dkd, Js, Kl, Mse, ReverseKl};
+        use LossChoice::{Bce, Dist, Dkd, Js, Kl, Mse, ReverseKl};
         for loss in [Kl, ReverseKl, Js, Mse, Dkd, Dist, Bce] {
             for standardize_logits in [false, true] {
                 let settings = TrainSettings { loss, standardize_logits, ..TrainSettings::default() };
                 if settings.check().is_err() {
                     continue;
                 }
-                let objective = one_class(&settings, &[]);
+                let plan = plan(&settings, ProblemType::SingleLabel);
+                let objective = one_class(&plan, &[]);
                 let teacher = Tensor::from_slice2(&[[3f32, 1., 0.2], [-40., 2., 60.]]);
                 let student = teacher.copy().set_requires_grad(true);
                 let labels = Tensor::from_slice(&[1i64, UNLABELLED]);

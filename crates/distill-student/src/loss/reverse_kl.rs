@@ -3,7 +3,31 @@
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
+use super::soft::{Comparison, LogitLoss, Symbols};
 use super::{rows, same_shape};
+
+/// [`reverse_kl_loss`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReverseKl;
+
+impl LogitLoss for ReverseKl {
+    fn name(&self) -> &'static str {
+        "reverse_kl"
+    }
+
+    fn formula(&self, symbols: &Symbols) -> String {
+        let [p, q] = symbols.softmax();
+        format!("{} · KL({q} ‖ {p})", symbols.squared)
+    }
+
+    fn takes_standardized(&self) -> bool {
+        true
+    }
+
+    fn value(&self, logits: Comparison<'_>) -> Result<Tensor, TorchError> {
+        reverse_kl_loss(logits.student, logits.teacher, logits.temperature)
+    }
+}
 
 /// `T² · KL(softmax(z_s / T) ‖ softmax(z_t / T))`, mean over rows, in nats.
 ///

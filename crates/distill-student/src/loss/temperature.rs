@@ -1,32 +1,31 @@
 //! The temperature over a run.
 
-use crate::settings::{TemperatureSchedule, TrainSettings};
+use crate::plan::TemperaturePlan;
+use crate::settings::TemperatureSchedule;
 
 /// `T` over a known number of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Temperature {
-    start: f64,
-    end: f64,
-    course: TemperatureSchedule,
+    plan: TemperaturePlan,
     total_steps: u64,
 }
 
 impl Temperature {
-    /// The course that the settings ask for.
-    pub fn new(settings: &TrainSettings, total_steps: u64) -> Self {
-        let (start, end) = (settings.temperature, settings.temperature_end);
-        Temperature { start, end, course: settings.temperature_schedule, total_steps }
+    /// A plan over so many steps.
+    pub fn new(plan: TemperaturePlan, total_steps: u64) -> Self {
+        Temperature { plan, total_steps }
     }
 
     /// `T` of the step after `global_step` finished ones: the start at the first, the end at the last.
     pub fn at(&self, global_step: u64) -> f64 {
         let last = self.total_steps.saturating_sub(1);
         let done = if last == 0 { 1.0 } else { global_step.min(last) as f64 / last as f64 };
-        match self.course {
-            TemperatureSchedule::Fixed => self.start,
-            TemperatureSchedule::Linear => self.start + (self.end - self.start) * done,
+        let TemperaturePlan { start, end, schedule } = self.plan;
+        match schedule {
+            TemperatureSchedule::Fixed => start,
+            TemperatureSchedule::Linear => start + (end - start) * done,
             TemperatureSchedule::Cosine => {
-                self.end + (self.start - self.end) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+                end + (start - end) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
             }
         }
     }
@@ -43,14 +42,8 @@ mod tests {
 
     #[test]
     fn a_course_begins_and_ends_where_it_was_told() {
-        let of = |temperature_schedule| {
-            let settings = TrainSettings {
-                temperature: 8.0,
-                temperature_end: 2.0,
-                temperature_schedule,
-                ..TrainSettings::default()
-            };
-            let temperature = Temperature::new(&settings, 11);
+        let of = |schedule| {
+            let temperature = Temperature::new(TemperaturePlan { start: 8.0, end: 2.0, schedule }, 11);
             ([0, 5, 10, 99].map(|step| temperature.at(step)), temperature.of_validation())
         };
         assert_eq!(of(TemperatureSchedule::Fixed), ([8.0; 4], 8.0));

@@ -1,7 +1,10 @@
 //! What types cannot check: signs, ranges, and settings that contradict each other.
 
-use super::{ClassWeights, Freeze, SoftLoss, TemperatureSchedule, TrainSettings};
+use distill_core::ProblemType;
+
+use super::{ClassWeights, Freeze, TemperatureSchedule, TrainSettings};
 use crate::error::TrainError;
+use crate::loss::soft::SoftLoss;
 
 impl TrainSettings {
     /// Checks signs, ranges, that the loss is not empty, and that no setting excludes another.
@@ -58,40 +61,26 @@ impl TrainSettings {
             !empty,
             "above 0, at least one of them, or a loss inside the network",
         )?;
-        let name = word(self.loss);
-        let empty = self.loss == SoftLoss::Dkd && self.dkd_alpha == 0.0 && self.dkd_beta == 0.0;
-        refuse("dkd_alpha and dkd_beta", "0", !empty, "above 0, at least one of them")?;
-        let empty = self.loss == SoftLoss::Dist && self.dist_beta == 0.0 && self.dist_gamma == 0.0;
-        refuse("dist_beta and dist_gamma", "0", !empty, "above 0, at least one of them")?;
+        let loss = self.loss_by_itself();
+        let name = loss.name();
+        if let Some((fields, weights)) = loss.weights() {
+            let expected = "above 0, at least one of them";
+            refuse(fields, "0", weights.iter().any(|weight| *weight > 0.0), expected)?;
+        }
         let scheduled = self.temperature_schedule != TemperatureSchedule::Fixed;
         refuse(
             "temperature_schedule",
             word(self.temperature_schedule),
-            !scheduled || self.loss.has_temperature(),
+            !scheduled || loss.has_temperature(),
             "\"fixed\" with loss \"mse\", which has no temperature",
         )?;
-        let divergence = matches!(
-            self.loss,
-            SoftLoss::Auto | SoftLoss::Kl | SoftLoss::ReverseKl | SoftLoss::Js | SoftLoss::Dkd
-        );
         refuse(
             "standardize_logits",
             format!("true with loss {name:?}"),
-            !self.standardize_logits || divergence,
-            "one of the losses \"kl\", \"reverse_kl\", \"js\", \"dkd\" beside it",
+            !self.standardize_logits || loss.takes_standardized(),
+            "false, or one of the losses \"kl\", \"reverse_kl\", \"js\", \"dkd\"",
         )?;
-        refuse(
-            "batch_tokens",
-            format!("{} with loss \"dist\"", self.batch_tokens),
-            self.batch_tokens == 0 || self.loss != SoftLoss::Dist || self.soft_weight == 0.0,
-            "0: its correlation by label is one of a whole batch, which cannot be cut",
-        )?;
-        refuse(
-            "batch_size",
-            "1 with loss \"dist\"",
-            self.batch_size != 1 || self.loss != SoftLoss::Dist || self.soft_weight * self.dist_gamma == 0.0,
-            "at least 2: its correlation by label is one over the rows of a batch",
-        )?;
+        self.check_batch(&loss)?;
         match &self.class_weights {
             ClassWeights::Given(weights) => refuse(
                 "class_weights",
@@ -102,6 +91,27 @@ impl TrainSettings {
             ),
             ClassWeights::Rule(_) => Ok(()),
         }
+    }
+
+    /// The loss, which `auto` is for one class a row: what depends on the kind of label is checked later.
+    fn loss_by_itself(&self) -> SoftLoss {
+        self.loss.resolve(self, ProblemType::SingleLabel)
+    }
+
+    fn check_batch(&self, loss: &SoftLoss) -> Result<(), TrainError> {
+        let correlates = loss.needs_whole_batch() && self.soft_weight > 0.0;
+        refuse(
+            "batch_tokens",
+            format!("{} with loss \"dist\"", self.batch_tokens),
+            self.batch_tokens == 0 || !correlates,
+            "0: its correlation by label is one of a whole batch, which cannot be cut",
+        )?;
+        refuse(
+            "batch_size",
+            "1 with loss \"dist\"",
+            self.batch_size != 1 || !correlates || self.dist_gamma == 0.0,
+            "at least 2: its correlation by label is one over the rows of a batch",
+        )
     }
 
     fn check_what_moves(&self) -> Result<(), TrainError> {
@@ -115,7 +125,7 @@ impl TrainSettings {
         refuse(
             "freeze",
             "\"encoder\"",
-            !frozen || !self.looks_inside(),
+            !frozen || !self.has_intermediate_losses(),
             "another one with hidden_weight, attention_weight or relation_weight, which train the encoder",
         )?;
         refuse(
@@ -151,20 +161,9 @@ impl TrainSettings {
                     "two standardized logits are always ±1/√2, whatever they were",
                 );
             }
-            match self.loss {
-                SoftLoss::Dkd => {
-                    return two(
-                        "loss = \"dkd\"",
-                        "beside the target there is one label, and its share of the rest is always 1",
-                    );
-                }
-                SoftLoss::Dist => {
-                    return two(
-                        "loss = \"dist\"",
-                        "two numbers are always perfectly correlated, so the loss by row has no gradient",
-                    );
-                }
-                _ => (),
+            let loss = self.loss_by_itself();
+            if let Some(why) = loss.useless_for_two_labels() {
+                return two(&format!("loss = {:?}", loss.name()), why);
             }
         }
         if let ClassWeights::Given(weights) = &self.class_weights {
@@ -196,6 +195,7 @@ pub(super) fn refuse(
 
 #[cfg(test)]
 mod tests {
+    use super::super::LossChoice;
     use super::*;
 
     #[test]
@@ -229,11 +229,11 @@ mod tests {
     fn settings_that_exclude_each_other_are_refused() {
         let base = TrainSettings::default();
         let bad = [
-            (TrainSettings { standardize_logits: true, loss: SoftLoss::Mse, ..base.clone() }, "\"mse\""),
+            (TrainSettings { standardize_logits: true, loss: LossChoice::Mse, ..base.clone() }, "\"mse\""),
             (
                 TrainSettings {
                     temperature_schedule: TemperatureSchedule::Linear,
-                    loss: SoftLoss::Mse,
+                    loss: LossChoice::Mse,
                     ..base.clone()
                 },
                 "no temperature",
@@ -253,8 +253,8 @@ mod tests {
     fn losses_that_need_three_labels_say_why_two_are_too_few() {
         let base = TrainSettings::default();
         for (settings, part) in [
-            (TrainSettings { loss: SoftLoss::Dkd, ..base.clone() }, "loss = \"dkd\""),
-            (TrainSettings { loss: SoftLoss::Dist, ..base.clone() }, "perfectly correlated"),
+            (TrainSettings { loss: LossChoice::Dkd, ..base.clone() }, "loss = \"dkd\""),
+            (TrainSettings { loss: LossChoice::Dist, ..base.clone() }, "perfectly correlated"),
             (TrainSettings { standardize_logits: true, ..base.clone() }, "standardize_logits"),
         ] {
             let text = settings.check_model(2, 3).unwrap_err().to_string();

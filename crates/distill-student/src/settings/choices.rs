@@ -3,79 +3,62 @@
 use distill_core::ProblemType;
 use serde::{Deserialize, Serialize};
 
+use super::TrainSettings;
+use crate::loss::soft::{Dist, Dkd, JensenShannon, Kl, LogitMse, ReverseKl, SigmoidKl, SoftLoss};
+use crate::selection::Metric;
+
 /// What the best checkpoint is chosen by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BestMetric {
-    /// Accuracy, of several classes a row micro F1, of a regression the squared error.
+    /// Accuracy; micro F1 for several classes a row; the squared error for a regression.
     Auto,
-    /// Share of labelled rows whose label is predicted; equal ones are told apart by the loss.
+    /// [`Metric::Accuracy`].
     Accuracy,
-    /// The training loss without dropout.
+    /// [`Metric::Loss`].
     Loss,
-    /// F1 over all pairs of row and label, several classes a row.
+    /// [`Metric::MicroF1`].
     MicroF1,
-    /// Mean of the labels' F1, several classes a row.
+    /// [`Metric::MacroF1`].
     MacroF1,
-    /// Mean squared distance from the labels of a regression.
+    /// [`Metric::Mse`].
     Mse,
-    /// Share of rows where student and teacher predict the same: it needs no labels.
+    /// [`Metric::Agreement`].
     Agreement,
 }
 
 impl BestMetric {
-    /// Its name in settings and results.
-    pub fn name(self) -> &'static str {
+    /// The metric for labels of this kind.
+    pub fn resolve(self, problem_type: ProblemType) -> Metric {
         match self {
-            BestMetric::Auto | BestMetric::Accuracy => "accuracy",
-            BestMetric::Loss => "loss",
-            BestMetric::MicroF1 => "micro_f1",
-            BestMetric::MacroF1 => "macro_f1",
-            BestMetric::Mse => "mse",
-            BestMetric::Agreement => "agreement",
+            BestMetric::Auto => Metric::default_for(problem_type),
+            BestMetric::Accuracy => Metric::Accuracy,
+            BestMetric::Loss => Metric::Loss,
+            BestMetric::MicroF1 => Metric::MicroF1,
+            BestMetric::MacroF1 => Metric::MacroF1,
+            BestMetric::Mse => Metric::Mse,
+            BestMetric::Agreement => Metric::Agreement,
         }
     }
+}
 
-    /// This metric, or in the place of the loss and of agreement what `auto` means: a figure that labels alone decide,
-    /// and that two models therefore have alike.
-    #[must_use]
-    pub fn of_labels(self, problem_type: ProblemType) -> Self {
-        match (self, problem_type) {
-            (BestMetric::Auto | BestMetric::Loss | BestMetric::Agreement, ProblemType::SingleLabel) => {
-                BestMetric::Accuracy
-            }
-            (BestMetric::Auto | BestMetric::Loss | BestMetric::Agreement, ProblemType::MultiLabel) => {
-                BestMetric::MicroF1
-            }
-            (BestMetric::Auto | BestMetric::Loss | BestMetric::Agreement, ProblemType::Regression) => {
-                BestMetric::Mse
-            }
-            (metric, _) => metric,
+impl From<Metric> for BestMetric {
+    fn from(metric: Metric) -> Self {
+        match metric {
+            Metric::Accuracy => BestMetric::Accuracy,
+            Metric::Loss => BestMetric::Loss,
+            Metric::MicroF1 => BestMetric::MicroF1,
+            Metric::MacroF1 => BestMetric::MacroF1,
+            Metric::Mse => BestMetric::Mse,
+            Metric::Agreement => BestMetric::Agreement,
         }
-    }
-
-    /// Its name for people.
-    pub fn words(self) -> &'static str {
-        match self {
-            BestMetric::Auto | BestMetric::Accuracy => "accuracy",
-            BestMetric::Loss => "loss",
-            BestMetric::MicroF1 => "micro F1",
-            BestMetric::MacroF1 => "macro F1",
-            BestMetric::Mse => "MSE",
-            BestMetric::Agreement => "agreement",
-        }
-    }
-
-    /// Whether more is better.
-    pub fn higher_is_better(self) -> bool {
-        !matches!(self, BestMetric::Loss | BestMetric::Mse)
     }
 }
 
 /// How the student's logits are compared with the teacher's. [`crate::loss`] has a file for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SoftLoss {
+pub enum LossChoice {
     /// `kl`, of several classes a row `bce`, of a regression `mse`.
     Auto,
     /// `KL(teacher ‖ student)`.
@@ -94,10 +77,19 @@ pub enum SoftLoss {
     Bce,
 }
 
-impl SoftLoss {
-    /// Whether the logits are divided by a temperature.
-    pub fn has_temperature(self) -> bool {
-        self != SoftLoss::Mse
+impl LossChoice {
+    /// The loss with its parameters for labels of this kind.
+    pub(crate) fn resolve(self, settings: &TrainSettings, problem_type: ProblemType) -> SoftLoss {
+        match self {
+            LossChoice::Auto => SoftLoss::default_for(problem_type),
+            LossChoice::Kl => SoftLoss::Kl(Kl),
+            LossChoice::ReverseKl => SoftLoss::ReverseKl(ReverseKl),
+            LossChoice::Js => SoftLoss::Js(JensenShannon),
+            LossChoice::Mse => SoftLoss::Mse(LogitMse),
+            LossChoice::Dkd => SoftLoss::Dkd(Dkd { alpha: settings.dkd_alpha, beta: settings.dkd_beta }),
+            LossChoice::Dist => SoftLoss::Dist(Dist { beta: settings.dist_beta, gamma: settings.dist_gamma }),
+            LossChoice::Bce => SoftLoss::Bce(SigmoidKl),
+        }
     }
 }
 

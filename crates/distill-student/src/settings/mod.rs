@@ -2,7 +2,6 @@
 
 mod check;
 mod choices;
-mod formula;
 mod problem;
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::layer_map::LayerMap;
 
 pub use choices::{
-    AttentionLoss, BestMetric, ClassWeightRule, ClassWeights, Freeze, HiddenLoss, OptimizerChoice, Sampling,
-    ScheduleChoice, SoftLoss, TemperatureSchedule,
+    AttentionLoss, BestMetric, ClassWeightRule, ClassWeights, Freeze, HiddenLoss, LossChoice, OptimizerChoice,
+    Sampling, ScheduleChoice, TemperatureSchedule,
 };
 
 /// Settings of one training run. Every field has a value, so that a table's keys are known from the
@@ -55,7 +54,7 @@ pub struct TrainSettings {
     /// Which rows an epoch has.
     pub sampling: Sampling,
     /// How the student's logits are compared with the teacher's.
-    pub loss: SoftLoss,
+    pub loss: LossChoice,
     /// Centre and scale each row's logits before they are compared.
     pub standardize_logits: bool,
     /// `T`: softens the teacher's and the student's logits in the soft loss.
@@ -130,7 +129,7 @@ impl Default for TrainSettings {
             train_last_layers: 0,
             gradual_unfreezing: false,
             sampling: Sampling::Uniform,
-            loss: SoftLoss::Auto,
+            loss: LossChoice::Auto,
             standardize_logits: false,
             temperature: 2.0,
             temperature_schedule: TemperatureSchedule::Fixed,
@@ -176,16 +175,16 @@ impl TrainSettings {
 
     /// Whether anything is learned from a teacher.
     pub fn has_teacher(&self) -> bool {
-        self.soft_weight > 0.0 || self.looks_inside()
+        self.soft_weight > 0.0 || self.has_intermediate_losses()
     }
 
     /// Whether neither labels nor soft targets teach the head: then no figure of validation tells epochs apart.
-    pub fn learns_inside_alone(&self) -> bool {
+    pub fn learns_intermediate_alone(&self) -> bool {
         self.hard_weight == 0.0 && self.soft_weight == 0.0
     }
 
     /// Whether the teacher runs beside the student, because what happens inside them is compared.
-    pub fn looks_inside(&self) -> bool {
+    pub fn has_intermediate_losses(&self) -> bool {
         [self.hidden_weight, self.attention_weight, self.relation_weight].iter().any(|weight| *weight > 0.0)
     }
 }

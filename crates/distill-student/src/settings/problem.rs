@@ -3,23 +3,25 @@
 use distill_core::ProblemType;
 
 use super::check::{refuse, word};
-use super::{BestMetric, ClassWeightRule, ClassWeights, Sampling, SoftLoss, TrainSettings};
+use super::{ClassWeightRule, ClassWeights, LossChoice, Sampling, TrainSettings};
 use crate::error::TrainError;
+use crate::loss::soft::Reading;
+use crate::selection::Metric;
 
 impl TrainSettings {
-    /// The settings for a model of this type: what is `auto` becomes what it stands for there.
+    /// The same settings with the words that `auto` stands for with this kind of label: what a run's record holds.
     ///
     /// # Errors
     /// [`TrainError::Setting`] for what has no meaning there, with the reason.
     pub fn for_problem(&self, problem_type: ProblemType) -> Result<Self, TrainError> {
-        let (loss, metric) = match problem_type {
-            ProblemType::SingleLabel => (SoftLoss::Kl, BestMetric::Accuracy),
-            ProblemType::MultiLabel => (SoftLoss::Bce, BestMetric::MicroF1),
-            ProblemType::Regression => (SoftLoss::Mse, BestMetric::Mse),
+        let loss = match problem_type {
+            ProblemType::SingleLabel => LossChoice::Kl,
+            ProblemType::MultiLabel => LossChoice::Bce,
+            ProblemType::Regression => LossChoice::Mse,
         };
         let settings = TrainSettings {
-            loss: if self.loss == SoftLoss::Auto { loss } else { self.loss },
-            best_metric: if self.best_metric == BestMetric::Auto { metric } else { self.best_metric },
+            loss: if self.loss == LossChoice::Auto { loss } else { self.loss },
+            best_metric: self.best_metric.resolve(problem_type).into(),
             ..self.clone()
         };
         settings.check()?;
@@ -33,28 +35,26 @@ impl TrainSettings {
     }
 
     fn check_metric(&self, problem_type: ProblemType) -> Result<(), TrainError> {
-        use BestMetric::{Accuracy, Agreement, Auto, Loss, MacroF1, MicroF1, Mse};
-        let (fits, expected) = match problem_type {
-            ProblemType::SingleLabel => (
-                matches!(self.best_metric, Auto | Accuracy | Agreement | Loss),
-                "\"accuracy\", \"agreement\" or \"loss\" for one class a row",
-            ),
+        use Metric::{Accuracy, Agreement, Loss, MacroF1, MicroF1, Mse};
+        let (known, expected): (&[Metric], _) = match problem_type {
+            ProblemType::SingleLabel => {
+                (&[Accuracy, Agreement, Loss], "\"accuracy\", \"agreement\" or \"loss\" for one class a row")
+            }
             ProblemType::MultiLabel => (
-                matches!(self.best_metric, Auto | MicroF1 | MacroF1 | Agreement | Loss),
+                &[MicroF1, MacroF1, Agreement, Loss],
                 "\"micro_f1\", \"macro_f1\", \"agreement\" or \"loss\" for several classes a row",
             ),
-            ProblemType::Regression => {
-                (matches!(self.best_metric, Auto | Mse | Loss), "\"mse\" or \"loss\" for a regression")
-            }
+            ProblemType::Regression => (&[Mse, Loss], "\"mse\" or \"loss\" for a regression"),
         };
-        refuse("best_metric", word(self.best_metric), fits, expected)
+        let metric = self.best_metric.resolve(problem_type);
+        refuse("best_metric", metric.name(), known.contains(&metric), expected)
     }
 
     fn check_multi_label(&self) -> Result<(), TrainError> {
         refuse(
             "loss",
             word(self.loss),
-            matches!(self.loss, SoftLoss::Auto | SoftLoss::Bce | SoftLoss::Mse),
+            self.loss.resolve(self, ProblemType::MultiLabel).reading() != Reading::Softmax,
             "\"bce\" or \"mse\" for several classes a row: the others compare softmax distributions, in which one \
              label takes from another",
         )?;
@@ -70,7 +70,7 @@ impl TrainSettings {
         refuse(
             "loss",
             word(self.loss),
-            matches!(self.loss, SoftLoss::Auto | SoftLoss::Mse),
+            self.loss.resolve(self, ProblemType::Regression).reading() == Reading::Values,
             "\"mse\" for a regression: the others compare probabilities, and its output is none",
         )?;
         let smoothing = self.label_smoothing;
@@ -85,6 +85,7 @@ impl TrainSettings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::BestMetric;
     use super::*;
 
     #[test]
@@ -93,9 +94,9 @@ mod tests {
             let settings = TrainSettings::default().for_problem(problem_type).unwrap();
             (settings.loss, settings.best_metric)
         };
-        assert_eq!(of(ProblemType::SingleLabel), (SoftLoss::Kl, BestMetric::Accuracy));
-        assert_eq!(of(ProblemType::MultiLabel), (SoftLoss::Bce, BestMetric::MicroF1));
-        assert_eq!(of(ProblemType::Regression), (SoftLoss::Mse, BestMetric::Mse));
+        assert_eq!(of(ProblemType::SingleLabel), (LossChoice::Kl, BestMetric::Accuracy));
+        assert_eq!(of(ProblemType::MultiLabel), (LossChoice::Bce, BestMetric::MicroF1));
+        assert_eq!(of(ProblemType::Regression), (LossChoice::Mse, BestMetric::Mse));
     }
 
     #[test]
@@ -103,10 +104,14 @@ mod tests {
         use ProblemType::{MultiLabel, Regression, SingleLabel};
         let base = TrainSettings::default();
         for (settings, problem_type, part) in [
-            (TrainSettings { loss: SoftLoss::Kl, ..base.clone() }, MultiLabel, "one label takes from another"),
-            (TrainSettings { loss: SoftLoss::Dkd, ..base.clone() }, MultiLabel, "loss is dkd"),
+            (
+                TrainSettings { loss: LossChoice::Kl, ..base.clone() },
+                MultiLabel,
+                "one label takes from another",
+            ),
+            (TrainSettings { loss: LossChoice::Dkd, ..base.clone() }, MultiLabel, "loss is dkd"),
             (TrainSettings { standardize_logits: true, ..base.clone() }, MultiLabel, "standardize_logits"),
-            (TrainSettings { loss: SoftLoss::Bce, ..base.clone() }, Regression, "compare probabilities"),
+            (TrainSettings { loss: LossChoice::Bce, ..base.clone() }, Regression, "compare probabilities"),
             (TrainSettings { label_smoothing: 0.1, ..base.clone() }, Regression, "no classes"),
             (
                 TrainSettings { sampling: Sampling::Balanced, ..base.clone() },

@@ -3,21 +3,23 @@
 use super::Trainer;
 use crate::data::Part;
 use crate::error::TrainError;
-use crate::moving::Moving;
-use crate::settings::{BestMetric, ClassWeightRule, ClassWeights, Sampling, TrainSettings};
+use crate::param_groups::ParamGroups;
+use crate::plan::TrainPlan;
+use crate::selection::Metric;
+use crate::settings::{ClassWeightRule, ClassWeights, Sampling};
 
 impl Trainer<'_> {
-    /// Whether the settings make sense for this model and these rows.
+    /// Whether the plan is one for this model and these rows.
     ///
     /// # Errors
-    /// [`TrainError::Setting`], [`TrainError::TwoLabels`] or [`TrainError::Rows`].
+    /// [`TrainError::Setting`] or [`TrainError::Rows`].
     pub fn check(&self) -> Result<(), TrainError> {
-        let (settings, config) = (self.settings, self.model.config());
-        settings.check()?;
-        settings.for_problem(config.problem_type)?;
-        settings.check_model(config.labels.num_labels(), config.num_hidden_layers)?;
+        let (planned, model) = (self.plan.problem_type, self.model.config().problem_type);
+        if planned != model {
+            return Err(TrainError::Rows(format!("the plan is for {planned}, and the model is of {model}")));
+        }
         self.check_rows()?;
-        if settings.sampling == Sampling::Balanced && self.data.train.labelled() == 0 {
+        if self.plan.sampling == Sampling::Balanced && self.data.train.labelled() == 0 {
             return Err(TrainError::Setting {
                 field: "sampling",
                 value: "balanced where no training row has a label".to_owned(),
@@ -28,8 +30,9 @@ impl Trainer<'_> {
     }
 
     fn warn_of_two_balances(&self) {
-        let TrainSettings { sampling, class_weights, hard_weight, .. } = self.settings;
-        let weighted = *class_weights == ClassWeights::Rule(ClassWeightRule::Balanced) && *hard_weight > 0.0;
+        let TrainPlan { sampling, loss, .. } = self.plan;
+        let balanced = loss.labels.class_weights == ClassWeights::Rule(ClassWeightRule::Balanced);
+        let weighted = balanced && loss.labels.weight > 0.0;
         if *sampling == Sampling::Balanced && weighted {
             tracing::warn!(
                 "sampling = \"balanced\" and class_weights = \"balanced\" both even out the classes: together a rare \
@@ -47,7 +50,7 @@ impl Trainer<'_> {
         }
         self.check_validation()?;
         let unlabelled = train.rows.len() - train.labelled();
-        if !self.settings.has_teacher() && unlabelled > 0 {
+        if !self.plan.loss.has_teacher() && unlabelled > 0 {
             return Err(TrainError::Rows(format!(
                 "{unlabelled} of {} training rows have no label, and without a teacher nothing can be learned from them",
                 train.rows.len()
@@ -68,7 +71,7 @@ impl Trainer<'_> {
                     .to_owned(),
             ));
         }
-        if !has_teacher && self.settings.best_metric == BestMetric::Agreement {
+        if !has_teacher && self.plan.selection == Some(Metric::Agreement) {
             return Err(TrainError::Setting {
                 field: "best_metric",
                 value: "agreement where the validation part has no soft targets".to_owned(),
@@ -93,9 +96,9 @@ impl Trainer<'_> {
 
     /// Says what too few epochs of gradual unfreezing never reach.
     fn warn_of_frozen_layers(&self) {
-        let (config, epochs) = (self.model.config(), self.settings.epochs);
-        let moving = Moving::new(self.settings, config.architecture, config.num_hidden_layers);
-        let needed = moving.epochs_to_reach_all();
+        let (config, epochs) = (self.model.config(), self.plan.epochs);
+        let groups = ParamGroups::new(self.plan.trainable, config.architecture, config.num_hidden_layers);
+        let needed = groups.epochs_to_reach_all();
         if (epochs as usize) < needed {
             tracing::warn!(
                 "gradual_unfreezing takes an epoch for each part: with {epochs} instead of {needed} epochs the lowest \
@@ -106,25 +109,25 @@ impl Trainer<'_> {
 
     /// Says which comparisons inside the network teach nobody: what is below the layers that move is never trained.
     fn warn_of_frozen_comparisons(&self) {
-        let settings = self.settings;
+        let terms = &self.plan.loss.intermediate;
         // Layers that share their weights move together.
         let apart = !self.model.config().architecture.layers.is_empty();
-        let Some(teacher) = self.teacher.filter(|_| settings.train_last_layers > 0 && apart) else { return };
+        let last_layers = self.plan.trainable.last_layers.filter(|_| apart);
+        let Some((teacher, last_layers)) = self.teacher.zip(last_layers) else { return };
         let [own, theirs] = [self.model, teacher].map(|model| model.config().num_hidden_layers);
-        let first_moving = own.saturating_sub(settings.train_last_layers);
-        let by_layers = settings.hidden_weight + settings.attention_weight;
+        let first_moving = own.saturating_sub(last_layers);
+        let by_layers = terms.hidden_weight + terms.attention_weight;
         for (weight, map, name) in [
-            (by_layers, &settings.layer_map, "layer_map"),
-            (settings.relation_weight, &settings.relation_map, "relation_map"),
+            (by_layers, &terms.layer_map, "layer_map"),
+            (terms.relation_weight, &terms.relation_map, "relation_map"),
         ] {
             let pairs = map.pairs(own, theirs).unwrap_or_default();
             let idle = pairs.iter().filter(|(layer, _)| weight > 0.0 && *layer < first_moving).count();
             if idle > 0 {
                 tracing::warn!(
-                    "{name}: {idle} of {} comparisons are of layers that train_last_layers = {} does not train: they count in \
-                     the loss and teach nothing",
+                    "{name}: {idle} of {} comparisons are of layers that train_last_layers = {last_layers} does not train: \
+                     they count in the loss and teach nothing",
                     pairs.len(),
-                    settings.train_last_layers
                 );
             }
         }

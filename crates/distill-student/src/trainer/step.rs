@@ -9,37 +9,37 @@ use distill_torch::{TorchError, guard, moved_to};
 use tch::{Kind, Tensor};
 use tracing::trace_span;
 
-use super::ahead::PackedPass;
-use super::{Run, Trainer};
+use super::Run;
+use super::prefetch::PackedPass;
 use crate::error::TrainError;
 use crate::loss::{Term, sum};
-use crate::sizes::Sizes;
+use crate::term_magnitudes::TermMagnitudes;
 
 impl Run<'_> {
     pub(super) fn step(&mut self, passes: &[PackedPass]) -> Result<(), TrainError> {
-        let Trainer { settings, .. } = self.trainer;
+        let plan = self.trainer.plan;
         let _step = trace_span!(target: "timeline", "step").entered();
-        let mut sizes = (self.state.global_step == 0).then(Sizes::default);
+        let mut magnitudes = (self.state.global_step == 0).then(TermMagnitudes::default);
         for pass in passes {
             let terms = self.backward(pass)?;
-            if let Some(sizes) = &mut sizes {
-                sizes.add(&terms, pass.share);
+            if let Some(magnitudes) = &mut magnitudes {
+                magnitudes.add(&terms, pass.share);
             }
         }
-        if let Some(sizes) = sizes {
-            sizes.tell();
+        if let Some(magnitudes) = magnitudes {
+            magnitudes.log();
         }
         let optimizer = trace_span!(target: "timeline", "optimizer").entered();
         let learning_rate = self.schedule.learning_rate(self.state.global_step);
-        let grad_norm = self.optimizer.step(learning_rate, settings.max_grad_norm)?;
+        let grad_norm = self.optimizer.step(learning_rate, plan.optimizer.max_grad_norm)?;
         self.state.global_step += 1;
         self.note_step(learning_rate)?;
         drop(optimizer);
         self.state.batch += 1;
-        if self.state.global_step.is_multiple_of(settings.log_every) {
+        if self.state.global_step.is_multiple_of(plan.log_every) {
             self.log(learning_rate, &grad_norm)?;
         }
-        self.trainer.progress.update(self.state.global_step, self.window.note());
+        self.trainer.progress.update(self.state.global_step, self.running_loss.note());
         Ok(())
     }
 
@@ -53,30 +53,30 @@ impl Run<'_> {
         // A whole batch keeps its bits.
         guard("backward pass", || if share < 1.0 { (&loss * share).backward() } else { loss.backward() })?;
         drop(backward);
-        self.window.add(&loss, pass.rows.len());
+        self.running_loss.add(&loss, pass.rows.len());
         Ok(terms)
     }
 
     fn terms(&self, pass: &PackedPass) -> Result<Vec<Term>, TrainError> {
         let model = self.trainer.model;
         let packing = trace_span!(target: "timeline", "pack").entered();
-        let inputs = packed_inputs(&pass.own, model)?;
+        let inputs = packed_inputs(&pass.student_batch, model)?;
         drop(packing);
         let mode = Mode::Train(&self.dropout);
-        let mut inside = Vec::new();
-        let logits = match (&self.features, &self.inside, &pass.theirs) {
+        let mut intermediate = Vec::new();
+        let logits = match (&self.features, &self.intermediate, &pass.teacher_batch) {
             (Some(features), ..) => {
                 let _forward = trace_span!(target: "timeline", "forward").entered();
-                features.logits(model, &pass.rows, &pass.own.rows, mode)?
+                features.logits(model, &pass.rows, &pass.student_batch.rows, mode)?
             }
-            (None, Some(terms), Some(theirs)) => {
+            (None, Some(terms), Some(teacher_batch)) => {
                 let teacher = trace_span!(target: "timeline", "teacher").entered();
-                let taught = terms.teach(&packed_inputs(theirs, terms.teacher())?)?;
+                let taught = terms.teach(&packed_inputs(teacher_batch, terms.teacher())?)?;
                 drop(teacher);
                 let _forward = trace_span!(target: "timeline", "forward").entered();
                 let recorder = terms.recorder();
                 let logits = model.forward_recorded(&inputs, mode, &recorder)?;
-                inside = terms.terms(&recorder.into_record(), &taught, &inputs.packing)?;
+                intermediate = terms.terms(&recorder.into_record(), &taught, &inputs.packing)?;
                 logits
             }
             (None, ..) => {
@@ -85,7 +85,7 @@ impl Run<'_> {
             }
         }; // [B, C]
         let mut terms = self.logit_terms(&logits, pass)?;
-        terms.append(&mut inside);
+        terms.append(&mut intermediate);
         Ok(terms)
     }
 

@@ -95,7 +95,9 @@ impl Component {
         let (start, train) = (&settings.student.start, &settings.student.train);
         let soft = train.soft_weight > 0.0;
         let fixed = train.temperature_schedule == TemperatureSchedule::Fixed;
-        let warm = soft && train.loss.has_temperature() && !(fixed && train.temperature == 1.0);
+        let kind = settings.data.problem_type.unwrap_or_default();
+        let warm =
+            soft && train.loss_plan(kind).soft.loss.has_temperature() && !(fixed && train.temperature == 1.0);
         match self {
             Initialisation => {
                 start.init.as_ref().is_none_or(|init| init.extension().is_none_or(|end| end != "json"))

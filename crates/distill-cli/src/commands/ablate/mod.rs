@@ -80,9 +80,11 @@ impl Ablation<'_> {
             without: component.map(|component| component.name(self.meant)),
             results: Vec::with_capacity(seeds.len()),
         };
-        let mut table = Table { metric: BestMetric::Auto, lines: students().map(line).collect() };
+        let mut table: Option<Table> = None;
         for seed in seeds {
             self.session.seed = *seed;
+            let mut lines: Vec<Line> =
+                table.take().map_or_else(|| students().map(line).collect(), |table| table.lines);
             let of_seed = self.out.join(format!("seed-{seed}"));
             run::up_to(Extent::Targets, self.settings, &of_seed, self.run, &self.session)?;
             if components.contains(&Component::Augmentation) {
@@ -91,7 +93,7 @@ impl Ablation<'_> {
             }
             let connected = run::connected(self.settings.clone(), &of_seed);
             let mut metric = StudentStage::new(&connected, None).compared_by(BestMetric::Auto)?;
-            for (component, line) in students().zip(&mut table.lines) {
+            for (component, line) in students().zip(&mut lines) {
                 let what = line
                     .without
                     .as_ref()
@@ -110,10 +112,9 @@ impl Ablation<'_> {
                 }
                 line.results.push((*seed, result));
             }
-            table.metric = metric;
-            table.write(self.out)?;
+            table.insert(Table { metric, lines }).write(self.out)?;
         }
-        Ok(table)
+        table.ok_or_else(|| Failure::usage("--seeds is empty").into())
     }
 
     /// The pipeline without copies, from the teacher that the one with copies has.

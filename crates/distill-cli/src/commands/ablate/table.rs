@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use distill_core::atomic;
-use distill_student::settings::BestMetric;
+use distill_student::selection::Metric;
 use serde_json::json;
 
 use crate::commands::trial::{self, Outcome, paired, with_interval};
@@ -19,7 +19,7 @@ pub struct Line {
 /// What came of all of them.
 pub struct Table {
     /// What students are compared by.
-    pub metric: BestMetric,
+    pub metric: Metric,
     /// The pipeline as it is, then each component.
     pub lines: Vec<Line>,
 }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn of_an_error_less_is_worth_more() {
         let lines = vec![line(None, &[0.2]), line(Some("labels"), &[0.5])];
-        let table = Table { metric: BestMetric::Mse, lines };
+        let table = Table { metric: Metric::Mse, lines };
         let text = table.text(Path::new("out"));
         assert!(text.contains("| labels | 0.5000 | 0.5000 | +0.3000 |"), "{text}");
         assert!(text.contains("mse without it minus mse with, of one seed: no interval"), "{text}");
@@ -186,7 +186,7 @@ mod tests {
         let failed = Line { without: Some("labels".to_owned()), results: vec![(0, Err(why))] };
         let lines =
             vec![line(None, &[0.91, 0.82, 0.73]), line(Some("soft targets"), &[0.90, 0.80, 0.70]), failed];
-        let table = Table { metric: BestMetric::Accuracy, lines };
+        let table = Table { metric: Metric::Accuracy, lines };
         let text = table.markdown();
         // Differences 0.01, 0.02, 0.03: mean 0.02, sd 0.01, t(2) = 4.303.
         assert!(

@@ -13,7 +13,7 @@ use distill_data::source::Label;
 use distill_model::student::Shape;
 use distill_model::{ModelConfig, ModelDirectory, SequenceClassifier, directory, student};
 use distill_student::data::{CacheBuilder, Part};
-use distill_student::{TrainSettings, Trainer, TrainingData};
+use distill_student::{ModelFacts, TrainSettings, Trainer, TrainingData};
 use distill_teacher::Runner;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -156,7 +156,8 @@ impl<'a> Passes<'a> {
         let data = TrainingData { train, validation };
         let (seed, stop) = (self.session.seed, &self.session.stop);
         let steps = Steps::on(self.session.device);
-        let trainer = Trainer { model, teacher: None, settings, data: &data, seed, stop, progress: &steps };
+        let plan = &settings.resolve(&ModelFacts::of(model))?;
+        let trainer = Trainer { model, teacher: None, plan, data: &data, seed, stop, progress: &steps };
         trainer.run(out)?;
         Ok(steps.seconds())
     }

@@ -7,7 +7,7 @@ use distill_data::logits::Store;
 use distill_data::source::Source;
 use distill_model::ModelDirectory;
 use distill_student::data::Part;
-use distill_student::teachers::Mixture;
+use distill_student::teachers::TeacherEnsemble;
 use distill_teacher::ForwardPass;
 use distill_teacher::forward::default_batch_tokens;
 
@@ -31,7 +31,7 @@ pub struct ModelsBehind<'a> {
     /// A model that may be one of theirs.
     pub named: Option<&'a ModelDirectory>,
     /// How their logits become one's.
-    pub mixture: &'a Mixture,
+    pub mixture: &'a TeacherEnsemble,
     /// Where token caches lie.
     pub caches: Option<&'a Path>,
     /// What runs it.

@@ -16,12 +16,13 @@ use distill_data::TextTokenizer;
 use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store};
 use distill_model::ModelDirectory;
 use distill_model::student::Shape;
-use distill_student::TrainSettings;
 use distill_student::data::{CacheBuilder, Part};
-use distill_student::inside::Inside;
+use distill_student::intermediate_losses::IntermediateLosses;
+use distill_student::selection::Metric;
 use distill_student::settings::BestMetric;
-use distill_student::teachers::{Mixture, Teachers};
+use distill_student::teachers::{TeacherEnsemble, Teachers};
 use distill_student::trainer::check_soft_targets;
+use distill_student::{ModelFacts, TrainSettings};
 use distill_torch::rng;
 use serde_json::{Value, json};
 
@@ -85,9 +86,10 @@ impl<'a> StudentStage<'a> {
     ///
     /// # Errors
     /// A metric that their kind of label does not have, or stores that cannot be read.
-    pub fn compared_by(&self, metric: BestMetric) -> anyhow::Result<BestMetric> {
-        let asked = TrainSettings { best_metric: metric, ..TrainSettings::default() };
-        Ok(asked.for_problem(problem_type(&self.stores()?))?.best_metric)
+    pub fn compared_by(&self, metric: BestMetric) -> anyhow::Result<Metric> {
+        let problem_type = problem_type(&self.stores()?);
+        TrainSettings { best_metric: metric, ..TrainSettings::default() }.for_problem(problem_type)?;
+        Ok(metric.resolve(problem_type))
     }
 
     /// Every teacher's store; the first gives the rows.
@@ -147,7 +149,7 @@ impl<'a> StudentStage<'a> {
 
     /// What runs beside the student: none where no loss looks inside.
     fn teacher(&self) -> anyhow::Result<Option<ModelDirectory>> {
-        if !self.train.looks_inside() {
+        if !self.train.has_intermediate_losses() {
             return Ok(None);
         }
         let path = self.settings.student.start.teacher_model.as_ref();
@@ -161,9 +163,9 @@ impl<'a> StudentStage<'a> {
     }
 
     /// How the stores' logits become one's, as `teacher_weights` and `average` say: they are checked for one store too.
-    fn mixture(&self, stores: &[Store]) -> anyhow::Result<Mixture> {
+    fn mixture(&self, stores: &[Store]) -> anyhow::Result<TeacherEnsemble> {
         let start = &self.settings.student.start;
-        Ok(Mixture::new(&start.teacher_weights, stores.len(), start.average, problem_type(stores))?)
+        Ok(TeacherEnsemble::new(&start.teacher_weights, stores.len(), start.average, problem_type(stores))?)
     }
 
     /// What the teachers say of the validation part, which they are judged by.
@@ -283,8 +285,8 @@ impl Stage for StudentStage<'_> {
         let beside =
             beside.map(|beside| beside.load_classifier_as(session.device, session.kind)).transpose()?;
         // Before rows are tokenized, which may take long.
-        train.check_model(labels.num_labels(), model.config().num_hidden_layers)?;
-        drop(Inside::new(&train, &model, beside.as_ref(), session.seed)?);
+        let plan = train.resolve(&ModelFacts::of(&model))?;
+        drop(IntermediateLosses::new(&plan.loss.intermediate, &model, beside.as_ref(), session.seed)?);
 
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
@@ -299,12 +301,12 @@ impl Stage for StudentStage<'_> {
         }
         if train.has_teacher() {
             let told = self.told(&stores, &parts.validation, session)?;
-            let (train, model, validation, required) =
-                (&train, &model, &parts.validation, start.require_teacher);
-            Worth { train, model, validation, told, required }.check(session)?;
+            let (plan, model, validation, required) = (&plan, &model, &parts.validation, start.require_teacher);
+            Worth { plan, model, validation, told, required }.check(session)?;
         }
         training::Job {
             session,
+            plan: &plan,
             settings: &train,
             data: &parts,
             model: &model,

@@ -3,10 +3,11 @@
 use anyhow::bail;
 use distill_data::cache::Example;
 use distill_model::SequenceClassifier;
-use distill_student::TrainSettings;
+use distill_student::TrainPlan;
 use distill_student::data::Part;
-use distill_student::evaluate::{Evaluation, evaluation_tokens};
-use distill_student::quality::TeacherQuality;
+use distill_student::evaluate::Evaluation;
+use distill_student::majority_baseline::TeacherQuality;
+use distill_student::selection::Metric;
 use distill_teacher::ForwardPass;
 
 use super::judged::Told;
@@ -16,7 +17,7 @@ use crate::session::Session;
 /// A student before its training, and what its teacher says of the validation rows.
 pub struct Worth<'a> {
     /// How it is to be trained.
-    pub train: &'a TrainSettings,
+    pub plan: &'a TrainPlan,
     /// The student.
     pub model: &'a SequenceClassifier,
     /// The validation part.
@@ -92,9 +93,10 @@ impl Worth<'_> {
             return Ok(());
         }
         let config = model.config();
-        let metric = self.train.best_metric.of_labels(config.problem_type);
+        let default = Metric::default_for(config.problem_type);
+        let metric = self.plan.selection.unwrap_or(default).of_labels(config.problem_type);
         let examples: Vec<Example<'_>> = self.validation.iter().collect();
-        let batch_tokens = evaluation_tokens(self.train, model);
+        let batch_tokens = self.plan.evaluation_tokens;
         let students = ForwardPass { model, batch_tokens, stop: &session.stop }.logits(&examples, |_| ())?;
         let figure = |logits: &[f32]| {
             let (labels, problem_type) = (config.labels.num_labels(), config.problem_type);

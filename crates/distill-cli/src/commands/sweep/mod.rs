@@ -14,7 +14,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use distill_student::settings::BestMetric;
+use distill_core::ProblemType;
+use distill_student::selection::Metric;
 
 use crate::args::{Run, Sweep};
 use crate::commands::run::{self, Extent};
@@ -178,7 +179,7 @@ impl Searcher<'_> {
     /// Runs all trials. The table is written after each.
     fn search(mut self, trials: &[Changes], epochs: u32) -> anyhow::Result<Table> {
         let sweep = &self.file.sweep;
-        let mut metric = sweep.metric;
+        let mut metric = None;
         for seed in sweep.seeds.clone() {
             self.session.seed = seed;
             for changes in self.pipelines.clone() {
@@ -188,10 +189,12 @@ impl Searcher<'_> {
                     continue;
                 }
                 let connected = run::connected(self.settings(seed, &changes)?, &directory);
-                metric =
-                    StudentStage::new(&connected, None).compared_by(sweep.metric).context("[sweep] metric")?;
+                let stage = StudentStage::new(&connected, None);
+                metric = Some(stage.compared_by(sweep.metric).context("[sweep] metric")?);
             }
         }
+        // Where no pipeline came as far as its soft targets, every trial fails and nothing is compared.
+        let metric = metric.unwrap_or_else(|| sweep.metric.resolve(ProblemType::default()));
         let rounds = match sweep.method {
             Method::Halving => rounds(sweep, epochs, trials.len()),
             _ => vec![(epochs, trials.len())],
@@ -206,12 +209,7 @@ impl Searcher<'_> {
         self.rounds(trials, &rounds, metric)
     }
 
-    fn rounds(
-        &mut self,
-        trials: &[Changes],
-        rounds: &[(u32, usize)],
-        metric: BestMetric,
-    ) -> anyhow::Result<Table> {
+    fn rounds(&mut self, trials: &[Changes], rounds: &[(u32, usize)], metric: Metric) -> anyhow::Result<Table> {
         let halving = self.file.sweep.method == Method::Halving;
         let mut table = Table { sweep: self.file.sweep.clone(), metric, rows: Vec::new(), is_whole: false };
         let mut chosen: Vec<usize> = (0..trials.len()).collect();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic;
-use distill_student::settings::BestMetric;
+use distill_student::selection::Metric;
 use serde_json::{Value, json};
 
 use super::space::{Changes, Method, SweepSettings, shown};
@@ -30,7 +30,7 @@ pub struct Table {
     /// How it was searched.
     pub sweep: SweepSettings,
     /// What trials are compared by.
-    pub metric: BestMetric,
+    pub metric: Metric,
     /// The trials.
     pub rows: Vec<Row>,
     /// Whether no trial is missing.
@@ -39,16 +39,16 @@ pub struct Table {
 
 impl Row {
     /// The validation figure of each seed.
-    fn values(&self, metric: BestMetric) -> Option<Vec<f64>> {
+    fn values(&self, metric: Metric) -> Option<Vec<f64>> {
         trial::figures(&self.results, metric)
     }
 
-    fn mean(&self, metric: BestMetric) -> Option<f64> {
+    fn mean(&self, metric: Metric) -> Option<f64> {
         self.values(metric).map(|values| mean(&values))
     }
 
     /// Larger is better; a trial that failed is worst.
-    pub fn rank(&self, metric: BestMetric) -> f64 {
+    pub fn rank(&self, metric: Metric) -> f64 {
         let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
         self.mean(metric).map_or(f64::NEG_INFINITY, |mean| sign * mean)
     }
@@ -211,10 +211,10 @@ mod tests {
         let why = || Err(Failed::of(Category::Usage, "three classes are needed"));
         let failed = Row { results: vec![(0, why()), (1, why())], ..row(2, &[]) };
         let rows = vec![row(1, &[0.92, 0.94]), row(0, &[0.9, 0.9]), failed];
-        let mut table = Table { sweep, metric: BestMetric::Accuracy, rows, is_whole: false };
+        let mut table = Table { sweep, metric: Metric::Accuracy, rows, is_whole: false };
         assert!(table.markdown().contains("Trials are missing"));
         table.is_whole = true;
-        assert_eq!(table.rows[2].rank(BestMetric::Accuracy), f64::NEG_INFINITY);
+        assert_eq!(table.rows[2].rank(Metric::Accuracy), f64::NEG_INFINITY);
         let text = table.text(Path::new("out"));
         assert!(
             text.contains(

@@ -10,23 +10,24 @@ use distill_model::Architecture;
 use distill_model::architecture::Place;
 use tch::Tensor;
 
-use crate::settings::{Freeze, TrainSettings};
+use crate::plan::Trainable;
+use crate::settings::Freeze;
 
 /// Stands for the word embeddings, which have another name in each architecture and always height 0.
 const EMBEDDINGS: &str = "embeddings";
 
 /// What moves in a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Moving<'a> {
-    settings: &'a TrainSettings,
+pub struct ParamGroups {
+    plan: Trainable,
     architecture: &'static Architecture,
     layers: usize,
 }
 
-impl<'a> Moving<'a> {
-    /// What the settings say of a model of an architecture with so many layers.
-    pub fn new(settings: &'a TrainSettings, architecture: &'static Architecture, layers: usize) -> Self {
-        Moving { settings, architecture, layers }
+impl ParamGroups {
+    /// What the plan says of a model of an architecture with so many layers.
+    pub fn new(plan: Trainable, architecture: &'static Architecture, layers: usize) -> Self {
+        ParamGroups { plan, architecture, layers }
     }
 
     /// Whether a parameter moves at any time of the run.
@@ -37,24 +38,23 @@ impl<'a> Moving<'a> {
     /// Whether a parameter moves in epoch `epoch`, from 0.
     pub fn in_epoch(&self, name: &str, epoch: u32) -> bool {
         let height = self.height(name);
-        let reached = !self.settings.gradual_unfreezing || height + epoch as usize > self.layers;
+        let reached = !self.plan.gradual_unfreezing || height + epoch as usize > self.layers;
         reached && self.allowed(height)
     }
 
     fn allowed(&self, height: usize) -> bool {
         let head = height > self.layers;
-        let by_freeze = match self.settings.freeze {
+        let by_freeze = match self.plan.freeze {
             Freeze::None => true,
             Freeze::Embeddings => height > 0,
             Freeze::Encoder => head,
         };
-        let last = self.settings.train_last_layers;
-        by_freeze && (last == 0 || height + last > self.layers)
+        by_freeze && self.plan.last_layers.is_none_or(|last| height + last > self.layers)
     }
 
     /// Epochs until everything moves that ever does: gradual unfreezing takes one for each height.
     pub fn epochs_to_reach_all(&self) -> usize {
-        if !self.settings.gradual_unfreezing {
+        if !self.plan.gradual_unfreezing {
             return 1;
         }
         let top = self.layers + 1;
@@ -63,12 +63,11 @@ impl<'a> Moving<'a> {
 
     /// What a parameter's learning rate is multiplied by.
     pub fn factor(&self, name: &str) -> f64 {
-        let TrainSettings { learning_rate, head_learning_rate, layer_decay, .. } = self.settings;
         let height = self.height(name);
         if height > self.layers {
-            return if *head_learning_rate > 0.0 { head_learning_rate / learning_rate } else { 1.0 };
+            return self.plan.head_factor;
         }
-        layer_decay.powi((self.layers + 1 - height) as i32)
+        self.plan.layer_decay.powi((self.layers + 1 - height) as i32)
     }
 
     /// Whether the word embeddings move at any time of the run.
@@ -112,6 +111,7 @@ mod tests {
     use distill_model::encoders;
 
     use super::*;
+    use crate::settings::TrainSettings;
 
     const NAMES: [&str; 5] = [
         "bert.embeddings.word_embeddings.weight",
@@ -121,12 +121,12 @@ mod tests {
         "classifier.weight",
     ];
 
-    fn moving(settings: &TrainSettings) -> Moving<'_> {
-        Moving::new(settings, encoders::named("bert").unwrap(), 3)
+    fn groups(settings: &TrainSettings) -> ParamGroups {
+        ParamGroups::new(settings.trainable(), encoders::named("bert").unwrap(), 3)
     }
 
     fn moves(settings: &TrainSettings, epoch: u32) -> [bool; 5] {
-        NAMES.map(|name| moving(settings).in_epoch(name, epoch))
+        NAMES.map(|name| groups(settings).in_epoch(name, epoch))
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(moves(&encoder, 9), [false, false, false, true, true]);
         let last = TrainSettings { train_last_layers: 1, ..base };
         assert_eq!(moves(&last, 9), [false, false, true, true, true]);
-        assert!(!moving(&last).ever(NAMES[1]));
+        assert!(!groups(&last).ever(NAMES[1]));
     }
 
     #[test]
@@ -149,11 +149,11 @@ mod tests {
         assert_eq!(moves(&settings, 1), [false, false, true, true, true]);
         assert_eq!(moves(&settings, 3), [false, true, true, true, true]);
         assert_eq!(moves(&settings, 4), [true; 5]);
-        assert!(moving(&settings).ever(NAMES[0]));
-        assert_eq!(moving(&settings).epochs_to_reach_all(), 5);
+        assert!(groups(&settings).ever(NAMES[0]));
+        assert_eq!(groups(&settings).epochs_to_reach_all(), 5);
         let last = TrainSettings { train_last_layers: 1, ..settings.clone() };
         let head = TrainSettings { freeze: Freeze::Encoder, ..settings };
-        assert_eq!([&last, &head].map(|settings| moving(settings).epochs_to_reach_all()), [2, 1]);
+        assert_eq!([&last, &head].map(|settings| groups(settings).epochs_to_reach_all()), [2, 1]);
     }
 
     #[test]
@@ -164,19 +164,19 @@ mod tests {
             layer_decay: 0.5,
             ..TrainSettings::default()
         };
-        let factors = NAMES.map(|name| moving(&settings).factor(name));
+        let factors = NAMES.map(|name| groups(&settings).factor(name));
         for (found, expected) in factors.into_iter().zip([0.0625, 0.125, 0.5, 10.0, 10.0]) {
             assert!((found - expected).abs() < 1e-12, "{factors:?}");
         }
         let base = TrainSettings::default();
-        assert_eq!(NAMES.map(|name| moving(&base).factor(name)), [1.0; 5]);
+        assert_eq!(NAMES.map(|name| groups(&base).factor(name)), [1.0; 5]);
     }
 
     #[test]
     fn every_architecture_says_where_its_layers_and_head_are() {
-        let settings = TrainSettings::default();
+        let plan = TrainSettings::default().trainable();
         let height = |model_type: &str, name: &str| {
-            Moving::new(&settings, encoders::named(model_type).unwrap(), 12).height(name)
+            ParamGroups::new(plan, encoders::named(model_type).unwrap(), 12).height(name)
         };
         assert_eq!(height("modernbert", "model.layers.11.attn.Wqkv.weight"), 12);
         assert_eq!(height("modernbert", "head.dense.weight"), 13);

@@ -7,29 +7,29 @@ const FAR_APART: f64 = 100.0;
 
 /// The terms of one step.
 #[derive(Debug, Default)]
-pub struct Sizes(Vec<Size>);
+pub struct TermMagnitudes(Vec<Magnitude>);
 
 #[derive(Debug)]
-struct Size {
+struct Magnitude {
     name: &'static str,
     weight: f64,
     value: f64,
 }
 
-impl Sizes {
+impl TermMagnitudes {
     /// Adds the terms of a part of the step's rows.
     pub fn add(&mut self, terms: &[Term], share: f64) {
         for term in terms {
             let value = term.value.double_value(&[]) * share;
-            match self.0.iter_mut().find(|size| size.name == term.name) {
-                Some(size) => size.value += value,
-                None => self.0.push(Size { name: term.name, weight: term.weight, value }),
+            match self.0.iter_mut().find(|term_magnitude| term_magnitude.name == term.name) {
+                Some(term_magnitude) => term_magnitude.value += value,
+                None => self.0.push(Magnitude { name: term.name, weight: term.weight, value }),
             }
         }
     }
 
     /// Says them, where there is more than one, and warns where they are far apart.
-    pub fn tell(&self) {
+    pub fn log(&self) {
         if self.0.len() < 2 {
             return;
         }
@@ -40,14 +40,24 @@ impl Sizes {
     }
 
     fn shown(&self) -> String {
-        let one =
-            |size: &Size| format!("{} {} · {:.4} = {:.4}", size.name, size.weight, size.value, size.counted());
+        let one = |term_magnitude: &Magnitude| {
+            format!(
+                "{} {} · {:.4} = {:.4}",
+                term_magnitude.name,
+                term_magnitude.weight,
+                term_magnitude.value,
+                term_magnitude.counted()
+            )
+        };
         self.0.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
     /// A term of 0 is no matter of weights: the student begins as its teacher there.
     fn warning(&self) -> Option<String> {
-        let counted = self.0.iter().filter(|size| size.counted() > 1e-9 && size.counted().is_finite());
+        let counted = self
+            .0
+            .iter()
+            .filter(|term_magnitude| term_magnitude.counted() > 1e-9 && term_magnitude.counted().is_finite());
         let large = counted.clone().max_by(|left, right| left.counted().total_cmp(&right.counted()))?;
         let small = counted.min_by(|left, right| left.counted().total_cmp(&right.counted()))?;
         let times = large.counted() / small.counted();
@@ -60,7 +70,7 @@ impl Sizes {
     }
 }
 
-impl Size {
+impl Magnitude {
     fn counted(&self) -> f64 {
         (self.weight * self.value).abs()
     }
@@ -75,12 +85,12 @@ mod tests {
     #[test]
     fn parts_add_up_and_terms_far_apart_are_named() {
         let term = |name, weight, value: f64| Term { name, weight, value: Tensor::from(value) };
-        let mut sizes = Sizes::default();
-        sizes.add(&[term("labels", 0.5, 2.0), term("relations", 0.01, 1.0)], 0.25);
-        sizes.add(&[term("labels", 0.5, 4.0), term("relations", 0.01, 1.0)], 0.75);
-        assert_eq!(sizes.shown(), "labels 0.5 · 3.5000 = 1.7500, relations 0.01 · 1.0000 = 0.0100");
-        assert!(sizes.warning().unwrap().starts_with("the term of labels counts 175 times"));
-        let mut near = Sizes::default();
+        let mut magnitudes = TermMagnitudes::default();
+        magnitudes.add(&[term("labels", 0.5, 2.0), term("relations", 0.01, 1.0)], 0.25);
+        magnitudes.add(&[term("labels", 0.5, 4.0), term("relations", 0.01, 1.0)], 0.75);
+        assert_eq!(magnitudes.shown(), "labels 0.5 · 3.5000 = 1.7500, relations 0.01 · 1.0000 = 0.0100");
+        assert!(magnitudes.warning().unwrap().starts_with("the term of labels counts 175 times"));
+        let mut near = TermMagnitudes::default();
         near.add(&[term("labels", 0.5, 2.0), term("relations", 1.0, 0.0), term("attention", 1.0, 0.02)], 1.0);
         assert_eq!(near.warning(), None);
     }

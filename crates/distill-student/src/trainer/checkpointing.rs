@@ -1,6 +1,6 @@
 //! Checkpoints of a run: when, what, and how it goes on from one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use distill_core::StopReason;
 use distill_torch::{Dropout, TorchError};
@@ -8,28 +8,27 @@ use tch::Tensor;
 use tracing::trace_span;
 
 use super::Run;
+use crate::active_vocabulary::ActiveVocabulary;
 use crate::checkpoint::{Checkpoint, Checkpoints, State};
 use crate::ema::WeightMean;
 use crate::error::TrainError;
-use crate::inside::Inside;
-use crate::vocabulary::Vocabulary;
+use crate::intermediate_losses::IntermediateLosses;
 
 impl Run<'_> {
     pub(super) fn checkpoint_is_due(&self) -> bool {
-        let settings = self.trainer.settings;
+        let checkpoints = self.trainer.plan.checkpoints;
         let by_steps =
-            settings.checkpoint_steps > 0 && self.state.global_step.is_multiple_of(settings.checkpoint_steps);
-        let minutes = Duration::from_secs_f64(settings.checkpoint_minutes * 60.0);
-        by_steps || (!minutes.is_zero() && self.saved.elapsed() >= minutes)
+            checkpoints.every_steps.is_some_and(|steps| self.state.global_step.is_multiple_of(steps));
+        by_steps || checkpoints.every.is_some_and(|time| self.saved.elapsed() >= time)
     }
 
     pub(super) fn save(&mut self, checkpoints: &Checkpoints) -> Result<(), TrainError> {
         let _span = trace_span!(target: "timeline", "checkpoint").entered();
         self.metrics.sync()?;
-        let (loss_sum, loss_rows) = self.window.sums();
+        let (loss_sum, loss_rows) = self.running_loss.sums();
         let state = State {
             dropout_counter: self.dropout.counter(),
-            vocabulary_decay: self.vocabulary.as_ref().map_or(1.0, Vocabulary::decay),
+            vocabulary_decay: self.vocabulary.as_ref().map_or(1.0, ActiveVocabulary::decay),
             mean_vocabulary_decay: self.mean.as_ref().map_or(1.0, WeightMean::vocabulary),
             loss_sum,
             loss_rows,
@@ -46,7 +45,7 @@ impl Run<'_> {
         add("model", self.trainer.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect());
         add("optimizer", self.optimizer.state());
         add("mean", self.mean.as_ref().map_or(Vec::new(), WeightMean::state));
-        let beside = self.inside.as_ref().map_or(Vec::new(), Inside::parameters);
+        let beside = self.intermediate.as_ref().map_or(Vec::new(), IntermediateLosses::parameters);
         add("beside", beside.iter().map(|(n, t)| (n.clone(), t.detach())).collect());
         add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
         let path = checkpoints.save(&state, &tensors)?;
@@ -65,7 +64,7 @@ impl Run<'_> {
     }
 
     /// Puts a checkpoint back.
-    pub(super) fn go_on(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
+    pub(super) fn resume(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
         let Checkpoint { state, mut tensors } = checkpoint;
         let mut take = |prefix: &str, names: &mut dyn Iterator<Item = String>| -> Vec<(String, Tensor)> {
             names
@@ -75,7 +74,7 @@ impl Run<'_> {
         let names = || self.trainer.model.parameters().iter().map(|(name, _)| name.clone());
         self.trainer.model.restore(&take("model", &mut names()))?;
         self.best_weights = take("best", &mut names());
-        for (name, own) in self.inside.as_ref().map_or(Vec::new(), Inside::parameters) {
+        for (name, own) in self.intermediate.as_ref().map_or(Vec::new(), IntermediateLosses::parameters) {
             let found = tensors.remove(&format!("beside.{name}")).filter(|found| found.size() == own.size());
             let found = found.ok_or_else(|| tch::TchError::Shape(format!("{name} is missing or misshapen")));
             tch::no_grad(|| {
@@ -90,7 +89,7 @@ impl Run<'_> {
         if let Some(vocabulary) = &mut self.vocabulary {
             vocabulary.set_decay(state.vocabulary_decay);
         }
-        self.window.set_sums(state.loss_sum, state.loss_rows);
+        self.running_loss.set_sums(state.loss_sum, state.loss_rows);
         tracing::info!(global_step = state.global_step, epoch = state.epoch, "going on from a checkpoint");
         self.saved_state = Some(state.clone());
         self.state = state;

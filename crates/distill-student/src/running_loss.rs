@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 /// Loss and time since the last line. The loss stays on the device until it is read.
 #[derive(Debug)]
-pub struct Window {
+pub struct RunningLoss {
     /// Sum over rows of the loss, double `[]`.
     loss: Tensor,
     rows: usize,
@@ -16,10 +16,16 @@ pub struct Window {
     note: String,
 }
 
-impl Window {
-    /// An empty window.
+impl RunningLoss {
+    /// An empty running.
     pub fn new() -> Self {
-        Window { loss: Tensor::from(0f64), rows: 0, timed_rows: 0, since: Instant::now(), note: String::new() }
+        RunningLoss {
+            loss: Tensor::from(0f64),
+            rows: 0,
+            timed_rows: 0,
+            since: Instant::now(),
+            note: String::new(),
+        }
     }
 
     /// Adds a step: its mean loss `[]` over `rows`.
@@ -51,7 +57,7 @@ impl Window {
         (self.loss.double_value(&[]), self.rows)
     }
 
-    /// Puts [`Window::sums`] back.
+    /// Puts [`RunningLoss::sums`] back.
     pub fn set_sums(&mut self, loss: f64, rows: usize) {
         self.loss = Tensor::from(loss);
         self.rows = rows;
@@ -64,7 +70,7 @@ impl Window {
     }
 }
 
-impl Default for Window {
+impl Default for RunningLoss {
     fn default() -> Self {
         Self::new()
     }
@@ -76,16 +82,16 @@ mod tests {
 
     #[test]
     fn the_mean_is_over_rows_and_sums_survive_a_checkpoint_exactly() {
-        let mut window = Window::new();
-        window.add(&Tensor::from(1f32), 3);
-        window.add(&Tensor::from(0.1f32), 1);
-        let (sum, rows) = window.sums();
-        let mut resumed = Window::new();
+        let mut running = RunningLoss::new();
+        running.add(&Tensor::from(1f32), 3);
+        running.add(&Tensor::from(0.1f32), 1);
+        let (sum, rows) = running.sums();
+        let mut resumed = RunningLoss::new();
         resumed.set_sums(sum, rows);
-        for window in [&mut window, &mut resumed] {
-            window.add(&Tensor::from(0.3f32), 2);
+        for running in [&mut running, &mut resumed] {
+            running.add(&Tensor::from(0.3f32), 2);
         }
-        assert_eq!(window.read().0.to_bits(), resumed.read().0.to_bits());
-        assert!(window.read().0.is_nan());
+        assert_eq!(running.read().0.to_bits(), resumed.read().0.to_bits());
+        assert!(running.read().0.is_nan());
     }
 }

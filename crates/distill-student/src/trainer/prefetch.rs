@@ -10,19 +10,12 @@ use distill_teacher::RunnerError;
 use distill_teacher::forward::packed;
 use distill_teacher::runner::named;
 use distill_torch::TorchError;
-use tch::{Device, Tensor};
+use tch::Tensor;
 use tracing::trace_span;
 
 use super::Run;
+use crate::active_vocabulary::{ActiveVocabulary, Numbering};
 use crate::labels;
-use crate::settings::{SoftLoss, TrainSettings};
-use crate::vocabulary::{Numbering, Vocabulary};
-
-/// Tokens of one training pass where nothing else is asked for: ordinary batches are not cut, and what a
-/// backward pass keeps stays within some gigabytes.
-fn default_pass_tokens(device: Device) -> u64 {
-    if device.is_cuda() { 32_768 } else { 8_192 }
-}
 
 /// The rows of one pass, on the host.
 pub(super) struct PackedPass {
@@ -30,11 +23,11 @@ pub(super) struct PackedPass {
     pub rows: Vec<u32>,
     /// Of the step's rows.
     pub share: f64,
-    /// As the student counts tokens.
-    pub own: PackedBatch,
-    /// As the teacher beside it does, where one runs.
-    pub theirs: Option<PackedBatch>,
-    /// Labels in the order of `own`, `[B]` or `[B, C]`.
+    /// For the student.
+    pub student_batch: PackedBatch,
+    /// For the teacher that runs next to it, if one does.
+    pub teacher_batch: Option<PackedBatch>,
+    /// Labels in the order of `student_batch`, `[B]` or `[B, C]`.
     pub labels: Tensor,
     /// The teacher's logits in that order, `[B, C]`, where a loss reads them.
     pub soft_targets: Option<Tensor>,
@@ -45,9 +38,10 @@ pub(super) struct Packer<'a> {
     cache: &'a TokenCache,
     config: &'a ModelConfig,
     /// Of the teacher that runs beside the student.
-    theirs: Option<&'a ModelConfig>,
+    teacher_config: Option<&'a ModelConfig>,
     numbering: Option<Numbering>,
-    settings: &'a TrainSettings,
+    /// Whether a loss reads the teacher's logits.
+    with_soft_targets: bool,
     /// Most tokens of a pass; none where a step is one.
     budget: Option<u64>,
 }
@@ -55,20 +49,14 @@ pub(super) struct Packer<'a> {
 impl<'a> Run<'a> {
     pub(super) fn packer(&self) -> Packer<'a> {
         let trainer = self.trainer;
-        let settings = trainer.settings;
-        let budget = match settings.batch_tokens {
-            0 => default_pass_tokens(trainer.model.device()),
-            tokens => tokens,
-        };
-        let whole_batches = settings.loss == SoftLoss::Dist && settings.soft_weight > 0.0;
-        let beside = trainer.teacher.filter(|_| self.inside.is_some() && self.features.is_none());
+        let beside = trainer.teacher.filter(|_| self.intermediate.is_some() && self.features.is_none());
         Packer {
             cache: &trainer.data.train.cache,
             config: trainer.model.config(),
-            theirs: beside.map(|teacher| teacher.config()),
-            numbering: self.vocabulary.as_ref().map(Vocabulary::numbering).cloned(),
-            settings,
-            budget: (!whole_batches && self.features.is_none()).then_some(budget),
+            teacher_config: beside.map(|teacher| teacher.config()),
+            numbering: self.vocabulary.as_ref().map(ActiveVocabulary::numbering).cloned(),
+            with_soft_targets: trainer.plan.loss.soft.weight > 0.0,
+            budget: trainer.plan.pass_tokens.filter(|_| self.features.is_none()),
         }
     }
 }
@@ -76,7 +64,7 @@ impl<'a> Run<'a> {
 impl<'a> Packer<'a> {
     /// Packs `batches` in their order, each while the one before it is computed. The thread ends when the receiver is
     /// dropped; one that cannot be started is the first that is received.
-    pub fn ahead<'scope>(
+    pub fn prefetch<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,
         batches: &'scope [Vec<u32>],
@@ -89,7 +77,7 @@ impl<'a> Packer<'a> {
         let refused = send.clone();
         let started = named(scope, "packing", move || {
             for rows in batches {
-                let step = trace_span!(target: "timeline", "pack ahead").in_scope(|| self.step(rows));
+                let step = trace_span!(target: "timeline", "prefetch").in_scope(|| self.step(rows));
                 if send.send(step).is_err() {
                     return;
                 }
@@ -123,18 +111,18 @@ impl<'a> Packer<'a> {
 
     fn pass(&self, rows: Vec<u32>, of: usize) -> Result<PackedPass, RunnerError> {
         let examples: Vec<Example<'_>> = rows.iter().map(|row| self.cache.get(*row as usize)).collect();
-        let mut own = packed(self.config, &examples)?;
+        let mut student_batch = packed(self.config, &examples)?;
         if let Some(numbering) = &self.numbering {
-            numbering.renumber(&mut own.input_ids);
+            numbering.renumber(&mut student_batch.input_ids);
         }
-        let theirs = self.theirs.map(|config| packed(config, &examples)).transpose()?;
-        let ordered: Vec<&Example<'_>> = own.rows.iter().map(|place| &examples[*place as usize]).collect();
+        let teacher_batch = self.teacher_config.map(|config| packed(config, &examples)).transpose()?;
+        let ordered: Vec<&Example<'_>> =
+            student_batch.rows.iter().map(|place| &examples[*place as usize]).collect();
         let num_labels = self.config.labels.num_labels();
         let labels = labels::tensor(ordered.iter().copied(), self.config.problem_type, num_labels);
-        let wanted = self.settings.soft_weight > 0.0;
-        let soft_targets = wanted.then(|| soft_targets(&ordered)).transpose()?;
+        let soft_targets = self.with_soft_targets.then(|| soft_targets(&ordered)).transpose()?;
         let share = rows.len() as f64 / of as f64;
-        Ok(PackedPass { share, own, theirs, labels, soft_targets, rows })
+        Ok(PackedPass { share, student_batch, teacher_batch, labels, soft_targets, rows })
     }
 }
 

@@ -18,7 +18,7 @@ const WORTH_IT_BELOW: f64 = 0.8;
 
 /// The word embeddings of a model, narrowed to the tokens that occur.
 #[derive(Debug)]
-pub struct Vocabulary {
+pub struct ActiveVocabulary {
     /// The parameter `word_embeddings.weight`: `[V, H]` while wide, `[U, H]` while narrow.
     parameter: Tensor,
     /// The whole table as it was at first, `[V, H]`.
@@ -30,7 +30,7 @@ pub struct Vocabulary {
     decay: f64,
 }
 
-impl Vocabulary {
+impl ActiveVocabulary {
     /// The occurring tokens of `part` for a model whose word embeddings are `parameter`, `[V, H]`;
     /// none where nearly all occur.
     pub fn of(part: &Part, parameter: &Tensor) -> Option<Self> {
@@ -51,7 +51,7 @@ impl Vocabulary {
         }
         let mut places = vec![-1; size];
         ids.iter().enumerate().for_each(|(place, id)| places[*id as usize] = place as i64);
-        Some(Vocabulary {
+        Some(ActiveVocabulary {
             parameter: parameter.shallow_clone(),
             table: parameter.detach().copy(),
             occurring: Tensor::from_slice(&ids).to_device(parameter.device()),
@@ -64,7 +64,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
-    pub fn narrow(&self) -> Result<(), TorchError> {
+    pub fn shrink(&self) -> Result<(), TorchError> {
         guard("narrowing the vocabulary", || {
             let rows = self.table.index_select(0, &self.occurring); // [U, H]
             self.parameter.shallow_clone().set_data(&rows);
@@ -75,7 +75,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
-    pub fn widen(&self) -> Result<(), TorchError> {
+    pub fn expand(&self) -> Result<(), TorchError> {
         self.fill(self.decay)
     }
 
@@ -93,15 +93,15 @@ impl Vocabulary {
     ///
     /// # Errors
     /// Those of `body`, and [`TorchError`] from libtorch.
-    pub fn while_wide<T, E: From<TorchError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.while_wide_at(self.decay, body)
+    pub fn while_expanded<T, E: From<TorchError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.while_expanded_at(self.decay, body)
     }
 
-    /// As [`Vocabulary::while_wide`], with the rows that do not occur scaled by `decay`.
+    /// As [`ActiveVocabulary::while_expanded`], with the rows that do not occur scaled by `decay`.
     ///
     /// # Errors
-    /// As [`Vocabulary::while_wide`].
-    pub fn while_wide_at<T, E: From<TorchError>>(
+    /// As [`ActiveVocabulary::while_expanded`].
+    pub fn while_expanded_at<T, E: From<TorchError>>(
         &self,
         decay: f64,
         body: impl FnOnce() -> Result<T, E>,
@@ -118,7 +118,7 @@ impl Vocabulary {
         self.decay
     }
 
-    /// Puts [`Vocabulary::decay`] back.
+    /// Puts [`ActiveVocabulary::decay`] back.
     pub fn set_decay(&mut self, decay: f64) {
         self.decay = decay;
     }
@@ -180,9 +180,9 @@ mod tests {
         distill_torch::rng::manual_seed(1);
         let table = Tensor::randn([50, 4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let ids = [3u32, 7, 7, 20];
-        let mut vocabulary = narrowed.then(|| Vocabulary::of(&part(&[&ids]), &table).unwrap());
+        let mut vocabulary = narrowed.then(|| ActiveVocabulary::of(&part(&[&ids]), &table).unwrap());
         if let Some(vocabulary) = &vocabulary {
-            vocabulary.narrow().unwrap();
+            vocabulary.shrink().unwrap();
             assert_eq!(table.size(), [3, 4]);
         }
         let config = AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() };
@@ -200,9 +200,9 @@ mod tests {
             }
         }
         if let Some(vocabulary) = &vocabulary {
-            let seen = vocabulary.while_wide::<_, TorchError>(|| Ok(table.size())).unwrap();
+            let seen = vocabulary.while_expanded::<_, TorchError>(|| Ok(table.size())).unwrap();
             assert_eq!((seen, table.size()), (vec![50, 4], vec![3, 4]));
-            vocabulary.widen().unwrap();
+            vocabulary.expand().unwrap();
         }
         table.detach()
     }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_vocabulary_that_occurs_nearly_whole_is_left_alone() {
         let table = Tensor::zeros([4, 2], (Kind::Float, Device::Cpu));
-        assert!(Vocabulary::of(&part(&[&[0, 1, 2, 3]]), &table).is_none());
-        assert!(Vocabulary::of(&part(&[&[0, 1]]), &table).is_some());
+        assert!(ActiveVocabulary::of(&part(&[&[0, 1, 2, 3]]), &table).is_none());
+        assert!(ActiveVocabulary::of(&part(&[&[0, 1]]), &table).is_some());
     }
 }

@@ -21,7 +21,8 @@ use crate::error::TrainError;
 use crate::loss::Term;
 use crate::loss::hidden::{hidden_cosine, hidden_mse};
 use crate::loss::relation::{map_kl, score_mse};
-use crate::settings::{AttentionLoss, HiddenLoss, TrainSettings};
+use crate::plan::IntermediateTerms;
+use crate::settings::{AttentionLoss, HiddenLoss};
 
 /// Name of the projection in checkpoints and optimizer.
 pub const PROJECTION: &str = "projection.weight";
@@ -31,8 +32,8 @@ type Pairs = Vec<(usize, usize)>;
 
 /// The terms of a run that has any.
 #[derive(Debug)]
-pub struct Inside<'a> {
-    settings: &'a TrainSettings,
+pub struct IntermediateLosses<'a> {
+    plan: &'a IntermediateTerms,
     teacher: &'a SequenceClassifier,
     hidden: Pairs,
     attention: Pairs,
@@ -42,21 +43,21 @@ pub struct Inside<'a> {
     projection: Option<Tensor>,
 }
 
-impl<'a> Inside<'a> {
-    /// The terms that the settings ask for, or none.
+impl<'a> IntermediateLosses<'a> {
+    /// The terms of a plan, or none.
     ///
     /// # Errors
-    /// [`TrainError::Inside`] where a term cannot be had between these two models, with the reason.
+    /// [`TrainError::Intermediate`] where a term cannot be had between these two models, with the reason.
     pub fn new(
-        settings: &'a TrainSettings,
+        plan: &'a IntermediateTerms,
         student: &SequenceClassifier,
         teacher: Option<&'a SequenceClassifier>,
         seed: u64,
     ) -> Result<Option<Self>, TrainError> {
-        if !settings.looks_inside() {
+        if !plan.any() {
             return Ok(None);
         }
-        let refuse = |what: String| TrainError::Inside(what);
+        let refuse = |what: String| TrainError::Intermediate(what);
         let teacher = teacher.ok_or_else(|| {
             refuse("losses inside the network need student.teacher_model beside the student".into())
         })?;
@@ -68,36 +69,33 @@ impl<'a> Inside<'a> {
             let pairs = map.pairs(own.num_hidden_layers, theirs.num_hidden_layers);
             pairs.map_err(|why| refuse(format!("{name}: {why}")))
         };
-        let inside = Inside {
-            settings,
+        let terms = IntermediateLosses {
+            plan,
             teacher,
-            hidden: pairs(settings.hidden_weight, &settings.layer_map, "layer_map")?,
-            attention: pairs(settings.attention_weight, &settings.layer_map, "layer_map")?,
-            relation: pairs(settings.relation_weight, &settings.relation_map, "relation_map")?,
-            relation_heads: match settings.relation_heads {
-                0 => theirs.num_attention_heads,
-                heads => i64::try_from(heads).unwrap_or(i64::MAX),
-            },
-            projection: (settings.hidden_weight > 0.0 && own.hidden_size != theirs.hidden_size)
+            hidden: pairs(plan.hidden_weight, &plan.layer_map, "layer_map")?,
+            attention: pairs(plan.attention_weight, &plan.layer_map, "layer_map")?,
+            relation: pairs(plan.relation_weight, &plan.relation_map, "relation_map")?,
+            relation_heads: plan.relation_heads.unwrap_or(theirs.num_attention_heads),
+            projection: (plan.hidden_weight > 0.0 && own.hidden_size != theirs.hidden_size)
                 .then(|| projection(theirs.hidden_size, own.hidden_size, seed).to_device(student.device()))
                 .map(|weight| weight.set_requires_grad(true)),
         };
-        inside.check(student)?;
-        Ok(Some(inside))
+        terms.check(student)?;
+        Ok(Some(terms))
     }
 
     fn check(&self, student: &SequenceClassifier) -> Result<(), TrainError> {
         let (own, theirs) = (student.config(), self.teacher.config());
         if !self.attention.is_empty() {
             if let Some(other) = [own, theirs].iter().find(|config| !config.architecture.plain_scores) {
-                return Err(TrainError::Inside(format!(
+                return Err(TrainError::Intermediate(format!(
                     "attention_weight cannot be used with {}: its scores are sums of content and relative \
                      position that are never formed as one q·kᵀ; hidden_weight and relation_weight work for it",
                     other.architecture.model_type
                 )));
             }
             if own.num_attention_heads != theirs.num_attention_heads {
-                return Err(TrainError::Inside(format!(
+                return Err(TrainError::Intermediate(format!(
                     "attention_weight compares head with head, but the student has {} and the teacher {}; \
                      relation_weight splits both into relation_heads",
                     own.num_attention_heads, theirs.num_attention_heads
@@ -107,7 +105,7 @@ impl<'a> Inside<'a> {
         let heads = self.relation_heads;
         let uneven = [own, theirs].iter().any(|config| config.hidden_size % heads != 0);
         if !self.relation.is_empty() && uneven {
-            return Err(TrainError::Inside(format!(
+            return Err(TrainError::Intermediate(format!(
                 "relation_heads {heads} divides the widths {} of the student and {} of the teacher unevenly",
                 own.hidden_size, theirs.hidden_size
             )));
@@ -157,13 +155,13 @@ impl<'a> Inside<'a> {
         teacher: &Record,
         packing: &Packing,
     ) -> Result<Vec<Term>, TorchError> {
-        let settings = self.settings;
+        let plan = self.plan;
         let mut terms = Vec::new();
         if !self.hidden.is_empty() {
             let value = mean(&self.hidden, |own, theirs| {
                 self.hidden_loss(found(student.hidden.get(&own))?, found(teacher.hidden.get(&theirs))?, packing)
             })?;
-            terms.push(Term { name: "hidden states", weight: settings.hidden_weight, value });
+            terms.push(Term { name: "hidden states", weight: plan.hidden_weight, value });
         }
         let attention = |record: &Record, layer: usize| -> Result<Vec<Scores>, TorchError> {
             let Attention { query, key, bias, .. } = found(record.attention.get(&layer))?;
@@ -172,12 +170,12 @@ impl<'a> Inside<'a> {
         if !self.attention.is_empty() {
             let value = mean(&self.attention, |own, theirs| {
                 let (own, theirs) = (attention(student, own)?, attention(teacher, theirs)?);
-                match settings.attention_loss {
+                match plan.attention_loss {
                     AttentionLoss::Mse => score_mse(&own, &theirs),
                     AttentionLoss::Kl => map_kl(&own, &theirs),
                 }
             })?;
-            terms.push(Term { name: "attention", weight: settings.attention_weight, value });
+            terms.push(Term { name: "attention", weight: plan.attention_weight, value });
         }
         if !self.relation.is_empty() {
             let value = mean(&self.relation, |own, theirs| {
@@ -185,7 +183,7 @@ impl<'a> Inside<'a> {
                 let theirs = found(teacher.attention.get(&theirs))?;
                 self.relation_loss(own, theirs, packing)
             })?;
-            terms.push(Term { name: "relations", weight: settings.relation_weight, value });
+            terms.push(Term { name: "relations", weight: plan.relation_weight, value });
         }
         Ok(terms)
     }
@@ -195,7 +193,7 @@ impl<'a> Inside<'a> {
             Some(weight) => guard("projection", || student.linear(weight, None::<&Tensor>))?, // [T, H_t]
             None => student.shallow_clone(),
         };
-        match self.settings.hidden_loss {
+        match self.plan.hidden_loss {
             HiddenLoss::Mse => hidden_mse(&projected, teacher, packing),
             HiddenLoss::Cosine => hidden_cosine(&projected, teacher, packing),
         }
