@@ -7,7 +7,7 @@
 //! - [`pipeline`]: `distill run`: what is run again, and why
 //! - [`repeatability`]: the same seed gives the same bytes
 //! - [`formats`]: the same rows in every format give the same logits; pairs, labels, stores without texts
-//! - [`hub`]: models by their name on a hub
+//! - [`hub`]: models by their name on a hub; [`hub_hostile`]: what a hub may do wrong; [`hub_server`]: the hub
 //! - [`bad_rows`], [`bad_models`], [`bad_settings`], [`bad_outputs`]: one line that says where and what,
 //!   the right exit code, and nothing half-written
 //! - [`report`]: gates with their exit codes, seeds, data sets, slices, costs; [`report_inputs`]: logits from any
@@ -44,6 +44,8 @@ mod files;
 mod formats;
 mod harness;
 mod hub;
+mod hub_hostile;
+mod hub_server;
 mod kinds;
 mod masked;
 mod methods;

@@ -155,7 +155,7 @@ pub fn begin(common: &Common) -> Result<StopSignal, FileError> {
 
 fn stop_by(common: &Common) -> StopSignal {
     if common.offline {
-        distill_model::hub::stay_offline();
+        distill_hub::stay_offline();
     }
     let stop = stop_signal().clone();
     if let Some(limit) = common.max_time {

@@ -5,18 +5,16 @@ use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
 use distill_core::{LabelMap, ProblemType, StopSignal, hash};
+pub use distill_hub::files::CONFIG_FILE;
+use distill_hub::{HubName, verify};
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
 use crate::classifier::SequenceClassifier;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::hub::HubName;
 use crate::parameters::{Fresh, canonical_names};
 use crate::weights::{self, WEIGHTS_FILE};
-
-/// The config's file name.
-pub const CONFIG_FILE: &str = "config.json";
 
 /// A directory with `config.json` and, usually, weights and a tokenizer.
 #[derive(Clone, Debug)]
@@ -35,8 +33,17 @@ impl ModelDirectory {
     /// # Errors
     /// [`ModelError`] where there is none, or it is not one that can be built.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::open_until(path, &StopSignal::default())
+    }
+
+    /// As [`ModelDirectory::open`]. Fetching, checking what lies in the hub's cache, and later hashing end with
+    /// [`ModelError::Stopped`] once a stop is asked for.
+    ///
+    /// # Errors
+    /// As [`ModelDirectory::open`].
+    pub fn open_until(path: &Path, stop: &StopSignal) -> Result<Self, ModelError> {
         let hub = if path.exists() { None } else { HubName::of(path) };
-        let located = hub.map(|name| name.locate()).transpose()?;
+        let located = hub.map(|name| name.locate(stop)).transpose()?;
         let path = located.as_deref().unwrap_or(path);
         let config_alone = path.is_file();
         let directory = if config_alone { path.parent().unwrap_or(Path::new(".")) } else { path };
@@ -45,17 +52,13 @@ impl ModelDirectory {
             let hint = if path.exists() { "" } else { "; the directory does not exist" }.to_owned();
             return Err(ModelError::NotAModel { directory: path.to_owned(), file: CONFIG_FILE, hint });
         }
+        verify::directory(directory, stop)?;
         Ok(ModelDirectory {
             path: directory.to_owned(),
             config: ModelConfig::read(&config_path)?,
             config_alone,
-            stop: StopSignal::default(),
+            stop: stop.clone(),
         })
-    }
-
-    /// The same directory, of which hashing ends with [`ModelError::Stopped`] once a stop is asked for.
-    pub fn stopped_by(self, stop: &StopSignal) -> Self {
-        ModelDirectory { stop: stop.clone(), ..self }
     }
 
     /// Where it lies.

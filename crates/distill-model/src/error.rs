@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use distill_core::atomic::FileError;
 use distill_core::hash::HashError;
 use distill_core::{Category, LabelError, StopReason};
+use distill_hub::HubError;
 use distill_torch::TorchError;
 use thiserror::Error;
 
@@ -27,16 +28,9 @@ pub enum ModelError {
         /// What to do about it, or nothing.
         hint: String,
     },
-    /// A model that was named as on the Hugging Face hub.
-    #[error("{name} is neither a directory nor a model from the Hugging Face hub: {problem}")]
-    Hub {
-        /// `ORG/NAME`, with its revision.
-        name: String,
-        /// Why not.
-        problem: String,
-        /// Whether asking again would change nothing.
-        settled: bool,
-    },
+    /// A model that was named as on the Hugging Face hub, or lies in its cache.
+    #[error(transparent)]
+    Hub(HubError),
     /// A file is not what its name says.
     #[error("{}: {message}", path.display())]
     Malformed {
@@ -129,6 +123,16 @@ impl From<HashError> for ModelError {
     }
 }
 
+impl From<HubError> for ModelError {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::File(error) => error.into(),
+            HubError::Stopped(reason) => reason.into(),
+            other => ModelError::Hub(other),
+        }
+    }
+}
+
 impl ModelError {
     /// A malformed input is bad data; a choice of layers is usage; a failure of libtorch is internal.
     pub fn category(&self) -> Category {
@@ -138,8 +142,7 @@ impl ModelError {
             ModelError::Layers { .. } | ModelError::HiddenSize { .. } | ModelError::NotAModel { .. } => {
                 Category::Usage
             }
-            ModelError::Hub { settled: true, .. } => Category::Usage,
-            ModelError::Hub { .. } => Category::Io,
+            ModelError::Hub(error) => error.category(),
             ModelError::Torch(_) => Category::Internal,
             _ => Category::Data,
         }

@@ -14,7 +14,6 @@ pub mod directory;
 pub mod encoders;
 pub mod error;
 mod fields;
-pub mod hub;
 pub mod inputs;
 pub mod inspect;
 mod kinds;

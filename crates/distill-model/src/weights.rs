@@ -8,20 +8,18 @@ use std::path::{Path, PathBuf};
 use distill_core::atomic::{self, FileError};
 use distill_core::read::bounded;
 use distill_core::{StopSignal, hash};
+pub use distill_hub::files::WEIGHTS_FILE;
+use distill_hub::files::{self, INDEX_FILE, PICKLED_FILE};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
 use crate::error::ModelError;
 
-/// The usual file name.
-pub const WEIGHTS_FILE: &str = "model.safetensors";
-pub(crate) const INDEX_FILE: &str = "model.safetensors.index.json";
 /// A line for each tensor.
 const MAX_INDEX_BYTES: u64 = 16 << 20;
 /// Some hundred bytes for each tensor: room for more than any model has.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
-pub(crate) const PICKLED_FILE: &str = "pytorch_model.bin";
 
 /// The files that hold the weights of a model directory, in the order of their names.
 ///
@@ -52,21 +50,9 @@ pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {
 ///
 /// # Errors
 /// [`ModelError::Malformed`] where it is none, or names a file outside its directory.
-pub(crate) fn indexed_files(index: &Path) -> Result<Vec<String>, ModelError> {
-    let malformed =
-        |message: &str| ModelError::Malformed { path: index.to_owned(), message: message.to_owned() };
+fn indexed_files(index: &Path) -> Result<Vec<String>, ModelError> {
     let bytes = bounded(index, MAX_INDEX_BYTES)?;
-    let json: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| malformed(&error.to_string()))?;
-    let map =
-        json.get("weight_map").and_then(|map| map.as_object()).ok_or_else(|| malformed("no weight_map"))?;
-    let mut names: Vec<String> = map.values().filter_map(|name| name.as_str()).map(str::to_owned).collect();
-    names.sort_unstable();
-    names.dedup();
-    if names.iter().any(|name| name.contains(['/', '\\'])) {
-        return Err(malformed("weight_map names a file outside the directory"));
-    }
-    Ok(names)
+    files::indexed(&bytes).map_err(|message| ModelError::Malformed { path: index.to_owned(), message })
 }
 
 /// Reads every tensor of safetensors files onto the CPU, floating-point ones as f32.

@@ -134,7 +134,7 @@ pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
 /// # Errors
 /// [`distill_model::ModelError`] where it is none, or a regression of several values.
 pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
-    let directory = ModelDirectory::open(path)?.stopped_by(stop_signal());
+    let directory = ModelDirectory::open_until(path, stop_signal())?;
     directory.config().must_have_one_value()?;
     Ok(directory)
 }

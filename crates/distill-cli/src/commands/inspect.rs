@@ -17,8 +17,8 @@ use crate::session;
 /// # Errors
 /// Whatever is wrong with the directory, or with the student asked for.
 pub fn command(args: &Inspect) -> anyhow::Result<Status> {
-    session::begin(&args.common)?;
-    let directory = ModelDirectory::open(&args.model)?;
+    let stop = session::begin(&args.common)?;
+    let directory = ModelDirectory::open_until(&args.model, &stop)?;
     let config = directory.config();
     let labels = config.labels.clone();
     let build =

@@ -1,0 +1,26 @@
+//! Models by their name on the Hugging Face hub: from the hub's cache on this machine, or fetched into it.
+//!
+//! Read in this order: [`name`] (what a name is, and where its files lie), [`files`] (which files are read),
+//! `announced` (what a hub says of a file), `url` and `client` (requests: who gets the token, redirects, timeouts),
+//! `cache` (the layout of `huggingface_hub`'s cache, and how it is written), `fetch` (one file), `download` (one
+//! model), [`verify`] (files in the cache are what their names say), [`environment`] (the variables that count).
+//!
+//! Nothing that a hub says is trusted: a name becomes part of a path only when it has the form of a hash, a commit or
+//! a known file, the announced size is a limit, and a file gets its name only when its hash is the announced one.
+
+mod announced;
+mod cache;
+mod client;
+mod download;
+pub mod environment;
+mod error;
+mod fetch;
+pub mod files;
+mod hash;
+pub mod name;
+mod url;
+pub mod verify;
+
+pub use environment::stay_offline;
+pub use error::HubError;
+pub use name::HubName;
