@@ -16,6 +16,7 @@
 //! - [`signals`]: stopping by a signal; the lock of a running process
 //! - [`methods`]: losses, what moves, several teachers, augmentation; [`masked`]: words from a masked language model;
 //!   [`kinds`]: several classes a row, and numbers; [`worth`]: whether a teacher has anything to teach
+//! - [`model_directories`]: other ways to lay out a model that are read, what a written one says, its length
 //! - [`features`]: what a frozen encoder computes is kept, for runs that are stopped and for those that come after
 //! - [`sweep`]: many students, compared on the validation part
 //! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
@@ -49,6 +50,7 @@ mod hub_server;
 mod kinds;
 mod masked;
 mod methods;
+mod model_directories;
 mod pipeline;
 mod reliability;
 mod repeatability;

@@ -11,8 +11,17 @@ pub const INDEX_FILE: &str = "model.safetensors.index.json";
 /// Weights that are never read.
 pub const PICKLED_FILE: &str = "pytorch_model.bin";
 /// Next to weights and config, as far as a model has them.
-pub const TOKENIZER_FILES: [&str; 4] =
-    ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
+pub const TOKENIZER_FILES: [&str; 7] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+];
+/// Those of them that `tokenizer.json` takes the place of.
+const OTHER_VOCABULARIES: [&str; 2] = ["vocab.json", "merges.txt"];
 
 /// The largest config, index or tokenizer: what their readers accept at most.
 const MOST_BYTES: u64 = 64 << 20;
@@ -50,7 +59,8 @@ pub(crate) fn wanted(has: impl Fn(&str) -> bool) -> Result<Vec<&'static str>, St
     if !has(CONFIG_FILE) {
         return Err(format!("it has no {CONFIG_FILE}"));
     }
-    let tokenizer = TOKENIZER_FILES.into_iter().filter(|name| has(name));
+    let is_read = |name: &&str| !OTHER_VOCABULARIES.contains(name) || !has("tokenizer.json");
+    let tokenizer = TOKENIZER_FILES.into_iter().filter(|name| has(name) && is_read(name));
     Ok(tokenizer.chain([weights, CONFIG_FILE]).collect())
 }
 

@@ -1,5 +1,6 @@
 //! `config.json`: read leniently, as its ecosystem does; what is not built is refused by name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::LabelMap;
@@ -68,6 +69,10 @@ impl ModelConfig {
         let raw = match serde_json::from_slice(&bytes) {
             Ok(Value::Object(raw)) => raw,
             Ok(_) => return Err(malformed("not a JSON object".to_owned())),
+            Err(_) if bytes.starts_with(b"version https://git-lfs") => {
+                let message = "it is a git-lfs pointer, not the file; fetch the files with `git lfs pull`";
+                return Err(malformed(message.to_owned()));
+            }
             Err(error) => return Err(malformed(format!("not JSON: {error}"))),
         };
         Self::from_json(raw, path)
@@ -213,6 +218,30 @@ impl ModelConfig {
             .is_some_and(|names| names.iter().any(classifier))
     }
 
+    /// The classifier whose head is among these weights, which are under their canonical names: where the file names no
+    /// class, or that of an encoder alone. None where it names another one, or where there is no such head.
+    pub(crate) fn with_head_among(
+        &self,
+        shapes: &BTreeMap<String, Vec<i64>>,
+    ) -> Option<Result<Self, ModelError>> {
+        let names = self.raw.get("architectures").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let is_bare = |name: &Value| name.as_str().is_some_and(|name| name.ends_with("Model"));
+        let head = self.architecture.head;
+        let whole = head.iter().all(|start| shapes.keys().any(|name| name.starts_with(start)));
+        let [outputs, _] = shapes.get(&format!("{}weight", self.architecture.output()))?.as_slice() else {
+            return None;
+        };
+        if !whole || !names.iter().all(is_bare) {
+            return None;
+        }
+        let mut raw = self.raw.clone();
+        raw.insert("architectures".to_owned(), serde_json::json!([self.architecture.class]));
+        if self.fields().get("id2label").is_none() {
+            raw.insert("num_labels".to_owned(), (*outputs).into());
+        }
+        Some(Self::from_json(raw, &self.path))
+    }
+
     /// Number of labels, `C`.
     pub fn num_labels(&self) -> i64 {
         i64::try_from(self.labels.num_labels()).unwrap_or(i64::MAX)
@@ -223,6 +252,9 @@ impl ModelConfig {
         let mut raw = self.raw.clone();
         raw.shift_remove("_name_or_path");
         raw.shift_remove("num_labels");
+        // Of the file that was read; `directory::save` says which the written weights have.
+        raw.shift_remove("torch_dtype");
+        raw.shift_remove("dtype");
         let names = self.labels.names();
         let label2id: Map<String, Value> =
             names.iter().enumerate().map(|(id, name)| (name.clone(), id.into())).collect();

@@ -21,8 +21,10 @@ use crate::weights::{self, WEIGHTS_FILE};
 pub struct ModelDirectory {
     path: PathBuf,
     config: ModelConfig,
-    /// Opened by its `config.json`: the architecture is meant, not the weights that may lie beside it.
+    /// Opened by its `config.json`: the architecture is meant, not the weights that may be next to it.
     config_alone: bool,
+    /// How the directory was read, where it could be read in another way.
+    notes: Vec<String>,
     stop: StopSignal,
 }
 
@@ -49,16 +51,49 @@ impl ModelDirectory {
         let directory = if config_alone { path.parent().unwrap_or(Path::new(".")) } else { path };
         let config_path = if config_alone { path.to_owned() } else { path.join(CONFIG_FILE) };
         if !config_path.exists() {
-            let hint = if path.exists() { "" } else { "; the directory does not exist" }.to_owned();
+            let absent = "; the directory does not exist".to_owned();
+            let hint = if path.exists() { weights::adapter_hint(path) } else { absent };
             return Err(ModelError::NotAModel { directory: path.to_owned(), file: CONFIG_FILE, hint });
         }
         verify::directory(directory, stop)?;
-        Ok(ModelDirectory {
+        let directory = ModelDirectory {
             path: directory.to_owned(),
             config: ModelConfig::read(&config_path)?,
             config_alone,
+            notes: Vec::new(),
             stop: stop.clone(),
-        })
+        };
+        if config_alone { Ok(directory) } else { directory.reading_weights_names() }
+    }
+
+    /// The same directory, with what the names of its weights say and the config does not. Weights that are missing or
+    /// damaged are refused where they are read.
+    fn reading_weights_names(mut self) -> Result<Self, ModelError> {
+        let Ok((shapes, wrapper)) = weights::weight_files(&self.path).and_then(|files| weights::shapes(&files))
+        else {
+            return Ok(self);
+        };
+        let path = self.path.display();
+        if !wrapper.is_empty() {
+            self.notes.push(format!("{path}: all weights are named {wrapper}…, which is taken off"));
+        }
+        let shapes = canonical_names(shapes, self.config.architecture);
+        if let Some(config) = self.config.with_head_among(&shapes) {
+            let config = config?;
+            self.notes.push(format!(
+                "{path}: config.json names no classifier, but the weights hold the head of one with {} outputs: read \
+                 as {}",
+                config.num_labels(),
+                config.architecture.class
+            ));
+            self.config = config;
+        }
+        Ok(self)
+    }
+
+    /// How the directory was read, where it could be read in another way: sentences for people.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Where it lies.
@@ -71,7 +106,7 @@ impl ModelDirectory {
         &self.config
     }
 
-    /// Whether there are weights beside the config, and not the config alone was named.
+    /// Whether there are weights next to the config, and not the config alone was named.
     pub fn has_weights(&self) -> bool {
         !self.config_alone && weights::weight_files(&self.path).is_ok()
     }
@@ -154,11 +189,22 @@ impl ModelDirectory {
 pub fn save(model: &SequenceClassifier, directory: &Path) -> Result<String, ModelError> {
     let _span = trace_span!(target: "timeline", "save").entered();
     let config_path = directory.join(CONFIG_FILE);
-    let mut json = serde_json::to_vec_pretty(&model.config().to_json())
+    let mut config = model.config().to_json();
+    config["dtype"] = dtype(model).into();
+    let mut json = serde_json::to_vec_pretty(&config)
         .map_err(|error| ModelError::Malformed { path: config_path.clone(), message: error.to_string() })?;
     json.push(b'\n');
     atomic::write(&config_path, &json)?;
     let weights_path = directory.join(WEIGHTS_FILE);
     weights::write(&weights_path, model.parameters())?;
     hash::file_hash(&weights_path).map_err(|error| FileError::new("read", &weights_path, error).into())
+}
+
+/// The number format of the weights as `transformers` names it, which is what it loads them in.
+fn dtype(model: &SequenceClassifier) -> &'static str {
+    match model.parameters().first().map(|(_, tensor)| tensor.kind()) {
+        Some(Kind::BFloat16) => "bfloat16",
+        Some(Kind::Half) => "float16",
+        _ => "float32",
+    }
 }

@@ -223,10 +223,7 @@ fn truncated(given: Tensor, parts: i64, shape: &[i64]) -> Tensor {
 
 /// Checkpoints name the same tensors in older ways, or hold an encoder without the classifier's prefix. This gives
 /// them the classifier's names, and leaves out what it has no use for; names that have been through here stay.
-pub fn canonical_names(
-    given: BTreeMap<String, Tensor>,
-    architecture: &Architecture,
-) -> BTreeMap<String, Tensor> {
+pub fn canonical_names<T>(given: BTreeMap<String, T>, architecture: &Architecture) -> BTreeMap<String, T> {
     let bare = given.keys().any(|name| name.starts_with("embeddings."));
     given
         .into_iter()

@@ -34,16 +34,35 @@ pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>, ModelError> {
     if index.exists() {
         return Ok(indexed_files(&index)?.iter().map(|name| directory.join(name)).collect());
     }
-    let hint = if directory.join(PICKLED_FILE).exists() {
-        format!(
+    Err(ModelError::NotAModel { directory: directory.to_owned(), file: WEIGHTS_FILE, hint: hint(directory) })
+}
+
+/// What to do about a directory whose weights are in a form that is not read.
+fn hint(directory: &Path) -> String {
+    if directory.join(PICKLED_FILE).exists() {
+        return format!(
             "; {PICKLED_FILE} is never unpickled, convert it once: python3 -c \"from transformers import \
              AutoModelForSequenceClassification as M; M.from_pretrained('{0}').save_pretrained('{0}')\"",
             directory.display()
-        )
-    } else {
-        String::new()
-    };
-    Err(ModelError::NotAModel { directory: directory.to_owned(), file: WEIGHTS_FILE, hint })
+        );
+    }
+    adapter_hint(directory)
+}
+
+/// What to do about a directory that holds a PEFT adapter, not a model; empty for any other.
+pub(crate) fn adapter_hint(directory: &Path) -> String {
+    let is_adapter = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
+        .iter()
+        .any(|name| directory.join(name).exists());
+    if !is_adapter {
+        return String::new();
+    }
+    format!(
+        "; it holds a PEFT adapter, merge it into its model once: python3 -c \"from peft import \
+         AutoPeftModelForSequenceClassification as M; M.from_pretrained('{0}', num_labels=N)\
+         .merge_and_unload().save_pretrained('{0}-merged')\", and copy the tokenizer's files",
+        directory.display()
+    )
 }
 
 /// The names of the files that an index names, sorted.
@@ -76,15 +95,23 @@ pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
             }
         }
     }
-    Ok(tensors)
+    Ok(unwrapped(tensors).0)
 }
 
-/// Names of all tensors, by the files' headers alone.
+/// Names of all tensors as [`read`] gives them, by the files' headers alone.
 ///
 /// # Errors
 /// [`ModelError::Malformed`] for a file without a header that can be read.
 pub fn names(files: &[PathBuf]) -> Result<BTreeSet<String>, ModelError> {
-    let mut names = BTreeSet::new();
+    Ok(shapes(files)?.0.into_keys().collect())
+}
+
+/// Shapes of all tensors by name, as [`read`] gives them, and the prefix that it takes off every name.
+///
+/// # Errors
+/// As [`names`].
+pub(crate) fn shapes(files: &[PathBuf]) -> Result<(BTreeMap<String, Vec<i64>>, String), ModelError> {
+    let mut shapes = BTreeMap::new();
     for path in files {
         let header = header(path)?;
         let json: serde_json::Map<String, serde_json::Value> =
@@ -92,9 +119,28 @@ pub fn names(files: &[PathBuf]) -> Result<BTreeSet<String>, ModelError> {
                 path: path.clone(),
                 message: format!("not a whole safetensors file: {error}"),
             })?;
-        names.extend(json.into_iter().map(|(name, _)| name).filter(|name| name != "__metadata__"));
+        let tensors = json.into_iter().filter(|(name, _)| name != "__metadata__");
+        shapes.extend(tensors.map(|(name, tensor)| {
+            let shape = tensor["shape"].as_array().map_or(&[][..], Vec::as_slice);
+            (name, shape.iter().map(|size| size.as_i64().unwrap_or(0)).collect())
+        }));
     }
-    Ok(names)
+    Ok(unwrapped(shapes))
+}
+
+/// What training loops wrap a model in, and what that puts before the names of its tensors.
+const WRAPPERS: [&str; 2] = ["_orig_mod.", "module."];
+
+/// Takes off what `torch.compile` and `DistributedDataParallel` put before every name, and tells it. Where some names
+/// lack it, it may mean anything, and stays.
+fn unwrapped<T>(mut tensors: BTreeMap<String, T>) -> (BTreeMap<String, T>, String) {
+    let mut taken = String::new();
+    loop {
+        let all = |prefix: &&&str| !tensors.is_empty() && tensors.keys().all(|name| name.starts_with(**prefix));
+        let Some(prefix) = WRAPPERS.iter().find(all) else { return (tensors, taken) };
+        taken.push_str(prefix);
+        tensors = tensors.into_iter().map(|(name, value)| (name[prefix.len()..].to_owned(), value)).collect();
+    }
 }
 
 /// The bytes of a file's header, behind their number.
@@ -111,6 +157,10 @@ fn header(path: &Path) -> Result<Vec<u8>, ModelError> {
 
 /// Each of a header's tensors takes some hundred times its bytes in time and memory.
 fn check_header(bytes: &[u8]) -> Result<(), String> {
+    // Read as a length it would be a strange one.
+    if bytes.starts_with(b"version ") {
+        return Err("it is a git-lfs pointer, not the file; fetch the files with `git lfs pull`".to_owned());
+    }
     match bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) {
         Some(length) if length > MAX_HEADER_BYTES => {
             Err(format!("not a whole safetensors file: its header claims {length} bytes"))
@@ -194,5 +244,24 @@ pub fn weights_hash(directory: &Path, stop: &StopSignal) -> Result<String, Model
     match hashes.as_slice() {
         [only] => Ok(only.clone()),
         several => Ok(hash::parts_hash(several.iter().map(|one| ("file", one.as_str())))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(names: &[&str]) -> (Vec<String>, String) {
+        let (tensors, taken) = unwrapped(names.iter().map(|name| ((*name).to_owned(), ())).collect());
+        (tensors.into_keys().collect(), taken)
+    }
+
+    #[test]
+    fn a_wrapper_is_taken_off_only_where_every_name_has_it() {
+        let both = taken(&["_orig_mod.module.a.weight", "_orig_mod.module.b"]);
+        assert_eq!(both, (vec!["a.weight".to_owned(), "b".to_owned()], "_orig_mod.module.".to_owned()));
+        let some = ["_orig_mod.a", "b"];
+        assert_eq!(taken(&some), (some.map(str::to_owned).to_vec(), String::new()));
+        assert_eq!(taken(&[]), (vec![], String::new()));
     }
 }

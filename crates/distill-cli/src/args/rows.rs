@@ -23,7 +23,8 @@ pub struct Rows {
     #[arg(long, value_name = "TYPE",
           value_parser = ["single_label_classification", "multi_label_classification", "regression"])]
     pub problem_type: Option<String>,
-    /// Tokens of a row at most, special ones included [default: 128]
+    /// Tokens of a row at most, special ones included [default: those of the model or the store; for a model that is
+    /// fine-tuned, 128 or the model's own where that is less]
     #[arg(long, value_name = "TOKENS")]
     pub max_length: Option<usize>,
 }

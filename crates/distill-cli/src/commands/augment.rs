@@ -19,7 +19,7 @@ use crate::args::Augment;
 use crate::commands::masked::{self, MaskedWords};
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
-use crate::commands::{inputs, neighbours};
+use crate::commands::{inputs, length, neighbours};
 use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
@@ -59,7 +59,11 @@ impl AugmentStage<'_> {
         }
         let path = inputs::required(self.settings.teacher.model.as_ref(), "--model", "teacher.model")?;
         let model = inputs::classifier(inputs::model(path)?)?;
-        let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
+        let tokenizer = inputs::tokenizer(
+            model.path(),
+            self.settings.data.max_length.unwrap_or(length::DEFAULT.min(length::positions(model.config()))),
+            model.config(),
+        )?;
         Ok(Some((model, tokenizer)))
     }
 
@@ -110,7 +114,7 @@ impl Stage for AugmentStage<'_> {
         let mut settings = json!({"data": {"columns": data.columns}, "augment": augment, "seed": session.seed});
         if augment.masked_model.is_some() {
             // What the model sees of a text, and what it computes in.
-            settings["data"]["max_length"] = data.max_length.into();
+            settings["data"]["max_length"] = data.max_length.unwrap_or(length::DEFAULT).into();
             settings["dtype"] = dtype_name(session.kind).into();
         }
         Ok(settings)

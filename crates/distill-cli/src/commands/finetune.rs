@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::args::Finetune;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
-use crate::commands::{inputs, training};
+use crate::commands::{inputs, length, training};
 use crate::exit::Status;
 use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
@@ -61,6 +61,11 @@ impl FinetuneStage<'_> {
         Ok(if model.config().has_classifier() { model.config().problem_type } else { ProblemType::default() })
     }
 
+    fn max_length(&self) -> anyhow::Result<usize> {
+        let model = self.model()?;
+        length::to_train(self.settings.data.max_length, model.path(), model.config())
+    }
+
     fn train(&self) -> anyhow::Result<TrainSettings> {
         Ok(self.settings.finetune.train.for_problem(self.problem_type()?)?)
     }
@@ -75,7 +80,7 @@ impl Stage for FinetuneStage<'_> {
         self.settings.finetune.train.check()?;
         training::check_validation(&self.settings.data)?;
         Ok(json!({
-            "data": inputs::data_settings(self.settings)?,
+            "data": inputs::data_settings(self.settings, Some(self.max_length()?))?,
             "finetune": FinetuneSettings { train: self.train()?, ..self.settings.finetune.clone() },
             "seed": session.seed,
             "dtype": dtype_name(session.kind),
@@ -84,7 +89,7 @@ impl Stage for FinetuneStage<'_> {
 
     fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
         let model = self.model()?;
-        let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
+        let tokenizer = inputs::tokenizer(model.path(), self.max_length()?, model.config())?;
         let mut hashes = BTreeMap::from([
             ("model".to_owned(), model.weights_hash()?),
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
@@ -97,7 +102,7 @@ impl Stage for FinetuneStage<'_> {
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let data = &self.settings.data;
         let directory = self.model()?;
-        let tokenizer = inputs::tokenizer(directory.path(), data.max_length, directory.config())?;
+        let tokenizer = inputs::tokenizer(directory.path(), self.max_length()?, directory.config())?;
         let source = self.source()?;
         let problem_type = self.problem_type()?;
         let labels = label_map(&inputs::scan(&source, session)?, &source, &directory)?;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tracing::trace_span;
 
 use crate::exit::Failure;
-use crate::output::timeline;
+use crate::output::{once, timeline};
 use crate::session::Session;
 use crate::settings::{DataSettings, Settings, Validation};
 use crate::signals::stop_signal;
@@ -136,6 +136,7 @@ pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
 pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
     let directory = ModelDirectory::open_until(path, stop_signal())?;
     directory.config().must_have_one_value()?;
+    directory.notes().iter().cloned().for_each(once::say);
     Ok(directory)
 }
 
@@ -154,17 +155,18 @@ pub fn classifier(directory: ModelDirectory) -> anyhow::Result<ModelDirectory> {
     .into())
 }
 
-/// `[data]` as far as training depends on it.
+/// `[data]` as far as a stage depends on it, with the length that rows are cut to.
 ///
 /// # Errors
 /// Where it cannot be written as JSON, which would be a defect.
-pub fn data_settings(settings: &Settings) -> anyhow::Result<Value> {
-    let mut data = serde_json::to_value(&settings.data)?;
+pub fn data_settings(settings: &Settings, max_length: Option<usize>) -> anyhow::Result<Value> {
+    let data = DataSettings { max_length, ..settings.data.clone() };
+    let mut data = serde_json::to_value(&data)?;
     if let Some(data) = data.as_object_mut() {
         // Held-out rows and the cache change no result of training.
         data.retain(|key, _| !["test", "cache"].contains(&key.as_str()));
         if let Validation::File(_) = settings.data.validation {
-            // Its hash stands among the inputs.
+            // Its hash is among the inputs.
             data.insert("validation".to_owned(), "a file".into());
         }
     }

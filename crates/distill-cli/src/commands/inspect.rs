@@ -9,7 +9,7 @@ use tch::Device;
 
 use crate::args::Inspect;
 use crate::exit::Status;
-use crate::output::printer;
+use crate::output::{once, printer};
 use crate::session;
 
 /// Runs the subcommand. Loading the weights also checks that every one of them fits.
@@ -19,6 +19,7 @@ use crate::session;
 pub fn command(args: &Inspect) -> anyhow::Result<Status> {
     let stop = session::begin(&args.common)?;
     let directory = ModelDirectory::open_until(&args.model, &stop)?;
+    directory.notes().iter().cloned().for_each(once::say);
     let config = directory.config();
     let labels = config.labels.clone();
     let build =

@@ -15,7 +15,7 @@ use distill_model::{MaskedLanguageModel, ModelDirectory};
 use distill_teacher::forward::default_batch_tokens;
 use distill_teacher::masked::{MaskedPass, MaskedRow};
 
-use crate::commands::inputs;
+use crate::commands::{inputs, length};
 use crate::session::Session;
 use crate::settings::Settings;
 
@@ -27,11 +27,15 @@ const BLOCK_ROWS: usize = 256;
 ///
 /// # Errors
 /// Where it is none, or the two do not belong together.
-pub fn open(path: &Path, max_length: usize) -> anyhow::Result<(ModelDirectory, TextTokenizer)> {
+pub fn open(path: &Path, max_length: Option<usize>) -> anyhow::Result<(ModelDirectory, TextTokenizer)> {
     let directory = inputs::model(path)?;
     masked::check(&directory)?;
     let positions = usize::try_from(directory.config().max_length()).unwrap_or(0);
-    let tokenizer = inputs::tokenizer(directory.path(), max_length.min(positions), directory.config())?;
+    let tokenizer = inputs::tokenizer(
+        directory.path(),
+        max_length.unwrap_or(length::DEFAULT).min(positions),
+        directory.config(),
+    )?;
     Ok((directory, tokenizer))
 }
 

@@ -1,7 +1,7 @@
 //! One file a subcommand.
 //!
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
-//! that was done already; [`inputs`] opens what they read, [`inference`] runs a classifier over rows, [`claim`] and
+//! that was done already; [`inputs`] opens what they read, [`length`] says how much of a row they take, [`inference`] runs a classifier over rows, [`claim`] and
 //! [`outdir`] say where the result goes. [`run`] strings them together. Beside
 //! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
@@ -15,6 +15,7 @@ mod finetune;
 mod inference;
 mod inputs;
 mod inspect;
+mod length;
 mod masked;
 mod neighbours;
 mod outdir;

@@ -9,11 +9,12 @@ use distill_data::logits::{LogitsWriter, WriterOptions};
 
 use crate::args::Predict;
 use crate::commands::predict_files::{Format, TextWriter};
-use crate::commands::{inference, inputs};
+use crate::commands::{inference, inputs, length};
 use crate::exit::{Failure, Status};
 use crate::output::printer;
 use crate::output::progress::seconds;
 use crate::session::Session;
+use crate::settings::DataSettings;
 use crate::settings::flags::Flags;
 
 /// Runs the subcommand.
@@ -35,12 +36,12 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
         &settings.data,
         inputs::problem_type(directory.config(), &settings.data)?,
     )?;
-    let max_length = settings.data.max_length;
+    let max_length = length::of_model(settings.data.max_length, directory.path(), directory.config())?;
     let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
     let record = RunRecord {
         format_version: RunRecord::FORMAT_VERSION,
         command: "predict".to_owned(),
-        settings: serde_json::to_value(&settings.data)?,
+        settings: serde_json::to_value(DataSettings { max_length: Some(max_length), ..settings.data.clone() })?,
         versions: session.versions(),
         device: session.device_record(),
         inputs: BTreeMap::from([

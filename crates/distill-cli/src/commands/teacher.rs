@@ -16,7 +16,7 @@ use crate::args::Teacher;
 use crate::commands::outdir::{Found, OutDir};
 use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::store_files::StoreFiles;
-use crate::commands::{inference, inputs, shard};
+use crate::commands::{inference, inputs, length, shard};
 use crate::exit::{Failure, Status};
 use crate::output::progress::seconds;
 use crate::session::{Session, dtype_name};
@@ -63,6 +63,10 @@ impl TeacherStage<'_> {
         inputs::classifier(inputs::model(path)?)
     }
 
+    fn max_length(&self, model: &ModelDirectory) -> anyhow::Result<usize> {
+        length::of_model(self.settings.data.max_length, model.path(), model.config())
+    }
+
     fn source(&self) -> anyhow::Result<Source> {
         let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
         let model = self.model()?;
@@ -82,7 +86,7 @@ impl Stage for TeacherStage<'_> {
             let message = format!("shard_rows is {shard_rows}, expected a multiple of {BLOCK_ROWS}");
             return Err(Failure::usage(message).into());
         }
-        let mut data = inputs::data_settings(self.settings)?;
+        let mut data = inputs::data_settings(self.settings, Some(self.max_length(&self.model()?)?))?;
         if let Some(data) = data.as_object_mut() {
             data.remove("validation");
         }
@@ -96,7 +100,7 @@ impl Stage for TeacherStage<'_> {
 
     fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
         let model = self.model()?;
-        let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
+        let tokenizer = inputs::tokenizer(model.path(), self.max_length(&model)?, model.config())?;
         Ok(BTreeMap::from([
             ("model".to_owned(), model.weights_hash()?),
             ("labels".to_owned(), inference::labels_hash(model.config())),
@@ -109,7 +113,7 @@ impl Stage for TeacherStage<'_> {
         let source = self.source()?;
         let directory = self.model()?;
         let summary = inputs::scan_labels(&source, &directory.config().labels, session)?;
-        let max_length = self.settings.data.max_length;
+        let max_length = self.max_length(&directory)?;
         let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
         let fingerprint = inference::fingerprint(record, directory.config(), max_length, session)?;
         let model = directory.load_classifier_as(session.device, session.kind)?;

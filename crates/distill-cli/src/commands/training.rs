@@ -138,7 +138,7 @@ impl Job<'_> {
         let directory = self.out.fill_directory("model", |path| {
             weights_hash = directory::save(self.model, path)?;
             atomic::write(&path.join("README.md"), self.card(&outcome).as_bytes())?;
-            Ok(self.tokenizer.save_to(path)?)
+            Ok(self.tokenizer.save_to(path, self.model.config().type_vocab_size > 1)?)
         })?;
         Ok(Finished {
             status: Status::Done,

@@ -68,8 +68,9 @@ pub struct DataSettings {
     /// Held-out rows, one file or a table of names and files; `--data` of `report`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<TestSets>,
-    /// Tokens of a row at most, special ones included.
-    pub max_length: usize,
+    /// Tokens of a row at most, special ones included; by default what the model or the store says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
     /// What a row's label is; by default what the model says, else one class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_type: Option<ProblemType>,
@@ -85,7 +86,7 @@ impl Default for DataSettings {
             train: None,
             validation: Validation::Share(0.1),
             test: None,
-            max_length: 128,
+            max_length: None,
             problem_type: None,
             columns: Columns::default(),
             cache: true,
@@ -316,7 +317,9 @@ mod tests {
         for key in STUDENT_KEYS {
             all["student"].as_table_mut().unwrap().insert((*key).to_owned(), true.into());
         }
-        all["data"].as_table_mut().unwrap().insert("problem_type".to_owned(), true.into());
+        for key in ["problem_type", "max_length"] {
+            all["data"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
+        }
         for key in ["masked_model", "unlabelled"] {
             all["augment"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }

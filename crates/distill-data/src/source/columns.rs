@@ -67,6 +67,17 @@ impl Columns {
         self.name(Role::Label)
     }
 
+    /// The same names, and for columns that have none those of `others`.
+    #[must_use]
+    pub fn or(self, others: &Columns) -> Self {
+        Columns {
+            id: self.id.or_else(|| others.id.clone()),
+            text: self.text.or_else(|| others.text.clone()),
+            text_pair: self.text_pair.or_else(|| others.text_pair.clone()),
+            label: self.label.or_else(|| others.label.clone()),
+        }
+    }
+
     pub(crate) fn name(&self, role: Role) -> &str {
         self.setting(role).as_deref().unwrap_or(role.word())
     }

@@ -16,10 +16,15 @@ pub enum TokenError {
     #[error(transparent)]
     Stopped(#[from] StopReason),
     /// A directory without a tokenizer.
-    #[error("{} has no tokenizer: neither tokenizer.json nor vocab.txt is there", directory.display())]
+    #[error(
+        "{} has no tokenizer: it has neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt{hint}",
+        directory.display()
+    )]
     Missing {
         /// The directory that was searched.
         directory: PathBuf,
+        /// What to do about it, or nothing.
+        hint: String,
     },
     /// A file that is not what its name says.
     #[error("{} is not a usable tokenizer file: {reason}", path.display())]
@@ -29,7 +34,7 @@ pub enum TokenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No room for a text beside the special tokens.
+    /// No room for a text next to the special tokens.
     #[error("max_length is {max_length}, but the special tokens of {} need {special}", if *pair { "a text pair" } else { "a text" })]
     MaxLength {
         /// The length that was asked for.

@@ -1,19 +1,28 @@
 //! Texts to `input_ids`, exactly as `transformers` makes them.
 //!
-//! [`TextTokenizer`] reads a Hugging Face directory and encodes rows on all cores. `load` reads the files,
-//! `limits` checks what they ask for, `encode` bounds the work on long texts and truncates, `error` is what can go
-//! wrong, `words` what the vocabulary holds whole, `locate` where in a text such words stand.
+//! [`TextTokenizer`] reads a Hugging Face directory and encodes rows on all cores. `load` puts it together: from the
+//! `files`, by the rules of the tokenizer `class`, with the `options` and `special` tokens that the files have, as the
+//! class's `pipeline`; `steps` tells whether `tokenizer.json` says all of it, `save` writes it. `limits` checks what the
+//! files ask for, `encode` bounds the work on long texts and truncates, `error` is what can go wrong, `words` what the
+//! vocabulary holds whole, `locate` where in a text such words are.
 
+mod class;
 mod encode;
 mod error;
+mod files;
 mod limits;
 mod load;
 mod locate;
+mod options;
+mod pipeline;
+mod save;
+mod special;
+mod steps;
 mod words;
 
 use std::path::Path;
 
-use distill_core::{StopSignal, atomic};
+use distill_core::StopSignal;
 use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationDirection};
 
@@ -51,19 +60,19 @@ pub struct TextTokenizer {
     vocab_size: usize,
     max_token_id: u32,
     hash: String,
-    files: Vec<(&'static str, Vec<u8>)>,
+    saved: save::Saved,
     stop: StopSignal,
 }
 
 impl TextTokenizer {
-    /// Reads `tokenizer.json`, or `vocab.txt` where that is all there is (then a BERT WordPiece tokenizer).
-    ///
-    /// As in `transformers`, `tokenizer_config.json` has the last word on `do_lower_case`, `strip_accents`,
-    /// `tokenize_chinese_chars` and `truncation_side`. `max_length` counts special tokens.
+    /// Reads `tokenizer.json`, `vocab.txt` (BERT's) or `vocab.json` with `merges.txt` (RoBERTa's) as
+    /// `AutoTokenizer` of `transformers` 5 does: by the rules of the class that `tokenizer_config.json` or
+    /// `config.json` names, with the settings and tokens of `tokenizer_config.json`, `special_tokens_map.json` and
+    /// `added_tokens.json`. `max_length` counts special tokens.
     ///
     /// # Errors
-    /// [`TokenError`] naming the file that is missing, unreadable or not a tokenizer, or a `max_length`
-    /// that the special tokens alone exceed.
+    /// [`TokenError`] naming the file that is missing, unreadable or not a tokenizer, a setting that is not built in,
+    /// or a `max_length` that the special tokens alone exceed.
     pub fn load(model_dir: &Path, max_length: usize) -> Result<Self, TokenError> {
         load::load(model_dir, max_length)
     }
@@ -109,25 +118,22 @@ impl TextTokenizer {
         if pair { self.special_pair } else { self.special_single }
     }
 
-    /// blake3 of the tokenizer file's bytes, followed by what `tokenizer_config.json` changes of it.
-    /// 64 hexadecimal digits; the maximum length is not part of it.
+    /// blake3 of the `tokenizer.json` that [`TextTokenizer::save_to`] writes, followed by what changes ids and is not
+    /// in it. 64 hexadecimal digits; the maximum length is not part of it.
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// Writes the tokenizer files as they were read, so that `transformers` loads them from `dir`:
-    /// those that exist of `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`, `vocab.txt`.
-    /// `tokenizer.json` is made where only `vocab.txt` was there.
+    /// The length that a directory's `tokenizer_config.json` cuts texts to, `model_max_length`, if it has one.
     ///
     /// # Errors
-    /// [`TokenError::File`] naming the file that cannot be written.
-    pub fn save_to(&self, dir: &Path) -> Result<(), TokenError> {
-        for (name, bytes) in &self.files {
-            atomic::write(&dir.join(name), bytes)?;
-        }
-        Ok(())
+    /// [`TokenError`] for a file that cannot be read.
+    pub fn model_max_length(model_dir: &Path) -> Result<Option<usize>, TokenError> {
+        Ok(options::model_max_length(&files::config(model_dir)?))
     }
 }
 
+#[cfg(test)]
+mod settings_tests;
 #[cfg(test)]
 mod tests;

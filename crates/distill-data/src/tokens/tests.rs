@@ -61,7 +61,7 @@ fn ids_equal_those_of_transformers() {
         let tokenizer = TextTokenizer::load(directory.path(), case.max_length).unwrap();
         // What is saved must be the same tokenizer, also where tokenizer.json had to be made.
         let saved = tempfile::tempdir().unwrap();
-        tokenizer.save_to(saved.path()).unwrap();
+        tokenizer.save_to(saved.path(), true).unwrap();
         assert!(saved.path().join("tokenizer.json").exists());
         let saved = TextTokenizer::load(saved.path(), case.max_length).unwrap();
         for row in &case.rows {
@@ -179,8 +179,11 @@ fn the_vocabulary_is_counted_and_the_hash_follows_what_changes_ids() {
     assert_eq!((tokenizer.vocab_size(), tokenizer.max_token_id() as usize), (lines, lines - 1));
     assert_eq!((tokenizer.special_tokens(false), tokenizer.special_tokens(true)), (2, 3));
     assert_eq!(tokenizer.hash(), tiny(64).hash());
+    let saved = tempfile::tempdir().unwrap();
+    tokenizer.save_to(saved.path(), true).unwrap();
+    let written = std::fs::read(saved.path().join("tokenizer.json")).unwrap();
+    assert_eq!(tokenizer.hash(), distill_core::hash::bytes_hash(&written));
     let bytes = std::fs::read(testdata("tiny-bert/vocab.txt")).unwrap();
-    assert_eq!(tokenizer.hash(), distill_core::hash::bytes_hash(&bytes));
     let cased = directory(&[("vocab.txt", &bytes), ("tokenizer_config.json", br#"{"do_lower_case":false}"#)]);
     assert_ne!(TextTokenizer::load(cased.path(), 8).unwrap().hash(), tokenizer.hash());
 }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::{TextTokenizer, TokenError};
 use crate::quiet::quietly;
 
@@ -57,12 +55,7 @@ impl TextTokenizer {
 
     /// The mask token as the tokenizer's files name it, else by its usual names.
     fn mask_token(&self) -> Option<u32> {
-        let named = ["tokenizer_config.json", "special_tokens_map.json"].into_iter().filter_map(|name| {
-            let (_, bytes) = self.files.iter().find(|(known, _)| *known == name)?;
-            let json: Value = serde_json::from_slice(bytes).ok()?;
-            let token = &json["mask_token"];
-            token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned)
-        });
+        let named = self.saved.special("mask_token").map(str::to_owned).into_iter();
         let usual = ["[MASK]", "<mask>"].map(str::to_owned);
         named.chain(usual).find_map(|token| self.tokenizer.token_to_id(&token))
     }

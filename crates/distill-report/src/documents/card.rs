@@ -74,7 +74,7 @@ pub fn render(report: &Report, info: &CardInfo) -> Option<String> {
 }
 
 const USE: &str = "\n## Use\n\n```python\nfrom transformers import pipeline\n\n\
-                   classify = pipeline(\"text-classification\", model=\"path/to/this/directory\")\n\
+                   classify = pipeline(\"text-classification\", model=\"path/to/this/directory\", truncation=True)\n\
                    classify(\"a text\")\n```\n";
 
 fn front_matter(title: &str, info: &CardInfo, results: &[(&DataReport, &ModelReport)]) -> String {

@@ -18,7 +18,7 @@ use distill_core::LabelMap;
 use distill_model::ModelConfig;
 
 use crate::args::{Bench, Pass};
-use crate::commands::inputs;
+use crate::commands::{inputs, length};
 use crate::exit::{Failure, Status};
 use crate::output::printer;
 use crate::output::timeline::Phase;
@@ -60,8 +60,10 @@ pub fn command(args: &Bench) -> anyhow::Result<Status> {
     let session = Session::start_with_timeline(&args.common, &settings.runtime)?;
     let path = inputs::required(settings.teacher.model.as_ref(), "--model", "teacher.model")?;
     let directory = inputs::model(path)?;
+    let max_length =
+        settings.data.max_length.unwrap_or(length::DEFAULT.min(length::positions(directory.config())));
     let tokenizer_directory = args.tokenizer.as_deref().unwrap_or(directory.path());
-    let tokenizer = inputs::tokenizer(tokenizer_directory, settings.data.max_length, directory.config())?;
+    let tokenizer = inputs::tokenizer(tokenizer_directory, max_length, directory.config())?;
     let workload = Workload::new(args, &settings, &tokenizer, session.seed)?;
     if args.common.dry_run {
         printer::result(&format!("{} rows, {} tokens", workload.rows.len(), workload.tokens()))?;

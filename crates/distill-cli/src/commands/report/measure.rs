@@ -11,7 +11,7 @@ use distill_report::{Cost, DataSet, Predictions};
 use super::named::Entry;
 use super::rows::{Columns, TestSet};
 use super::timing::{self, Timed};
-use crate::commands::{inference, inputs};
+use crate::commands::{inference, inputs, length};
 use crate::session::Session;
 use crate::settings::Settings;
 
@@ -21,6 +21,14 @@ pub struct Loaded {
     directory: ModelDirectory,
     tokenizer: TextTokenizer,
     model: SequenceClassifier,
+}
+
+/// The length that a model's rows are cut to.
+///
+/// # Errors
+/// For a `tokenizer_config.json` that cannot be read.
+pub fn max_length(directory: &ModelDirectory, settings: &Settings) -> anyhow::Result<usize> {
+    length::of_model(settings.data.max_length, directory.path(), directory.config())
 }
 
 /// Loads the models and runs them over every data set.
@@ -66,7 +74,7 @@ pub fn run(
 
 fn load(entry: Entry, settings: &Settings, session: &Session) -> anyhow::Result<Loaded> {
     let directory = inputs::model(&entry.path)?;
-    let tokenizer = inputs::tokenizer(directory.path(), settings.data.max_length, directory.config())?;
+    let tokenizer = inputs::tokenizer(directory.path(), max_length(&directory, settings)?, directory.config())?;
     let model = directory.load_classifier_as(session.device, session.kind)?;
     Ok(Loaded { entry, directory, tokenizer, model })
 }
@@ -89,7 +97,7 @@ fn predict(
             .for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label.clone(), &row.logits));
         Ok(())
     })?;
-    inputs::warn_truncated(stats.truncated, stats.rows, settings.data.max_length);
+    inputs::warn_truncated(stats.truncated, stats.rows, loaded.tokenizer.max_length());
     Ok((
         columns.predictions(&loaded.entry, labels.clone(), problem_type, &set.columns)?,
         stats.rows_per_second(),

@@ -127,6 +127,13 @@ impl ReportStage<'_> {
         Ok(())
     }
 
+    /// The length that each model's rows are cut to.
+    fn max_lengths(&self) -> anyhow::Result<BTreeMap<String, usize>> {
+        let length =
+            |Entry { name, path, .. }| Ok((name, measure::max_length(&inputs::model(&path)?, self.settings)?));
+        self.entries()?.into_iter().map(length).collect()
+    }
+
     /// What the logits of all models mean.
     fn problem_type(&self) -> anyhow::Result<ProblemType> {
         let data = &self.settings.data;
@@ -177,9 +184,12 @@ impl Stage for ReportStage<'_> {
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         self.check()?;
-        let mut data = inputs::data_settings(self.settings)?;
+        let mut data = inputs::data_settings(self.settings, self.settings.data.max_length)?;
         if let Some(data) = data.as_object_mut() {
             data.retain(|key, _| !["train", "validation"].contains(&key.as_str()));
+            if self.settings.data.max_length.is_none() && !self.models.is_empty() {
+                data.insert("max_length".to_owned(), json!(self.max_lengths()?));
+            }
         }
         let names = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>();
         let predictions: Vec<(String, Vec<String>)> = match self.predictions.is_empty() {
@@ -204,7 +214,8 @@ impl Stage for ReportStage<'_> {
         }
         for Entry { name, path, .. } in self.entries()? {
             let model = inputs::classifier(inputs::model(&path)?)?;
-            let tokenizer = inputs::tokenizer(model.path(), self.settings.data.max_length, model.config())?;
+            let tokenizer =
+                inputs::tokenizer(model.path(), measure::max_length(&model, self.settings)?, model.config())?;
             hashes.insert(format!("model {name}"), model.weights_hash()?);
             hashes.insert(format!("labels {name}"), inference::labels_hash(model.config()));
             hashes.insert(format!("tokenizer {name}"), tokenizer.hash().to_owned());

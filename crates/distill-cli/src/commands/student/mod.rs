@@ -28,16 +28,16 @@ use serde_json::{Value, json};
 
 use self::judged::Told;
 pub use self::stores::{TEACHER, open_store, teacher_of};
-use self::stores::{check_max_length, problem_type, targets_hash, targets_name, warn_of_another};
+use self::stores::{check_max_length, columns_of, problem_type, targets_hash, targets_name, warn_of_another};
 use self::worth::Worth;
 use crate::args::Student;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
-use crate::commands::{inputs, training};
+use crate::commands::{inputs, length, training};
 use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
 use crate::settings::flags::Flags;
-use crate::settings::{Settings, Targets, Validation};
+use crate::settings::{DataSettings, Settings, Targets, Validation};
 
 /// Runs the subcommand.
 ///
@@ -111,7 +111,8 @@ impl<'a> StudentStage<'a> {
 
     /// Rows with their soft targets.
     fn part(&self, builder: &CacheBuilder<'_>, stores: Vec<Store>, record: &RunRecord) -> anyhow::Result<Part> {
-        let source = |rows: &PathBuf| inputs::source(rows, &self.settings.data, builder.problem_type);
+        let data = self.data(&stores)?;
+        let source = |rows: &PathBuf| inputs::source(rows, &data, builder.problem_type);
         let rows = self.rows.as_ref().map(source).transpose()?;
         let data_hash = rows.as_ref().map(|source| source.hash()).transpose()?.unwrap_or_default();
         let hash = targets_hash(record);
@@ -132,7 +133,8 @@ impl<'a> StudentStage<'a> {
 
     /// Rows of a store without texts must be those that its logits were computed of.
     fn rows_hash(&self, rows: &Path, store: &Store) -> anyhow::Result<String> {
-        let hash = inputs::source(rows, &self.settings.data, store.fingerprint().problem_type)?.hash()?;
+        let data = self.data(std::slice::from_ref(store))?;
+        let hash = inputs::source(rows, &data, store.fingerprint().problem_type)?.hash()?;
         let theirs = Fingerprint { dataset: hash.clone(), ..store.fingerprint().clone() };
         let name = store.directory().display().to_string();
         store.fingerprint().must_equal(&name, &theirs, &rows.display().to_string())?;
@@ -170,7 +172,7 @@ impl<'a> StudentStage<'a> {
 
     /// What the teachers say of the validation part, which they are judged by.
     fn told(&self, stores: &[Store], validation: &Part, session: &Session) -> anyhow::Result<Told> {
-        let data = &self.settings.data;
+        let data = &self.data(stores)?;
         let Validation::File(path) = &data.validation else {
             return Ok(judged::by_the_store(validation));
         };
@@ -182,7 +184,7 @@ impl<'a> StudentStage<'a> {
 
     /// Hidden states are compared token by token, so both must read the same tokens.
     fn check_tokens(&self, teacher: &ModelDirectory, students: &TextTokenizer) -> anyhow::Result<()> {
-        let theirs = inputs::tokenizer(teacher.path(), self.settings.data.max_length, teacher.config())?;
+        let theirs = inputs::tokenizer(teacher.path(), students.max_length(), teacher.config())?;
         if theirs.hash() != students.hash() {
             bail!(Failure::usage(format!(
                 "losses inside the network compare states token by token, but the tokenizer of {} is not the \
@@ -191,6 +193,18 @@ impl<'a> StudentStage<'a> {
             )));
         }
         Ok(())
+    }
+
+    /// `[data]`, with the columns that the teacher read where none are named.
+    fn data(&self, stores: &[Store]) -> anyhow::Result<DataSettings> {
+        let data = self.settings.data.clone();
+        let reads_rows = self.rows.is_some() || matches!(data.validation, Validation::File(_));
+        let Some(store) = stores.first().filter(|_| reads_rows) else { return Ok(data) };
+        Ok(DataSettings { columns: columns_of(store, &data.columns)?, ..data })
+    }
+
+    fn max_length(&self, stores: &[Store], init: &ModelDirectory) -> usize {
+        length::of_student(self.settings.data.max_length, stores, init.config())
     }
 
     fn tokenizer_directory<'b>(&'b self, init: &'b ModelDirectory) -> &'b Path {
@@ -214,15 +228,16 @@ impl Stage for StudentStage<'_> {
         {
             student.extend(start.into_iter().filter(|(key, _)| key != "no_teacher_baseline"));
         }
-        let (data, dtype) = (inputs::data_settings(self.settings)?, dtype_name(session.kind));
+        let max_length = self.max_length(&stores, &self.init()?);
+        let (data, dtype) = (inputs::data_settings(self.settings, Some(max_length))?, dtype_name(session.kind));
         Ok(json!({"data": data, "student": student, "seed": session.seed, "dtype": dtype}))
     }
 
     fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
         let stores = self.stores()?;
         let init = self.init()?;
-        let tokenizer =
-            inputs::tokenizer(self.tokenizer_directory(&init), self.settings.data.max_length, init.config())?;
+        let max_length = self.max_length(&stores, &init);
+        let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), max_length, init.config())?;
         let init_hash = if init.has_weights() { init.weights_hash()? } else { "config.json alone".to_owned() };
         let mut hashes = BTreeMap::from([
             ("init".to_owned(), init_hash),
@@ -256,15 +271,16 @@ impl Stage for StudentStage<'_> {
     }
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        let data = &self.settings.data;
         let stores = self.stores()?;
+        let data = &self.data(&stores)?;
         let labels =
             stores.first().map(|store| store.fingerprint().label_map.clone()).unwrap_or(LabelMap::numbered(1)?);
         let problem_type = problem_type(&stores);
         let train = self.train(&stores)?;
         let init = self.init()?;
-        let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), data.max_length, init.config())?;
-        stores.iter().try_for_each(|store| check_max_length(store, data.max_length))?;
+        let max_length = self.max_length(&stores, &init);
+        let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), max_length, init.config())?;
+        stores.iter().try_for_each(|store| check_max_length(store, max_length))?;
         let beside = self.teacher()?;
         if let Some(beside) = &beside {
             self.check_tokens(beside, &tokenizer)?;

@@ -7,10 +7,12 @@ use anyhow::{Context, bail};
 use distill_core::ProblemType;
 use distill_core::record::RunRecord;
 use distill_data::logits::{Store, find_stores};
+use distill_data::source::Columns;
 use distill_model::ModelDirectory;
 
 use crate::commands::inputs;
 use crate::exit::Failure;
+use crate::output::once;
 use crate::signals::stop_signal;
 
 /// As `--init`: the model that computed the soft targets.
@@ -89,6 +91,24 @@ pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Re
         )));
     }
     Ok(model)
+}
+
+/// The columns that a store's rows were read from, for those that `asked` does not name. A store that does not say, such
+/// as a merged one, changes nothing.
+///
+/// # Errors
+/// For a `run.json` that cannot be read.
+pub fn columns_of(store: &Store, asked: &Columns) -> anyhow::Result<Columns> {
+    let record = match RunRecord::read(store.directory()) {
+        Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(asked.clone()),
+        read => read?,
+    };
+    let own = serde_json::from_value(record.settings["data"]["columns"].clone()).unwrap_or_default();
+    let columns = asked.clone().or(&own);
+    if columns != *asked {
+        once::say(format!("columns as the teacher of {} read them", store.directory().display()));
+    }
+    Ok(columns)
 }
 
 /// Soft targets of one teacher and the states of another are two teachers, which should be on purpose.
