@@ -201,7 +201,9 @@ fn slices_are_cut_by_any_column_the_weakest_first() {
     let report = work.json("out/report.json");
     let slices = report["data"][0]["slices"].as_array().unwrap();
     let accuracy = |slice: &Value| slice["accuracies"][0]["value"].as_f64().unwrap();
-    assert!(slices.windows(2).all(|pair| accuracy(&pair[0]) <= accuracy(&pair[1])), "weakest first");
+    let weakness = |slice: &Value| slice["accuracies"][0]["interval"][1].as_f64().unwrap();
+    assert!(slices.windows(2).all(|pair| weakness(&pair[0]) <= weakness(&pair[1])), "weakest first");
+    assert!(slices.iter().all(|slice| accuracy(slice) <= weakness(slice)));
     let by = |name: &str| slices.iter().filter(|slice| slice["by"] == name).count();
     assert_eq!((by("source"), by("label"), by("length")), (2, 5, 0));
     work.run("report --model tiny --data b.jsonl --slice sorce --out o")
@@ -250,6 +252,19 @@ fn costs_are_measured_and_gates_are_about_them() {
     assert!(latency("p95_ms") <= latency("p99_ms") && cost["rows_per_second"].as_f64().unwrap() > 0.0);
     assert_eq!((&report["timing"]["threads"], &report["timing"]["single_rows"]), (&1.into(), &200.into()));
     assert!(work.read("a/report.html").contains("Accuracy against cost"));
+    assert_eq!(report["data"][0]["models"][1]["rounds"].as_array().unwrap().len(), 5);
+    // What the report is about: two of them can be told apart.
+    let about = &report["about"];
+    assert_eq!((&about["run"], &about["models"][0]["path"]), (&"a".into(), &"tiny".into()));
+    assert!(about["date"].as_str().is_some_and(|date| date.len() == 16), "{about}");
+    let student = &about["models"][1];
+    assert_eq!(student["parameters"], 32709);
+    assert!(student["max_length"].as_u64().is_some_and(|tokens| tokens > 0), "{student}");
+    assert_eq!(student["hash"].as_str().map(str::len), Some(64));
+    assert_eq!(about["data"][0]["path"], "test.jsonl");
+    for document in ["a/report.md", "a/report.html"] {
+        assert!(work.read(document).contains("What this report is about"), "{document}");
+    }
 
     for out in ["c", "d"] {
         work.run(&format!("{arguments} {out} --no-timing")).succeeds();
@@ -258,6 +273,8 @@ fn costs_are_measured_and_gates_are_about_them() {
         assert!(work.bytes(&format!("c/{file}")) == work.bytes(&format!("d/{file}")), "{file} repeats");
     }
     assert!(!work.read("c/report.json").contains("rows_per_second"));
+    let about = &work.json("c/report.json")["about"];
+    assert!(about["date"].is_null() && about["models"][0]["hash"].is_string(), "{about}");
     assert_eq!(work.json("c/report.json")["data"][0]["models"][1]["cost"]["parameters"], 32709);
     let untimed = format!("{arguments} e --no-timing");
     work.run_with(&untimed, &["--gate", "latency.p95 <= 20ms"], &[]).fails(2, &["latency was not measured"]);

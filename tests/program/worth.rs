@@ -174,3 +174,57 @@ fn the_gates_hold_for_several_classes_a_row_and_for_numbers() {
         student(&work, &format!("--targets good --validation 0.25 {REQUIRED} --out cut")).succeeds();
     }
 }
+
+/// `distill run` requires a teacher by itself where there are rows enough to judge it by.
+#[test]
+fn a_pipeline_stops_at_a_teacher_that_has_nothing_to_teach_unless_it_is_told_not_to() {
+    let work = with_teacher();
+    work.write("many.jsonl", jsonl(&untrue(told(60), |_| true)));
+    work.write("few.jsonl", jsonl(&untrue(told(12), |_| true)));
+    let pipeline = |validation: &str, more: &str| {
+        format!(
+            "[data]\ntrain = \"told.jsonl\"\nvalidation = \"{validation}\"\n[teacher]\nmodel = \"ft/model\"\n\
+             [student]\nlayers = [0]\nepochs = 1\n{more}"
+        )
+    };
+    work.write("p.toml", pipeline("many.jsonl", ""));
+    let by_default = "on by default in distill run (set it to false to train all the same)";
+    work.run("run p.toml --out r").fails(1, &["stage student", by_default, "0.0 % of the 60 labelled"]);
+    assert!(!work.path("r/student/model").exists());
+    work.write("p.toml", pipeline("many.jsonl", "require_teacher = false\n"));
+    work.run("run p.toml --out r").succeeds().says("it has nothing to teach");
+    // Of few rows the comparison is decided by chance.
+    work.write("p.toml", pipeline("few.jsonl", ""));
+    work.run("run p.toml --out few").succeeds().says("0.0 % of the 12 labelled");
+}
+
+#[test]
+fn classes_are_counted_and_set_aside_alike_and_a_teacher_that_ends_early_is_said() {
+    let work = Work::new();
+    work.write("told.jsonl", jsonl(&told(60)));
+    let start = "finetune --model tiny --data told.jsonl --batch-size 8 --learning-rate 3e-3";
+    let macro_f1 = "--set finetune.best_metric=macro_f1 --set data.stratify=true --validation 0.2";
+    let run = work.run(&format!("{start} --epochs 12 {macro_f1} --out whole")).succeeds();
+    let run = run.says("alpha 16, beta 16, gamma 16");
+    assert!(run.stdout.contains("macro F1 1.0000"), "{}", run.shown());
+    assert_eq!(work.json("whole/run.json")["results"]["validation"]["macro_f1"], 1.0);
+    work.run(&format!("{start} --epochs 2 --out early"))
+        .succeeds()
+        .says("was still improving when its training ended");
+    let file = format!("{start} --set data.stratify=true --validation told.jsonl --out x");
+    work.run(&file).fails(2, &["data.stratify is true, but the validation rows are all of told.jsonl"]);
+    let numbers = format!("{start} --set data.stratify=true --problem-type regression --out x");
+    work.run(&numbers).fails(2, &["data.stratify", "regression"]);
+}
+
+#[test]
+fn texts_that_the_vocabulary_does_not_hold_are_noticed() {
+    let work = Work::new();
+    let mut foreign = told(40);
+    foreign.iter_mut().for_each(|row| row.text = "\u{6f22}\u{5b57} \u{4eee}\u{540d}".to_owned());
+    work.write("foreign.jsonl", jsonl(&foreign));
+    let what = "of the tokens are unknown to the vocabulary";
+    work.run("finetune --model tiny --data foreign.jsonl --epochs 1 --out ft").succeeds().says(what);
+    work.run("teacher --model ft/model --data foreign.jsonl --out st").succeeds().says(what);
+    work.run("student --targets st --init ft/model --epochs 1 --out s").succeeds().says(what);
+}

@@ -5,10 +5,12 @@
 //! checked), [`mod@align`] (the same rows in the same order), [`metrics`], [`stats`] (how sure),
 //! [`mod@build`] (measures, compares, cuts slices, lists errors), [`gates`], [`settings`],
 //! [`report`] (what comes out), [`documents`] (JSON, Markdown, HTML, terminal, JUnit, GitHub,
-//! model card, changes between two reports), [`training`] (curves from `metrics.jsonl`).
+//! model card, changes between two reports), [`training`] (curves from `metrics.jsonl`) and [`signs`] (what they say about a
+//! teacher).
 
 pub mod align;
 pub mod build;
+mod cost;
 pub mod documents;
 pub mod error;
 pub mod gates;
@@ -16,6 +18,7 @@ pub mod metrics;
 pub mod predictions;
 pub mod report;
 pub mod settings;
+pub mod signs;
 pub mod stats;
 pub mod training;
 mod verdict;
@@ -23,6 +26,6 @@ mod verdict;
 pub use align::align;
 pub use build::{DataSet, build};
 pub use error::ReportError;
-pub use predictions::{Cost, Latency, Predictions, Role};
+pub use predictions::{Cost, Latency, Predictions, Role, Round};
 pub use report::Report;
 pub use settings::ReportSettings;

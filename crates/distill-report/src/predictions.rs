@@ -8,6 +8,7 @@ use distill_core::logits::argmax;
 use distill_core::{Label, LabelMap, ProblemType};
 use serde::{Deserialize, Serialize};
 
+pub use crate::cost::{Cost, Latency, Round};
 use crate::error::ReportError;
 
 /// The part a model plays in a comparison.
@@ -37,36 +38,6 @@ impl Role {
     }
 }
 
-/// Time from one text to its logits at batch size 1, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Latency {
-    /// Median.
-    pub p50_ms: f64,
-    /// 95th percentile.
-    pub p95_ms: f64,
-    /// 99th percentile.
-    pub p99_ms: f64,
-}
-
-/// What a model costs, measured where the report was made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Cost {
-    /// Weights in the model.
-    pub parameters: u64,
-    /// Bytes of its weight files.
-    pub bytes: u64,
-    /// Rows a second in batches, tokenization included, where it was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows_per_second: Option<f64>,
-    /// Latency at batch size 1, where it was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<Latency>,
-}
-
 /// One model's logits over one data set, with the labels of its rows.
 ///
 /// A value of this type has been checked: lengths agree, ids are unique, logits are finite,
@@ -82,6 +53,7 @@ pub struct Predictions {
     pub(crate) logits: Vec<f32>,
     pub(crate) texts: Option<Vec<String>>,
     pub(crate) cost: Option<Cost>,
+    pub(crate) rounds: Vec<Round>,
     pub(crate) seeds_of: Option<String>,
     pub(crate) columns: Vec<(String, Vec<String>)>,
 }
@@ -133,6 +105,7 @@ impl Predictions {
             logits,
             texts: None,
             cost: None,
+            rounds: Vec::new(),
             seeds_of: None,
             columns: Vec::new(),
         };
@@ -189,6 +162,24 @@ impl Predictions {
             }
         }
         self.cost = Some(cost);
+        Ok(self)
+    }
+
+    /// Adds the rounds that the speed in its cost was measured in.
+    ///
+    /// # Errors
+    /// [`ReportError::Cost`] where a rate or a time is not a finite number above 0.
+    pub fn with_rounds(mut self, rounds: Vec<Round>) -> Result<Self, ReportError> {
+        let figures = rounds.iter().flat_map(|round| {
+            let Round { rows_per_second, latency: Latency { p50_ms, p95_ms, p99_ms } } = *round;
+            [("rows_per_second", rows_per_second), ("p50_ms", p50_ms), ("p95_ms", p95_ms), ("p99_ms", p99_ms)]
+        });
+        for (what, value) in figures {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(ReportError::Cost { model: self.name, what, value });
+            }
+        }
+        self.rounds = rounds;
         Ok(self)
     }
 

@@ -37,7 +37,7 @@ pub struct ReportSettings {
     /// What the rows are cut by: `label`, `length`, `teacher_confidence`, or a column of the data.
     /// Default: the first three.
     pub slices: Vec<String>,
-    /// Labelled rows below which a slice is not listed. Default: 30.
+    /// Labelled rows below which a slice is not listed. Default: 5.
     pub slice_min_rows: usize,
     /// Rows in each list of slices, errors and confusions. Default: 20.
     pub listed: usize,
@@ -60,7 +60,7 @@ impl Default for ReportSettings {
             confidence: 0.95,
             seed: 0,
             slices: BUILT_IN_SLICES.map(str::to_owned).to_vec(),
-            slice_min_rows: 30,
+            slice_min_rows: 5,
             listed: 20,
             timing: true,
             labels: Vec::new(),

@@ -6,7 +6,7 @@ use distill_report::documents::card::{self, CardInfo};
 use distill_report::documents::changes::{self, Direction};
 use distill_report::documents::{self, github, html, junit};
 use distill_report::metrics::Metric;
-use distill_report::report::{Figure, Report, Timing, TrainingCurves};
+use distill_report::report::{About, DataInfo, Figure, ModelInfo, Report, Timing, TrainingCurves};
 use distill_report::{Cost, DataSet, Latency, Predictions, ReportSettings, Role, build};
 
 const HOSTILE: &str = "</script><script>alert('x')</script>\"|`\u{1b}[31m\r\n::error::x";
@@ -54,6 +54,22 @@ fn hostile(gates: &[&str]) -> Report {
         rounds: 5,
         rows: 100,
         single_rows: 200,
+    });
+    let model = ModelInfo {
+        name: "student".to_owned(),
+        path: HOSTILE.to_owned(),
+        hash: Some("a".repeat(64)),
+        training: [("temperature".to_owned(), 2.0.into()), (HOSTILE.to_owned(), HOSTILE.into())].into(),
+        ..ModelInfo::default()
+    };
+    let data = vec![DataInfo { name: HOSTILE.to_owned(), path: HOSTILE.to_owned(), hash: None }];
+    let versions = [("distill".to_owned(), HOSTILE.to_owned())].into();
+    report.about = Some(About {
+        run: HOSTILE.to_owned(),
+        date: Some("2026-11-30 19:04".to_owned()),
+        versions,
+        models: vec![model],
+        data,
     });
     report.training.push(TrainingCurves { name: HOSTILE.to_owned(), series });
     report
@@ -153,6 +169,10 @@ fn two_reports_differ_where_they_do() {
     student.metrics.insert(Metric::LogLoss, Figure { value: 9.0, interval: Some([8.0, 10.0]) });
     after.data.remove(1);
     after.data[0].rows_hash.clear();
+    let model = &mut after.about.as_mut().unwrap().models[0];
+    model.hash = Some("b".repeat(64));
+    model.training.insert("temperature".to_owned(), 4.0.into());
+    model.training.insert("best_epoch".to_owned(), 3.into());
     let changes = changes::changes(&before, &after);
     let of = |metric| {
         changes.figures.iter().find(|change| change.model == "student" && change.metric == metric).unwrap()
@@ -163,6 +183,9 @@ fn two_reports_differ_where_they_do() {
     );
     assert!(changes.notes.iter().any(|note| note == "data set \"other\" is gone"), "{:?}", changes.notes);
     assert!(changes.notes.iter().any(|note| note.contains("other rows")));
+    assert!(changes.notes.iter().any(|note| note.starts_with("student: other weights")), "{:?}", changes.notes);
+    assert!(changes.notes.iter().any(|note| note == "student: trained with temperature = 4, before 2"));
+    assert!(!changes.notes.iter().any(|note| note.contains("best_epoch")), "a figure, not a setting");
     let text = changes::terminal(&changes, documents::terminal::TerminalStyle::default());
     assert!(text.contains("better") && text.contains("WORSE") && !text.contains('\u{1b}'), "{text}");
 }

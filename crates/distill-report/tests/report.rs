@@ -67,7 +67,8 @@ fn figures_gates_and_the_teacher_stand_together() {
     assert_eq!(report.gates[1].text, "student: kept.accuracy is 0.9000, at least 0.9500 was asked for");
     assert_eq!(report.verdict.outcome, Outcome::Failed);
     assert!(!report.gates_passed());
-    let sentence = "student keeps 90.0 % of the accuracy of teacher (0.7500 of 0.8333) at 2.0x its speed with 74.8 % of its parameters";
+    let sentence = "student keeps 90.0 % of the accuracy of teacher (0.7500 of 0.8333) at 2.0x its speed with 74.8 % of its parameters. \
+                    Gain over the same student without a teacher (no teacher): +0.0833 accuracy";
     assert_eq!(report.verdict.text, sentence);
 }
 
@@ -140,7 +141,7 @@ fn the_terminal_says_the_verdict_first() {
     let report = report(&["kept.accuracy >= 0.95", "accuracy >= 0.5"]);
     let text = terminal::render(&report, &["out/report.md".into()], TerminalStyle::default());
     let expected = "\
-FAILED  student keeps 90.0 % of the accuracy of teacher (0.7500 of 0.8333) at 2.0x its speed with 74.8 % of its parameters
+FAILED  student keeps 90.0 % of the accuracy of teacher (0.7500 of 0.8333) at 2.0x its speed with 74.8 % of its parameters. Gain over the same student without a teacher (no teacher): +0.0833 accuracy
 
 test (12 rows)
 ";

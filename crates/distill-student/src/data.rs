@@ -1,7 +1,7 @@
 //! What a run trains on: rows as tokens, labels and soft targets, cut into a training and a
 //! validation part.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use distill_data::augment::Origin;
 use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source, resolve};
-use distill_data::{DataError, TextTokenizer, Tokens, choose_validation};
+use distill_data::{DataError, TextTokenizer, Tokens};
 use tracing::trace_span;
 
 use crate::error::TrainError;
@@ -73,41 +73,12 @@ impl Part {
         counts
     }
 
-    /// Cuts off a validation part, chosen by `seed` and the rows' ids alone, among the labelled rows where there are
-    /// any: rows without labels say little of an epoch, and with them or without, the same labelled rows are set aside.
-    ///
-    /// # Errors
-    /// [`TrainError::Data`] where the share leaves one of the parts empty.
-    pub fn split(self, fraction: f64, seed: u64) -> Result<TrainingData, TrainError> {
-        // An augmented row has the hash of the row it was made of, and stands behind it: it is trained on where
-        // that row is, and left out where that row is for validation, or the one whose half it ends with.
-        let mut originals = HashSet::new();
-        let some_labelled = self.iter().any(|example| example.is_labelled());
-        let is_candidate: Vec<bool> = self
-            .iter()
-            .map(|example| originals.insert(example.id_hash) && (example.is_labelled() || !some_labelled))
-            .collect();
-        let hashes: Vec<u64> = self.iter().map(|example| example.id_hash).collect();
-        let ids = hashes.iter().zip(&is_candidate).filter(|(_, candidate)| **candidate);
-        let chosen = choose_validation(ids.clone().map(|(hash, _)| hash.to_le_bytes()), fraction, seed)?;
-        let held_out: HashSet<u64> =
-            ids.zip(&chosen).filter(|(_, chosen)| **chosen).map(|((hash, _), _)| *hash).collect();
-        let mut data = TrainingData {
-            train: Part { cache: Arc::clone(&self.cache), rows: Vec::new() },
-            validation: Part { cache: Arc::clone(&self.cache), rows: Vec::new() },
-        };
-        let ends_held_out = |row: u32| {
-            self.cache.get(row as usize).partner_hash.is_some_and(|partner| held_out.contains(&partner))
-        };
-        for ((row, hash), candidate) in self.rows.iter().zip(&hashes).zip(&is_candidate) {
-            match (held_out.contains(hash), candidate) {
-                (false, _) if ends_held_out(*row) => (),
-                (false, _) => data.train.rows.push(*row),
-                (true, true) => data.validation.rows.push(*row),
-                (true, false) => (),
-            }
-        }
-        Ok(data)
+    /// How many tokens a training pass reads, and how many of them are `token`.
+    pub fn count_token(&self, token: u32) -> (u64, u64) {
+        self.iter().fold((0, 0), |(all, found), example| {
+            let own = example.input_ids.iter().filter(|id| **id == token).count();
+            (all + example.input_ids.len() as u64, found + own as u64)
+        })
     }
 }
 

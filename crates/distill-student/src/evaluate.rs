@@ -25,9 +25,12 @@ pub struct Evaluation {
     /// F1 over all pairs of row and label, where rows have several classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub micro_f1: Option<f64>,
-    /// Mean of the labels' F1, where rows have several classes.
+    /// Mean of the labels' F1; with one class a row of those that occur among labels or predictions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_f1: Option<f64>,
+    /// Classes that have labelled rows and are never predicted, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never_predicted: Option<u64>,
     /// Mean squared distance from the labels, where they are numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mse: Option<f64>,
@@ -136,14 +139,18 @@ impl Scoring<'_> {
     }
 }
 
-/// Accuracy and agreement, the loss aside.
+/// Accuracy, macro F1 and agreement, the loss aside.
 fn one_class(examples: &[Example<'_>], logits: &[f32], num_labels: usize, has_teacher: bool) -> Evaluation {
     let rows = || examples.iter().zip(logits.chunks_exact(num_labels).map(argmax));
     let labelled = examples.iter().filter(|example| example.label.is_some()).count();
     let right = rows().filter(|(example, id)| example.label == Some(*id as i32)).count();
+    let pairs = rows().filter_map(|(example, id)| Some((usize::try_from(example.label?).ok()?, id)));
+    let classes = labels::classes(pairs, num_labels);
     let agreed = rows().filter(|(example, id)| argmax_or_none(example.logits) == Some(*id)).count();
     Evaluation {
         accuracy: share(right, labelled),
+        macro_f1: classes.macro_f1,
+        never_predicted: Some(classes.never_predicted).filter(|count| *count > 0),
         agreement: if has_teacher { share(agreed, examples.len()) } else { None },
         ..Evaluation::default()
     }

@@ -87,9 +87,50 @@ pub(crate) fn f1<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> Opti
     (!labels.is_empty()).then(|| (all.f1(), mean))
 }
 
+/// What one class a row comes to, class by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct ClassFigures {
+    /// Mean F1 of the classes that occur among labels or predictions; none without rows.
+    pub macro_f1: Option<f64>,
+    /// Classes that have rows and are never predicted.
+    pub never_predicted: u64,
+}
+
+/// Of pairs of label and prediction.
+pub(crate) fn classes(pairs: impl Iterator<Item = (usize, usize)>, num_labels: usize) -> ClassFigures {
+    let mut classes = vec![Hits::default(); num_labels];
+    for (label, predicted) in pairs {
+        let mut add = |class: usize| {
+            if let Some(hits) = classes.get_mut(class) {
+                hits.add(class == label, class == predicted);
+            }
+        };
+        add(label);
+        if predicted != label {
+            add(predicted);
+        }
+    }
+    let occurring = || classes.iter().filter(|class| class.actual + class.predicted > 0.0);
+    let count = occurring().count();
+    ClassFigures {
+        macro_f1: (count > 0).then(|| occurring().map(Hits::f1).sum::<f64>() / count as f64),
+        never_predicted: classes.iter().filter(|class| class.actual > 0.0 && class.predicted == 0.0).count()
+            as u64,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `sklearn.metrics.f1_score([0, 0, 1, 1, 3], [0, 1, 1, 1, 0], average="macro")`: (1/2 + 4/5 + 0) / 3.
+    #[test]
+    fn macro_f1_of_one_class_a_row_is_that_of_scikit_learn() {
+        let found = classes([(0, 0), (0, 1), (1, 1), (1, 1), (3, 0)].into_iter(), 5);
+        assert!((found.macro_f1.unwrap() - 1.3 / 3.0).abs() < 1e-12, "{found:?}");
+        assert_eq!(found.never_predicted, 1, "class 3; 2 and 4 have no rows");
+        assert_eq!(classes(std::iter::empty(), 5), ClassFigures::default());
+    }
 
     /// `sklearn.metrics.f1_score([[1, 0], [1, 1], [0, 0]], [[1, 1], [0, 1], [0, 0]], average=…)`: micro 2/3, macro
     /// (2/3 + 2/3) / 2.

@@ -31,6 +31,7 @@ pub mod sampling;
 pub mod schedule;
 pub mod selection;
 pub mod settings;
+mod split;
 pub mod teachers;
 mod term_magnitudes;
 pub mod trainer;

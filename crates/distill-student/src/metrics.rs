@@ -44,7 +44,7 @@ pub enum Line {
         /// F1 over all pairs of row and label, where rows have several classes.
         #[serde(skip_serializing_if = "Option::is_none")]
         micro_f1: Option<f64>,
-        /// Mean of the labels' F1, where rows have several classes.
+        /// Mean of the labels' F1, where rows have classes.
         #[serde(skip_serializing_if = "Option::is_none")]
         macro_f1: Option<f64>,
         /// Mean squared distance from the labels, where they are numbers.

@@ -290,7 +290,7 @@ impl<'a> Run<'a> {
             (None, None) => pass()?,
         };
         let (global_step, epoch) = (self.state.global_step, self.state.epoch + 1);
-        let Evaluation { loss, accuracy, agreement, micro_f1, macro_f1, mse } = evaluation;
+        let Evaluation { loss, accuracy, agreement, micro_f1, macro_f1, never_predicted, mse } = evaluation;
         if !loss.is_finite() {
             let learning_rate = self.schedule.learning_rate(global_step);
             return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm: f64::NAN });
@@ -307,7 +307,18 @@ impl<'a> Run<'a> {
             mse,
             best,
         })?;
-        tracing::info!(epoch, loss, accuracy, agreement, micro_f1, macro_f1, mse, best, "validation");
+        tracing::info!(
+            epoch,
+            loss,
+            accuracy,
+            agreement,
+            micro_f1,
+            macro_f1,
+            never_predicted,
+            mse,
+            best,
+            "validation"
+        );
         if let Some(weights) = weights {
             self.state.best = Some((epoch, evaluation));
             self.best_weights = weights;

@@ -47,6 +47,8 @@ pub struct RunStats {
     pub tokens: u64,
     /// Rows whose text was cut at `max_length`.
     pub truncated: u64,
+    /// Tokens that stand for what the vocabulary does not hold.
+    pub unknown: u64,
     /// Rows whose text is empty.
     pub empty: u64,
     /// Rows whose logits are those of an equal text before them in their block.
@@ -172,7 +174,10 @@ impl Runner<'_> {
         budget: &Cell<u64>,
         stats: &mut RunStats,
     ) -> Result<Vec<LogitsRow>, RunnerError> {
+        let unknown = self.tokenizer.unknown_token();
+        let is_unknown = |id: &&u32| Some(**id) == unknown;
         for (row, tokens) in block.rows.iter().zip(block.row_tokens()) {
+            stats.unknown += tokens.input_ids.iter().filter(is_unknown).count() as u64;
             stats.truncated += u64::from(tokens.truncated);
             stats.empty += u64::from(row.text.is_empty());
             stats.tokens += tokens.input_ids.len() as u64;

@@ -8,6 +8,8 @@ use distill_core::record::RunRecord;
 use distill_core::{LabelMap, ProblemType};
 use distill_data::source::{RawLabel, Source, Summary};
 use distill_model::ModelDirectory;
+use distill_report::signs;
+use distill_student::metrics::METRICS_FILE;
 use distill_student::{ModelFacts, TrainSettings};
 use distill_torch::rng;
 use serde_json::{Value, json};
@@ -124,7 +126,7 @@ impl Stage for FinetuneStage<'_> {
         let model = directory.load_for_training(&labels, problem_type, session.device)?;
         let settings = &self.train()?;
         let plan = &settings.resolve(&ModelFacts::of(&model))?;
-        training::Job {
+        let finished = training::Job {
             session,
             plan,
             settings,
@@ -135,7 +137,9 @@ impl Stage for FinetuneStage<'_> {
             out,
             record,
         }
-        .run()
+        .run()?;
+        warn_of_an_early_end(out.path(), &finished);
+        Ok(finished)
     }
 
     fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
@@ -148,6 +152,21 @@ impl Stage for FinetuneStage<'_> {
 
     fn has_left_overs(&self, out: &Path) -> bool {
         training::has_checkpoints(out)
+    }
+}
+
+/// Says where a teacher could have been trained further: what it does not know, no student learns from it.
+fn warn_of_an_early_end(out: &Path, finished: &Finished) {
+    let curves = distill_report::training::read("the teacher", &out.join(METRICS_FILE));
+    if let Some(sign) = curves.ok().as_ref().and_then(signs::still_improving) {
+        tracing::warn!("{sign}: {}", signs::TRAIN_LONGER);
+    }
+    let missed = finished.results.get("validation").and_then(|figures| figures["never_predicted"].as_u64());
+    if let Some(missed) = missed.filter(|missed| *missed > 0) {
+        tracing::warn!(
+            "{missed} classes that have validation rows are never predicted: a student cannot learn them from this \
+             teacher; train it longer, with best_metric = \"macro_f1\", class_weights or sampling for rare classes"
+        );
     }
 }
 

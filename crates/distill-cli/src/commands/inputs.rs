@@ -129,6 +129,19 @@ pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
     }
 }
 
+/// Warns where the vocabulary does not hold a large part of the texts: a wrong tokenizer, language or encoding.
+pub fn warn_unknown(unknown: u64, tokens: u64) {
+    const SHARE: f64 = 0.05;
+    let share = unknown as f64 / tokens.max(1) as f64;
+    if share > SHARE {
+        tracing::warn!(
+            "{:.1} % of the tokens are unknown to the vocabulary ({unknown} of {tokens}): the model reads them all as the \
+             same; is it made for this language, and is the text column the right one?",
+            100.0 * share
+        );
+    }
+}
+
 /// Opens a model directory.
 ///
 /// # Errors

@@ -208,7 +208,7 @@ impl Pipeline<'_> {
         let finetune = FinetuneStage { settings, student_after };
         let augment = AugmentStage { settings };
         let teacher = TeacherStage { settings: &labelled, portion: Portion::WHOLE };
-        let with_teacher = StudentStage::new(settings, rows.clone());
+        let with_teacher = StudentStage::new(settings, rows.clone()).in_pipeline();
         let without_teacher = StudentStage::without_teacher(settings, rows);
         let report = ReportStage { settings, models, predictions: Vec::new(), writes_card: true };
 

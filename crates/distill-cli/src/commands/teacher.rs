@@ -133,6 +133,7 @@ impl Stage for TeacherStage<'_> {
         manifest.write(out.path())?;
         out.forget_progress()?;
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
+        inputs::warn_unknown(stats.unknown, stats.tokens);
         let mut results = inference::results(&stats);
         // Of the store, also where an earlier part of this run computed some of them.
         results.insert("rows".to_owned(), manifest.rows.into());

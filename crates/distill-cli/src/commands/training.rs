@@ -9,6 +9,7 @@ use distill_core::{LabelMap, ProblemType, atomic};
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
 use distill_model::{SequenceClassifier, directory};
+use distill_report::documents::text::visible;
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::{Outcome, TrainPlan, TrainSettings, Trainer, TrainingData};
@@ -45,6 +46,10 @@ pub fn with_validation(
     session: &Session,
 ) -> anyhow::Result<TrainingData> {
     match &data.validation {
+        Validation::Share(share) if data.stratify => {
+            check_stratify(data, builder.problem_type)?;
+            Ok(part.split_stratified(*share, session.seed)?)
+        }
         Validation::Share(share) => Ok(part.split(*share, session.seed)?),
         Validation::File(path) => {
             let source = inputs::source(path, data, builder.problem_type)?;
@@ -75,11 +80,25 @@ pub fn fits(student: &TrainSettings, problem_type: ProblemType, num_labels: usiz
     Ok(student.for_problem(problem_type)?.check_labels(num_labels)?)
 }
 
+/// Refuses `data.stratify` where there is nothing that it could mean.
+fn check_stratify(data: &DataSettings, problem_type: ProblemType) -> anyhow::Result<()> {
+    let why = match (&data.validation, problem_type) {
+        _ if !data.stratify => return Ok(()),
+        (Validation::File(path), _) => format!("the validation rows are all of {}", path.display()),
+        (_, ProblemType::SingleLabel) => return Ok(()),
+        (_, other) => {
+            format!("it sets aside a share of each class of rows that have one class, and these are of {other}")
+        }
+    };
+    Err(Failure::usage(format!("data.stratify is true, but {why}")).into())
+}
+
 /// Refuses a share of rows that leaves one of the parts empty.
 ///
 /// # Errors
 /// Wrong usage, with the share.
 pub fn check_validation(data: &DataSettings) -> anyhow::Result<()> {
+    check_stratify(data, data.problem_type.unwrap_or_default())?;
     match &data.validation {
         Validation::Share(share) if !(*share > 0.0 && *share < 1.0) => {
             Err(Failure::usage(format!("validation is {share}, expected a file or a share between 0 and 1"))
@@ -167,6 +186,43 @@ impl Job<'_> {
             validation = self.data.validation.rows.len(),
             "rows"
         );
+        self.announce_classes();
+        if let Some(token) = self.tokenizer.unknown_token() {
+            let (tokens, unknown) = self.data.train.count_token(token);
+            inputs::warn_unknown(unknown, tokens);
+        }
+    }
+
+    /// How many rows each class has, before anything is learned from them.
+    fn announce_classes(&self) {
+        let config = self.model.config();
+        if config.problem_type == ProblemType::Regression {
+            return;
+        }
+        let counts = |part: &Part| part.label_counts(config.labels.num_labels());
+        let (train, validation) = (counts(&self.data.train), counts(&self.data.validation));
+        if train.iter().sum::<u64>() > 0 {
+            tracing::info!(
+                "labelled training rows of each class: {}",
+                class_counts(config.labels.names(), &train)
+            );
+        }
+        let missing = |other: &[u64], counts: &[u64]| {
+            counts.iter().zip(other).filter(|(count, other)| **count == 0 && **other > 0).count()
+        };
+        let (untrained, unseen) = (missing(&validation, &train), missing(&train, &validation));
+        if untrained > 0 {
+            tracing::warn!(
+                "{untrained} classes have validation rows but no training rows: they cannot be learned"
+            );
+        }
+        if unseen > 0 && validation.iter().sum::<u64>() > 0 {
+            let advice = match config.problem_type {
+                ProblemType::SingleLabel => "; data.stratify = true sets rows of every class aside",
+                _ => "",
+            };
+            tracing::info!("{unseen} classes have training rows but no validation rows{advice}");
+        }
     }
 
     /// The model's `README.md`: what it is and how it was made, without names of this machine.
@@ -236,6 +292,23 @@ impl Job<'_> {
     }
 }
 
+/// `HUM 120, ENTY 90`, the most frequent first; of many classes the ends.
+fn class_counts(names: &[String], counts: &[u64]) -> String {
+    /// Classes that are shown from either end.
+    const MOST: usize = 12;
+    const FEWEST: usize = 6;
+    let mut classes: Vec<(&String, &u64)> = names.iter().zip(counts).collect();
+    classes.sort_by(|left, right| right.1.cmp(left.1));
+    let shown = |part: &[(&String, &u64)]| {
+        part.iter().map(|(name, rows)| format!("{} {rows}", visible(name))).collect::<Vec<_>>().join(", ")
+    };
+    if classes.len() <= MOST + FEWEST {
+        return shown(&classes);
+    }
+    let last = classes.len() - FEWEST;
+    format!("{}, … ({} more) …, {}", shown(&classes[..MOST]), last - MOST, shown(&classes[last..]))
+}
+
 /// Removes the checkpoints of a finished run.
 ///
 /// # Errors
@@ -258,4 +331,19 @@ pub fn builder<'a>(
     session: &'a Session,
 ) -> CacheBuilder<'a> {
     CacheBuilder { tokenizer, labels, problem_type, directory, stop: &session.stop }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_many_classes_show_both_ends() {
+        let names: Vec<String> = (0..30).map(|class| format!("c{class}")).collect();
+        let counts: Vec<u64> = (0..30).collect();
+        let text = class_counts(&names, &counts);
+        assert!(text.starts_with("c29 29, c28 28") && text.ends_with("c1 1, c0 0"), "{text}");
+        assert!(text.contains("(12 more)"), "{text}");
+        assert_eq!(class_counts(&names[..2], &[3, 5]), "c1 5, c0 3");
+    }
 }

@@ -65,6 +65,9 @@ pub struct DataSettings {
     pub train: Option<PathBuf>,
     /// Validation rows: a share of the training rows, or a file.
     pub validation: Validation,
+    /// Cut a share of every class off, where rows have one class.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stratify: bool,
     /// Held-out rows, one file or a table of names and files; `--data` of `report`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<TestSets>,
@@ -85,6 +88,7 @@ impl Default for DataSettings {
         DataSettings {
             train: None,
             validation: Validation::Share(0.1),
+            stratify: false,
             test: None,
             max_length: None,
             problem_type: None,
@@ -206,8 +210,9 @@ pub struct StudentStart {
     /// What is averaged over several stores.
     pub average: Average,
     /// Stop where the teacher is no better on the validation rows than always answering the most frequent label, or
-    /// than the student before its training.
-    pub require_teacher: bool,
+    /// than the student before its training. By default `distill run` does where there are rows enough to judge by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_teacher: Option<bool>,
     /// The teacher that runs beside the student where a loss looks inside both; in a pipeline the teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_model: Option<PathBuf>,
@@ -317,7 +322,7 @@ mod tests {
         for key in STUDENT_KEYS {
             all["student"].as_table_mut().unwrap().insert((*key).to_owned(), true.into());
         }
-        for key in ["problem_type", "max_length"] {
+        for key in ["problem_type", "max_length", "stratify"] {
             all["data"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }
         for key in ["masked_model", "unlabelled"] {

@@ -4,7 +4,8 @@
 //! `files`, by the rules of the tokenizer `class`, with the `options` and `special` tokens that the files have, as the
 //! class's `pipeline`; `steps` tells whether `tokenizer.json` says all of it, `save` writes it. `limits` checks what the
 //! files ask for, `encode` bounds the work on long texts and truncates, `error` is what can go wrong, `words` what the
-//! vocabulary holds whole, `locate` where in a text such words are.
+//! vocabulary holds whole, `locate` where in a text such words are, `unknown` the
+//! token for what the vocabulary does not hold.
 
 mod class;
 mod encode;
@@ -18,6 +19,7 @@ mod pipeline;
 mod save;
 mod special;
 mod steps;
+mod unknown;
 mod words;
 
 use std::path::Path;

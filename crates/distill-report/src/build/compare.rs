@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Measured;
+use super::{Measured, rounds};
 use crate::metrics::{Metric, against};
 use crate::predictions::{Predictions, Role};
-use crate::report::{AgainstTeacher, Comparison, Difference, Figure, ModelReport, SeedSummary, Spread};
+use crate::report::{
+    AgainstBaseline, AgainstTeacher, Comparison, DataReport, Difference, Figure, ModelReport, SeedSummary,
+    Spread,
+};
 use crate::stats::{McNemar, Sample, student_t};
 
 /// Fills in what stands in a report between models. `right` says by model of each labelled row whether it has that row
@@ -15,6 +18,11 @@ pub fn compare(set: &mut Measured, right: &[Vec<bool>], confidence: f64) {
     let beside: Vec<Option<AgainstTeacher>> =
         names.iter().map(|name| against_teacher(set, name, confidence)).collect();
     set.report.models.iter_mut().zip(beside).for_each(|(model, beside)| model.against_teacher = beside);
+    let gains: Vec<Option<AgainstBaseline>> =
+        names.iter().map(|name| against_baseline(set, name, confidence)).collect();
+    set.report.models.iter_mut().zip(gains).for_each(|(model, gain)| model.against_baseline = gain);
+    let over: Vec<_> = names.iter().map(|name| over_constant(set, name, confidence)).collect();
+    set.report.models.iter_mut().zip(over).for_each(|(model, over)| model.over_constant = over);
     for (first, second) in pairs(names.len()) {
         let comparison = Comparison {
             first: names[first].clone(),
@@ -39,14 +47,14 @@ fn against_teacher(set: &Measured, name: &str, confidence: f64) -> Option<Agains
     if teacher.name == name {
         return None;
     }
-    let baseline = set.report.with_role(Role::Baseline).filter(|baseline| baseline.name != name);
-    let speed = |model: &ModelReport| model.cost?.rows_per_second;
+    let baseline = baseline_of(&set.report, name).filter(|baseline| baseline.name != name);
     let shared = || teacher.metrics.keys().copied().filter(|metric| metric.higher_is_better());
     let kept = shared().filter_map(|metric| {
         let share = kept(set, name, &teacher.name, metric)?;
         Some((metric, figure(&share, confidence)))
     });
-    let closed = shared().filter_map(|metric| {
+    let has_gap = |metric: &Metric| has_gap(set, &baseline?.name, &teacher.name, *metric, confidence);
+    let closed = shared().filter(|metric| has_gap(metric) == Some(true)).filter_map(|metric| {
         let share = gap_closed(set, name, &baseline?.name, &teacher.name, metric)?;
         Some((metric, figure(&share, confidence)))
     });
@@ -54,7 +62,9 @@ fn against_teacher(set: &Measured, name: &str, confidence: f64) -> Option<Agains
         teacher: teacher.name.clone(),
         kept: kept.collect(),
         gap_closed: closed.collect(),
-        speed_up: speed(model).zip(speed(teacher)).map(|(own, its)| own / its),
+        no_gap: shared().filter(|metric| has_gap(metric) == Some(false)).collect(),
+        speed_up: rounds::speed_up(model, teacher),
+        speed_up_interval: rounds::range(&rounds::speed_ups(model, teacher)),
     })
 }
 
@@ -68,6 +78,58 @@ pub fn kept(set: &Measured, model: &str, teacher: &str, metric: Metric) -> Optio
 pub fn drop(set: &Measured, model: &str, other: &str, metric: Metric) -> Option<Sample> {
     let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
     set.sample(model, metric)?.with(&set.sample(other, metric)?, |model, other| sign * (other - model))
+}
+
+/// The student without a teacher that a model is compared with: of several seeds the one with the model's number.
+pub fn baseline_of<'a>(set: &'a DataReport, model: &str) -> Option<&'a ModelReport> {
+    let first = set.with_role(Role::Baseline)?;
+    let group = |name: &str| set.seeds.iter().find(|group| group.models.iter().any(|one| one == name));
+    let number = group(model).and_then(|group| group.models.iter().position(|one| one == model));
+    let twin = number.zip(group(&first.name)).and_then(|(number, group)| set.model(group.models.get(number)?));
+    Some(twin.filter(|twin| twin.role == Role::Baseline).unwrap_or(first))
+}
+
+/// By how much a model is better than another, in the metric's own unit: [`drop`] with the other sign.
+pub fn gain(set: &Measured, model: &str, other: &str, metric: Metric) -> Option<Sample> {
+    better(metric, set.sample(model, metric)?, &set.sample(other, metric)?)
+}
+
+/// By how much a model is better than the best answer that is always the same.
+pub fn gain_over_constant(set: &Measured, model: &str, metric: Metric) -> Option<Sample> {
+    better(metric, set.sample(model, metric)?, &set.constant_sample(metric)?)
+}
+
+fn better(metric: Metric, own: Sample, other: &Sample) -> Option<Sample> {
+    let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
+    own.with(other, |own, other| sign * (own - other))
+}
+
+/// Whether the teacher is shown to be better than the baseline; none where that is undefined.
+pub fn has_gap(set: &Measured, baseline: &str, teacher: &str, metric: Metric, confidence: f64) -> Option<bool> {
+    let gap = gain(set, teacher, baseline, metric)?;
+    Some(gap.value > 0.0 && gap.interval(confidence).is_none_or(|[low, _]| low > 0.0))
+}
+
+fn difference(sample: &Sample, confidence: f64) -> Difference {
+    let interval = sample.interval(confidence);
+    let is_shown = interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
+    Difference { value: sample.value, interval, is_shown }
+}
+
+fn against_baseline(set: &Measured, name: &str, confidence: f64) -> Option<AgainstBaseline> {
+    let role = set.report.model(name)?.role;
+    if matches!(role, Role::Teacher | Role::Baseline) {
+        return None;
+    }
+    let baseline = &baseline_of(&set.report, name)?.name;
+    let gain = |metric| Some((metric, difference(&gain(set, name, baseline, metric)?, confidence)));
+    let metrics = Metric::all().filter(|metric| !metric.needs_teacher());
+    Some(AgainstBaseline { baseline: baseline.clone(), gain: metrics.filter_map(gain).collect() })
+}
+
+fn over_constant(set: &Measured, name: &str, confidence: f64) -> BTreeMap<Metric, Difference> {
+    let gain = |metric| Some((metric, difference(&gain_over_constant(set, name, metric)?, confidence)));
+    set.report.headlines().into_iter().filter_map(gain).collect()
 }
 
 /// Share of the way from the baseline to the teacher.
@@ -88,9 +150,7 @@ fn differences(set: &Measured, first: &str, second: &str, confidence: f64) -> BT
     let difference = |metric: Metric| {
         let sample =
             set.sample(first, metric)?.with(&set.sample(second, metric)?, |left, right| left - right)?;
-        let interval = sample.interval(confidence);
-        let is_shown = interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
-        Some((metric, Difference { value: sample.value, interval, is_shown }))
+        Some((metric, self::difference(&sample, confidence)))
     };
     // Agreement and KL have the teacher on the other side already.
     Metric::all().filter(|metric| !metric.needs_teacher()).filter_map(difference).collect()

@@ -12,7 +12,7 @@ use distill_core::{Label, ProblemType};
 use super::{compare, rows_of_kinds};
 use crate::metrics::{ClassFigures, Metric};
 use crate::predictions::{Predictions, Role};
-use crate::report::{DataReport, ModelReport};
+use crate::report::{ConstantAnswer, DataReport, Figure, ModelReport};
 use crate::settings::ReportSettings;
 use crate::stats::Draws;
 use crate::stats::means::draw_means;
@@ -22,6 +22,30 @@ mod regression;
 
 /// Metrics and the F1 of every label from means over rows: of what all models share, and of a model's own.
 type FromMeans = Box<dyn Fn(&[f64], &[f64]) -> (Vec<(Metric, f64)>, Vec<f64>)>;
+
+/// Metrics from the means over rows that all models share.
+type FromShared = Box<dyn Fn(&[f64]) -> Vec<(Metric, f64)>>;
+
+/// The best answer that is always the same, and its metrics from the means that all models share.
+pub(super) struct Constant {
+    /// The answer, with metrics without intervals.
+    pub answer: ConstantAnswer,
+    from_shared: FromShared,
+}
+
+impl Constant {
+    /// Of the means on the rows themselves.
+    fn new(
+        labels: Vec<String>,
+        value: Option<f64>,
+        shared: &[f64],
+        from_shared: impl Fn(&[f64]) -> Vec<(Metric, f64)> + 'static,
+    ) -> Self {
+        let values = from_shared(shared).into_iter().filter(|(_, value)| value.is_finite());
+        let metrics = values.map(|(metric, value)| (metric, Figure { value, interval: None })).collect();
+        Constant { answer: ConstantAnswer { labels, value, metrics }, from_shared: Box::new(from_shared) }
+    }
+}
 
 /// One model, judged.
 pub(super) struct Judged {
@@ -48,6 +72,8 @@ pub(super) struct Kinds {
     pub models: Vec<Judged>,
     /// Places of the labelled rows.
     pub rows: Vec<usize>,
+    /// The best answer that is always the same.
+    pub constant: Constant,
     /// Means over labelled rows that no model changes: `[d][n]`.
     shared: Vec<Vec<f64>>,
 }
@@ -68,7 +94,12 @@ impl Kinds {
             ProblemType::Regression => regression::shared(first, &rows),
             ProblemType::SingleLabel | ProblemType::MultiLabel => multi_label::shared(first, &rows),
         };
-        Kinds { models: models.iter().map(judge).collect(), rows, shared }
+        let means: Vec<f64> = shared.iter().map(|column| centred(column).1).collect();
+        let constant = match first.problem_type {
+            ProblemType::Regression => regression::constant(first, &rows, &means),
+            ProblemType::SingleLabel | ProblemType::MultiLabel => multi_label::constant(first, &means),
+        };
+        Kinds { models: models.iter().map(judge).collect(), constant, rows, shared }
     }
 
     /// Draws every metric of every model.
@@ -76,6 +107,7 @@ impl Kinds {
         let mut draws = Draws {
             metrics: vec![BTreeMap::new(); self.models.len()],
             class_f1: vec![Vec::new(); self.models.len()],
+            constant: BTreeMap::new(),
         };
         self.draw_labelled(&mut draws, seed, resamples);
         let all: Vec<(usize, Metric, &Vec<f64>)> = (0..self.models.len())
@@ -103,11 +135,18 @@ impl Kinds {
         columns.extend(influences.map(|(_, column)| column.clone()));
         let drawn = draw_means(&columns, seed, resamples);
         let at_resample = |column: usize, resample: usize| means[column] + drawn[column][resample];
+        let shared_at = |resample: usize| -> Vec<f64> {
+            (0..self.shared.len()).map(|column| at_resample(column, resample)).collect()
+        };
+        for resample in 0..resamples {
+            for (metric, value) in (self.constant.from_shared)(&shared_at(resample)) {
+                draws.constant.entry(metric).or_default().push(value);
+            }
+        }
         let (mut own, mut influence) = (self.shared.len(), means.len());
         for (at, model) in self.models.iter().enumerate() {
             for resample in 0..resamples {
-                let shared: Vec<f64> =
-                    (0..self.shared.len()).map(|column| at_resample(column, resample)).collect();
+                let shared = shared_at(resample);
                 let end = own + model.own.len();
                 let values: Vec<f64> = (own..end).map(|column| at_resample(column, resample)).collect();
                 let (metrics, class_f1) = (model.from_means)(&shared, &values);
@@ -145,6 +184,7 @@ impl Kinds {
             rows_hash,
             labels: first.label_map.names().to_vec(),
             models: self.models.iter().map(|model| model.report.clone()).collect(),
+            constant: Some(self.constant.answer.clone()),
             comparisons: Vec::new(),
             seeds: compare::seeds(models, &values, settings.confidence),
             slices: rows_of_kinds::slices(models, self, settings),
@@ -170,20 +210,14 @@ fn model_report(
     values: &BTreeMap<Metric, f64>,
     classes: Vec<ClassFigures>,
 ) -> ModelReport {
-    let figure =
-        |(metric, value): (&Metric, &f64)| (*metric, crate::report::Figure { value: *value, interval: None });
+    let figure = |(metric, value): (&Metric, &f64)| (*metric, Figure { value: *value, interval: None });
     ModelReport {
-        name: model.name.clone(),
         role: model.role,
         cost: model.cost,
+        rounds: model.rounds.clone(),
         metrics: values.iter().map(figure).collect(),
-        against_teacher: None,
-        calibration: None,
-        curves: None,
         classes,
-        confusion: Vec::new(),
-        confusion_pairs: Vec::new(),
-        scatter: Vec::new(),
+        ..ModelReport::new(model.name.clone())
     }
 }
 

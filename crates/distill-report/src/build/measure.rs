@@ -9,9 +9,9 @@ use super::kinds::Kinds;
 use super::{DataSet, compare, errors, slices};
 use crate::align::align;
 use crate::error::ReportError;
-use crate::metrics::{self, Metric, Scored, against, calibration, class_figures, ranking};
+use crate::metrics::{self, Metric, Scored, against, calibration, class_figures, classification, ranking};
 use crate::predictions::{Predictions, Role};
-use crate::report::{Calibration, DataReport, Figure, ModelReport};
+use crate::report::{Calibration, ConstantAnswer, DataReport, Figure, ModelReport};
 use crate::settings::ReportSettings;
 use crate::stats::{Draws, Sample, draws, percentile_interval};
 
@@ -53,6 +53,7 @@ impl Measured {
             rows_hash: rows_hash(first),
             labels: first.label_map.names().to_vec(),
             models: reports.map(|((model, scored), values)| describe(model, scored, values)).collect(),
+            constant: scored.first().map(|scored| constant(scored, first)),
             comparisons: Vec::new(),
             seeds,
             slices: slices::slices(&models, &scored, settings),
@@ -94,6 +95,13 @@ impl Measured {
         Some(Sample { value, draws: draws.cloned().unwrap_or_default() })
     }
 
+    /// A metric of the best answer that is always the same.
+    pub fn constant_sample(&self, metric: Metric) -> Option<Sample> {
+        let value = self.report.constant.as_ref()?.metrics.get(&metric)?.value;
+        let draws = self.draws.as_ref().and_then(|draws| draws.constant.get(&metric));
+        Some(Sample { value, draws: draws.cloned().unwrap_or_default() })
+    }
+
     /// The resampled F1 of one class; empty where it was not drawn.
     pub fn class_f1_draws(&self, model: &str, label: usize) -> Vec<f64> {
         let at = self.report.models.iter().position(|known| known.name == model);
@@ -103,6 +111,10 @@ impl Measured {
 
     fn add_intervals(&mut self, confidence: f64) {
         let Some(draws) = &self.draws else { return };
+        for (metric, figure) in self.report.constant.iter_mut().flat_map(|constant| &mut constant.metrics) {
+            let drawn = draws.constant.get(metric).into_iter().flatten().copied();
+            figure.interval = percentile_interval(drawn, confidence);
+        }
         for (at, model) in self.report.models.iter_mut().enumerate() {
             for (metric, figure) in &mut model.metrics {
                 let drawn = draws.metrics[at].get(metric).into_iter().flatten().copied();
@@ -139,21 +151,31 @@ fn metrics_of(model: &Predictions, scored: &Scored, teacher: Option<&Predictions
 fn describe(model: &Predictions, scored: &Scored, values: BTreeMap<Metric, f64>) -> ModelReport {
     let confusion = scored.confusion();
     let temperature = scored.temperature();
+    let figure = |(metric, value)| (metric, Figure { value, interval: None });
     let mut report = ModelReport {
-        name: model.name.clone(),
         role: model.role,
         cost: model.cost,
-        metrics: values.into_iter().map(|(metric, value)| (metric, Figure { value, interval: None })).collect(),
-        against_teacher: None,
+        rounds: model.rounds.clone(),
+        metrics: values.into_iter().map(figure).collect(),
         calibration: Some(Calibration { temperature, bins: calibration::bins(scored, 1.0) }),
         curves: ranking::curves(scored),
         classes: class_figures(&confusion.tally(), model.label_map.names()),
-        confusion: Vec::new(),
-        confusion_pairs: Vec::new(),
-        scatter: Vec::new(),
+        ..ModelReport::new(model.name.clone())
     };
     report.set_confusion(&confusion);
     report
+}
+
+/// Always answering the most frequent label of these rows.
+fn constant(scored: &Scored, model: &Predictions) -> ConstantAnswer {
+    let tally = scored.confusion().tally();
+    let label = tally.most_frequent();
+    let values = classification::metrics(&tally.always(label)).into_iter();
+    ConstantAnswer {
+        labels: vec![model.label_map.name(label).unwrap_or_default().to_owned()],
+        value: None,
+        metrics: values.map(|(metric, value)| (metric, Figure { value, interval: None })).collect(),
+    }
 }
 
 fn rows_hash(model: &Predictions) -> String {

@@ -1,11 +1,13 @@
 //! From predictions to a report: [`measure`] each model, [`compare`] them, cut [`slices`], list
-//! [`errors`], apply the gates; `kinds` and `rows_of_kinds` do so where rows have several classes, or a number. Nothing is
+//! [`errors`], apply the gates, say what makes them mean less ([`mod@findings`]); `kinds` and `rows_of_kinds` do so where rows have several classes, or a number. Nothing is
 //! written here.
 
 pub mod compare;
 pub mod errors;
+pub mod findings;
 mod kinds;
 pub mod measure;
+pub mod rounds;
 mod rows_of_kinds;
 pub mod slices;
 
@@ -56,10 +58,15 @@ pub fn build(data: Vec<DataSet>, settings: &ReportSettings, stop: &StopSignal) -
         false => Outcome::Failed,
     };
     let data: Vec<_> = sets.into_iter().map(|set| set.report).collect();
+    let mut findings: Vec<_> = data.iter().flat_map(findings::findings).collect();
+    // What a model costs does not depend on the data set.
+    findings.extend(data.first().and_then(|set| rounds::unsteady(&set.models)));
     Ok(Report {
         schema_version: SCHEMA_VERSION,
         program: concat!("distill ", env!("CARGO_PKG_VERSION")).to_owned(),
-        verdict: verdict::verdict(outcome, &data),
+        verdict: verdict::verdict(outcome, &data, &findings),
+        findings,
+        about: None,
         intervals: Intervals {
             resamples: settings.resamples,
             confidence: settings.confidence,

@@ -26,10 +26,7 @@ pub fn slices(models: &[Predictions], scored: &[Scored], settings: &ReportSettin
 pub(super) fn sort(slices: &mut Vec<Slice>, models: &[Predictions], listed: usize) {
     let student = models.iter().position(|model| model.role == Role::Student).unwrap_or(0);
     slices.sort_by(|left, right| {
-        let weakness = |slice: &Slice| {
-            let value = slice.accuracies.get(student).map_or(1.0, |figure| figure.value);
-            if slice.metric.unwrap_or(Metric::Accuracy).higher_is_better() { value } else { -value }
-        };
+        let weakness = |slice: &Slice| slice.weakness(student).unwrap_or(f64::INFINITY);
         weakness(left).total_cmp(&weakness(right)).then(right.rows.cmp(&left.rows))
     });
     slices.truncate(listed);

@@ -6,7 +6,7 @@ use super::{table, text};
 use crate::metrics::Metric;
 use distill_core::ProblemType;
 
-use crate::report::{DataReport, Figure, ModelReport, Report};
+use crate::report::{DataReport, Figure, Finding, ModelReport, Report, Slice};
 
 /// What a card says besides the figures. Nothing is claimed that is not given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub fn render(report: &Report, info: &CardInfo) -> Option<String> {
         out.push_str(&format!("\n## Training\n\n{}\n", training.trim()));
     }
     out.push_str(USE);
-    out.push_str(&limits(&results));
+    out.push_str(&limits(&results, &report.findings));
     out.push_str(&format!("\nWritten by {} from its report.\n", text::markdown(&report.program)));
     Some(out)
 }
@@ -167,17 +167,22 @@ fn result(set: &DataReport, model: &ModelReport, confidence: f64) -> String {
 }
 
 /// Where the model is weak, as far as the report knows.
-fn limits(results: &[(&DataReport, &ModelReport)]) -> String {
+fn limits(results: &[(&DataReport, &ModelReport)], findings: &[Finding]) -> String {
     const SHOWN: usize = 5;
     let mut out =
         String::from("\n## Limits\n\nMeasured on the data above only; other texts may give other figures.\n");
+    let serious = findings.iter().filter(|finding| finding.is_serious);
+    let serious: String = serious.map(|finding| format!("- {}\n", text::markdown(&finding.text))).collect();
+    if !serious.is_empty() {
+        out.push_str(&format!("\n{serious}"));
+    }
     for (set, model) in results {
         let Some(at) = set.models.iter().position(|known| known.name == model.name) else { continue };
         let mut weakest: Vec<_> =
             set.slices.iter().filter_map(|slice| Some((slice, slice.accuracies.get(at)?))).collect();
         let metric_of = set.slice_metric();
-        let weakness = |value: f64| if metric_of.higher_is_better() { value } else { -value };
-        weakest.sort_by(|left, right| weakness(left.1.value).total_cmp(&weakness(right.1.value)));
+        let weakness = |slice: &Slice| slice.weakness(at).unwrap_or(f64::INFINITY);
+        weakest.sort_by(|left, right| weakness(left.0).total_cmp(&weakness(right.0)));
         if !weakest.is_empty() {
             out.push_str(&format!("\nWeakest on {}:\n\n", text::markdown(&set.name)));
         }

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use super::about;
 use super::table::Table;
 use super::terminal::{TerminalStyle, draw};
 use super::text;
 use crate::metrics::Metric;
-use crate::report::{DataReport, Figure, ModelReport, Report};
+use crate::report::{DataReport, Figure, ModelInfo, ModelReport, Report};
 
 /// The differences between an earlier and a later report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,6 +58,7 @@ pub fn changes(before: &Report, after: &Report) -> Changes {
         before.data.iter().map(|set| &set.name),
         after.data.iter().map(|set| &set.name),
     );
+    compare_models_about(&mut changes.notes, before, after);
     for set in &after.data {
         if let Some(earlier) = before.data.iter().find(|earlier| earlier.name == set.name) {
             compare_sets(&mut changes, earlier, set);
@@ -80,6 +82,35 @@ pub fn changes(before: &Report, after: &Report) -> Changes {
     }
     changes
 }
+
+/// Whether models of one name are the same ones, and what differs in how they were trained.
+fn compare_models_about(notes: &mut Vec<String>, before: &Report, after: &Report) {
+    let (Some(before), Some(after)) = (&before.about, &after.about) else { return };
+    for model in &after.models {
+        let Some(earlier) = before.models.iter().find(|earlier| earlier.name == model.name) else { continue };
+        if let (Some(old), Some(new)) = (&earlier.hash, &model.hash)
+            && old != new
+        {
+            notes
+                .push(format!("{}: other weights ({} before, {} after)", model.name, earlier.path, model.path));
+        }
+        let names = earlier.training.keys().chain(model.training.keys());
+        let mut names: Vec<&String> =
+            names.filter(|name| FIGURES.iter().all(|figure| figure != name)).collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            let shown = |model: &ModelInfo| model.training.get(name).map_or("not set".to_owned(), about::shown);
+            let (old, new) = (shown(earlier), shown(model));
+            if old != new {
+                notes.push(format!("{}: trained with {name} = {new}, before {old}", model.name));
+            }
+        }
+    }
+}
+
+/// What a training ends with, which follows from what it was given.
+const FIGURES: [&str; 3] = ["best_epoch", "stopped_early", "validation"];
 
 fn compare_sets(changes: &mut Changes, before: &DataReport, after: &DataReport) {
     if before.rows_hash != after.rows_hash {

@@ -49,6 +49,10 @@ pub fn annotations(report: &Report) -> String {
         let message = format!("{} ({}): {}", gate.gate, gate.data, gate.text);
         out.push_str(&format!("::{command} title={title}::{}\n", escape(&message)));
     }
+    for finding in report.findings.iter().filter(|finding| finding.is_serious) {
+        let data = finding.data.as_deref().map(|data| format!(" ({data})")).unwrap_or_default();
+        out.push_str(&format!("::warning title=Finding::{}\n", escape(&format!("{}{data}", finding.text))));
+    }
     out
 }
 

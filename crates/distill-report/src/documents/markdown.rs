@@ -1,5 +1,6 @@
 //! `report.md`: verdict, gates, models, classes, confusion.
 
+use super::about;
 use super::format::percent;
 use super::table::{self, Table};
 use super::text;
@@ -19,6 +20,14 @@ pub fn render(report: &Report) -> String {
         out.push_str(&data_head(set));
         data_set(&mut out, set);
     }
+    if let Some(about) = &report.about {
+        out.push_str(&format!("\n## What this report is about\n\n{}", about::table(about).markdown()));
+        let data = about::data(about);
+        if !data.rows.is_empty() {
+            out.push_str(&format!("\n{}", data.markdown()));
+        }
+        out.push_str(&format!("\n{}\n", text::markdown(&about::versions(about))));
+    }
     out.push_str(&foot(report));
     out
 }
@@ -31,11 +40,16 @@ pub fn brief(report: &Report) -> String {
 
 fn head(report: &Report) -> String {
     let outcome = match report.verdict.outcome {
+        Outcome::Passed if report.verdict.has_serious_finding => "**The gates passed, but:** ",
         Outcome::Passed => "**Passed.** ",
         Outcome::Failed => "**Failed.** ",
         Outcome::NoGates => "",
     };
-    let mut out = format!("# Distillation report\n\n{outcome}{}.\n", text::markdown(&report.verdict.text));
+    let title = report.about.as_ref().map(|about| format!(": {}", text::markdown(&about.title())));
+    let title = title.unwrap_or_default();
+    let mut out =
+        format!("# Distillation report{title}\n\n{outcome}{}.\n", text::markdown(&report.verdict.text));
+    out.push_str(&findings(report));
     if !report.gates.is_empty() {
         out.push_str(&format!("\n## Gates\n\n{}", gates(report).markdown()));
     }
@@ -43,6 +57,27 @@ fn head(report: &Report) -> String {
         out.push_str(&format!("\n## All data sets\n\n{}", table::across(report).markdown()));
     }
     out
+}
+
+/// Findings that are not in the verdict, and what to do about all of them.
+fn findings(report: &Report) -> String {
+    let said = report.findings.iter().filter(|finding| !finding.is_serious || finding.advice.is_some());
+    let lines: String = said
+        .map(|finding| {
+            let text = text::markdown(&finding.text);
+            let advice = finding.advice.as_deref().map(text::markdown);
+            format!(
+                "- {text}{}.\n",
+                advice.map(|advice| format!(". {}", capitalized(&advice))).unwrap_or_default()
+            )
+        })
+        .collect();
+    if lines.is_empty() { lines } else { format!("\n## Findings\n\n{lines}") }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 fn foot(report: &Report) -> String {
@@ -76,7 +111,7 @@ fn data_head(set: &DataReport) -> String {
     };
     let (name, models) = (text::markdown(&set.name), table::models(set, false).markdown());
     let mut out = format!("\n## {name}: {} rows{unlabelled}\n\n{models}", set.labelled);
-    let costs = table::costs(set);
+    let costs = table::costs(set, false);
     if !costs.rows.is_empty() {
         out.push_str(&format!("\n{}", costs.markdown()));
     }

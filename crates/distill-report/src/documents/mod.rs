@@ -1,6 +1,7 @@
 //! A report as people and programs read it. Every document is built in memory before the first
 //! file is touched, and every file appears whole or not at all.
 
+pub mod about;
 pub mod card;
 pub mod changes;
 pub mod format;

@@ -6,8 +6,13 @@ use distill_core::ProblemType;
 
 use super::format::{bytes, count, metric, milliseconds, percent, rate, times};
 use super::text;
+use crate::build::rounds;
 use crate::metrics::{ClassFigures, Metric};
-use crate::report::{DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report, Spread};
+use crate::predictions::Latency;
+use crate::report::{
+    AgainstTeacher, ConstantAnswer, DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report,
+    Spread,
+};
 
 /// A table of finished cells. The first column is text, the others are numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,20 +48,33 @@ impl Table {
 pub fn models(set: &DataReport, is_narrow: bool) -> Table {
     const WIDE_ONLY: [&str; 2] = ["weighted F1", "ECE"];
     let is_shown = |title: &str| !(is_narrow && WIDE_ONLY.contains(&title));
-    of_models(set, QUALITY.iter().filter(|(title, _)| is_shown(title)))
+    let constant = set.constant.as_ref().map(ConstantAnswer::as_model);
+    of_models(set.models.iter().chain(&constant), QUALITY.iter().filter(|(title, _)| is_shown(title)))
 }
 
 /// What the models cost, side by side; without rows where no cost is known.
-pub fn costs(set: &DataReport) -> Table {
-    let table = of_models(set, COST.iter());
+/// A narrow table has no intervals.
+pub fn costs(set: &DataReport, is_narrow: bool) -> Table {
+    let mut models = set.models.clone();
+    if is_narrow {
+        for model in &mut models {
+            model.rounds.clear();
+            model.against_teacher.iter_mut().for_each(|against| against.speed_up_interval = None);
+        }
+    }
+    let table = of_models(models.iter(), COST.iter());
     if table.header.len() > 1 { table } else { Table::default() }
 }
 
-fn of_models<'a>(set: &DataReport, columns: impl Iterator<Item = &'a Column>) -> Table {
+fn of_models<'a, 'b>(
+    models: impl Iterator<Item = &'a ModelReport>,
+    columns: impl Iterator<Item = &'b Column>,
+) -> Table {
     let mut table = Table::new(["model"]);
-    table.rows = set.models.iter().map(|model| vec![model.name.clone()]).collect();
+    let models: Vec<&ModelReport> = models.collect();
+    table.rows = models.iter().map(|model| vec![model.name.clone()]).collect();
     for (title, cell) in columns {
-        let cells: Vec<Option<String>> = set.models.iter().map(cell).collect();
+        let cells: Vec<Option<String>> = models.iter().map(|model| cell(model)).collect();
         if cells.iter().all(Option::is_none) {
             continue;
         }
@@ -86,22 +104,55 @@ const QUALITY: &[Column] = &[
     ("KL", |model| model.value(Metric::Kl).map(metric)),
     ("MSE to teacher", |model| model.value(Metric::TeacherMse).map(metric)),
     ("kept", |model| Some(percent(headline(&model.against_teacher.as_ref()?.kept)?.value))),
-    ("gap closed", |model| Some(percent(headline(&model.against_teacher.as_ref()?.gap_closed)?.value))),
+    ("gap closed", |model| {
+        let against = model.against_teacher.as_ref()?;
+        let closed = headline(&against.gap_closed).map(|closed| percent(closed.value));
+        closed.or_else(|| has_no_gap(against).then(|| NO_GAP.to_owned()))
+    }),
+    ("gain", |model| Some(format!("{:+.4}", headline(&model.against_baseline.as_ref()?.gain)?.value))),
 ];
+
+/// What stands in place of the gap closed where there is none.
+pub const NO_GAP: &str = "no gap";
+
+/// Whether the teacher is not shown to be better than the baseline by the metric that says most.
+pub fn has_no_gap(against: &AgainstTeacher) -> bool {
+    HEADLINES.iter().any(|metric| against.no_gap.contains(metric))
+}
+
+/// The metric that says most, of each kind of label.
+const HEADLINES: [Metric; 3] = [Metric::Accuracy, Metric::MicroF1, Metric::R2];
 
 const COST: &[Column] = &[
     ("parameters", |model| model.cost.map(|cost| count(cost.parameters))),
     ("size", |model| model.cost.map(|cost| bytes(cost.bytes))),
-    ("rows/s", |model| model.cost?.rows_per_second.map(rate)),
-    ("speed-up", |model| model.against_teacher.as_ref()?.speed_up.map(times)),
-    ("p50 ms", |model| Some(milliseconds(model.cost?.latency?.p50_ms))),
-    ("p95 ms", |model| Some(milliseconds(model.cost?.latency?.p95_ms))),
-    ("p99 ms", |model| Some(milliseconds(model.cost?.latency?.p99_ms))),
+    ("rows/s", |model| {
+        let range = rounds::range(&rounds::values(model, |round| round.rows_per_second));
+        model.cost?.rows_per_second.map(|value| between(value, range, rate))
+    }),
+    ("speed-up", |model| {
+        let against = model.against_teacher.as_ref()?;
+        against.speed_up.map(|value| between(value, against.speed_up_interval, times))
+    }),
+    ("p50 ms", |model| latency(model, |latency| latency.p50_ms)),
+    ("p95 ms", |model| latency(model, |latency| latency.p95_ms)),
+    ("p99 ms", |model| latency(model, |latency| latency.p99_ms)),
 ];
 
+fn latency(model: &ModelReport, of: fn(Latency) -> f64) -> Option<String> {
+    let range = rounds::range(&rounds::values(model, rounds::latency(of)));
+    Some(between(of(model.cost?.latency?), range, milliseconds))
+}
+
+/// A value, and the lowest and the highest round where there are any.
+fn between(value: f64, range: Option<[f64; 2]>, show: fn(f64) -> String) -> String {
+    let range = range.map(|[low, high]| format!(" ({} to {})", show(low), show(high)));
+    show(value) + &range.unwrap_or_default()
+}
+
 /// Of a model's figures the one that says most.
-pub fn headline(figures: &BTreeMap<Metric, Figure>) -> Option<&Figure> {
-    [Metric::Accuracy, Metric::MicroF1, Metric::R2].iter().find_map(|metric| figures.get(metric))
+pub fn headline<T>(figures: &BTreeMap<Metric, T>) -> Option<&T> {
+    HEADLINES.iter().find_map(|metric| figures.get(metric))
 }
 
 /// The models of all data sets, each once.
@@ -177,6 +228,13 @@ pub fn differences(set: &DataReport) -> Table {
         });
         let start = [pair.first.clone(), pair.second.clone(), cell(headline), cell(second)];
         table.rows.push(start.into_iter().chain(counts.into_iter().flatten()).collect());
+    }
+    for (model, constant) in set.over_constant() {
+        let cell = |name: Metric| model.over_constant.get(&name).map_or("-".to_owned(), difference);
+        let mut row =
+            vec![model.name.clone(), format!("always {}", constant.words()), cell(headline), cell(second)];
+        row.resize(table.header.len(), "-".to_owned());
+        table.rows.push(row);
     }
     table
 }

@@ -25,10 +25,24 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
     let mut out = String::new();
     let verdict = visible(&report.verdict.text);
     out.push_str(&match report.verdict.outcome {
+        Outcome::Passed if report.verdict.has_serious_finding => {
+            format!("{}  {verdict}\n", paint("PASSED, BUT", YELLOW, style))
+        }
         Outcome::Passed => format!("{}  {verdict}\n", paint("PASSED", GREEN, style)),
         Outcome::Failed => format!("{}  {verdict}\n", paint("FAILED", RED, style)),
         Outcome::NoGates => format!("{verdict}\n"),
     });
+    if let Some(about) = &report.about {
+        out.push_str(&format!("{}\n", visible(&about.title())));
+    }
+    for finding in &report.findings {
+        if !finding.is_serious {
+            out.push_str(&format!("{}  {}\n", paint("note", YELLOW, style), visible(&finding.text)));
+        }
+        if let Some(advice) = &finding.advice {
+            out.push_str(&format!("{}  {}\n", paint("advice", YELLOW, style), visible(advice)));
+        }
+    }
     for set in &report.data {
         out.push_str(&format!("\n{} ({} rows)\n", visible(&set.name), set.labelled));
         out.push_str(&draw(&table::models(set, true), style));
@@ -38,7 +52,7 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
         }
     }
     // What a model costs does not depend on the data set.
-    let costs = report.data.first().map(table::costs).unwrap_or_default();
+    let costs = report.data.first().map(|set| table::costs(set, true)).unwrap_or_default();
     if !costs.rows.is_empty() {
         out.push_str(&format!("\ncost\n{}", draw(&costs, style)));
     }

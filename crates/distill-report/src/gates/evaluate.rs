@@ -3,7 +3,7 @@
 use super::baseline::{self, Baselines};
 use super::quantity::{ClassFigure, CostFigure, Quantity};
 use super::{Gate, GateError, GateOutcome, GateState, number};
-use crate::build::{Measured, compare};
+use crate::build::{Measured, compare, rounds};
 use crate::metrics::Metric;
 use crate::predictions::Role;
 use crate::report::{DataReport, ModelReport};
@@ -26,12 +26,15 @@ pub fn evaluate(
         for set in data_sets(gate, data)? {
             for model in models(gate, &set.report)? {
                 let subject = Subject { gate, set, model, baselines };
-                outcomes.push(subject.judge(subject.measure()?, settings)?);
+                outcomes.push(subject.judge(subject.measure(settings.confidence)?, settings)?);
             }
         }
     }
     Ok(outcomes)
 }
+
+/// What `vs` calls the best answer that is always the same, unless a model has that name.
+const CONSTANT: &str = "constant";
 
 /// A gate, and the model on the data set that it is applied to.
 struct Subject<'a> {
@@ -44,16 +47,19 @@ struct Subject<'a> {
 impl Subject<'_> {
     fn judge(&self, sample: Option<Sample>, settings: &ReportSettings) -> Result<GateOutcome, GateError> {
         let gate = self.gate;
-        let interval = sample.as_ref().and_then(|sample| sample.interval(settings.confidence));
+        let rounds = self.rounds();
+        let interval = sample.as_ref().and_then(|sample| sample.interval(settings.confidence)).or(rounds);
+        let is_confident = gate.is_confident || rounds.is_some_and(rounds::disagree);
         let value = sample.map(|sample| sample.value);
         let state = match (value, interval) {
-            (Some(_), None) if gate.is_confident => {
+            (Some(_), None) if is_confident => {
                 return Err(missing(
                     gate,
-                    "there is no interval to be confident with: costs have none, and `resamples` must not be 0",
+                    "there is no interval to be confident with: sizes and untimed costs have none, and `resamples` must \
+                     not be 0",
                 ));
             }
-            (Some(_), Some(interval)) if gate.is_confident => confident_state(gate, interval),
+            (Some(_), Some(interval)) if is_confident => confident_state(gate, interval),
             (Some(value), _) if gate.comparison.holds(value, gate.threshold) => GateState::Passed,
             _ => GateState::Failed,
         };
@@ -71,7 +77,8 @@ impl Subject<'_> {
             value,
             interval,
             threshold: gate.threshold,
-            text: self.sentence(value, interval),
+            text: self.sentence(value, interval)
+                + if rounds.is_some_and(rounds::disagree) { "; the rounds of the timing disagree" } else { "" },
         })
     }
 
@@ -79,6 +86,10 @@ impl Subject<'_> {
         let Gate { quantity, comparison, threshold, .. } = self.gate;
         let show = |value| number::show(value, quantity.unit());
         let measured = match (value, interval) {
+            (None, _) if matches!(quantity, Quantity::GapClosed(_)) => {
+                "undefined, because the teacher is not shown to be better than the baseline (no gap to close)"
+                    .to_owned()
+            }
             (None, _) => "undefined on these rows".to_owned(),
             (Some(value), Some([low, high])) => format!("{} [{}, {}]", show(value), show(low), show(high)),
             (Some(value), None) => show(value),
@@ -87,7 +98,7 @@ impl Subject<'_> {
         format!("{}: {quantity} is {measured}, {wanted}", self.model.name)
     }
 
-    fn measure(&self) -> Result<Option<Sample>, GateError> {
+    fn measure(&self, confidence: f64) -> Result<Option<Sample>, GateError> {
         let (gate, set, name) = (self.gate, self.set, self.model.name.as_str());
         Ok(match &gate.quantity {
             Quantity::Metric(metric) => {
@@ -99,11 +110,13 @@ impl Subject<'_> {
             Quantity::Kept(metric) => compare::kept(set, name, &self.reference()?.name, *metric),
             Quantity::Drop(metric) => compare::drop(set, name, &self.reference()?.name, *metric),
             Quantity::GapClosed(metric) => {
-                let baseline = set.report.with_role(Role::Baseline).ok_or_else(|| {
-                    missing(gate, "it needs a student trained without a teacher (the baseline)")
-                })?;
-                compare::gap_closed(set, name, &baseline.name, &teacher(gate, &set.report)?.name, *metric)
+                let (baseline, teacher) = (&self.baseline()?.name, &teacher(gate, &set.report)?.name);
+                match compare::has_gap(set, baseline, teacher, *metric, confidence) {
+                    Some(true) => compare::gap_closed(set, name, baseline, teacher, *metric),
+                    _ => None,
+                }
             }
+            Quantity::Gain(metric) => self.gain(*metric)?,
             Quantity::Class(figure, label) => Some(self.class(*figure, label)?),
             Quantity::Cost(figure) => {
                 let value = self.cost(*figure)?;
@@ -118,6 +131,24 @@ impl Subject<'_> {
             Some(name) => named(self.gate, &self.set.report, name),
             None => teacher(self.gate, &self.set.report),
         }
+    }
+
+    fn baseline(&self) -> Result<&ModelReport, GateError> {
+        compare::baseline_of(&self.set.report, &self.model.name)
+            .ok_or_else(|| missing(self.gate, "it needs a student trained without a teacher (the baseline)"))
+    }
+
+    /// By how much the model is better than the baseline, than the model after `vs`, or than always giving one answer.
+    fn gain(&self, metric: Metric) -> Result<Option<Sample>, GateError> {
+        let (set, name) = (self.set, self.model.name.as_str());
+        let other = match self.gate.against.as_deref() {
+            Some(CONSTANT) if set.report.model(CONSTANT).is_none() => {
+                return Ok(compare::gain_over_constant(set, name, metric));
+            }
+            Some(other) => named(self.gate, &set.report, other)?,
+            None => self.baseline()?,
+        };
+        Ok(compare::gain(set, name, &other.name, metric))
     }
 
     fn class(&self, figure: ClassFigure, label: &str) -> Result<Sample, GateError> {
@@ -151,9 +182,24 @@ impl Subject<'_> {
             CostFigure::Parameters => cost.parameters as f64,
             CostFigure::Bytes => cost.bytes as f64,
             CostFigure::SpeedUp => {
-                let its = teacher(self.gate, &self.set.report)?.cost.ok_or_else(unmeasured)?;
-                cost.rows_per_second.ok_or_else(untimed)? / its.rows_per_second.ok_or_else(untimed)?
+                let teacher = teacher(self.gate, &self.set.report)?;
+                teacher.cost.ok_or_else(unmeasured)?;
+                rounds::speed_up(self.model, teacher).ok_or_else(untimed)?
             }
+        })
+    }
+
+    /// The smallest and the largest value of what was timed in rounds; none for anything else.
+    fn rounds(&self) -> Option<[f64; 2]> {
+        let Quantity::Cost(figure) = self.gate.quantity else { return None };
+        let model = self.model;
+        rounds::range(&match figure {
+            CostFigure::LatencyP50 => rounds::values(model, rounds::latency(|latency| latency.p50_ms)),
+            CostFigure::LatencyP95 => rounds::values(model, rounds::latency(|latency| latency.p95_ms)),
+            CostFigure::LatencyP99 => rounds::values(model, rounds::latency(|latency| latency.p99_ms)),
+            CostFigure::RowsPerSecond => rounds::values(model, |round| round.rows_per_second),
+            CostFigure::SpeedUp => rounds::speed_ups(model, self.set.report.with_role(Role::Teacher)?),
+            CostFigure::Parameters | CostFigure::Bytes => Vec::new(),
         })
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! gate       = [ MODEL ":" ] quantity comparison number { clause }
 //!            | [ MODEL ":" ] "regression" [ "." metric ] "vs" FILE { clause }
-//! quantity   = metric | "kept." metric | "drop." metric | "gap_closed." metric
+//! quantity   = metric | "kept." metric | "drop." metric | "gap_closed." metric | "gain." metric
 //!            | "precision[LABEL]" | "recall[LABEL]" | "f1[LABEL]"
 //!            | "latency.p50" | "latency.p95" | "latency.p99" | "rows_per_second" | "speed_up"
 //!            | "parameters" | "bytes" | "regression" [ "." metric ]
@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A gate is about every model of role student, on every data set, unless it names one.
-//! `kept` and `drop` compare with the teacher, or with the model after `vs`; `regression` with an
+//! `kept` and `drop` compare with the teacher, `gain` with the student trained without one, or with the model after
+//! `vs` (`vs constant`: the best answer that is always the same); `regression` with an
 //! earlier `report.json`. With `with confidence` the interval has to lie on the right side as a
 //! whole to pass and on the wrong side as a whole to fail; else the gate is undecided.
 

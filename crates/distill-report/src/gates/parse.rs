@@ -183,6 +183,9 @@ mod tests {
         assert_eq!((gate.comparison, gate.threshold), (Comparison::AtMost, 0.01));
         assert_eq!((gate.against.as_deref(), gate.data.as_deref()), (Some("no teacher"), Some("in domain")));
         assert!(gate.is_confident);
+        let gate = Gate::parse("gain.accuracy >= 0 vs constant with confidence").unwrap();
+        assert_eq!((gate.quantity, gate.is_confident), (Quantity::Gain(Metric::Accuracy), true));
+        assert_eq!(gate.against.as_deref(), Some("constant"));
         let gate = Gate::parse("kept.accuracy > .97").unwrap();
         assert_eq!((gate.comparison, gate.threshold, gate.is_confident), (Comparison::Above, 0.97, false));
     }

@@ -15,6 +15,8 @@ pub enum Quantity {
     Drop(Metric),
     /// `gap_closed.M`: share of the way from the student without a teacher to the teacher.
     GapClosed(Metric),
+    /// `gain.M`: by how much the model is better than the student without a teacher, in the metric's own unit.
+    Gain(Metric),
     /// `precision[LABEL]`, `recall[LABEL]`, `f1[LABEL]`.
     Class(ClassFigure, String),
     /// What the model costs.
@@ -92,6 +94,7 @@ impl Quantity {
             .chain(shares().map(Quantity::Kept))
             .chain(own().map(Quantity::Drop))
             .chain(shares().map(Quantity::GapClosed))
+            .chain(own().map(Quantity::Gain))
             .chain(COST_FIGURES.iter().map(|(_, figure, _)| Quantity::Cost(*figure)))
             .chain([Quantity::Regression(None)])
             .chain(own().map(|metric| Quantity::Regression(Some(metric))))
@@ -120,7 +123,7 @@ impl Quantity {
 
     /// True where `vs` may name another model.
     pub fn compares(&self) -> bool {
-        matches!(self, Quantity::Kept(_) | Quantity::Drop(_))
+        matches!(self, Quantity::Kept(_) | Quantity::Drop(_) | Quantity::Gain(_))
     }
 
     /// What its number is counted in.
@@ -141,6 +144,7 @@ impl fmt::Display for Quantity {
             Quantity::Kept(metric) => write!(f, "kept.{}", metric.name()),
             Quantity::Drop(metric) => write!(f, "drop.{}", metric.name()),
             Quantity::GapClosed(metric) => write!(f, "gap_closed.{}", metric.name()),
+            Quantity::Gain(metric) => write!(f, "gain.{}", metric.name()),
             Quantity::Class(figure, label) => {
                 let name = CLASS_FIGURES.iter().find(|known| known.1 == *figure).map_or("", |known| known.0);
                 write!(f, "{name}[{label}]")

@@ -90,4 +90,18 @@ impl Tally {
     pub fn num_labels(&self) -> usize {
         self.hits.len()
     }
+
+    /// The label with the most rows, the lowest id among equals.
+    pub fn most_frequent(&self) -> usize {
+        let most = self.supports.iter().max();
+        self.supports.iter().position(|support| Some(support) == most).unwrap_or(0)
+    }
+
+    /// The same rows, all of them predicted as one label.
+    #[must_use]
+    pub fn always(&self, label: usize) -> Self {
+        let mut tally = Tally::new(self.num_labels());
+        self.supports.iter().enumerate().for_each(|(of, rows)| tally.add(of, label, *rows));
+        tally
+    }
 }

@@ -17,11 +17,29 @@ pub struct AgainstTeacher {
     pub teacher: String,
     /// The model's figure divided by the teacher's, by metric; left out where the teacher's is 0.
     pub kept: BTreeMap<Metric, Figure>,
-    /// Share of the way from the baseline to the teacher, by metric; empty without a baseline.
+    /// Share of the way from the baseline to the teacher, by metric; only of metrics by which the teacher is shown to be
+    /// better than the baseline, and empty without a baseline.
     pub gap_closed: BTreeMap<Metric, Figure>,
-    /// The model's rows a second divided by the teacher's, where both were measured.
+    /// Metrics by which the teacher is not shown to be better than the baseline: there is no gap to close.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_gap: Vec<Metric>,
+    /// The model's rows a second divided by the teacher's, where both were measured; of several rounds the median.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speed_up: Option<f64>,
+    /// The same in the slowest and in the fastest round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed_up_interval: Option<[f64; 2]>,
+}
+
+/// A model compared with the same student trained without a teacher.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AgainstBaseline {
+    /// The baseline's name; of several seeds the one with the model's number.
+    pub baseline: String,
+    /// By how much the model is better, in the metric's own unit; negative where it is worse.
+    pub gain: BTreeMap<Metric, Difference>,
 }
 
 /// Two models on the same rows.
@@ -102,6 +120,16 @@ pub struct Slice {
     pub metric: Option<Metric>,
     /// Accuracy of every model, in the models' order, with Wilson intervals; or `metric`.
     pub accuracies: Vec<Figure>,
+}
+
+impl Slice {
+    /// What slices are sorted by, the weakest lowest: the end of a model's interval that is good for it. Few rows then
+    /// come first only where they are weak beyond chance.
+    pub fn weakness(&self, model: usize) -> Option<f64> {
+        let Figure { value, interval } = *self.accuracies.get(model)?;
+        let [low, high] = interval.unwrap_or([value; 2]);
+        Some(if self.metric.unwrap_or(Metric::Accuracy).higher_is_better() { high } else { -low })
+    }
 }
 
 /// What a student got wrong.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use distill_core::ProblemType;
 use serde::{Deserialize, Serialize};
 
-use super::compared::{AgainstTeacher, Comparison, Errors, SeedSummary, Slice};
+use super::compared::{AgainstBaseline, AgainstTeacher, Comparison, Difference, Errors, SeedSummary, Slice};
 use crate::metrics::calibration::Bin;
 use crate::metrics::ranking::Curves;
 use crate::metrics::{ClassFigures, Confusion, Metric};
-use crate::predictions::{Cost, Role};
+use crate::predictions::{Cost, Role, Round};
 
 /// All models on one data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct DataReport {
     pub labels: Vec<String>,
     /// The models, in the order in which they were given.
     pub models: Vec<ModelReport>,
+    /// The best answer that is always the same: a model that is no better has learned nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constant: Option<ConstantAnswer>,
     /// Every model against every later one.
     pub comparisons: Vec<Comparison>,
     /// Models that were given with several seeds.
@@ -55,11 +58,21 @@ pub struct ModelReport {
     /// What it costs, where that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// The rounds that its speed was measured in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Round>,
     /// Its metrics. One that is undefined on these rows is left out.
     pub metrics: BTreeMap<Metric, Figure>,
     /// Beside the teacher; none for the teacher and where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against_teacher: Option<AgainstTeacher>,
+    /// By how much it is better than the best answer that is always the same, for the metrics that say most; negative
+    /// where it is worse.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub over_constant: BTreeMap<Metric, Difference>,
+    /// Compared with the same student trained without a teacher; none for the teacher, and where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against_baseline: Option<AgainstBaseline>,
     /// Whether it is as sure as it is right, where rows have one class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
@@ -79,6 +92,41 @@ pub struct ModelReport {
     /// Some labels with the model's values, `[label, value]`, where rows have numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scatter: Vec<[f64; 2]>,
+}
+
+/// The best answer that is always the same, on these rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConstantAnswer {
+    /// The labels that are always predicted: the most frequent one, or of several classes a row those with the highest
+    /// micro F1; empty where rows have numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// The value that is always given, the mean, where rows have numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Metrics of this answer.
+    pub metrics: BTreeMap<Metric, Figure>,
+}
+
+impl ConstantAnswer {
+    /// In a sentence: `"HUM"`.
+    pub fn words(&self) -> String {
+        const SHOWN: usize = 3;
+        if let Some(value) = self.value {
+            return format!("the mean, {value:.4}");
+        }
+        let shown = self.labels.iter().take(SHOWN).map(|label| format!("\"{label}\""));
+        let more = self.labels.len().saturating_sub(SHOWN);
+        let more = (more > 0).then(|| format!("{more} more"));
+        shown.chain(more).collect::<Vec<_>>().join(", ")
+    }
+
+    /// As a row of a table of models.
+    pub fn as_model(&self) -> ModelReport {
+        ModelReport { metrics: self.metrics.clone(), ..ModelReport::new(format!("always {}", self.words())) }
+    }
 }
 
 /// A measured value.
@@ -120,6 +168,12 @@ impl DataReport {
         self.slices.iter().find_map(|slice| slice.metric).unwrap_or(Metric::Accuracy)
     }
 
+    /// The models that are compared with the best answer that is always the same, and that answer.
+    pub fn over_constant(&self) -> impl Iterator<Item = (&ModelReport, &ConstantAnswer)> {
+        let compared = self.models.iter().filter(|model| !model.over_constant.is_empty());
+        compared.filter_map(|model| Some((model, self.constant.as_ref()?)))
+    }
+
     /// The first model of a role.
     pub fn with_role(&self, role: Role) -> Option<&ModelReport> {
         self.models.iter().find(|model| model.role == role)
@@ -132,6 +186,26 @@ pub const DENSE_LABELS: usize = 100;
 const PAIRS: usize = 100_000;
 
 impl ModelReport {
+    /// A model of which nothing is known yet.
+    pub(crate) fn new(name: String) -> Self {
+        ModelReport {
+            name,
+            role: Role::Other,
+            cost: None,
+            rounds: Vec::new(),
+            metrics: BTreeMap::new(),
+            against_teacher: None,
+            over_constant: BTreeMap::new(),
+            against_baseline: None,
+            calibration: None,
+            curves: None,
+            classes: Vec::new(),
+            confusion: Vec::new(),
+            confusion_pairs: Vec::new(),
+            scatter: Vec::new(),
+        }
+    }
+
     /// Keeps counts of label against prediction, in the form that suits the number of labels.
     pub(crate) fn set_confusion(&mut self, confusion: &Confusion) {
         if self.classes.len() <= DENSE_LABELS {

@@ -1,17 +1,22 @@
 //! What comes out: every figure of a report, as `report.json` holds it. [`data`] has the figures of
 //! one data set, [`compared`] what sets its models against each other.
 
+pub mod about;
 pub mod compared;
 pub mod data;
+pub mod finding;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use about::{About, DataInfo, ModelInfo};
 pub use compared::{
-    AgainstTeacher, Comparison, Difference, ErrorRow, Errors, GrownConfusion, SeedSummary, Slice, Spread,
+    AgainstBaseline, AgainstTeacher, Comparison, Difference, ErrorRow, Errors, GrownConfusion, SeedSummary,
+    Slice, Spread,
 };
-pub use data::{Calibration, DataReport, Figure, ModelReport};
+pub use data::{Calibration, ConstantAnswer, DataReport, Figure, ModelReport};
+pub use finding::{Finding, FindingKind};
 
 use crate::gates::GateOutcome;
 
@@ -29,6 +34,12 @@ pub struct Report {
     pub program: String,
     /// The answer in one word and one sentence.
     pub verdict: Verdict,
+    /// What makes the figures mean less than they seem to, the most serious first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What the report is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// How the intervals were made.
     pub intervals: Intervals,
     /// What came of the gates, in the order in which they were given.
@@ -69,7 +80,7 @@ pub struct Timing {
     pub threads: usize,
     /// The data set that the timed rows are from.
     pub data: String,
-    /// Rounds in which every model was timed once; rows a second are those of the fastest round.
+    /// Rounds in which every model was timed once; rows a second are those of the median round.
     pub rounds: usize,
     /// Rows of a round, in batches.
     pub rows: usize,
@@ -82,8 +93,9 @@ impl Timing {
     pub fn sentence(&self) -> String {
         let Timing { device, dtype, threads, data, rounds, rows, single_rows } = self;
         format!(
-            "Timed on {device} ({dtype}, {threads} threads), models in turn: rows a second are the fastest of {rounds} rounds \
-             over {rows} rows of {data}, latency is over {single_rows} rows one by one; tokenization included."
+            "Timed on {device} ({dtype}, {threads} threads), models in turn: rows a second are the median of {rounds} rounds \
+             over {rows} rows of {data}, latency is over {single_rows} rows one by one; intervals reach from the lowest to \
+             the highest round; tokenization included."
         )
     }
 }
@@ -106,8 +118,11 @@ pub struct TrainingCurves {
 pub struct Verdict {
     /// Whether the gates passed.
     pub outcome: Outcome,
-    /// A sentence for people.
+    /// A sentence for people; serious findings come first in it.
     pub text: String,
+    /// True where a finding is serious: then no document says "passed" without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_serious_finding: bool,
 }
 
 /// The word in a [`Verdict`].

@@ -26,6 +26,8 @@ pub struct Draws {
     pub metrics: Vec<BTreeMap<Metric, Vec<f64>>>,
     /// By model: the F1 of every class, `[C][resamples]`; empty for wide label maps.
     pub class_f1: Vec<Vec<Vec<f64>>>,
+    /// Of the best answer that is always the same: the values of its metrics, `[resamples]`.
+    pub constant: BTreeMap<Metric, Vec<f64>>,
 }
 
 /// Draws every metric of models that were aligned; `values` are the metrics on the rows themselves.
@@ -116,6 +118,7 @@ fn draw_counts(
     let sampler = CountSampler::new(&patterns.counts);
     let num_labels = models.first().map_or(0, Predictions::num_labels);
     let classes = if num_labels <= CLASS_LABELS { num_labels } else { 0 };
+    let most_frequent = scored.first().map_or(0, |scored| scored.confusion().tally().most_frequent());
     let parts: Vec<Vec<Drawn>> = (0..resamples.div_ceil(STREAM))
         .into_par_iter()
         .map(|part| {
@@ -131,11 +134,16 @@ fn draw_counts(
                     patterns.tally(model, &counts, &mut tally);
                     drawn.push(Drawn::new(&tally, classes));
                 }
+                // The last model's tally has the rows of every label, whatever was predicted.
+                drawn.push(Drawn::new(&tally.always(most_frequent), 0));
             }
             drawn
         })
         .collect();
-    gather(parts.into_iter().flatten(), models.len(), classes)
+    let mut draws = gather(parts.into_iter().flatten(), models.len() + 1, classes);
+    draws.class_f1.pop();
+    draws.constant = draws.metrics.pop().unwrap_or_default();
+    draws
 }
 
 /// One model's values in one resample.
@@ -154,8 +162,11 @@ impl Drawn {
 
 /// From resample by resample, models in turn, to a list of values a model and metric.
 fn gather(drawn: impl Iterator<Item = Drawn>, models: usize, classes: usize) -> Draws {
-    let mut draws =
-        Draws { metrics: vec![BTreeMap::new(); models], class_f1: vec![vec![Vec::new(); classes]; models] };
+    let mut draws = Draws {
+        metrics: vec![BTreeMap::new(); models],
+        class_f1: vec![vec![Vec::new(); classes]; models],
+        constant: BTreeMap::new(),
+    };
     for (at, drawn) in drawn.enumerate() {
         let (resample, model) = (at / models, at % models);
         for (metric, value) in drawn.metrics {

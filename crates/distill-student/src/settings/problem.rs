@@ -37,9 +37,10 @@ impl TrainSettings {
     fn check_metric(&self, problem_type: ProblemType) -> Result<(), TrainError> {
         use Metric::{Accuracy, Agreement, Loss, MacroF1, MicroF1, Mse};
         let (known, expected): (&[Metric], _) = match problem_type {
-            ProblemType::SingleLabel => {
-                (&[Accuracy, Agreement, Loss], "\"accuracy\", \"agreement\" or \"loss\" for one class a row")
-            }
+            ProblemType::SingleLabel => (
+                &[Accuracy, MacroF1, Agreement, Loss],
+                "\"accuracy\", \"macro_f1\", \"agreement\" or \"loss\" for one class a row",
+            ),
             ProblemType::MultiLabel => (
                 &[MicroF1, MacroF1, Agreement, Loss],
                 "\"micro_f1\", \"macro_f1\", \"agreement\" or \"loss\" for several classes a row",

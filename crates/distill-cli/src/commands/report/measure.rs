@@ -6,7 +6,7 @@ use distill_core::atomic::FileError;
 use distill_data::TextTokenizer;
 use distill_model::{ModelDirectory, SequenceClassifier, weights};
 use distill_report::report::Timing;
-use distill_report::{Cost, DataSet, Predictions};
+use distill_report::{Cost, DataSet, Predictions, ReportError};
 
 use super::named::Entry;
 use super::rows::{Columns, TestSet};
@@ -54,7 +54,7 @@ pub fn run(
         }
         data.push(DataSet { name: set.name.clone(), predictions });
     }
-    let (speeds, timing) = match sets.first().filter(|_| settings.report.timing) {
+    let (speeds, timing): (Vec<Timed>, _) = match sets.first().filter(|_| settings.report.timing) {
         None => (models.iter().map(|_| Timed::default()).collect(), None),
         Some(set) => {
             let runners =
@@ -66,8 +66,10 @@ pub fn run(
     let costs: Vec<Cost> =
         models.iter().zip(&speeds).map(|(model, speed)| cost(model, speed)).collect::<anyhow::Result<_>>()?;
     for set in &mut data {
-        let priced = set.predictions.drain(..).zip(&costs).map(|(model, cost)| model.with_cost(*cost));
-        set.predictions = priced.collect::<Result<_, _>>()?;
+        let priced = set.predictions.drain(..).zip(&costs).zip(&speeds);
+        let priced =
+            priced.map(|((model, cost), speed)| model.with_cost(*cost)?.with_rounds(speed.rounds.clone()));
+        set.predictions = priced.collect::<Result<_, ReportError>>()?;
     }
     Ok((data, timing))
 }
@@ -98,6 +100,7 @@ fn predict(
         Ok(())
     })?;
     inputs::warn_truncated(stats.truncated, stats.rows, loaded.tokenizer.max_length());
+    inputs::warn_unknown(stats.unknown, stats.tokens);
     Ok((
         columns.predictions(&loaded.entry, labels.clone(), problem_type, &set.columns)?,
         stats.rows_per_second(),

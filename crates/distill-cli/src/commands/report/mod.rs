@@ -1,9 +1,10 @@
 //! `distill report`: models or logits tables → metrics, comparison, gates.
 //!
 //! Read in this order: [`named`] (which model plays which part), [`rows`] (data sets as columns),
-//! [`measure`] with [`timing`] (models that are run) or [`tables`] (logits from files), [`publish`] (JUnit,
+//! [`measure`] with [`timing`] (models that are run) or [`tables`] (logits from files), [`mod@about`] (what it is about), [`publish`] (JUnit,
 //! GitHub, model card), [`compare`] (two reports).
 
+mod about;
 mod compare;
 mod measure;
 mod named;
@@ -23,7 +24,7 @@ use distill_core::hash::file_hash_until;
 use distill_core::record::RunRecord;
 use distill_report::documents::{self, terminal};
 use distill_report::gates::{Gate, Quantity, baseline};
-use distill_report::{ReportError, training};
+use distill_report::{ReportError, signs, training};
 use serde_json::{Value, json};
 
 pub use named::Named;
@@ -246,6 +247,13 @@ impl Stage for ReportStage<'_> {
         let mut report = distill_report::build(data, &self.settings.report, &session.stop)?;
         report.timing = timing;
         report.training = self.entries()?.iter().filter_map(curves).collect();
+        let mut about = self.about(out.path(), record)?;
+        for (model, info) in report.data.iter().flat_map(|set| &set.models).zip(&mut about.models) {
+            info.parameters = model.cost.map(|cost| cost.parameters);
+        }
+        report.about = Some(about);
+        let signs = signs::findings(&report);
+        report.findings.extend(signs);
         session.stop.check()?;
         // From here on the directory holds a run that the same command goes on with.
         record.write(out.path())?;
@@ -255,6 +263,7 @@ impl Stage for ReportStage<'_> {
             ("verdict".to_owned(), json!(report.verdict.text)),
             ("gates_passed".to_owned(), json!(report.gates_passed())),
             ("gates".to_owned(), json!(report.gates)),
+            ("findings".to_owned(), json!(report.findings)),
         ]);
         Ok(Finished { status, results, text: terminal::render(&report, &files, style()) })
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use distill_core::Progress;
 use distill_data::source::Row;
-use distill_report::Latency;
+use distill_report::build::rounds::median;
 use distill_report::report::Timing;
+use distill_report::{Latency, Round};
 use distill_teacher::Runner;
 use distill_torch::device::device_name;
 
@@ -23,12 +24,14 @@ const ROUND_SECONDS: f64 = 0.5;
 const ROWS: std::ops::RangeInclusive<f64> = 32.0..=4096.0;
 
 /// One model's speed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timed {
-    /// Rows a second in batches, of the fastest round: the one that other programs disturbed least.
+    /// Rows a second in batches, of the median round.
     pub rows_per_second: Option<f64>,
     /// From one text to its logits.
     pub latency: Option<Latency>,
+    /// Each round by itself: how far apart they lie says how sure the figures are.
+    pub rounds: Vec<Round>,
 }
 
 /// Times every model over rows of one data set; `slowest` is about how many rows a second the slowest takes.
@@ -59,10 +62,8 @@ pub fn time(
         session.progress.update(round as u64 + 1, "");
     }
     session.progress.end();
-    let timed = rounds.into_iter().zip(latencies).map(|(rounds, latencies)| Timed {
-        rows_per_second: Some(rows.len() as f64 / share(rounds, 0.0).max(1e-9)),
-        latency: Some(latency(latencies)),
-    });
+    let timed =
+        rounds.into_iter().zip(latencies).map(|(rounds, latencies)| timed(rows.len(), &rounds, latencies));
     let timing = Timing {
         device: device_name(session.device),
         dtype: dtype_name(session.kind).to_owned(),
@@ -73,6 +74,17 @@ pub fn time(
         single_rows: ROUNDS * SINGLE_ROWS,
     };
     Ok((timed.collect(), timing))
+}
+
+/// One model's figures: `rounds` are the times of all rows in batches, `latencies` those of single rows, as many a round.
+fn timed(rows: usize, rounds: &[Duration], latencies: Vec<Duration>) -> Timed {
+    let rates: Vec<f64> = rounds.iter().map(|time| rows as f64 / time.as_secs_f64().max(1e-9)).collect();
+    let of_round = latencies.chunks(latencies.len().div_ceil(rounds.len().max(1)).max(1));
+    let rounds = rates
+        .iter()
+        .zip(of_round)
+        .map(|(rate, times)| Round { rows_per_second: *rate, latency: latency(times.to_vec()) });
+    Timed { rounds: rounds.collect(), rows_per_second: median(rates), latency: Some(latency(latencies)) }
 }
 
 /// At most so many rows, from all parts of the data set.
@@ -105,5 +117,16 @@ mod tests {
         assert!((latency.p50_ms - 100.0).abs() < 1e-9, "{latency:?}");
         assert!((latency.p95_ms - 190.0).abs() < 1e-9 && (latency.p99_ms - 198.0).abs() < 1e-9, "{latency:?}");
         assert!((share(vec![Duration::from_secs(7)], 0.5) - 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_median_round_counts_and_every_round_is_kept() {
+        let seconds = |all: &[u64]| all.iter().copied().map(Duration::from_secs).collect::<Vec<_>>();
+        let found = timed(120, &seconds(&[1, 6, 2]), seconds(&[1, 2, 3, 4, 5, 9]));
+        assert_eq!(found.rows_per_second, Some(60.0));
+        let rates: Vec<f64> = found.rounds.iter().map(|round| round.rows_per_second).collect();
+        assert_eq!(rates, [120.0, 20.0, 60.0]);
+        let slowest: Vec<f64> = found.rounds.iter().map(|round| round.latency.p99_ms).collect();
+        assert_eq!(slowest, [2000.0, 4000.0, 9000.0]);
     }
 }

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use self::judged::Told;
 pub use self::stores::{TEACHER, open_store, teacher_of};
 use self::stores::{check_max_length, columns_of, problem_type, targets_hash, targets_name, warn_of_another};
-use self::worth::Worth;
+use self::worth::{Required, Worth};
 use crate::args::Student;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
@@ -58,6 +58,8 @@ pub struct StudentStage<'a> {
     rows: Option<PathBuf>,
     /// Whether rows without labels are left out: copies and further rows, which only a teacher labels.
     labelled_only: bool,
+    /// Whether it is a stage of a pipeline, whose teacher is required unless the settings say otherwise.
+    in_pipeline: bool,
 }
 
 impl<'a> StudentStage<'a> {
@@ -65,7 +67,7 @@ impl<'a> StudentStage<'a> {
     pub fn new(settings: &'a Settings, rows: Option<PathBuf>) -> Self {
         let student = &settings.student;
         let (train, init) = (student.train.clone(), student.start.init.clone());
-        StudentStage { settings, train, init, rows, labelled_only: false }
+        StudentStage { settings, train, init, rows, labelled_only: false, in_pipeline: false }
     }
 
     /// The same student without a teacher.
@@ -80,6 +82,21 @@ impl<'a> StudentStage<'a> {
     #[must_use]
     pub fn with_labelled_rows_alone(self) -> Self {
         StudentStage { labelled_only: true, ..self }
+    }
+
+    /// The same student as a stage of a pipeline.
+    #[must_use]
+    pub fn in_pipeline(self) -> Self {
+        StudentStage { in_pipeline: true, ..self }
+    }
+
+    fn required(&self) -> Required {
+        match self.settings.student.start.require_teacher {
+            Some(true) => Required::Yes,
+            Some(false) => Required::No,
+            None if self.in_pipeline => Required::WhereJudged,
+            None => Required::No,
+        }
     }
 
     /// What students of these soft targets are compared by, where this was asked for.
@@ -227,6 +244,8 @@ impl Stage for StudentStage<'_> {
             (student.as_object_mut(), serde_json::to_value(&self.settings.student.start)?)
         {
             student.extend(start.into_iter().filter(|(key, _)| key != "no_teacher_baseline"));
+            // What is stopped leaves no result, so that one of the default is that of `false`.
+            student.entry("require_teacher").or_insert(Value::Bool(false));
         }
         let max_length = self.max_length(&stores, &self.init()?);
         let (data, dtype) = (inputs::data_settings(self.settings, Some(max_length))?, dtype_name(session.kind));
@@ -317,7 +336,7 @@ impl Stage for StudentStage<'_> {
         }
         if train.has_teacher() {
             let told = self.told(&stores, &parts.validation, session)?;
-            let (plan, model, validation, required) = (&plan, &model, &parts.validation, start.require_teacher);
+            let (plan, model, validation, required) = (&plan, &model, &parts.validation, self.required());
             Worth { plan, model, validation, told, required }.check(session)?;
         }
         training::Job {

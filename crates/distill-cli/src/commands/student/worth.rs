@@ -25,8 +25,22 @@ pub struct Worth<'a> {
     /// The teacher's logits of that part.
     pub told: Told,
     /// Whether a teacher that has nothing to teach stops the run.
-    pub required: bool,
+    pub required: Required,
 }
+
+/// What happens where a teacher has nothing to teach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    /// A warning: `require_teacher = false`, and by default of `distill student`.
+    No,
+    /// The run stops if there are rows enough to judge by: by default of `distill run`.
+    WhereJudged,
+    /// The run stops, also where the teacher cannot be judged: `require_teacher = true`.
+    Yes,
+}
+
+/// Labelled validation rows below which a teacher that was not asked for is not judged: of 50 rows, 2 points are one row.
+const ROWS_TO_JUDGE: usize = 50;
 
 impl Worth<'_> {
     /// A teacher that knows no more than which label is frequent teaches nothing, nor one that is no better than its
@@ -46,20 +60,35 @@ impl Worth<'_> {
             Ok(found) => found,
             Err(why) => return self.cannot_be_judged(&why),
         };
-        self.check_teacher(quality)?;
-        if self.required { self.check_student(logits, quality.rows, session) } else { Ok(()) }
+        let judges = match self.required {
+            Required::No => false,
+            Required::WhereJudged => quality.rows >= ROWS_TO_JUDGE,
+            Required::Yes => true,
+        };
+        self.check_teacher(quality, judges)?;
+        if judges { self.check_student(logits, quality.rows, session) } else { Ok(()) }
+    }
+
+    /// The setting, and where nobody set it, how to train all the same.
+    fn setting(&self) -> &'static str {
+        match self.required {
+            Required::WhereJudged => {
+                "student.require_teacher, which is on by default in distill run (set it to false to train all the same)"
+            }
+            Required::No | Required::Yes => "student.require_teacher",
+        }
     }
 
     fn cannot_be_judged(&self, why: &str) -> anyhow::Result<()> {
         let what = format!("the teacher cannot be judged on the validation rows: {why}");
-        if self.required {
+        if self.required == Required::Yes {
             bail!(Failure::usage(format!("student.require_teacher: {what}")));
         }
         tracing::warn!("{what}");
         Ok(())
     }
 
-    fn check_teacher(&self, quality: TeacherQuality) -> anyhow::Result<()> {
+    fn check_teacher(&self, quality: TeacherQuality, judges: bool) -> anyhow::Result<()> {
         let TeacherQuality { rows, metric, teacher, constant } = quality;
         tracing::info!(rows, metric, teacher, constant, "teacher on the labelled validation rows");
         if quality.beats_the_constant() {
@@ -77,8 +106,8 @@ impl Worth<'_> {
                  answering the same {constant:.4}: it has nothing to teach"
             ),
         };
-        if self.required {
-            bail!(Failure::gate(format!("student.require_teacher: {what}")));
+        if judges {
+            bail!(Failure::gate(format!("{}: {what}", self.setting())));
         }
         tracing::warn!("{what}; student.require_teacher = true stops such a run");
         Ok(())
@@ -109,9 +138,17 @@ impl Worth<'_> {
         if is_better {
             return Ok(());
         }
+        if self.required == Required::WhereJudged && teacher == student {
+            // A copy of the teacher: who trains one without having asked for a teacher may mean to.
+            tracing::warn!(
+                "before any training the student is as good as its teacher on the {rows} validation rows"
+            );
+            return Ok(());
+        }
         bail!(Failure::gate(format!(
-            "student.require_teacher: on the {rows} labelled validation rows the teacher's {name} is {teacher:.4}, and \
+            "{setting}: on the {rows} labelled validation rows the teacher's {name} is {teacher:.4}, and \
              the student's {student:.4} before any training: it has nothing to teach",
+            setting = self.setting(),
             name = metric.words()
         )))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Judged, model_report, targets_of};
+use super::{Constant, Judged, model_report, targets_of};
 use crate::metrics::multi_label::{self, MultiLabelFigures};
 use crate::metrics::{ClassFigures, Metric, ranking};
 use crate::predictions::Predictions;
@@ -50,6 +50,30 @@ pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
     (0..width)
         .map(|label| targets.iter().skip(label).step_by(width).map(|target| share(*target)).collect())
         .collect()
+}
+
+/// Always predicting the most frequent labels, as many as give the highest micro F1.
+pub(super) fn constant(model: &Predictions, shares: &[f64]) -> Constant {
+    let mut order: Vec<usize> = (0..shares.len()).collect();
+    order.sort_by(|left, right| shares[*right].total_cmp(&shares[*left]));
+    let micro_f1 = |count: usize| {
+        let hits: f64 = order[..count].iter().map(|label| shares[*label]).sum();
+        2.0 * hits / (count as f64 + shares.iter().sum::<f64>())
+    };
+    let best = (1..=order.len()).max_by(|left, right| micro_f1(*left).total_cmp(&micro_f1(*right)));
+    order.truncate(best.unwrap_or(0));
+    let names = order.iter().filter_map(|label| model.label_map.name(*label).map(str::to_owned)).collect();
+    Constant::new(names, None, shares, move |shares| {
+        let hits: f64 = order.iter().map(|label| shares[*label]).sum();
+        let (actual, predicted) = (shares.iter().sum::<f64>(), order.len() as f64);
+        let macro_f1: f64 = order.iter().map(|label| 2.0 * shares[*label] / (1.0 + shares[*label])).sum();
+        vec![
+            (Metric::MicroPrecision, hits / predicted),
+            (Metric::MicroRecall, if actual > 0.0 { hits / actual } else { 0.0 }),
+            (Metric::MicroF1, 2.0 * hits / (predicted + actual)),
+            (Metric::MacroF1, macro_f1 / shares.len() as f64),
+        ]
+    })
 }
 
 fn share(yes: bool) -> f64 {

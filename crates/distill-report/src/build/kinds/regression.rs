@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use distill_core::Label;
 
-use super::{Judged, model_report};
+use super::{Constant, Judged, model_report};
 use crate::metrics::Metric;
 use crate::metrics::regression::{self, RegressionFigures};
 use crate::predictions::Predictions;
@@ -62,6 +62,17 @@ pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
     let shifted: Vec<f64> = targets.iter().map(|target| target - centre).collect();
     let squares = shifted.iter().map(|target| target * target).collect();
     vec![shifted, squares]
+}
+
+/// Always giving the mean of these rows.
+pub(super) fn constant(model: &Predictions, rows: &[usize], shared: &[f64]) -> Constant {
+    Constant::new(Vec::new(), Some(mean(&targets(model, rows))), shared, |shared| {
+        // About the mean that is given, so the second is the squared error.
+        let [moved, mse] = [shared[0], shared[1]];
+        let variance = mse - moved * moved;
+        let r2 = if variance > 0.0 { 1.0 - mse / variance } else { f64::NAN };
+        vec![(Metric::Mse, mse), (Metric::Rmse, mse.max(0.0).sqrt()), (Metric::R2, r2)]
+    })
 }
 
 fn targets(model: &Predictions, rows: &[usize]) -> Vec<f64> {

@@ -5,9 +5,10 @@ use distill_core::ProblemType;
 use crate::documents::svg::bars::{self, Group};
 use crate::documents::svg::frontier::{self, Point};
 use crate::documents::svg::lines::{self, Line, Plot};
-use crate::documents::svg::{Frame, heatmap, scatter};
+use crate::documents::svg::{Frame, bins, heatmap, scatter};
 use crate::documents::text;
 use crate::metrics::Metric;
+use crate::metrics::calibration::Bin;
 use crate::metrics::ranking::Curves;
 use crate::predictions::Role;
 use crate::report::{DataReport, ModelReport, TrainingCurves};
@@ -126,23 +127,51 @@ fn frontier(set: &DataReport) -> String {
     figure(title, caption, "", &svg)
 }
 
-/// The confusion matrix of the student, or of the first model.
+/// The confusion matrix of the student, or of the first model; next to it the teacher's, and what differs.
 fn confusion(set: &DataReport) -> String {
-    if set.labels.len() > heatmap::LABELS {
-        return String::new();
+    let has_matrix = |model: &&ModelReport| !model.confusion.is_empty();
+    let model = set.with_role(Role::Student).or(set.models.first()).filter(has_matrix);
+    let Some(model) = model.filter(|_| set.labels.len() <= heatmap::LABELS) else { return String::new() };
+    let teacher = set.with_role(Role::Teacher).filter(has_matrix).filter(|teacher| teacher.name != model.name);
+    let matrix = |of: &ModelReport| {
+        let title = format!("Confusion matrix of {}", of.name);
+        let right: u64 = of.confusions().iter().filter(|pair| pair.0 == pair.1).map(|pair| pair.2).sum();
+        let said = format!(
+            "{right} of {} rows lie on the diagonal; the tables of classes and confusions have the rest.",
+            set.labelled
+        );
+        let svg = heatmap::draw(&title, &said, &set.labels, &of.confusion);
+        matrix_figure(
+            set,
+            &title,
+            "Labels down, predictions across; shaded by the share of the label's rows.",
+            &svg,
+        )
+    };
+    let mut out = matrix(model);
+    let Some(teacher) = teacher else { return out };
+    let title = format!("{} less {}", model.name, teacher.name);
+    let caption = "Rows more or fewer than the teacher's, in the colour of right answers where that is better.";
+    let svg = heatmap::difference(&title, caption, &set.labels, &model.confusion, &teacher.confusion);
+    let beside = matrix(teacher) + &matrix_figure(set, &title, caption, &svg);
+    match set.labels.len() <= heatmap::BESIDE {
+        true => out.push_str(&beside),
+        false => out.push_str(&format!(
+            "<details class=\"whole\"><summary>Confusion matrix of {}, and what differs</summary>{beside}</details>",
+            text::html(&teacher.name)
+        )),
     }
-    let Some(model) = set.with_role(Role::Student).or(set.models.first()) else { return String::new() };
-    if model.confusion.is_empty() {
-        return String::new();
+    out
+}
+
+/// A matrix of many labels takes the width of the page.
+fn matrix_figure(set: &DataReport, title: &str, caption: &str, svg: &str) -> String {
+    let figure = figure(title, caption, "", svg);
+    if set.labels.len() <= heatmap::BESIDE {
+        figure
+    } else {
+        figure.replacen("<figure>", "<figure class=\"whole\">", 1)
     }
-    let title = format!("Confusion matrix of {}", model.name);
-    let right: u64 = (0..set.labels.len()).map(|label| model.confusion[label][label]).sum();
-    let said = format!(
-        "{right} of {} rows lie on the diagonal; the tables of classes and confusions have the rest.",
-        set.labelled
-    );
-    let svg = heatmap::draw(&title, &said, &set.labels, &model.confusion);
-    figure(&title, "Labels down, predictions across; shaded by the share of the label's rows.", "", &svg)
 }
 
 /// Labels and values of the student, or of the first model, where rows have numbers.
@@ -192,7 +221,14 @@ fn reliability(set: &DataReport) -> String {
         has_marks: true,
     };
     let caption = "On the dashed line a model is as sure as it is right; below it, too sure.";
-    figure("Reliability", caption, &names(set), &lines::draw(&plot, &lines))
+    let bins: Vec<(usize, &str, &[Bin])> = shown(set)
+        .filter_map(|(color, model)| {
+            Some((color, model.name.as_str(), model.calibration.as_ref()?.bins.as_slice()))
+        })
+        .collect();
+    let said = "How many rows lie in each of the bins above, by model.";
+    let under = bins::draw("Rows in each bin of confidence", said, &bins);
+    figure("Reliability", caption, &names(set), &(lines::draw(&plot, &lines) + &under))
 }
 
 fn names(set: &DataReport) -> String {
@@ -234,10 +270,19 @@ fn curves(set: &DataReport, is_roc: bool) -> String {
     figure(title, &caption, &names(set), &lines::draw(&plot, &lines))
 }
 
+/// Where a curve stands: losses first, then the other figures of the validation part.
+fn course(what: &str) -> usize {
+    match what {
+        what if what.ends_with("loss") => 0,
+        what if what.starts_with("validation") => 1,
+        _ => 2,
+    }
+}
+
 /// Training curves: a chart for each thing that was logged, a line a run.
 pub fn training(runs: &[TrainingCurves]) -> String {
     let mut series: Vec<&String> = runs.iter().flat_map(|run| run.series.keys()).collect();
-    series.sort();
+    series.sort_by_key(|what| (course(what), *what));
     series.dedup();
     if series.is_empty() {
         return String::new();

@@ -3,7 +3,7 @@
 use crate::documents::{format, text};
 use crate::report::Report;
 
-const WORDS: [(&str, &str); 16] = [
+const WORDS: [(&str, &str); 18] = [
     (
         "macro, weighted",
         "Averages over the classes: each counts the same, or by its rows. With one label a row, micro averages equal the accuracy.",
@@ -25,7 +25,15 @@ const WORDS: [(&str, &str); 16] = [
     ("kept", "The model's figure divided by the teacher's."),
     (
         "gap closed",
-        "Share of the way from the student trained without a teacher to the teacher. Above 100 %: better than the teacher; below 0 %: the teacher did harm.",
+        "Share of the way from the student trained without a teacher to the teacher. Above 100 %: better than the teacher; below 0 %: the teacher did harm. No gap: the teacher is not shown to be better than that student.",
+    ),
+    (
+        "gain",
+        "How much better a model is than the same student trained without a teacher, in the metric's own unit; negative where it is worse.",
+    ),
+    (
+        "always …",
+        "The best answer that is always the same: the most frequent label or labels, or the mean. A model that is no better has learned nothing.",
     ),
     ("difference", "Called one only where the interval of the paired difference excludes zero."),
     (
@@ -42,12 +50,68 @@ const WORDS: [(&str, &str); 16] = [
         "ECE, MCE",
         "Mean and largest distance of confidence from accuracy over 15 bins; scaled: after dividing the logits by the temperature that fits these rows best.",
     ),
-    ("slices", "Parts of the rows; those where the student is weakest come first, with Wilson intervals."),
+    (
+        "slices",
+        "Parts of the rows, with Wilson intervals; those whose interval ends lowest for the student come first, so that few rows do so only where they are weak beyond chance.",
+    ),
     (
         "likely label errors",
         "Rows where teacher and student agree against the label. Look at them before blaming the models.",
     ),
 ];
+
+/// What a column's title, a metric or a tile means, for its tooltip.
+pub fn explain(title: &str) -> Option<&'static str> {
+    Some(match title {
+        "accuracy" => "Share of rows with the right label.",
+        "balanced accuracy" => "Mean recall of the classes that have rows.",
+        "macro F1" => "Mean F1 of the classes, each counting the same however many rows it has.",
+        "weighted F1" => "Mean F1 of the classes, each counting by its rows.",
+        "micro F1" => "F1 over all pairs of row and label; with one label a row the accuracy.",
+        "precision" => "Share of the rows predicted as this class that are of it.",
+        "recall" => "Share of the rows of this class that were found.",
+        "F1" => "Harmonic mean of precision and recall.",
+        "predicted" => "Rows predicted as this class.",
+        "MCC" | "Cohen's kappa" => "Agreement with the labels beyond chance: 0 is chance, 1 is perfect.",
+        "ROC AUC" => "How likely a row of a class scores above a row of another.",
+        "average precision" => "Area under the precision-recall curve.",
+        "log-loss" => "Mean of -log of the probability given to the label, in nats; lower is better.",
+        "Brier" => "Mean squared distance of the probabilities from the label; lower is better.",
+        "ECE" => "Mean distance of confidence from accuracy over 15 bins; lower is better.",
+        "MCE" => "Largest distance of confidence from accuracy over 15 bins; lower is better.",
+        "ECE, scaled" => "ECE after dividing the logits by the temperature that fits these rows best.",
+        "best temperature" => "Above 1 the model is too sure of itself.",
+        "agreement" => "Share of rows where the model predicts what the teacher predicts, right or wrong.",
+        "KL" => "Mean divergence of the model's probabilities from the teacher's, in nats; 0: the same.",
+        "MSE to teacher" => "Mean squared distance of the model's values from the teacher's.",
+        "R2" => "Share of the variance of the labels that is explained.",
+        "RMSE" => "Root of the mean squared error.",
+        "Spearman" => "Correlation of the ranks of values and labels.",
+        "kept" => "The model's figure divided by the teacher's.",
+        "gap closed" | "of the gap closed" => {
+            "Share of the way from the student trained without a teacher to the teacher. No gap: the teacher is not shown to \
+             be better than that student."
+        }
+        "gain" | "gain over the student without a teacher" => {
+            "How much better the model is than the same student trained without a teacher."
+        }
+        "role" => "The part that the model plays in the comparison.",
+        "rows/s" => {
+            "Rows a second in batches, tokenization included: the median round, under it the lowest and the highest."
+        }
+        "speed-up" | "the teacher's speed" => {
+            "The model's rows a second divided by the teacher's: the median round, with the lowest and the highest."
+        }
+        "p50 ms" | "p95 ms" | "p99 ms" => {
+            "Time from one text to its logits that this share of single rows does not exceed, with the lowest and the \
+             highest round."
+        }
+        "McNemar p" => {
+            "How likely so uneven a split of the rows that only one of two models has right would be by chance."
+        }
+        _ => return None,
+    })
+}
 
 /// The last section of the page.
 pub fn render(report: &Report) -> String {

@@ -4,14 +4,16 @@ use distill_core::ProblemType;
 
 use super::interval_text;
 use super::table::{self, Cell};
-use crate::documents::table::headline;
+use crate::build::rounds;
+use crate::documents::table::{NO_GAP, has_no_gap, headline};
 use crate::documents::{format, text};
 use crate::metrics::Metric;
-use crate::report::{Comparison, DataReport, Figure, ModelReport};
+use crate::predictions::Latency;
+use crate::report::{Comparison, ConstantAnswer, DataReport, Difference, Figure, ModelReport};
 
 type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
 
-const QUALITY: [Column; 13] = [
+const QUALITY: [Column; 14] = [
     ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
     ("micro F1", |model| {
         // With one class a row it is the accuracy.
@@ -28,7 +30,12 @@ const QUALITY: [Column; 13] = [
     ("ECE", |model| model.metrics.get(&Metric::Ece).map(figure)),
     ("MSE to teacher", |model| model.metrics.get(&Metric::TeacherMse).map(figure)),
     ("kept", |model| headline(&model.against_teacher.as_ref()?.kept).map(share)),
-    ("gap closed", |model| headline(&model.against_teacher.as_ref()?.gap_closed).map(share)),
+    ("gap closed", |model| {
+        let against = model.against_teacher.as_ref()?;
+        let none = || has_no_gap(against).then(|| Cell::number(NO_GAP, f64::NEG_INFINITY));
+        headline(&against.gap_closed).map(share).or_else(none)
+    }),
+    ("gain", |model| headline(&model.against_baseline.as_ref()?.gain).map(gain)),
     ("role", |model| Some(Cell::text(model.role.name()))),
 ];
 
@@ -37,30 +44,37 @@ const COST: [Column; 7] = [
         model.cost.map(|cost| Cell::number(&format::count(cost.parameters), cost.parameters as f64))
     }),
     ("size", |model| model.cost.map(|cost| Cell::number(&format::bytes(cost.bytes), cost.bytes as f64))),
-    ("rows/s", |model| model.cost?.rows_per_second.map(|rate| Cell::number(&format::rate(rate), rate))),
-    ("speed-up", |model| {
-        model.against_teacher.as_ref()?.speed_up.map(|factor| Cell::number(&format::times(factor), factor))
+    ("rows/s", |model| {
+        let range = rounds::range(&rounds::values(model, |round| round.rows_per_second));
+        model.cost?.rows_per_second.map(|value| between(value, range, format::rate))
     }),
-    ("p50 ms", |model| Some(milliseconds(model.cost?.latency?.p50_ms))),
-    ("p95 ms", |model| Some(milliseconds(model.cost?.latency?.p95_ms))),
-    ("p99 ms", |model| Some(milliseconds(model.cost?.latency?.p99_ms))),
+    ("speed-up", |model| {
+        let against = model.against_teacher.as_ref()?;
+        against.speed_up.map(|value| between(value, against.speed_up_interval, format::times))
+    }),
+    ("p50 ms", |model| latency(model, |latency| latency.p50_ms)),
+    ("p95 ms", |model| latency(model, |latency| latency.p95_ms)),
+    ("p99 ms", |model| latency(model, |latency| latency.p99_ms)),
 ];
 
 /// The models side by side.
 pub fn side_by_side(set: &DataReport) -> String {
-    of_models("models side by side", set, &QUALITY).unwrap_or_default()
+    let constant = set.constant.as_ref().map(ConstantAnswer::as_model);
+    let models: Vec<&ModelReport> = set.models.iter().chain(&constant).collect();
+    of_models("models side by side", &models, &QUALITY).unwrap_or_default()
 }
 
 /// What the models cost; nothing where that was not measured.
 pub fn costs(set: &DataReport) -> String {
-    of_models("cost", set, &COST).map(|table| format!("<h3>Cost</h3>{table}")).unwrap_or_default()
+    let models: Vec<&ModelReport> = set.models.iter().collect();
+    of_models("cost", &models, &COST).map(|table| format!("<h3>Cost</h3>{table}")).unwrap_or_default()
 }
 
-fn of_models(caption: &str, set: &DataReport, columns: &[Column]) -> Option<String> {
+fn of_models(caption: &str, models: &[&ModelReport], columns: &[Column]) -> Option<String> {
     let mut header = vec!["model"];
-    let mut rows: Vec<Vec<Cell>> = set.models.iter().map(|model| vec![Cell::text(&model.name)]).collect();
+    let mut rows: Vec<Vec<Cell>> = models.iter().map(|model| vec![Cell::text(&model.name)]).collect();
     for (title, cell) in columns {
-        let cells: Vec<Option<Cell>> = set.models.iter().map(cell).collect();
+        let cells: Vec<Option<Cell>> = models.iter().map(|model| cell(model)).collect();
         if cells.iter().any(Option::is_some) {
             header.push(title);
             rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell.unwrap_or(Cell::none())));
@@ -69,8 +83,15 @@ fn of_models(caption: &str, set: &DataReport, columns: &[Column]) -> Option<Stri
     (header.len() > 1).then(|| table::draw(caption, &header, &rows))
 }
 
-fn milliseconds(value: f64) -> Cell {
-    Cell::number(&format::milliseconds(value), value)
+fn latency(model: &ModelReport, of: fn(Latency) -> f64) -> Option<Cell> {
+    let range = rounds::range(&rounds::values(model, rounds::latency(of)));
+    Some(between(of(model.cost?.latency?), range, format::milliseconds))
+}
+
+/// A value over the lowest and the highest round.
+fn between(value: f64, range: Option<[f64; 2]>, show: fn(f64) -> String) -> Cell {
+    let range = range.map(|[low, high]| format!("{} to {}", show(low), show(high)));
+    Cell::figure(&show(value), value, range)
 }
 
 /// Every metric of every model.
@@ -95,17 +116,23 @@ pub fn all_metrics(set: &DataReport) -> String {
 
 /// Each pair of models: the difference, whether it is shown, and McNemar's test.
 pub fn comparisons(set: &DataReport, confidence: f64) -> String {
-    if set.comparisons.is_empty() {
+    if set.comparisons.is_empty() && set.over_constant().next().is_none() {
         return String::new();
     }
     let [one, two] = set.headlines();
     let third = if set.problem_type == ProblemType::Regression { Metric::Spearman } else { Metric::LogLoss };
     let shown = [one, two, third];
-    let rows: Vec<Vec<Cell>> = set.comparisons.iter().map(|pair| comparison(pair, shown)).collect();
+    let mut rows: Vec<Vec<Cell>> = set.comparisons.iter().map(|pair| comparison(pair, shown)).collect();
     let mut header = vec!["first", "second"];
     header.extend(shown.map(Metric::title));
     if set.comparisons.iter().any(|pair| pair.mcnemar.is_some()) {
         header.extend(["only first right", "only second right", "McNemar p"]);
+    }
+    for (model, constant) in set.over_constant() {
+        let mut row = vec![Cell::text(&model.name), Cell::text(&format!("always {}", constant.words()))];
+        row.extend(shown.map(|metric| model.over_constant.get(&metric).map_or(Cell::none(), shown_difference)));
+        row.resize(header.len(), Cell::none());
+        rows.push(row);
     }
     let note = format!(
         "<p class=\"soft\">First minus second, paired on the same rows. A difference is called one only where its {} interval excludes \
@@ -116,16 +143,8 @@ pub fn comparisons(set: &DataReport, confidence: f64) -> String {
 }
 
 fn comparison(comparison: &Comparison, shown: [Metric; 3]) -> Vec<Cell> {
-    let difference = |metric: Metric| {
-        let Some(difference) = comparison.differences.get(&metric) else { return Cell::none() };
-        let shown = match (difference.is_shown, difference.interval) {
-            (_, None) => format!("{:+.4}", difference.value),
-            (true, _) => format!("{:+.4} difference", difference.value),
-            (false, _) => format!("{:+.4} not shown", difference.value),
-        };
-        let interval = difference.interval.map(|[low, high]| format!("{low:+.4} to {high:+.4}"));
-        Cell::figure(&shown, difference.value, interval)
-    };
+    let difference =
+        |metric: Metric| comparison.differences.get(&metric).map_or(Cell::none(), shown_difference);
     let mut cells = vec![Cell::text(&comparison.first), Cell::text(&comparison.second)];
     cells.extend(shown.map(difference));
     if let Some(mcnemar) = comparison.mcnemar {
@@ -136,6 +155,16 @@ fn comparison(comparison: &Comparison, shown: [Metric; 3]) -> Vec<Cell> {
         ]);
     }
     cells
+}
+
+fn shown_difference(difference: &Difference) -> Cell {
+    let shown = match (difference.is_shown, difference.interval) {
+        (_, None) => format!("{:+.4}", difference.value),
+        (true, _) => format!("{:+.4} difference", difference.value),
+        (false, _) => format!("{:+.4} not shown", difference.value),
+    };
+    let interval = difference.interval.map(|[low, high]| format!("{low:+.4} to {high:+.4}"));
+    Cell::figure(&shown, difference.value, interval)
 }
 
 fn p_value(value: f64) -> String {
@@ -169,6 +198,11 @@ pub fn seeds(set: &DataReport) -> String {
 
 fn figure(figure: &Figure) -> Cell {
     Cell::figure(&format::metric(figure.value), figure.value, interval_text(figure.interval))
+}
+
+fn gain(gain: &Difference) -> Cell {
+    let interval = gain.interval.map(|[low, high]| format!("{low:+.4} to {high:+.4}"));
+    Cell::figure(&format!("{:+.4}", gain.value), gain.value, interval)
 }
 
 fn share(figure: &Figure) -> Cell {

@@ -4,22 +4,25 @@ use distill_core::ProblemType;
 
 use super::interval_text;
 use super::table::{self, Cell};
+use crate::documents::table::has_no_gap;
 use crate::documents::{format, text};
 use crate::gates::quantity::Unit;
 use crate::gates::{Gate, GateOutcome, GateState, number};
 use crate::metrics::Metric;
 use crate::predictions::Role;
-use crate::report::{DataReport, Figure, ModelReport, Outcome, Report};
+use crate::report::{DataReport, Figure, Finding, ModelReport, Outcome, Report};
 
 /// Everything above the first data set.
 pub fn render(report: &Report) -> String {
     let (class, word) = match report.verdict.outcome {
+        Outcome::Passed if report.verdict.has_serious_finding => ("caution", "<b>The gates passed, but:</b> "),
         Outcome::Passed => ("passed", "<b>Passed.</b> "),
         Outcome::Failed => ("failed", "<b>Failed.</b> "),
         Outcome::NoGates => ("", ""),
     };
     let verdict = text::html(&report.verdict.text);
     let mut out = format!("<div class=\"verdict {class}\" role=\"status\">{word}{verdict}.</div>");
+    out.push_str(&findings(report));
     if let Some(set) = report.data.first() {
         out.push_str(&tiles(set));
     }
@@ -30,6 +33,19 @@ pub fn render(report: &Report) -> String {
         out.push_str(&format!("<h2>All data sets</h2>{}", across(report)));
     }
     out
+}
+
+/// Findings with what to do about them.
+fn findings(report: &Report) -> String {
+    let line = |finding: &Finding| {
+        let advice = finding
+            .advice
+            .as_deref()
+            .map(|advice| format!("<br><span class=\"soft\">{}.</span>", text::html(advice)));
+        format!("<li>{}.{}</li>", text::html(&finding.text), advice.unwrap_or_default())
+    };
+    let lines: String = report.findings.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("<ul class=\"findings\">{lines}</ul>") }
 }
 
 fn tiles(set: &DataReport) -> String {
@@ -56,16 +72,30 @@ fn tiles(set: &DataReport) -> String {
         };
         share(kept, against.kept.get(&headline));
         share("of the gap closed", against.gap_closed.get(&headline));
-        if let Some(speed_up) = against.speed_up {
-            tiles.push((format::times(speed_up), "the teacher's speed", String::new()));
+        if has_no_gap(against) {
+            let note = "the teacher is not shown to be better than the baseline".to_owned();
+            tiles.push(("no gap".to_owned(), "to close", note));
         }
+        if let Some(speed_up) = against.speed_up {
+            let range = against.speed_up_interval.map(|ends| ends.map(format::times).join(" to "));
+            tiles.push((format::times(speed_up), "the teacher's speed", range.unwrap_or_default()));
+        }
+    }
+    if let Some(gain) = model.against_baseline.as_ref().and_then(|against| against.gain.get(&headline)) {
+        let interval = gain.interval.map(|[low, high]| format!("{low:+.4} to {high:+.4}"));
+        tiles.push((
+            format!("{:+.4}", gain.value),
+            "gain over the student without a teacher",
+            interval.unwrap_or_default(),
+        ));
     }
     if let Some(cost) = model.cost {
         tiles.push((format::count(cost.parameters), "parameters", format::bytes(cost.bytes)));
     }
     let mut out = format!("<ul class=\"tiles\" aria-label=\"{} in short\">", text::html(&model.name));
     for (value, title, note) in tiles {
-        out.push_str(&format!("<li><b>{value}</b>{title}<br><span class=\"i\">{note}</span></li>"));
+        let hint = table::hint(title);
+        out.push_str(&format!("<li{hint}><b>{value}</b>{title}<br><span class=\"i\">{note}</span></li>"));
     }
     out.push_str("</ul>");
     out

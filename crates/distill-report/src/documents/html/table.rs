@@ -42,6 +42,12 @@ impl Cell {
     }
 }
 
+/// A tooltip that explains a title, where there is one.
+pub fn hint(title: &str) -> String {
+    let explained = super::glossary::explain(title);
+    explained.map(|text| format!(" title=\"{}\"", text::html(text))).unwrap_or_default()
+}
+
 /// A table; columns whose cells are text are set to the left.
 pub fn draw(caption: &str, header: &[&str], rows: &[Vec<Cell>]) -> String {
     let is_text = |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|cell| cell.is_text);
@@ -49,7 +55,8 @@ pub fn draw(caption: &str, header: &[&str], rows: &[Vec<Cell>]) -> String {
         format!("<div class=\"wide\"><table class=\"sort\" aria-label=\"{}\"><thead><tr>", text::html(caption));
     for (column, title) in header.iter().enumerate() {
         let class = if is_text(column) { " class=\"t\"" } else { "" };
-        out.push_str(&format!("<th scope=\"col\"{class}>{}</th>", text::html(title)));
+        let hint = hint(title);
+        out.push_str(&format!("<th scope=\"col\"{class}{hint}>{}</th>", text::html(title)));
     }
     out.push_str("</tr></thead><tbody>");
     for row in rows {
@@ -61,7 +68,13 @@ pub fn draw(caption: &str, header: &[&str], rows: &[Vec<Cell>]) -> String {
                 Some(_) => " data-v=\"-1e308\"".to_owned(),
                 None => String::new(),
             };
-            out.push_str(&format!("<td{class}{key}>{}</td>", cell.html));
+            // In a table of metrics the first column has their names.
+            let hint = if header.first() == Some(&"metric") && cell.is_text {
+                hint(&cell.html)
+            } else {
+                String::new()
+            };
+            out.push_str(&format!("<td{class}{key}{hint}>{}</td>", cell.html));
         }
         out.push_str("</tr>");
     }

@@ -6,8 +6,10 @@ use super::label;
 pub const WIDTH: f64 = 360.0;
 /// Its height.
 pub const HEIGHT: f64 = 250.0;
-const LEFT: f64 = 44.0;
-const RIGHT: f64 = 10.0;
+/// Room for the values of the y axis.
+pub const LEFT: f64 = 44.0;
+/// Room behind the x axis.
+pub const RIGHT: f64 = 10.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
 

@@ -3,6 +3,7 @@
 //! its text can be read on a phone.
 
 pub mod bars;
+pub mod bins;
 pub mod frame;
 pub mod frontier;
 pub mod heatmap;
