@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use distill_core::record::RunRecord;
+use distill_core::record::{FileMark, RunRecord};
 use distill_core::{Category, ProblemType, Silent, StopSignal};
 use distill_data::TextTokenizer;
 use distill_data::cache::{CacheError, Example, FeatureFiles, FeatureShape, TokenCache, info};
@@ -211,6 +211,7 @@ pub fn run_records() -> Vec<Vec<u8>> {
         device: Default::default(),
         inputs: [("data".to_owned(), "a".repeat(64))].into(),
         results: [("rows".to_owned(), serde_json::json!(1))].into(),
+        files: [("metrics.jsonl".to_owned(), FileMark { bytes: 9, blake3: "b".repeat(64) })].into(),
     };
     record.write(directory.path()).unwrap();
     vec![std::fs::read(directory.path().join("run.json")).unwrap()]

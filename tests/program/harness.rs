@@ -121,6 +121,13 @@ impl Work {
     }
 }
 
+/// Starts the binary; what it prints is kept for whoever waits for it.
+pub fn spawn(work: &Work, arguments: &str) -> std::process::Child {
+    let mut command = work.command(binary());
+    command.args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
 /// The binary under test.
 pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_distill")

@@ -19,6 +19,7 @@
 //! - [`model_directories`]: other ways to lay out a model that are read, what a written one says, its length
 //! - [`features`]: what a frozen encoder computes is kept, for runs that are stopped and for those that come after
 //! - [`sweep`]: many students, compared on the validation part
+//! - [`ownership`]: files of a user, inputs and earlier results are neither deleted nor mixed
 //! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
 //! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
 //! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
@@ -51,6 +52,7 @@ mod kinds;
 mod masked;
 mod methods;
 mod model_directories;
+mod ownership;
 mod pipeline;
 mod reliability;
 mod repeatability;

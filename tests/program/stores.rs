@@ -76,7 +76,7 @@ fn merge_refuses_what_is_no_whole_and_leaves_nothing_behind() {
     std::fs::create_dir(work.path("mine")).unwrap();
     work.write("mine/notes.txt", "mine");
     work.run("targets merge targets --out mine").fails(73, &["mine is not empty (it has notes.txt)"]);
-    work.run("targets merge targets --out targets").fails(73, &["targets holds another run"]);
+    work.run("targets merge targets --out targets").fails(73, &["targets is read by this run"]);
     work.run("targets merge targets --out merged").succeeds();
     work.run("targets merge targets --out merged").succeeds().says("merged is up to date");
     work.run("targets merge other --out merged").fails(73, &["merged holds another run (input file 0 changed"]);

@@ -114,10 +114,13 @@ impl Element {
     }
 }
 
-/// Parses a document without comments, CDATA and DTD; panics where it is not well-formed.
+/// Parses a document without CDATA and DTD, whose only comment may be its first line; panics where it is not well-formed.
 #[track_caller]
 pub fn xml(text: &str) -> Element {
     let body = text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>").expect("an XML declaration");
+    let body = body.trim_start();
+    let body =
+        if body.starts_with("<!--") { body.split_once("-->").expect("the comment's end").1 } else { body };
     let (element, rest) = element(body.trim_start());
     assert_eq!(rest.trim(), "", "there is one root element");
     element

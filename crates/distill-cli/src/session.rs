@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use distill_core::StopSignal;
-use distill_core::atomic::FileError;
 use distill_core::cpus::Cpus;
 use distill_core::lock::host_name;
 use distill_torch::DeviceChoice;
@@ -147,8 +146,8 @@ fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
 /// Starts logging and the time limit: all that a command needs which computes nothing.
 ///
 /// # Errors
-/// [`FileError`] where `--trace` names a file that could not be written.
-pub fn begin(common: &Common) -> Result<StopSignal, FileError> {
+/// [`distill_core::atomic::FileError`] where `--trace` names a file that could not be written.
+pub fn begin(common: &Common) -> anyhow::Result<StopSignal> {
     logging::start(common)?;
     Ok(stop_by(common))
 }

@@ -63,12 +63,10 @@ impl AtomicFile {
     /// # Errors
     /// [`FileError`] naming `path`.
     pub fn create(path: &Path) -> Result<Self, FileError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".tmp")
-            .tempfile_in(parent(path))
-            .map_err(|error| FileError::new("create", path, without_temporary_name(error)))?;
+        let mut temporary = temporary_for(path)?;
+        while !is_kept(&temporary) {
+            temporary = temporary_for(path)?;
+        }
         #[cfg(unix)]
         open_to_readers(temporary.as_file()).map_err(FileError::of("create", path))?;
         Ok(AtomicFile { path: path.to_owned(), writer: BufWriter::with_capacity(1 << 18, temporary) })
@@ -86,7 +84,8 @@ impl AtomicFile {
             .into_inner()
             .map_err(|error| FileError::new("write", &path, without_temporary_name(error.into_error())))?;
         temporary.as_file().sync_all().map_err(FileError::of("sync", &path))?;
-        let temporary = temporary.into_temp_path();
+        // Open until it has its name: as long as it is, nobody takes it for a leftover.
+        let (_file, temporary) = temporary.into_parts();
         std::fs::rename(&temporary, &path).map_err(FileError::of("create", &path))?;
         // The temporary name is gone already: nothing is left to remove.
         temporary.keep().map_err(|error| FileError::new("create", &path, error.error))?;
@@ -165,6 +164,49 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(FileError::of("write", path))?;
     file.commit()
+}
+
+/// Removes what processes left that were killed while they wrote this very file: `.NAME.RANDOM.tmp` next to it, unless
+/// a living process writes it. What cannot be removed stays.
+pub fn remove_left_overs(path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Ok(entries) = std::fs::read_dir(parent(path)) else { return };
+    for entry in entries.flatten() {
+        let is_abandoned = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if is_left_over(&entry.file_name().to_string_lossy(), &name)
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+            && is_abandoned()
+        {
+            drop(std::fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// Whether `entry` is a name that [`temporary_for`] gives a file called `name`.
+fn is_left_over(entry: &str, name: &str) -> bool {
+    let random = entry
+        .strip_prefix('.')
+        .and_then(|rest| rest.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".tmp"));
+    random.is_some_and(|random| random.len() == RANDOM && random.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+/// Random letters in a temporary name.
+const RANDOM: usize = 6;
+
+fn temporary_for(path: &Path) -> Result<NamedTempFile, FileError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .rand_bytes(RANDOM)
+        .suffix(".tmp")
+        .tempfile_in(parent(path))
+        .map_err(|error| FileError::new("create", path, without_temporary_name(error)))
+}
+
+/// Says by a lock that a living process writes the file. False where [`remove_left_overs`] was quicker; where a file
+/// system has no locks, nothing is taken for a leftover.
+fn is_kept(temporary: &NamedTempFile) -> bool {
+    temporary.as_file().try_lock().is_err() || temporary.path().exists()
 }
 
 /// Renames a finished directory into place and makes the rename durable.
@@ -253,6 +295,23 @@ mod tests {
         let blake3 = crate::hash::bytes_hash(b"onetwo");
         assert_eq!(file.commit().unwrap(), Written { bytes: 6, blake3 });
         assert_eq!(std::fs::read(&path).unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn leftovers_of_the_same_file_go_unless_somebody_writes_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let mine =
+            [".p.csv.tmp", ".p.csv.abc.tmp", ".p.csv.abcdef.txt", ".other.csv.abcdef.tmp", ".p.csv.ab-def.tmp"];
+        for name in mine.iter().chain(&[".p.csv.abcdef.tmp"]) {
+            std::fs::File::create(at(name)).unwrap();
+        }
+        let writing = AtomicFile::create(&at("p.csv")).unwrap();
+        remove_left_overs(&at("p.csv"));
+        assert!(!at(".p.csv.abcdef.tmp").exists());
+        assert!(mine.iter().all(|name| at(name).exists()), "another name is another's");
+        writing.commit().unwrap();
+        assert!(at("p.csv").exists(), "a file that is being written is no leftover");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::{self, FileError};
+use crate::hash::file_hash;
 use crate::read;
 
 /// The file's name inside a run directory.
@@ -31,6 +32,40 @@ pub struct RunRecord {
     /// Figures of the finished run: rows, steps, seconds, best metric. Empty until it ends.
     #[serde(default)]
     pub results: BTreeMap<String, serde_json::Value>,
+    /// The files that the run wrote, by their path below its directory: what a later run may replace. Records of earlier
+    /// versions have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, FileMark>,
+}
+
+/// A file as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMark {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// blake3, as 64 hexadecimal digits.
+    pub blake3: String,
+}
+
+impl FileMark {
+    /// The mark of a file as it is now.
+    ///
+    /// # Errors
+    /// [`FileError`] naming the file.
+    pub fn of(path: &Path) -> Result<Self, FileError> {
+        let blake3 = file_hash(path).map_err(FileError::of("read", path))?;
+        let bytes = std::fs::metadata(path).map_err(FileError::of("read", path))?.len();
+        Ok(FileMark { bytes, blake3 })
+    }
+
+    /// Whether a file is still what was written. Its length is compared first, which costs nothing.
+    ///
+    /// # Errors
+    /// [`FileError`] naming the file.
+    pub fn is(&self, path: &Path) -> Result<bool, FileError> {
+        let bytes = std::fs::metadata(path).map_err(FileError::of("read", path))?.len();
+        Ok(bytes == self.bytes && file_hash(path).map_err(FileError::of("read", path))? == self.blake3)
+    }
 }
 
 impl RunRecord {

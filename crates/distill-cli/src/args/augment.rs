@@ -24,7 +24,7 @@ pub struct Augment {
     /// Run directory; the result is OUT/rows.jsonl
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Replace what is in OUT
+    /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
     /// Copies of each row [default: 0]

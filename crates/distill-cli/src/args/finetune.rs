@@ -23,7 +23,7 @@ pub struct Finetune {
     /// Run directory; the result is in OUT/model
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Replace what is in OUT
+    /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
     #[command(flatten)]

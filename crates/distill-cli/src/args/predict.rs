@@ -22,7 +22,7 @@ pub struct Predict {
     /// File to write: .parquet, .jsonl or .csv
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Replace OUT
+    /// Replace OUT, if it is an earlier file of predictions
     #[arg(long)]
     pub overwrite: bool,
     /// Tokens of a batch at most [default: 2048 on a CPU, 32768 on a GPU]

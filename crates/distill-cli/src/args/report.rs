@@ -33,7 +33,7 @@ pub struct Report {
     /// Directory of report.json, report.md and report.html
     #[arg(long, value_name = "DIR", required_unless_present = "compare")]
     pub out: Option<PathBuf>,
-    /// Replace what is in OUT
+    /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
     /// A condition that the student must meet, such as 'kept.accuracy >= 0.97'; repeatable

@@ -38,7 +38,7 @@ pub struct Student {
     /// Run directory; the result is in OUT/model
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Replace what is in OUT
+    /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
     /// Softens both models' logits in the soft loss [default: 2]

@@ -55,7 +55,7 @@ pub struct Merge {
     /// Directory of the merged store
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Replace what is in OUT
+    /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
 }
@@ -75,7 +75,7 @@ pub struct AverageStores {
     /// Directory of the averaged store
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Replace what is in OUT
+    /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
 }

@@ -25,7 +25,7 @@ pub struct Teacher {
     /// Directory of the soft-target store
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Replace what is in OUT
+    /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
     /// Leave the texts out of the store; `distill student` then needs --data

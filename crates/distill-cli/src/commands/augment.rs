@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use distill_core::Progress;
@@ -138,6 +138,20 @@ impl Stage for AugmentStage<'_> {
         Ok(hashes)
     }
 
+    fn reads(&self) -> Vec<PathBuf> {
+        let (data, augment) = (&self.settings.data, &self.settings.augment);
+        let model = self.settings.teacher.model.as_ref().filter(|_| augment.replace > 0.0);
+        let validation = inputs::validation_file(data).filter(|_| augment.unlabelled.is_some());
+        let named = [
+            data.train.as_ref(),
+            model,
+            validation,
+            augment.unlabelled.as_ref(),
+            augment.masked_model.as_ref(),
+        ];
+        named.into_iter().flatten().cloned().collect()
+    }
+
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let source = self.source()?;
         let total = inputs::scan(&source, session)?.rows;
@@ -195,7 +209,7 @@ impl Stage for AugmentStage<'_> {
                 .into(),
             text: format!(
                 "{rows} rows, {copies} copies and {others} further rows without labels\nrows: {}",
-                path.display()
+                out.target().join(ROWS_FILE).display()
             ),
         })
     }

@@ -7,7 +7,8 @@ use anyhow::bail;
 use distill_core::lock::must_be_free;
 use distill_core::record::RunRecord;
 
-use crate::commands::outdir::{Found, OutDir};
+use crate::commands::outdir::seen::Seen;
+use crate::commands::outdir::{Found, OutDir, overlap, swap};
 use crate::commands::stage::{Stage, Todo, plan, stale};
 use crate::exit::Failure;
 use crate::session::Session;
@@ -45,6 +46,10 @@ pub enum Replace {
 /// [`Failure`] where the directory holds something that may not be replaced;
 /// [`distill_core::lock::LockError`] where another run owns it; those of planning.
 pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace) -> anyhow::Result<Claim> {
+    overlap::check(&stage.reads(), path)?;
+    if swap::is_begun(path) {
+        drop(OutDir::claim(path)?);
+    }
     let locked = match OutDir::look(path)? {
         Found::Run(done) if !done.results.is_empty() => {
             must_be_free(path)?;
@@ -56,6 +61,7 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
         }
         _ => Some(OutDir::claim(path)?),
     };
+    let seen = Seen::of(stage.reads());
     let planned = plan(stage, session)?;
     if locked.is_none()
         && let Todo::Nothing(done) = todo(stage, path, &planned, replace)?
@@ -67,22 +73,32 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
         Some(out) => out,
         None => OutDir::claim(path)?,
     };
+    out.watch(seen);
     let why = match todo(stage, path, &planned, replace)? {
         Todo::Nothing(done) => return Ok(Claim::UpToDate(done)),
-        Todo::Rest => {
-            out.go_on()?;
+        Todo::Settle(done) => {
+            out.go_on(true)?;
+            stage.clean_up(&out)?;
+            out.settle()?;
+            return Ok(Claim::UpToDate(done));
+        }
+        Todo::Rest { is_staged } => {
+            out.go_on(is_staged)?;
             "it was stopped before its end".to_owned()
         }
         Todo::Again(why) => {
             tracing::info!("{}: {why}; doing it again", path.display());
-            out.start_over()?;
+            out.start_over(stage.works_in_place())?;
             why
         }
         Todo::All(why) => {
-            out.start_over()?;
+            out.start_over(stage.works_in_place())?;
             why
         }
     };
+    if out.path() != path {
+        tracing::info!("what lies in {} stays until the new result is whole", path.display());
+    }
     Ok(Claim::Run { planned: Box::new(planned), out, why })
 }
 
@@ -91,28 +107,44 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
 /// # Errors
 /// [`Failure`] where that may not be replaced.
 pub fn todo(stage: &dyn Stage, path: &Path, planned: &RunRecord, replace: Replace) -> anyhow::Result<Todo> {
-    if replace == Replace::All {
-        return Ok(Todo::All("--overwrite".to_owned()));
+    let found = OutDir::look(path)?;
+    let is_done = |done: &RunRecord| stale(done, planned).is_none() && !done.results.is_empty();
+    if let Found::Run(done) = &found
+        && replace != Replace::All
+        && is_done(done)
+    {
+        return Ok(stage.missing(path)?.map_or(Todo::Nothing(done.clone()), Todo::Again));
     }
-    let done = match OutDir::look(path)? {
-        Found::Empty => return Ok(Todo::All("no result is there".to_owned())),
+    // Whoever began it was allowed to replace what is there.
+    let is_foreign = matches!(found, Found::Foreign(_)) && replace != Replace::All;
+    if let Some(staged) = OutDir::staged(path)?
+        && !is_foreign
+        && stale(&staged, planned).is_none()
+    {
+        return Ok(match staged.results.is_empty() {
+            true => Todo::Rest { is_staged: true },
+            false => Todo::Settle(Box::new(staged)),
+        });
+    }
+    Ok(match found {
+        _ if replace == Replace::All => Todo::All("--overwrite".to_owned()),
+        Found::Empty => Todo::All("no result is there".to_owned()),
         Found::Foreign(name) => bail!(foreign(path, &name)),
-        Found::Run(done) => done,
-    };
-    Ok(match stale(&done, planned) {
-        Some(why) if replace == Replace::Never => bail!(Failure::cannot_create(format!(
-            "{} holds another run ({why}); choose another directory or give --overwrite",
-            path.display()
-        ))),
-        Some(why) => Todo::All(why),
-        None if done.results.is_empty() => Todo::Rest,
-        None => stage.missing(path)?.map_or(Todo::Nothing(done), Todo::Again),
+        Found::Run(done) => match stale(&done, planned) {
+            Some(why) if replace == Replace::Never => bail!(Failure::cannot_create(format!(
+                "{} holds another run ({why}); choose another directory or give --overwrite",
+                path.display()
+            ))),
+            Some(why) => Todo::All(why),
+            None if stage.works_in_place() => Todo::Rest { is_staged: false },
+            None => Todo::All("it was stopped before its end".to_owned()),
+        },
     })
 }
 
 /// Removes what a run that was killed at its very end still left. Where that fails, nothing is the worse for it.
 fn tidy(stage: &dyn Stage, path: &Path) {
-    if !stage.has_left_overs(path) {
+    if !stage.has_left_overs(path) && !swap::has_left_overs(path) {
         return;
     }
     let tidied = OutDir::claim(path).and_then(|out| stage.clean_up(&out));

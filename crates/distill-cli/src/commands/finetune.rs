@@ -1,7 +1,7 @@
 //! `distill finetune`: labelled rows → a teacher.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use distill_core::record::RunRecord;
@@ -99,6 +99,16 @@ impl Stage for FinetuneStage<'_> {
         ]);
         inputs::add_validation(&mut hashes, self.settings)?;
         Ok(hashes)
+    }
+
+    fn reads(&self) -> Vec<PathBuf> {
+        let data = &self.settings.data;
+        let named = [self.settings.finetune.model.as_ref(), data.train.as_ref(), inputs::validation_file(data)];
+        named.into_iter().flatten().cloned().collect()
+    }
+
+    fn works_in_place(&self) -> bool {
+        true
     }
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {

@@ -186,6 +186,14 @@ pub fn data_settings(settings: &Settings, max_length: Option<usize>) -> anyhow::
     Ok(data)
 }
 
+/// The file of the validation part, where there is one.
+pub fn validation_file(data: &DataSettings) -> Option<&PathBuf> {
+    match &data.validation {
+        Validation::File(path) => Some(path),
+        Validation::Share(_) => None,
+    }
+}
+
 /// Adds the hash of a validation file.
 ///
 /// # Errors

@@ -1,8 +1,9 @@
 //! One file a subcommand.
 //!
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
-//! that was done already; [`inputs`] opens what they read, [`length`] says how much of a row they take, [`inference`] runs a classifier over rows, [`claim`] and
-//! [`outdir`] say where the result goes. [`run`] strings them together. Beside
+//! that was done already; [`inputs`] opens what they read, [`length`] says how much of a row they take, [`inference`] runs
+//! a classifier over rows, [`claim`] and [`outdir`] say where the result goes and what it may replace, [`outfile`] the same
+//! for single files. [`run`] strings them together. Beside
 //! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
 mod ablate;
@@ -19,6 +20,7 @@ mod length;
 mod masked;
 mod neighbours;
 mod outdir;
+pub mod outfile;
 mod predict;
 mod predict_files;
 mod report;

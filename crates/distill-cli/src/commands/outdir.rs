@@ -1,4 +1,15 @@
 //! The directory that a stage writes: made, locked, and never overwritten without being asked.
+//!
+//! A stage that grows (training, a teacher pass) works in the directory itself as long as no finished result lies there.
+//! Everything else is made in a directory of its own, [`names::STAGE`], and takes its place when it is whole
+//! ([`swap`]). [`owned`] says what may be replaced, [`overlap`] where a run may not write, [`seen`] whether inputs
+//! changed.
+
+pub mod names;
+pub mod overlap;
+pub mod owned;
+pub mod seen;
+pub mod swap;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,26 +20,14 @@ use anyhow::bail;
 use distill_core::atomic::{self, FileError};
 use distill_core::lock::{DirectoryLock, LOCK_FILE, must_be_free};
 use distill_core::record::{RUN_FILE, RunRecord};
-use distill_student::checkpoint::CHECKPOINTS;
+use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::metrics::METRICS_FILE;
 
 use crate::commands::claim::foreign;
 use crate::commands::store_files::PROGRESS_FILE;
 use crate::exit::Failure;
-
-/// Files and directories that stages write: all that `--overwrite` ever removes.
-const OWN_NAMES: &[&str] = &[
-    RUN_FILE,
-    METRICS_FILE,
-    "model",
-    CHECKPOINTS,
-    "manifest.json",
-    "rows.jsonl",
-    PROGRESS_FILE,
-    "report.json",
-    "report.md",
-    "report.html",
-];
+use names::{STAGE, is_half_written, is_of_swap};
+use seen::Seen;
 
 /// What is in an output directory before a run.
 #[derive(Debug)]
@@ -44,11 +43,15 @@ pub enum Found {
 /// A locked output directory.
 #[derive(Debug)]
 pub struct OutDir {
+    target: PathBuf,
+    /// Where the run writes: the directory, or its stage.
     path: PathBuf,
     /// The directories that were made for it, the deepest first.
     made: Vec<PathBuf>,
     /// Whether it holds the beginning of this very run.
     resumed: bool,
+    /// What the run reads, as it was.
+    seen: Seen,
     // Dropped last: the directory is ours until everything is written.
     _lock: DirectoryLock,
 }
@@ -63,12 +66,15 @@ impl OutDir {
             bail!(Failure::cannot_create(format!("{} is a file, expected a directory", path.display())));
         }
         let Some(name) = first_entry(path)? else { return Ok(Found::Empty) };
-        match RunRecord::read(path) {
-            Ok(record) => Ok(Found::Run(Box::new(record))),
-            Err(error) if is_no_record(error.source.kind()) => Ok(Found::Foreign(name)),
-            // What cannot be read now may be the record of a run.
-            Err(error) => Err(error.into()),
-        }
+        Ok(record_in(path)?.map_or(Found::Foreign(name), |record| Found::Run(Box::new(record))))
+    }
+
+    /// The run whose result is being made in the stage of a directory, finished or not.
+    ///
+    /// # Errors
+    /// [`FileError`] where its record cannot be read.
+    pub fn staged(path: &Path) -> Result<Option<RunRecord>, FileError> {
+        record_in(&path.join(STAGE))
     }
 
     /// Refuses a directory that another run owns, or that holds anything but a run.
@@ -84,7 +90,7 @@ impl OutDir {
         }
     }
 
-    /// Makes and locks the directory; what is in it stays.
+    /// Makes and locks the directory; what is in it stays. A swap that was cut off is finished.
     ///
     /// # Errors
     /// [`FileError`] where it cannot be made; [`distill_core::lock::LockError`] where another run owns it.
@@ -94,52 +100,131 @@ impl OutDir {
         let made = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
         atomic::create_directory(path)?;
         let lock = DirectoryLock::acquire(path)?;
-        Ok(OutDir { path: path.to_owned(), made, resumed: false, _lock: lock })
+        if swap::is_begun(path) {
+            swap::finish(path)?;
+        }
+        swap::tidy(path)?;
+        let (target, seen) = (path.to_owned(), Seen::default());
+        Ok(OutDir { path: path.to_owned(), target, made, resumed: false, seen, _lock: lock })
     }
 
-    /// Removes the results of earlier runs.
+    /// Notes what the run reads, as it was before it was hashed.
+    pub fn watch(&mut self, seen: Seen) {
+        self.seen = seen;
+    }
+
+    /// The first input that is not the file any more that it was when the run began.
+    pub fn changed_input(&self) -> Option<PathBuf> {
+        self.seen.changed()
+    }
+
+    /// Begins anew. A finished result stays until the new one is whole, and so does everything where the stage does not
+    /// work in the directory itself.
     ///
     /// # Errors
-    /// Where files cannot be removed.
-    pub fn start_over(&self) -> anyhow::Result<()> {
-        if let Ok(record) = RunRecord::read(&self.path) {
+    /// [`Failure`] naming what is in the way and not an earlier run's; where files cannot be removed.
+    pub fn start_over(&mut self, in_place: bool) -> anyhow::Result<()> {
+        let record = record_in(&self.target)?;
+        let own = owned::entries(&self.target, record.as_ref())?;
+        self.remove_stage()?;
+        let is_finished = record.as_ref().is_some_and(|record| !record.results.is_empty());
+        if is_finished || !in_place {
+            self.path = self.target.join(STAGE);
+            return Ok(atomic::create_directory(&self.path)?);
+        }
+        if let Some(record) = record {
             // A record without inputs is that of no run: whoever is killed below begins here again.
             let emptied = RunRecord { inputs: BTreeMap::new(), results: BTreeMap::new(), ..record };
-            emptied.write(&self.path)?;
+            emptied.write(&self.target)?;
         }
-        for name in OWN_NAMES.iter().filter(|name| **name != RUN_FILE) {
-            remove(&self.path.join(name))?;
+        self.remove_all(&own)?;
+        remove_where(&self.target, is_half_written)?;
+        remove(&self.target.join(RUN_FILE))
+    }
+
+    fn remove_all(&self, names: &[String]) -> anyhow::Result<()> {
+        for name in names {
+            match name.as_str() {
+                CHECKPOINTS => Checkpoints::new(&self.target, 1).clear()?,
+                _ => remove(&self.target.join(name))?,
+            }
         }
-        remove_where(&self.path, |name| is_half_written(name) || is_shard(name))?;
-        remove(&self.path.join(RUN_FILE))
+        Ok(())
     }
 
     /// Takes over the beginning of this very run, and removes only what was half-written.
     ///
     /// # Errors
     /// Where files cannot be removed.
-    pub fn go_on(&mut self) -> anyhow::Result<()> {
+    pub fn go_on(&mut self, is_staged: bool) -> anyhow::Result<()> {
         self.resumed = true;
+        if is_staged {
+            self.path = self.target.join(STAGE);
+        }
         remove_where(&self.path, is_half_written)
     }
 
-    /// Takes back that a run began here. One that got as far as training keeps its record beside the course of it, which
+    /// Takes back that a run began here. One that got as far as training keeps its record next to the course of it, which
     /// shows what went wrong: the record says whose the directory is, so that a run with better settings may replace it.
     ///
     /// # Errors
     /// Where files cannot be removed.
     pub fn forget(&self) -> anyhow::Result<()> {
-        remove_where(&self.path, |name| is_half_written(name) || is_shard(name) || name == PROGRESS_FILE)?;
         let metrics = self.path.join(METRICS_FILE);
-        if std::fs::metadata(&metrics).is_ok_and(|course| course.len() > 0) {
-            return Ok(());
+        let has_trained = fs::metadata(&metrics).is_ok_and(|course| course.len() > 0);
+        if self.is_staged() {
+            return if has_trained { Ok(()) } else { self.remove_stage() };
         }
-        remove(&metrics)?;
-        remove(&self.path.join(CHECKPOINTS))?;
-        remove(&self.path.join(RUN_FILE))
+        remove_where(&self.target, is_half_written)?;
+        let Some(record) = record_in(&self.target)? else { return Ok(()) };
+        let mut own = owned::certain(&self.target, &record)?;
+        own.retain(|name| !has_trained || names::is_shard(name) || name == PROGRESS_FILE);
+        self.remove_all(&own)?;
+        if has_trained { Ok(()) } else { remove(&self.target.join(RUN_FILE)) }
     }
 
-    /// Removes the progress of a store whose manifest is written.
+    /// Takes back all that this run wrote, what an earlier part of it wrote too.
+    ///
+    /// # Errors
+    /// Where files cannot be removed.
+    pub fn discard(&mut self) -> anyhow::Result<()> {
+        if self.is_staged() { self.remove_stage() } else { self.start_over(true) }
+    }
+
+    /// Half of a stage must never look like the whole of one: its record goes first.
+    fn remove_stage(&self) -> anyhow::Result<()> {
+        let stage = self.target.join(STAGE);
+        remove(&stage.join(RUN_FILE))?;
+        remove(&stage)
+    }
+
+    /// Notes the files of a finished run in its record, and writes that: the mark of completion.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or the record not written.
+    pub fn complete(&self, record: &mut RunRecord) -> anyhow::Result<()> {
+        record.files = owned::marks(&self.path)?;
+        Ok(record.write(&self.path)?)
+    }
+
+    /// Lets a finished result take its place, where it was made elsewhere.
+    ///
+    /// # Errors
+    /// [`Failure`] naming what has come into its way; where something cannot be moved.
+    pub fn settle(&self) -> anyhow::Result<()> {
+        if !self.is_staged() {
+            return Ok(());
+        }
+        let old = owned::entries(&self.target, record_in(&self.target)?.as_ref())?;
+        swap::swap(&self.target, old)?;
+        remove_where(&self.target, is_half_written)
+    }
+
+    fn is_staged(&self) -> bool {
+        self.path != self.target
+    }
+
+    /// Removes the progress of a store whose record is complete.
     ///
     /// # Errors
     /// Where it cannot be removed.
@@ -147,23 +232,38 @@ impl OutDir {
         remove(&self.path.join(PROGRESS_FILE))
     }
 
+    /// Removes the manifest of a store that an earlier part of this run wrote, and did not get to record.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    pub fn forget_manifest(&self) -> anyhow::Result<()> {
+        remove(&self.path.join(distill_data::logits::MANIFEST_FILE))
+    }
+
     /// Whether the directory holds the beginning of this run.
     pub fn is_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Where it is.
+    /// Where the run writes.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Fills a directory under a temporary name and renames it to `name` when it is whole.
+    /// Where its result will be.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Fills a directory under a temporary name and renames it to `name` when it is whole. Its files are noted in the
+    /// record before, so that they are the run's from the moment they are seen. Returns where the directory will be.
     ///
     /// # Errors
-    /// Those of `fill`, and of the file system.
+    /// Those of `fill`, and of the file system; [`Failure`] for a directory of that name that is not the run's.
     pub fn fill_directory(
         &self,
         name: &str,
+        record: &RunRecord,
         fill: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<PathBuf> {
         let (temporary, result) = (self.path.join(format!(".{name}.tmp")), self.path.join(name));
@@ -173,7 +273,12 @@ impl OutDir {
         fs::create_dir(&temporary).map_err(FileError::of("create", &temporary))?;
         let filled = fill(&temporary).and_then(|()| {
             atomic::sync_directory(&temporary)?;
-            // There is one where a run was killed before it could write its record.
+            if !self.is_staged() {
+                // One that a run was killed behind, or that has come since.
+                owned::must_be_own(&self.path, record_in(&self.path)?.as_ref(), name)?;
+                let files = owned::marks_below(&temporary, name)?;
+                RunRecord { files, ..record.clone() }.write(&self.path)?;
+            }
             remove(&result)?;
             Ok(atomic::rename_directory(&temporary, &result)?)
         });
@@ -182,20 +287,24 @@ impl OutDir {
         {
             tracing::debug!("{}: {error}", temporary.display());
         }
-        filled.map(|()| result)
+        filled.map(|()| self.target.join(name))
     }
 }
 
 impl Drop for OutDir {
     /// A run that wrote nothing leaves no lock behind, nor the directories that were made for it.
     fn drop(&mut self) {
-        if self.resumed || !matches!(first_entry(&self.path), Ok(None)) {
+        // A stage that nothing was written to; else this fails, and the stage stays.
+        if let Err(error) = fs::remove_dir(self.target.join(STAGE)) {
+            tracing::debug!("{}: {error}", self.target.display());
+        }
+        if self.resumed || self.target.join(STAGE).exists() || !matches!(first_entry(&self.target), Ok(None)) {
             return;
         }
-        let lock = self.path.join(LOCK_FILE);
+        let lock = self.target.join(LOCK_FILE);
         let removed = fs::remove_file(&lock).and_then(|()| self.made.iter().try_for_each(fs::remove_dir));
         if let Err(error) = removed {
-            tracing::debug!("{}: {error}", self.path.display());
+            tracing::debug!("{}: {error}", self.target.display());
         }
     }
 }
@@ -210,28 +319,25 @@ fn first_entry(path: &Path) -> anyhow::Result<Option<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(FileError::of("read", path))?.file_name().to_string_lossy().into_owned();
-        if name != LOCK_FILE && !is_half_written(&name) {
+        if name != LOCK_FILE && !is_half_written(&name) && !is_of_swap(&name) {
             names.push(name);
         }
     }
     Ok(names.into_iter().min())
 }
 
+/// The record of a directory's run, or none where there is no record.
+fn record_in(path: &Path) -> Result<Option<RunRecord>, FileError> {
+    match RunRecord::read(path) {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if is_no_record(error.source.kind()) => Ok(None),
+        // What cannot be read now may be the record of a run.
+        Err(error) => Err(error),
+    }
+}
+
 fn is_no_record(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::IsADirectory)
-}
-
-/// A file of a soft-target store.
-fn is_shard(name: &str) -> bool {
-    name.starts_with("train-") && name.ends_with(".parquet")
-}
-
-/// What a killed run was writing: `.NAME.RANDOM.tmp` of a file, `.NAME.tmp` of a directory; or removing:
-/// `.NAME.old.tmp`.
-fn is_half_written(name: &str) -> bool {
-    let Some(name) = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp")) else { return false };
-    let is_own = |name: &str| OWN_NAMES.contains(&name) || is_shard(name);
-    is_own(name) || name.rsplit_once('.').is_some_and(|(name, _)| is_own(name))
 }
 
 fn remove_where(path: &Path, matches: impl Fn(&str) -> bool) -> anyhow::Result<()> {
@@ -270,79 +376,4 @@ fn cannot_create(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn put(path: &Path, names: &[&str]) {
-        names.iter().for_each(|name| atomic::write(&path.join(name), b"x").unwrap());
-    }
-
-    fn record() -> RunRecord {
-        let json = serde_json::json!({"format_version": 1, "command": "student", "settings": {}, "versions": {},
-            "device": {}, "inputs": {"data": "abc"}, "results": {"rows": 1}});
-        serde_json::from_value(json).unwrap()
-    }
-
-    #[test]
-    fn a_run_that_wrote_nothing_leaves_nothing() {
-        let root = tempfile::tempdir().unwrap();
-        let out = root.path().join("runs/a");
-        drop(OutDir::claim(&out).unwrap());
-        assert!(!root.path().join("runs").exists());
-        fs::create_dir_all(&out).unwrap();
-        drop(OutDir::claim(&out).unwrap());
-        assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "a directory that was there stays");
-        put(&out, &["run.json"]);
-        drop(OutDir::claim(&out).unwrap());
-        assert!(out.join("run.json").exists());
-    }
-
-    #[test]
-    fn foreign_files_are_refused_and_spared() {
-        let root = tempfile::tempdir().unwrap();
-        let out = root.path();
-        put(
-            out,
-            &["metrics.jsonl", "train-00000-of-00001.parquet", "mine.txt", ".mine.tmp", ".run.json.a1.tmp"],
-        );
-        let text = OutDir::refuse_foreign(out).unwrap_err().to_string();
-        assert!(text.contains("not empty") && text.contains("--overwrite"), "{text}");
-        let held = OutDir::claim(out).unwrap();
-        held.start_over().unwrap();
-        let mut left: Vec<_> = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!(left, [".lock", ".mine.tmp", "mine.txt"]);
-        assert!(OutDir::claim(out).unwrap_err().to_string().contains("in use"));
-        drop(held);
-        assert!(out.exists());
-    }
-
-    #[test]
-    fn what_a_killed_run_was_writing_is_no_content() {
-        let root = tempfile::tempdir().unwrap();
-        put(root.path(), &[".run.json.a1B2c3.tmp", ".train-00000-of-00001.parquet.a1B2c3.tmp"]);
-        fs::create_dir(root.path().join(".model.tmp")).unwrap();
-        assert!(matches!(OutDir::look(root.path()).unwrap(), Found::Empty));
-        put(root.path(), &[".other.a1B2c3.tmp"]);
-        assert!(matches!(OutDir::look(root.path()).unwrap(), Found::Foreign(_)));
-    }
-
-    #[test]
-    fn a_record_without_inputs_is_that_of_no_run() {
-        let emptied = RunRecord { inputs: BTreeMap::new(), results: BTreeMap::new(), ..record() };
-        assert!(crate::commands::stage::stale(&emptied, &record()).is_some());
-    }
-
-    #[test]
-    fn a_filled_directory_appears_whole_or_not_at_all_and_replaces_one() {
-        let root = tempfile::tempdir().unwrap();
-        let out = OutDir::claim(root.path()).unwrap();
-        assert!(out.fill_directory("model", |_| bail!("no")).is_err());
-        assert!(!root.path().join("model").exists() && !root.path().join(".model.tmp").exists());
-        for name in ["a", "b"] {
-            let made = out.fill_directory("model", |path| Ok(atomic::write(&path.join(name), b"1")?)).unwrap();
-            assert_eq!(fs::read_dir(&made).unwrap().count(), 1);
-            assert!(made.join(name).exists());
-        }
-    }
-}
+mod tests;

@@ -1,13 +1,15 @@
 //! `distill predict`: a classifier over rows, labels and logits to one file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use distill_core::atomic;
 use distill_core::record::RunRecord;
 use distill_data::logits::{LogitsWriter, WriterOptions};
 
 use crate::args::Predict;
+use crate::commands::outfile::{self, Kind};
 use crate::commands::predict_files::{Format, TextWriter};
 use crate::commands::{inference, inputs, length};
 use crate::exit::{Failure, Status};
@@ -25,7 +27,9 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
     let format = Format::of(&args.out)?;
-    check_out(&args.out, args.overwrite)?;
+    let reads: Vec<PathBuf> =
+        [&settings.teacher.model, &settings.data.train].into_iter().flatten().cloned().collect();
+    check_out(&args.out, format, args.overwrite, &reads)?;
     let directory = inputs::classifier(inputs::model(inputs::required(
         settings.teacher.model.as_ref(),
         "--model",
@@ -50,11 +54,13 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
             ("data".to_owned(), source.hash()?),
         ]),
         results: BTreeMap::new(),
+        files: BTreeMap::new(),
     };
     if args.common.dry_run {
         printer::result(&serde_json::to_string_pretty(&record)?)?;
         return Ok(Status::Done);
     }
+    atomic::remove_left_overs(&args.out);
     let labels = directory.config().labels.clone();
     let rows = inputs::scan_labels(&source, &labels, &session)?.rows;
     let model = directory.load_classifier_as(session.device, session.kind)?;
@@ -90,7 +96,7 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
 }
 
 /// Refuses a place where the file cannot be made, or holds one already, before any work is done for it.
-fn check_out(out: &Path, overwrite: bool) -> anyhow::Result<()> {
+fn check_out(out: &Path, format: Format, overwrite: bool, reads: &[PathBuf]) -> anyhow::Result<()> {
     let refuse = |what: &str| bail!(Failure::cannot_create(format!("{} {what}", out.display())));
     if out.is_dir() {
         return refuse("is a directory, expected the name of a file");
@@ -98,6 +104,12 @@ fn check_out(out: &Path, overwrite: bool) -> anyhow::Result<()> {
     if out.exists() && !overwrite {
         return refuse("exists; give --overwrite to replace it");
     }
+    let kind = match format {
+        Format::Parquet => Kind::Parquet,
+        Format::Jsonl => Kind::Jsonl,
+        Format::Csv => Kind::Csv,
+    };
+    outfile::check(out, kind, reads)?;
     match out.parent() {
         Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
             refuse("cannot be created: its directory does not exist")

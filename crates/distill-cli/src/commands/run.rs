@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use distill_core::lock::must_be_free;
 use distill_core::record::RunRecord;
 use distill_data::logits::Portion;
 use serde_json::{Map, Value, json};
@@ -12,6 +13,7 @@ use crate::args::Run;
 use crate::commands::augment::{self, AugmentStage};
 use crate::commands::claim::{self, Claim, Replace};
 use crate::commands::finetune::FinetuneStage;
+use crate::commands::outdir::{OutDir, overlap};
 use crate::commands::report::{Named, ReportStage};
 use crate::commands::seeds;
 use crate::commands::stage::{self, Finished, Stage, Todo};
@@ -124,6 +126,30 @@ pub fn rows_beside(settings: &Settings) -> Option<PathBuf> {
     settings.data.train.clone().filter(|_| !settings.teacher.text)
 }
 
+/// Takes the directory of a pipeline for its whole run, so that no other one mixes its stages into it. Where nothing may
+/// be written there is no need: a stage that has to be run fails by itself.
+///
+/// # Errors
+/// [`distill_core::lock::LockError`] where another run owns it; where it cannot be made.
+pub fn lock(out: &Path, args: &Run) -> anyhow::Result<Option<OutDir>> {
+    if args.common.dry_run {
+        return Ok(None);
+    }
+    match OutDir::claim(out) {
+        Err(error) if out.is_dir() && is_read_only(&error) => {
+            must_be_free(out)?;
+            Ok(None)
+        }
+        claimed => Ok(Some(claimed?)),
+    }
+}
+
+fn is_read_only(error: &anyhow::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    matches!(kind, Some(PermissionDenied | ReadOnlyFilesystem))
+}
+
 /// How far a pipeline is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
@@ -196,6 +222,7 @@ impl Pipeline<'_> {
         if trains_student {
             check_before_anything(settings, is_used)?;
         }
+        let _lock = lock(self.out, self.args)?;
         let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
         models.push(Named::new("student", self.out.join("student/model")));
         if student.no_teacher_baseline {
@@ -276,10 +303,11 @@ impl Pipeline<'_> {
         self.session.stop.check()?;
         let replace = if self.args.overwrite { Replace::All } else { Replace::Stale };
         if self.args.common.dry_run {
+            overlap::check(&step.stage.reads(), &directory)?;
             let planned = stage::plan(step.stage, self.session)?;
             let why = match claim::todo(step.stage, &directory, &planned, replace)? {
                 Todo::Nothing(_) => None,
-                Todo::Rest => Some("it was stopped before its end".to_owned()),
+                Todo::Rest { .. } | Todo::Settle(_) => Some("it was stopped before its end".to_owned()),
                 Todo::Again(why) | Todo::All(why) => Some(why),
             };
             return Ok(would_run(name, why));

@@ -22,6 +22,7 @@ use crate::settings::Settings;
 /// What would stop every seed, with the seed and the stage's name; what the first one that failed met, behind the report
 /// over the others.
 pub fn run(args: &Run, mut session: Session, settings: &Settings, out: &Path) -> anyhow::Result<Status> {
+    let _lock = run::lock(out, args)?;
     let own_seed = session.seed;
     let (mut planned, mut all) = (false, Map::new());
     let (mut done, mut failed) = (Vec::new(), None);

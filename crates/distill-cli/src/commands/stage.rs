@@ -2,7 +2,7 @@
 //! already, and the record of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use distill_core::Category;
 use distill_core::record::RunRecord;
@@ -12,7 +12,7 @@ use tracing::trace_span;
 
 use crate::args::Common;
 use crate::commands::claim::{Claim, Replace, claim};
-use crate::commands::outdir::OutDir;
+use crate::commands::outdir::{OutDir, overlap};
 use crate::exit::{self, Status};
 use crate::output::printer::{self, talk};
 use crate::output::timeline;
@@ -31,6 +31,15 @@ pub trait Stage {
     /// # Errors
     /// Where an input is missing or cannot be read.
     fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>>;
+
+    /// The files and directories that it reads: it never writes there, and they must not change while it runs.
+    fn reads(&self) -> Vec<PathBuf>;
+
+    /// Whether it works in its directory itself where no finished result lies there, so that its course can be watched
+    /// and a part of its result is kept.
+    fn works_in_place(&self) -> bool {
+        false
+    }
 
     /// Does the work into `out`; the figures go into `run.json`. Writes `record` as soon as its inputs
     /// are known to be good: from then on the run can be resumed.
@@ -99,6 +108,7 @@ pub fn plan(stage: &dyn Stage, session: &Session) -> anyhow::Result<RunRecord> {
         device: session.device_record(),
         inputs: stage.inputs(session)?,
         results: BTreeMap::new(),
+        files: BTreeMap::new(),
     })
 }
 
@@ -107,7 +117,12 @@ pub enum Todo {
     /// Nothing: the result is there.
     Nothing(Box<RunRecord>),
     /// The rest of a run that was stopped.
-    Rest,
+    Rest {
+        /// Whether it was made apart from the directory's own result.
+        is_staged: bool,
+    },
+    /// Its result is whole, and has to take its place.
+    Settle(Box<RunRecord>),
     /// All of it once more: this very run was finished, and a part of its result is gone.
     Again(String),
     /// All of it; why it is not done.
@@ -144,6 +159,7 @@ pub fn run_alone(
     overwrite: bool,
 ) -> anyhow::Result<Status> {
     if common.dry_run {
+        overlap::check(&stage.reads(), out)?;
         if !overwrite {
             OutDir::refuse_foreign(out)?;
         }
@@ -174,11 +190,11 @@ pub fn run_alone(
 pub fn run_into(
     stage: &dyn Stage,
     session: &Session,
-    out: OutDir,
+    mut out: OutDir,
     mut record: RunRecord,
 ) -> anyhow::Result<Finished> {
     if out.is_resumed() {
-        tracing::info!("going on with the run in {}", out.path().display());
+        tracing::info!("going on with the run in {}", out.target().display());
     }
     let mut finished = match stage.execute(session, &out, &record) {
         Ok(finished) => finished,
@@ -190,13 +206,32 @@ pub fn run_into(
             return Err(error);
         }
     };
+    if let Some(changed) = changed_input(stage, session, &out, &record) {
+        out.discard()?;
+        return Err(exit::Failure::data(changed).into());
+    }
     record.results.clone_from(&finished.results);
     record.results.insert(TEXT.to_owned(), finished.text.clone().into());
     record.results.insert(GATE_FAILED.to_owned(), (finished.status == Status::GateFailed).into());
-    record.write(out.path())?;
+    out.complete(&mut record)?;
     stage.clean_up(&out)?;
+    out.settle()?;
     finished.results = record.results;
     Ok(finished)
+}
+
+/// What is to be said of an input that is another one now than when the run began. One that was only touched, or written
+/// again as it was, is the same.
+fn changed_input(stage: &dyn Stage, session: &Session, out: &OutDir, record: &RunRecord) -> Option<String> {
+    let file = out.changed_input()?;
+    match stage.inputs(session) {
+        Ok(inputs) if inputs == record.inputs => None,
+        _ => Some(format!(
+            "{} changed while it was read: the result would belong neither to what it was nor to what it is, and was not \
+             kept; run the command again",
+            file.display()
+        )),
+    }
 }
 
 /// Whether the same command may get further than this failure: it was stopped, the disk was full, or a
@@ -307,6 +342,7 @@ mod tests {
             device: BTreeMap::new(),
             inputs: [("data".to_owned(), "a".repeat(64))].into(),
             results: [("rows".to_owned(), json!(1))].into(),
+            files: BTreeMap::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `distill teacher`: rows → soft-target store.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use distill_core::record::RunRecord;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::args::Teacher;
 use crate::commands::outdir::{Found, OutDir};
 use crate::commands::stage::{self, Finished, Stage};
-use crate::commands::store_files::StoreFiles;
+use crate::commands::store_files::{PROGRESS_FILE, StoreFiles};
 use crate::commands::{inference, inputs, length, shard};
 use crate::exit::{Failure, Status};
 use crate::output::progress::seconds;
@@ -109,6 +109,14 @@ impl Stage for TeacherStage<'_> {
         ]))
     }
 
+    fn reads(&self) -> Vec<PathBuf> {
+        [&self.settings.teacher.model, &self.settings.data.train].into_iter().flatten().cloned().collect()
+    }
+
+    fn works_in_place(&self) -> bool {
+        true
+    }
+
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let source = self.source()?;
         let directory = self.model()?;
@@ -131,7 +139,6 @@ impl Stage for TeacherStage<'_> {
         let files = files.finish()?;
         let manifest = Manifest::new(fingerprint, files, Some(summary.rows));
         manifest.write(out.path())?;
-        out.forget_progress()?;
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
         inputs::warn_unknown(stats.unknown, stats.tokens);
         let mut results = inference::results(&stats);
@@ -143,6 +150,14 @@ impl Stage for TeacherStage<'_> {
     fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
         stage::unusable_store(out)
     }
+
+    fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
+        out.forget_progress()
+    }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        out.join(PROGRESS_FILE).exists()
+    }
 }
 
 fn text(stats: &RunStats, out: &OutDir) -> String {
@@ -153,6 +168,6 @@ fn text(stats: &RunStats, out: &OutDir) -> String {
         seconds(std::time::Duration::from_secs_f64(stats.seconds)),
         stats.rows_per_second(),
         stats.tokens as f64 / stats.seconds.max(1e-9),
-        out.path().display()
+        out.target().display()
     )
 }

@@ -1,6 +1,7 @@
 //! What finetune and student share: data parts, the loop, the saved model.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,6 +10,7 @@ use distill_core::{LabelMap, ProblemType, atomic};
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
 use distill_model::{SequenceClassifier, directory};
+use distill_report::documents::card_notes;
 use distill_report::documents::text::visible;
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::data::{CacheBuilder, Part};
@@ -154,9 +156,9 @@ impl Job<'_> {
         let _unsaved = self.session.stop.unsaved_work();
         let outcome = trainer.run(self.out.path())?;
         let mut weights_hash = String::new();
-        let directory = self.out.fill_directory("model", |path| {
+        let directory = self.out.fill_directory("model", self.record, |path| {
             weights_hash = directory::save(self.model, path)?;
-            atomic::write(&path.join("README.md"), self.card(&outcome).as_bytes())?;
+            self.write_card(&outcome, path)?;
             Ok(self.tokenizer.save_to(path, self.model.config().type_vocab_size > 1)?)
         })?;
         Ok(Finished {
@@ -223,6 +225,15 @@ impl Job<'_> {
             };
             tracing::info!("{unseen} classes have training rows but no validation rows{advice}");
         }
+    }
+
+    /// Writes the model's `README.md`. What a user wrote around that of the model before stays.
+    fn write_card(&self, outcome: &Outcome, directory: &Path) -> anyhow::Result<()> {
+        let card = self.card(outcome);
+        let old = fs::read_to_string(self.out.target().join("model/README.md")).ok();
+        let card =
+            old.and_then(|old| card_notes::update(&old, &card)).unwrap_or_else(|| card_notes::mark(&card));
+        Ok(atomic::write(&directory.join("README.md"), card.as_bytes())?)
     }
 
     /// The model's `README.md`: what it is and how it was made, without names of this machine.

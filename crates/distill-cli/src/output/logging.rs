@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use distill_core::atomic::FileError;
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::time::Uptime;
@@ -17,8 +16,8 @@ use crate::output::{printer, timeline};
 /// Starts logging. `DISTILL_LOG` takes a filter such as `debug` or `distill_data=trace`.
 ///
 /// # Errors
-/// [`FileError`] where `--trace` names a file that could not be written.
-pub fn start(common: &Common) -> Result<(), FileError> {
+/// [`distill_core::atomic::FileError`] where `--trace` names a file that could not be written.
+pub fn start(common: &Common) -> anyhow::Result<()> {
     start_with(common, common.trace.as_ref().map(|file| Some(file.clone())))
 }
 
@@ -26,11 +25,11 @@ pub fn start(common: &Common) -> Result<(), FileError> {
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_with_timeline(common: &Common) -> Result<(), FileError> {
+pub fn start_with_timeline(common: &Common) -> anyhow::Result<()> {
     start_with(common, Some(common.trace.clone()))
 }
 
-fn start_with(common: &Common, timeline: Option<Option<PathBuf>>) -> Result<(), FileError> {
+fn start_with(common: &Common, timeline: Option<Option<PathBuf>>) -> anyhow::Result<()> {
     let timeline = timeline
         .map(timeline::start)
         .transpose()?

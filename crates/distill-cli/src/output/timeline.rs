@@ -19,6 +19,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::commands::outfile::{self, Kind};
+
 /// The target of spans that belong to the timeline.
 pub const TARGET: &str = "timeline";
 
@@ -74,9 +76,11 @@ static TIMELINE: OnceLock<Timeline> = OnceLock::new();
 /// Starts the timeline, to be written to `file` by [`finish`].
 ///
 /// # Errors
-/// [`FileError`] where that file could not be written: better now than after hours of work.
-pub fn start(file: Option<PathBuf>) -> Result<Recorder, FileError> {
+/// [`FileError`] where that file could not be written, [`crate::exit::Failure`] where another file has its name: better
+/// now than after hours of work.
+pub fn start(file: Option<PathBuf>) -> anyhow::Result<Recorder> {
     if let Some(path) = &file {
+        outfile::check(path, Kind::Trace, &[])?;
         try_out(path)?;
     }
     TIMELINE.get_or_init(|| Timeline {
@@ -117,9 +121,13 @@ pub fn take_totals() -> BTreeMap<&'static str, Phase> {
 ///
 /// # Errors
 /// [`FileError`] naming it.
-pub fn finish() -> Result<(), FileError> {
+pub fn finish() -> anyhow::Result<()> {
     match TIMELINE.get() {
-        Some(Timeline { file: Some(path), .. }) => write(path),
+        Some(Timeline { file: Some(path), .. }) => {
+            outfile::check(path, Kind::Trace, &[])?;
+            distill_core::atomic::remove_left_overs(path);
+            Ok(write(path)?)
+        }
         _ => Ok(()),
     }
 }

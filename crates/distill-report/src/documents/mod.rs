@@ -3,6 +3,7 @@
 
 pub mod about;
 pub mod card;
+pub mod card_notes;
 pub mod changes;
 pub mod format;
 pub mod github;

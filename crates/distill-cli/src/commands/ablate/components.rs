@@ -229,6 +229,7 @@ fn config_alone(model: &Path, scratch: &Path) -> anyhow::Result<std::path::PathB
     let (from, to) = (model.join("config.json"), scratch.join("config.json"));
     let config = std::fs::read(&from).map_err(FileError::of("read", &from))?;
     atomic::create_directory(scratch)?;
+    atomic::remove_left_overs(&to);
     atomic::write(&to, &config)?;
     Ok(to)
 }

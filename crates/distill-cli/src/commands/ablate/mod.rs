@@ -57,6 +57,8 @@ pub fn command(args: &Ablate) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     let session = Session::start(&args.common, &settings.runtime)?;
+    let _lock = run::lock(&out, &run)?;
+    Table::check(&out)?;
     let ablation = Ablation { run: &run, settings: &settings, meant: &meant, session, out: &out };
     let table = ablation.all(&components, &args.seeds)?;
     trial::one_must_be_trained(table.lines.iter().flat_map(|line| &line.results))?;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use distill_core::atomic;
 use distill_student::selection::Metric;
 use serde_json::json;
 
+use crate::commands::outfile::{self, Kind};
 use crate::commands::trial::{self, Outcome, paired, with_interval};
 
 /// A student with all seeds.
@@ -36,9 +36,19 @@ impl Table {
     /// # Errors
     /// Naming the file that cannot be written.
     pub fn write(&self, out: &Path) -> anyhow::Result<()> {
-        atomic::write(&out.join("ablation.json"), self.json()?.as_bytes())?;
-        atomic::write(&out.join("ablation.md"), self.markdown().as_bytes())?;
-        Ok(atomic::write(&out.join("ablation.svg"), self.svg().as_bytes())?)
+        outfile::write(&out.join("ablation.json"), &self.json()?, Kind::TableJson)?;
+        outfile::write(&out.join("ablation.md"), &self.markdown(), Kind::TableMarkdown)?;
+        outfile::write(&out.join("ablation.svg"), &self.svg(), Kind::TableSvg)
+    }
+
+    /// Refuses files of these names that are not an earlier table.
+    ///
+    /// # Errors
+    /// [`crate::exit::Failure`] naming the file.
+    pub fn check(out: &Path) -> anyhow::Result<()> {
+        outfile::check(&out.join("ablation.json"), Kind::TableJson, &[])?;
+        outfile::check(&out.join("ablation.md"), Kind::TableMarkdown, &[])?;
+        outfile::check(&out.join("ablation.svg"), Kind::TableSvg, &[])
     }
 
     fn worth(&self, line: &Line) -> Option<Effect> {

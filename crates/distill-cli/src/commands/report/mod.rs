@@ -31,6 +31,7 @@ pub use named::Named;
 
 use crate::args;
 use crate::commands::outdir::OutDir;
+use crate::commands::outfile::{self, Kind};
 use crate::commands::report::named::{Entry, entries};
 use crate::commands::report::rows::TestSet;
 use crate::commands::stage::{self, Finished, Stage};
@@ -123,7 +124,10 @@ impl ReportStage<'_> {
         }
         let junit = self.settings.report.junit.as_deref().and_then(Path::parent);
         if let Some(parent) = junit.filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
-            bail!(Failure::cannot_create(format!("{} is not there, for --junit", parent.display())));
+            bail!(Failure::cannot_create(format!("{} is missing, for --junit", parent.display())));
+        }
+        if let Some(junit) = &self.settings.report.junit {
+            outfile::check(junit, Kind::Junit, &self.reads())?;
         }
         Ok(())
     }
@@ -235,6 +239,14 @@ impl Stage for ReportStage<'_> {
         Ok(hashes)
     }
 
+    fn reads(&self) -> Vec<PathBuf> {
+        let named = self.models.iter().chain(&self.predictions).map(|named| named.path.clone());
+        let sets = self.sets().into_iter().map(|(_, path)| path);
+        // What cannot be parsed is refused by the check of settings.
+        let gates = self.settings.report.gates.iter().filter_map(|gate| Gate::parse(gate).ok()?.against);
+        named.chain(sets).chain(gates.map(PathBuf::from)).collect()
+    }
+
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let sets = self.test_sets(session)?;
         let (data, timing) = match self.models.is_empty() {
@@ -258,6 +270,8 @@ impl Stage for ReportStage<'_> {
         // From here on the directory holds a run that the same command goes on with.
         record.write(out.path())?;
         let files = documents::write(&report, out.path())?;
+        let files: Vec<PathBuf> =
+            files.iter().filter_map(|file| file.file_name()).map(|name| out.target().join(name)).collect();
         let status = if report.gates_passed() { Status::Done } else { Status::GateFailed };
         let results = BTreeMap::from([
             ("verdict".to_owned(), json!(report.verdict.text)),

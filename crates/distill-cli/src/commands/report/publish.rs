@@ -5,18 +5,20 @@ use std::path::Path;
 
 use distill_core::atomic::{self, FileError};
 use distill_report::documents::card::{self, CardInfo};
+use distill_report::documents::card_notes::{self, Card};
 use distill_report::documents::{github, junit};
 use distill_report::{Report, ReportError, Role};
 
 use super::named::Entry;
+use crate::commands::outfile::{self, Kind};
 use crate::output::printer::{self, talk};
 
 /// Writes the gates as JUnit XML.
 ///
 /// # Errors
-/// [`FileError`] naming the file.
-pub fn write_junit(report: &Report, path: &Path) -> Result<(), FileError> {
-    atomic::write(path, junit::render(report).as_bytes())?;
+/// [`crate::exit::Failure`] for a file that `distill` did not write; [`FileError`] naming the file.
+pub fn write_junit(report: &Report, path: &Path) -> anyhow::Result<()> {
+    outfile::write(path, &junit::render(report), Kind::Junit)?;
     talk(&format!("gates as JUnit XML: {}", path.display()));
     Ok(())
 }
@@ -35,7 +37,8 @@ pub fn tell_github(report: &Report) -> Result<(), ReportError> {
     Ok(())
 }
 
-/// Fills the model card in the directory of every student. A card that `distill` did not write stays.
+/// Fills the model card in the directory of every student. What a user wrote around it stays; a card that `distill` did
+/// not write, or that was changed where it did, stays as it is.
 ///
 /// # Errors
 /// [`FileError`] naming the card.
@@ -47,25 +50,38 @@ pub fn write_cards(report: &Report, entries: &[Entry]) -> Result<(), FileError> 
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(FileError::new("read", &path, error)),
         };
-        if old.as_deref().is_some_and(|old| !is_ours(old)) {
-            tracing::warn!("{} was not written by distill and stays as it is", path.display());
-            continue;
-        }
-        let training = old.as_deref().and_then(training).map(str::to_owned);
+        let ours = old.as_deref().map(card_notes::ours);
+        let training = ours.as_deref().and_then(training).map(str::to_owned);
         let info = CardInfo { model: entry.name.clone(), training, ..CardInfo::default() };
-        if let Some(card) = card::render(report, &info) {
-            atomic::write(&path, card.as_bytes())?;
+        let Some(card) = card::render(report, &info) else { continue };
+        let new = match &old {
+            None => Some(card_notes::mark(&card)),
+            Some(old) => card_notes::update(old, &card),
+        };
+        match new {
+            None => say_why(&path, old.as_deref().unwrap_or_default()),
+            Some(new) if Some(&new) != old.as_ref() => {
+                atomic::remove_left_overs(&path);
+                atomic::write(&path, new.as_bytes())?;
+            }
+            Some(_) => {}
         }
     }
     Ok(())
 }
 
+fn say_why(path: &Path, old: &str) {
+    let path = path.display();
+    match card_notes::whose(old) {
+        Card::Changed => tracing::warn!(
+            "{path} was changed between its marks and stays as it is; what is written above or below them stays in any case"
+        ),
+        _ => tracing::warn!("{path} was not written by distill and stays as it is"),
+    }
+}
+
 const MADE: &str = "Made by `distill ";
 const TITLE: &str = "\n## Training\n";
-
-fn is_ours(card: &str) -> bool {
-    card.contains(MADE) || card.contains("\nWritten by distill ")
-}
 
 /// How the model was trained, as the training stage or an earlier report wrote it.
 fn training(card: &str) -> Option<&str> {
@@ -89,7 +105,6 @@ mod tests {
         let filled =
             format!("# student\n\n## Results\n\n## Training\n\n{kept}\n\n## Use\n\nWritten by distill 0.1\n");
         assert_eq!(training(&filled), Some(kept));
-        assert!(is_ours(trained) && is_ours(&filled) && !is_ours("# My model\n"));
         assert_eq!(training("# student\n\nWritten by distill 0.1\n"), None);
     }
 }

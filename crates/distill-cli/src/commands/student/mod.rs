@@ -289,6 +289,26 @@ impl Stage for StudentStage<'_> {
         Ok(hashes)
     }
 
+    fn reads(&self) -> Vec<PathBuf> {
+        let (data, start) = (&self.settings.data, &self.settings.student.start);
+        let stores = start.targets.as_ref().map_or(&[][..], Targets::directories);
+        // Of `--init teacher`, and of teachers that are asked for a validation file.
+        let behind = stores.iter().filter_map(|store| stores::path_behind(store));
+        let init = self.init.as_ref().filter(|init| init.as_path() != Path::new(TEACHER) || init.exists());
+        let named = [
+            init,
+            start.tokenizer.as_ref(),
+            start.teacher_model.as_ref(),
+            self.rows.as_ref(),
+            inputs::validation_file(data),
+        ];
+        named.into_iter().flatten().chain(stores).cloned().chain(behind).collect()
+    }
+
+    fn works_in_place(&self) -> bool {
+        true
+    }
+
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let stores = self.stores()?;
         let data = &self.data(&stores)?;

@@ -1,7 +1,7 @@
 //! The stores that a student learns from: opened, named, and what they say of their teacher.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use distill_core::ProblemType;
@@ -109,6 +109,12 @@ pub fn columns_of(store: &Store, asked: &Columns) -> anyhow::Result<Columns> {
         once::say(format!("columns as the teacher of {} read them", store.directory().display()));
     }
     Ok(columns)
+}
+
+/// Where the model lay that a store's logits come from, as far as its record says.
+pub fn path_behind(store: &Path) -> Option<PathBuf> {
+    let record = RunRecord::read(store).ok()?;
+    record.settings["teacher"]["model"].as_str().map(PathBuf::from)
 }
 
 /// Soft targets of one teacher and the states of another are two teachers, which should be on purpose.

@@ -87,6 +87,8 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     let session = Session::start(&args.common, &base.runtime)?;
+    let _lock = run::lock(&out, &pipeline(args, &file))?;
+    Table::check(&out)?;
     let searcher = Searcher {
         args,
         file: &file,

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use distill_core::atomic;
 use distill_student::selection::Metric;
 use serde_json::{Value, json};
 
 use super::space::{Changes, Method, SweepSettings, shown};
+use crate::commands::outfile::{self, Kind};
 use crate::commands::trial::{self, Outcome, mean};
 
 /// A trial in one round.
@@ -60,9 +60,19 @@ impl Table {
     /// # Errors
     /// Naming the file that cannot be written.
     pub fn write(&self, out: &Path) -> anyhow::Result<()> {
-        atomic::write(&out.join("sweep.json"), self.json()?.as_bytes())?;
-        atomic::write(&out.join("sweep.md"), self.markdown().as_bytes())?;
-        Ok(atomic::write(&out.join("sweep.svg"), self.svg().as_bytes())?)
+        outfile::write(&out.join("sweep.json"), &self.json()?, Kind::TableJson)?;
+        outfile::write(&out.join("sweep.md"), &self.markdown(), Kind::TableMarkdown)?;
+        outfile::write(&out.join("sweep.svg"), &self.svg(), Kind::TableSvg)
+    }
+
+    /// Refuses files of these names that are not an earlier table.
+    ///
+    /// # Errors
+    /// [`crate::exit::Failure`] naming the file.
+    pub fn check(out: &Path) -> anyhow::Result<()> {
+        outfile::check(&out.join("sweep.json"), Kind::TableJson, &[])?;
+        outfile::check(&out.join("sweep.md"), Kind::TableMarkdown, &[])?;
+        outfile::check(&out.join("sweep.svg"), Kind::TableSvg, &[])
     }
 
     /// The best of the last round in which any has a figure.

@@ -1,7 +1,7 @@
 //! `distill targets average`: one store of several teachers'.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use distill_core::record::RunRecord;
 use distill_data::logits::Store;
@@ -29,7 +29,7 @@ pub fn command(common: &args::Common, asked: &args::AverageStores) -> anyhow::Re
     });
     let (hashes, average) = (hashes.collect(), asked.average.into());
     let teachers = Teachers::new(stores, &asked.weights, average)?;
-    let stage = AverageStage { teachers, hashes, average, weights: &asked.weights };
+    let stage = AverageStage { teachers, hashes, average, weights: &asked.weights, stores: &asked.directories };
     stage::run_alone(&stage, &session, common, &asked.out, asked.overwrite)
 }
 
@@ -40,6 +40,7 @@ struct AverageStage<'a> {
     hashes: BTreeMap<String, String>,
     average: Average,
     weights: &'a [f64],
+    stores: &'a [PathBuf],
 }
 
 impl Stage for AverageStage<'_> {
@@ -55,9 +56,14 @@ impl Stage for AverageStage<'_> {
         Ok(self.hashes.clone())
     }
 
+    fn reads(&self) -> Vec<PathBuf> {
+        self.stores.to_vec()
+    }
+
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         record.write(out.path())?;
-        Ok(finished(&self.teachers.write(out.path(), &session.stop, &session.progress)?, out.path()))
+        out.forget_manifest()?;
+        Ok(finished(&self.teachers.write(out.path(), &session.stop, &session.progress)?, out.target()))
     }
 
     fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {

@@ -1,7 +1,7 @@
 //! `distill targets merge`: one store of several shards'.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use distill_core::record::RunRecord;
 use distill_data::logits::{Manifest, Merge};
@@ -21,7 +21,8 @@ use crate::session::Session;
 /// Whatever stopped it.
 pub fn command(common: &args::Common, asked: &args::Merge) -> anyhow::Result<Status> {
     let session = super::session(common)?;
-    let stage = MergeStage { merge: Merge::plan(&stores(&asked.directories)?)? };
+    let stores = stores(&asked.directories)?;
+    let stage = MergeStage { merge: Merge::plan(&stores)?, stores };
     stage::run_alone(&stage, &session, common, &asked.out, asked.overwrite)
 }
 
@@ -29,6 +30,7 @@ pub fn command(common: &args::Common, asked: &args::Merge) -> anyhow::Result<Sta
 /// does nothing where it is done.
 struct MergeStage {
     merge: Merge,
+    stores: Vec<PathBuf>,
 }
 
 impl Stage for MergeStage {
@@ -45,10 +47,15 @@ impl Stage for MergeStage {
         Ok(self.merge.hashes().enumerate().map(named).collect())
     }
 
+    fn reads(&self) -> Vec<PathBuf> {
+        self.stores.clone()
+    }
+
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         record.write(out.path())?;
+        out.forget_manifest()?;
         let manifest = self.merge.write(out.path(), &session.stop, &session.progress)?;
-        Ok(finished(&manifest, out.path()))
+        Ok(finished(&manifest, out.target()))
     }
 
     fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
