@@ -200,10 +200,9 @@ fn slices_are_cut_by_any_column_the_weakest_first() {
     assert!(run.stdout.contains("files"));
     let report = work.json("out/report.json");
     let slices = report["data"][0]["slices"].as_array().unwrap();
-    let accuracy = |slice: &Value| slice["accuracies"][0]["value"].as_f64().unwrap();
+    // By the good end of the interval, so that few rows come first only where they are weak beyond chance.
     let weakness = |slice: &Value| slice["accuracies"][0]["interval"][1].as_f64().unwrap();
     assert!(slices.windows(2).all(|pair| weakness(&pair[0]) <= weakness(&pair[1])), "weakest first");
-    assert!(slices.iter().all(|slice| accuracy(slice) <= weakness(slice)));
     let by = |name: &str| slices.iter().filter(|slice| slice["by"] == name).count();
     assert_eq!((by("source"), by("label"), by("length")), (2, 5, 0));
     work.run("report --model tiny --data b.jsonl --slice sorce --out o")
@@ -266,12 +265,11 @@ fn costs_are_measured_and_gates_are_about_them() {
         assert!(work.read(document).contains("What this report is about"), "{document}");
     }
 
-    for out in ["c", "d"] {
-        work.run(&format!("{arguments} {out} --no-timing")).succeeds();
-    }
-    for file in ["report.json", "report.md", "report.html"] {
-        assert!(work.bytes(&format!("c/{file}")) == work.bytes(&format!("d/{file}")), "{file} repeats");
-    }
+    let files = || ["report.json", "report.md", "report.html"].map(|file| work.bytes(&format!("c/{file}")));
+    work.run(&format!("{arguments} c --no-timing")).succeeds();
+    let first = files();
+    work.run(&format!("{arguments} c --no-timing --overwrite")).succeeds();
+    assert!(first == files(), "a report without times repeats");
     assert!(!work.read("c/report.json").contains("rows_per_second"));
     let about = &work.json("c/report.json")["about"];
     assert!(about["date"].is_null() && about["models"][0]["hash"].is_string(), "{about}");

@@ -64,7 +64,9 @@ fn a_github_job_gets_a_summary_and_annotations() {
     assert!(run.stderr.contains(annotation), "{}", run.shown());
     let text = work.read("summary.md");
     assert!(
-        text.starts_with("# Distillation report\n\n**Failed.**") && text.contains("| macro\\_f1"),
+        text.starts_with("# Distillation report: out, 20")
+            && text.contains(" UTC\n\n**Failed.**")
+            && text.contains("| macro\\_f1"),
         "{text}"
     );
     // GitHub takes 1 MiB of a step's summary; what others wrote counts, and stays.

@@ -65,7 +65,7 @@ impl ReportStage<'_> {
 /// The command that trained a model and what it was given, where its run's directory still holds both.
 fn training(model: &Path) -> Option<(Option<String>, BTreeMap<String, Value>)> {
     /// Settings of a training that say what it was, by the name that a report gives them.
-    const SETTINGS: [(&str, &str); 16] = [
+    const SETTINGS: [(&str, &str); 15] = [
         ("loss", "soft_loss"),
         ("hard_weight", "hard_weight"),
         ("soft_weight", "soft_weight"),
@@ -81,7 +81,6 @@ fn training(model: &Path) -> Option<(Option<String>, BTreeMap<String, Value>)> {
         ("sampling", "sampling"),
         ("freeze", "freeze"),
         ("best_metric", "best_metric"),
-        ("require_teacher", "require_teacher"),
     ];
     let run = model.parent().filter(|_| model.file_name().is_some_and(|name| name == "model"))?;
     let record = RunRecord::read(run).ok().filter(|record| !record.results.is_empty())?;

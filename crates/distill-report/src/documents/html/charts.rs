@@ -23,11 +23,15 @@ pub fn data_set(set: &DataReport) -> String {
     let mut out = String::from("<div class=\"charts\">");
     out.push_str(&class_bars(set));
     out.push_str(&frontier(set));
-    out.push_str(&confusion(set));
+    // What takes the width of the page comes last, so that it leaves no gaps.
+    let is_wide = set.labels.len() > heatmap::BESIDE;
+    let confusion = confusion(set);
+    out.push_str(if is_wide { "" } else { &confusion });
     out.push_str(&scatter(set));
     out.push_str(&reliability(set));
     out.push_str(&curves(set, true));
     out.push_str(&curves(set, false));
+    out.push_str(if is_wide { &confusion } else { "" });
     out.push_str("</div>");
     out
 }

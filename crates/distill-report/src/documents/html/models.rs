@@ -8,12 +8,12 @@ use crate::build::rounds;
 use crate::documents::table::{NO_GAP, has_no_gap, headline};
 use crate::documents::{format, text};
 use crate::metrics::Metric;
-use crate::predictions::Latency;
+use crate::predictions::{Latency, Role};
 use crate::report::{Comparison, ConstantAnswer, DataReport, Difference, Figure, ModelReport};
 
 type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
 
-const QUALITY: [Column; 14] = [
+const QUALITY: [Column; 13] = [
     ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
     ("micro F1", |model| {
         // With one class a row it is the accuracy.
@@ -36,7 +36,6 @@ const QUALITY: [Column; 14] = [
         headline(&against.gap_closed).map(share).or_else(none)
     }),
     ("gain", |model| headline(&model.against_baseline.as_ref()?.gain).map(gain)),
-    ("role", |model| Some(Cell::text(model.role.name()))),
 ];
 
 const COST: [Column; 7] = [
@@ -72,7 +71,7 @@ pub fn costs(set: &DataReport) -> String {
 
 fn of_models(caption: &str, models: &[&ModelReport], columns: &[Column]) -> Option<String> {
     let mut header = vec!["model"];
-    let mut rows: Vec<Vec<Cell>> = models.iter().map(|model| vec![Cell::text(&model.name)]).collect();
+    let mut rows: Vec<Vec<Cell>> = models.iter().map(|model| vec![name(model)]).collect();
     for (title, cell) in columns {
         let cells: Vec<Option<Cell>> = models.iter().map(|model| cell(model)).collect();
         if cells.iter().any(Option::is_some) {
@@ -92,6 +91,13 @@ fn latency(model: &ModelReport, of: fn(Latency) -> f64) -> Option<Cell> {
 fn between(value: f64, range: Option<[f64; 2]>, show: fn(f64) -> String) -> Cell {
     let range = range.map(|[low, high]| format!("{} to {}", show(low), show(high)));
     Cell::figure(&show(value), value, range)
+}
+
+/// A model's name, over the part it plays where the name does not say it.
+fn name(model: &ModelReport) -> Cell {
+    let role = model.role.name();
+    let is_said = model.role == Role::Other || model.name.contains(role);
+    Cell::noted(&model.name, (!is_said).then_some(role))
 }
 
 /// Every metric of every model.

@@ -37,7 +37,13 @@ pub fn render(report: &Report) -> String {
 
 /// Findings with what to do about them.
 fn findings(report: &Report) -> String {
+    // A serious finding is in the verdict already: here is what to do about it.
+    let is_said = report.findings.iter().filter(|finding| finding.is_serious).count() == 1;
     let line = |finding: &Finding| {
+        if finding.is_serious && is_said {
+            let advice = finding.advice.as_deref().map(text::html);
+            return advice.map(|advice| format!("<li>{advice}.</li>")).unwrap_or_default();
+        }
         let advice = finding
             .advice
             .as_deref()

@@ -17,6 +17,15 @@ impl Cell {
         Cell { html: text::html(content), key: None, is_text: true }
     }
 
+    /// Text with a note under it.
+    pub fn noted(content: &str, note: Option<&str>) -> Self {
+        let mut cell = Cell::text(content);
+        if let Some(note) = note {
+            cell.html.push_str(&format!("<br><span class=\"i\">{}</span>", text::html(note)));
+        }
+        cell
+    }
+
     /// A number as it is to be read, and the value that it sorts by.
     pub fn number(shown: &str, key: f64) -> Self {
         Cell { html: text::html(shown), key: Some(key), is_text: false }
