@@ -7,6 +7,7 @@
 //! - [`pipeline`]: `distill run`: what is run again, and why
 //! - [`repeatability`]: the same seed gives the same bytes
 //! - [`formats`]: the same rows in every format give the same logits; pairs, labels, stores without texts
+//! - [`hostile_names`]: labels, ids, columns and files whose names hold escape sequences, commands and markup
 //! - [`hub`]: models by their name on a hub; [`hub_hostile`]: what a hub may do wrong; [`hub_server`]: the hub
 //! - [`bad_rows`], [`bad_models`], [`bad_settings`], [`bad_outputs`]: one line that says where and what,
 //!   the right exit code, and nothing half-written
@@ -45,6 +46,7 @@ mod features;
 mod files;
 mod formats;
 mod harness;
+mod hostile_names;
 mod hub;
 mod hub_hostile;
 mod hub_server;

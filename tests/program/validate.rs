@@ -182,6 +182,7 @@ fn plain(text: &str) -> String {
             "gt" => ">",
             "amp" => "&",
             "quot" => "\"",
+            "#35" => "#",
             "#39" => "'",
             other => panic!("unknown entity {other}"),
         });

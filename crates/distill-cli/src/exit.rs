@@ -100,7 +100,9 @@ pub fn chain(error: &anyhow::Error) -> String {
 /// What comes from a file may hold anything: line breaks, escape sequences, megabytes.
 fn one_line(text: &str) -> String {
     const SHOWN: usize = 2_000;
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+    let mut line: String =
+        text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }).take(SHOWN).collect();
+    line = distill_core::text::visible(&line);
     if text.chars().nth(SHOWN).is_some() {
         line.push('…');
     }
@@ -152,7 +154,7 @@ mod tests {
         let error = anyhow::Error::from(Failure::data("bad row")).context("stage student");
         assert_eq!(category(&error), Category::Data);
         assert_eq!(chain(&error), "stage student: bad row");
-        assert_eq!(chain(&anyhow::Error::from(Failure::data("a\n\u{1b}[31mb"))), "a  [31mb");
+        assert_eq!(chain(&anyhow::Error::from(Failure::data("a\n\u{1b}[31mb"))), r"a \u{1b}[31mb");
         let stopped = Err::<(), _>(StopReason::Terminate).context("training").unwrap_err();
         assert_eq!(category(&stopped).exit_code(), 75);
         assert_eq!(category(&anyhow::anyhow!("unknown")).exit_code(), 70);

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`category`] (what kind of failure, and the exit code it becomes),
 //! [`labels`] (the label map), [`problem`] (what logits mean), [`logits`] (what they say), [`hash`], [`atomic`] (files that appear whole or not at all), [`read`],
-//! [`lock`] (one writer a directory), [`record`] (`run.json`), [`cpus`] (how many threads can compute at once), [`stop`] and [`progress`]
+//! [`lock`] (one writer a directory), [`record`] (`run.json`), [`text`] (names from outside, made harmless), [`cpus`] (how many threads can compute at once), [`stop`] and [`progress`]
 //! (how a long loop talks to whoever started it).
 
 pub mod atomic;
@@ -17,6 +17,7 @@ pub mod progress;
 pub mod read;
 pub mod record;
 pub mod stop;
+pub mod text;
 
 pub use category::Category;
 pub use labels::{LabelError, LabelMap};

@@ -21,7 +21,7 @@ pub fn command(args: &Cache) -> anyhow::Result<Status> {
         CacheAction::Info => info(args.common.json)?,
         CacheAction::Clean(asked) => clean(asked, args.common.dry_run, args.common.json)?,
     };
-    printer::result(&text)?;
+    if args.common.json { printer::json(&text) } else { printer::result(&text) }?;
     Ok(Status::Done)
 }
 

@@ -67,7 +67,7 @@ pub fn command(args: &Doctor) -> anyhow::Result<Status> {
                 (finding.what.to_owned(), json!({"found": finding.found, "missing": finding.missing}))
             })
             .collect();
-        printer::result(&serde_json::to_string_pretty(&entries)?)?;
+        printer::json(&serde_json::to_string_pretty(&entries)?)?;
     } else {
         for finding in &findings {
             let mark = if finding.missing.is_some() { "!" } else { " " };

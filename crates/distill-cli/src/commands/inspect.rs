@@ -1,5 +1,6 @@
 //! `distill inspect`: what a model directory holds, and what a smaller student of it would weigh.
 
+use distill_core::text::visible;
 use distill_data::TextTokenizer;
 use distill_model::inspect::Parts;
 use distill_model::student::{self, Shape};
@@ -55,7 +56,7 @@ pub fn command(args: &Inspect) -> anyhow::Result<Status> {
         "student": student.as_ref().map(weight),
     });
     if args.common.json {
-        printer::result(&serde_json::to_string_pretty(&result)?)?;
+        printer::json(&serde_json::to_string_pretty(&result)?)?;
     } else {
         printer::result(&text(&result, &parts, labels.names()))?;
     }
@@ -110,7 +111,7 @@ fn text(result: &Value, parts: &Parts, labels: &[String]) -> String {
     let mut lines = Vec::new();
     let mut say = |what: &str, found: String| lines.push(format!("{what:<14} {found}"));
     let number = |value: &Value| value.as_u64().map_or_else(|| value.to_string(), grouped);
-    let word = |key: &str| result[key].as_str().unwrap_or("none").to_owned();
+    let word = |key: &str| visible(result[key].as_str().unwrap_or("none"));
     let head = if result["classifier"] == true { "" } else { ", no head yet" };
     say("architecture", format!("{} ({}){head}", word("model_type"), word("architecture")));
     let shape = |of: &Value| {
@@ -122,7 +123,15 @@ fn text(result: &Value, parts: &Parts, labels: &[String]) -> String {
     say("layers", shape(result));
     say("vocabulary", number(&result["vocabulary"]));
     say("max length", number(&result["max_length"]));
-    say("labels", format!("{}: {} ({})", labels.len(), labels.join(", "), word("problem_type")));
+    say(
+        "labels",
+        format!(
+            "{}: {} ({})",
+            labels.len(),
+            labels.iter().map(|label| visible(label)).collect::<Vec<_>>().join(", "),
+            word("problem_type")
+        ),
+    );
     say("tokenizer", tokenizer_text(&result["tokenizer"]));
     let bytes = |of: &Value| printer::bytes(of["bytes"].as_u64().unwrap_or(0));
     say("parameters", format!("{}, {}", grouped(parts.total()), bytes(result)));
@@ -149,7 +158,7 @@ fn text(result: &Value, parts: &Parts, labels: &[String]) -> String {
 
 fn tokenizer_text(tokenizer: &Value) -> String {
     match tokenizer["error"].as_str() {
-        Some(error) => error.to_owned(),
+        Some(error) => visible(error),
         None => format!(
             "{} entries; {} special tokens around a text, {} around a pair",
             tokenizer["entries"], tokenizer["special_tokens"], tokenizer["special_tokens_of_a_pair"]

@@ -57,7 +57,7 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
         files: BTreeMap::new(),
     };
     if args.common.dry_run {
-        printer::result(&serde_json::to_string_pretty(&record)?)?;
+        printer::json(&serde_json::to_string_pretty(&record)?)?;
         return Ok(Status::Done);
     }
     atomic::remove_left_overs(&args.out);
@@ -82,7 +82,7 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     };
     inputs::warn_truncated(stats.truncated, stats.rows, max_length);
     if args.common.json {
-        printer::result(&serde_json::to_string_pretty(&inference::results(&stats))?)?;
+        printer::json(&serde_json::to_string_pretty(&inference::results(&stats))?)?;
     } else {
         let time = seconds(std::time::Duration::from_secs_f64(stats.seconds));
         let rate = stats.rows_per_second();

@@ -50,7 +50,7 @@ pub fn command(args: &Run) -> anyhow::Result<Status> {
     let pipeline = Pipeline { args, session: &session, out: &out, extent: Extent::Whole };
     let went = pipeline.run(&settings)?;
     if args.common.json {
-        printer::result(&serde_json::to_string_pretty(&went.stages)?)?;
+        printer::json(&serde_json::to_string_pretty(&went.stages)?)?;
     }
     if !args.common.dry_run && settings.data.test.is_none() {
         talk("no report: data.test is not set");
@@ -287,7 +287,7 @@ impl Pipeline<'_> {
             if let Some(text) =
                 went.text.filter(|_| !common.json && matches!(self.extent, Extent::Whole | Extent::Models))
             {
-                printer::result(&text)?;
+                printer::styled(&text)?;
             }
         }
         Ok(AllWent { status, stages: all, planned: !planned.is_empty() })

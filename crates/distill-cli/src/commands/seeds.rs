@@ -72,7 +72,7 @@ pub fn run(args: &Run, mut session: Session, settings: &Settings, out: &Path) ->
         }
     }
     if args.common.json {
-        printer::result(&serde_json::to_string_pretty(&all)?)?;
+        printer::json(&serde_json::to_string_pretty(&all)?)?;
     }
     match failed {
         None => Ok(status),

@@ -163,7 +163,7 @@ pub fn run_alone(
         if !overwrite {
             OutDir::refuse_foreign(out)?;
         }
-        printer::result(&serde_json::to_string_pretty(&plan(stage, session)?)?)?;
+        printer::json(&serde_json::to_string_pretty(&plan(stage, session)?)?)?;
         return Ok(Status::Done);
     }
     let replace = if overwrite { Replace::All } else { Replace::Never };
@@ -175,9 +175,9 @@ pub fn run_alone(
         }
     };
     if common.json {
-        printer::result(&stage.json(out, &finished)?)?;
+        printer::json(&stage.json(out, &finished)?)?;
     } else {
-        printer::result(&finished.text)?;
+        printer::styled(&finished.text)?;
     }
     stage.publish(out)?;
     Ok(finished.status)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use distill_core::record::RunRecord;
+use distill_core::text::markdown;
 use distill_core::{LabelMap, ProblemType, atomic};
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
@@ -239,7 +240,7 @@ impl Job<'_> {
     /// The model's `README.md`: what it is and how it was made, without names of this machine.
     fn card(&self, outcome: &Outcome) -> String {
         let config = self.model.config();
-        let labels: Vec<String> = config.labels.names().iter().map(|name| format!("`{name}`")).collect();
+        let labels: Vec<String> = config.labels.names().iter().map(|name| markdown(name)).collect();
         let figures = outcome.best.words().unwrap_or_else(|| "no figures, without labels".to_owned());
         let title = match config.problem_type {
             ProblemType::Regression => "Text regression",

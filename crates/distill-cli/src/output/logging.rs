@@ -44,8 +44,9 @@ fn start_with(common: &Common, timeline: Option<Option<PathBuf>>) -> anyhow::Res
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(common: &Common) -> impl Layer<S> {
     let default = if common.quiet { "warn" } else { "info" };
     let filter = EnvFilter::try_from_env("DISTILL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let is_json = common.log_format == LogFormat::Json;
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(crate::output::progress::above_bars)
+        .with_writer(move || crate::output::progress::above_bars(is_json))
         .with_target(false)
         .with_ansi(printer::is_watched() && std::env::var_os("NO_COLOR").is_none());
     match common.log_format {

@@ -1,7 +1,10 @@
-//! The two streams. Nothing else in the binary writes to them.
+//! The two streams. Nothing else in the binary writes to them, so that no name from outside reaches a terminal or a log
+//! with what it may hold: escape sequences, text that turns its direction, commands to a CI system.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use distill_core::text;
 
 // One size reads the same in what is said and in a report.
 pub use distill_report::documents::format::bytes;
@@ -16,42 +19,65 @@ pub fn choose_tone(quiet: bool, json: bool) {
 }
 
 /// Says something to the person, on stderr, unless they asked for quiet.
-pub fn talk(text: &str) {
+pub fn talk(said: &str) {
     if JSON.load(Ordering::Relaxed) {
-        tracing::info!("{text}");
+        tracing::info!("{said}");
     } else if !QUIET.load(Ordering::Relaxed) {
-        line(text);
+        line(&text::lines(said));
     }
 }
 
 /// Says what went wrong, on stderr.
-pub fn complain(text: &str) {
+pub fn complain(said: &str) {
     if JSON.load(Ordering::Relaxed) {
-        tracing::error!("{text}");
+        tracing::error!("{said}");
     } else {
-        line(text);
+        line(&text::lines(said));
     }
 }
 
-/// Prints a CI system's workflow commands on stderr, however quiet or in whatever form all else is said.
+/// Prints a CI system's workflow commands on stderr, however quiet or in whatever form all else is said. What stands in
+/// them from outside is escaped already.
 pub fn annotate(lines: &str) {
     lines.lines().for_each(line);
 }
 
 /// A closed stderr is not worth failing for.
-fn line(text: &str) {
-    if let Err(error) = writeln!(io::stderr().lock(), "{text}") {
+fn line(shown: &str) {
+    if let Err(error) = writeln!(io::stderr().lock(), "{shown}") {
         tracing::trace!("stderr: {error}");
     }
 }
 
-/// Prints a result on stdout.
+/// Prints a result for people on stdout.
 ///
 /// # Errors
 /// The system's, such as a closed pipe.
-pub fn result(text: &str) -> io::Result<()> {
+pub fn result(found: &str) -> io::Result<()> {
+    out(&text::lines(found))
+}
+
+/// As [`result`], of a text with colours of our own, in which every name is escaped already. Where no terminal shows it,
+/// as when an earlier run wrote it on one, they are left out.
+///
+/// # Errors
+/// As [`result`].
+pub fn styled(found: &str) -> io::Result<()> {
+    let has_colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    out(&if has_colours { text::coloured(found) } else { text::lines(&text::without_colours(found)) })
+}
+
+/// Prints a JSON document on stdout.
+///
+/// # Errors
+/// As [`result`].
+pub fn json(document: &str) -> io::Result<()> {
+    out(&text::json(document))
+}
+
+fn out(shown: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", text.trim_end_matches('\n'))?;
+    writeln!(stdout, "{}", shown.trim_end_matches('\n'))?;
     stdout.flush()
 }
 

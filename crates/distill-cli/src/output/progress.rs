@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use distill_core::Progress;
+use distill_core::{Progress, text};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::args::{Common, LogFormat};
@@ -109,7 +109,7 @@ impl Progress for Display {
             if let Ok(style) = ProgressStyle::with_template(&template) {
                 bar.set_style(style.progress_chars("=> "));
             }
-            bar.set_prefix(what.to_owned());
+            bar.set_prefix(text::visible(what));
             bar
         });
         let now = Instant::now();
@@ -137,7 +137,7 @@ impl Progress for Display {
             match (&self.kind, &pass.bar) {
                 (_, Some(bar)) => {
                     bar.set_position(done);
-                    bar.set_message(pass.note.clone());
+                    bar.set_message(text::visible(&pass.note));
                 }
                 (Kind::Lines | Kind::Json, None) if pass.shown.elapsed() >= EVERY => {
                     self.line(pass, false);
@@ -172,16 +172,27 @@ pub fn seconds(time: Duration) -> String {
     }
 }
 
-/// A writer for log lines that leaves the bars whole.
-pub fn above_bars() -> impl Write {
-    AboveBars
+/// A writer for log lines that leaves the bars whole. What a line holds from outside is shown, never obeyed.
+pub fn above_bars(is_json: bool) -> impl Write {
+    AboveBars { is_json }
 }
 
-struct AboveBars;
+struct AboveBars {
+    is_json: bool,
+}
 
 impl Write for AboveBars {
+    /// Takes one event, which the log's layer writes at once.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        BARS.suspend(|| io::stderr().lock().write_all(bytes))?;
+        let event = String::from_utf8_lossy(bytes);
+        let line = event.strip_suffix('\n').unwrap_or(&event);
+        let shown = match self.is_json {
+            true => text::json(line),
+            // No message of ours has several lines: a name in it has.
+            false if is_watched() => text::coloured(&line.replace('\n', "\\n")),
+            false => text::lines(&line.replace('\n', "\\n")),
+        };
+        BARS.suspend(|| io::stderr().lock().write_all(format!("{shown}\n").as_bytes()))?;
         Ok(bytes.len())
     }
 

@@ -110,7 +110,7 @@ fn front_matter(title: &str, info: &CardInfo, results: &[(&DataReport, &ModelRep
 
 /// A string in double quotes, which YAML reads as JSON does.
 fn yaml(content: &str) -> String {
-    serde_json::Value::from(content).to_string()
+    text::json(&serde_json::Value::from(content).to_string())
 }
 
 fn introduction(results: &[(&DataReport, &ModelReport)]) -> String {

@@ -58,5 +58,5 @@ pub fn annotations(report: &Report) -> String {
 
 /// A message in which nothing can end the command or begin another.
 fn escape(message: &str) -> String {
-    text::visible(message).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text::lines(&text::visible(message)).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

@@ -62,7 +62,7 @@ pub fn command(args: &Ablate) -> anyhow::Result<Status> {
     let ablation = Ablation { run: &run, settings: &settings, meant: &meant, session, out: &out };
     let table = ablation.all(&components, &args.seeds)?;
     trial::one_must_be_trained(table.lines.iter().flat_map(|line| &line.results))?;
-    printer::result(&if args.common.json { table.json()? } else { table.text(&out) })?;
+    if args.common.json { printer::json(&table.json()?) } else { printer::result(&table.text(&out)) }?;
     Ok(Status::Done)
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use distill_core::text;
 use distill_student::selection::Metric;
 use serde_json::json;
 
@@ -83,23 +84,28 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
+        self.table(text::markdown)
+    }
+
+    /// The table and what failed, with names made harmless for a document or for a terminal.
+    fn table(&self, escape: fn(&str) -> String) -> String {
         let metric = self.metric.name();
-        let mut text = format!(
+        let mut out = format!(
             "| without | validation {metric} by seed | mean | what it is worth |\n| --- | --- | --- | --- |\n"
         );
         for line in &self.lines {
             let [values, mean] = trial::shown(self.values(line).as_deref());
             let worth = self.worth(line).map_or("-".to_owned(), |worth| worth.shown());
             let name = line.without.as_deref().unwrap_or("nothing: the pipeline as it is");
-            text += &format!("| {name} | {values} | {mean} | {worth} |\n");
+            out += &format!("| {name} | {values} | {mean} | {worth} |\n");
         }
         for line in &self.lines {
             if let Some(failed) = trial::failure(&line.results) {
                 let name = line.without.as_deref().unwrap_or("nothing");
-                text += &format!("\nWithout {name} it failed: {}\n", failed.reason);
+                out += &format!("\nWithout {name} it failed: {}\n", escape(&failed.reason));
             }
         }
-        text
+        out
     }
 
     /// The table for people.
@@ -113,7 +119,11 @@ impl Table {
         let seeds = self.lines.first().map_or(0, |line| line.results.len());
         let interval =
             if seeds > 1 { "paired by seed, with its 95% interval" } else { "of one seed: no interval" };
-        format!("{}\nworth: {worth}, {interval}\ntable: {}", self.markdown(), out.join("ablation.md").display())
+        format!(
+            "{}\nworth: {worth}, {interval}\ntable: {}",
+            self.table(text::visible),
+            out.join("ablation.md").display()
+        )
     }
 
     /// From top to bottom what each component is worth: a dot with its interval, and a line at 0.

@@ -102,7 +102,7 @@ pub fn command(args: &Bench) -> anyhow::Result<Status> {
         bail!(Failure::usage("nothing was timed"));
     }
     let summary = table::Summary::new(&session, &workload, products, &measured);
-    printer::result(&if args.common.json { summary.json()? } else { summary.text() })?;
+    if args.common.json { printer::json(&summary.json()?) } else { printer::result(&summary.text()) }?;
     Ok(Status::Done)
 }
 

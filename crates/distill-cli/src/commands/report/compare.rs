@@ -18,10 +18,10 @@ pub fn compare(paths: &[PathBuf], common: &Common) -> anyhow::Result<Status> {
     logging::start(common)?;
     let [old, new] = paths else { anyhow::bail!(crate::exit::Failure::usage("--compare takes two reports")) };
     let changes = changes::changes(&read(old)?, &read(new)?);
-    printer::result(&match common.json {
-        true => serde_json::to_string_pretty(&changes)?,
-        false => changes::terminal(&changes, super::style()),
-    })?;
+    match common.json {
+        true => printer::json(&serde_json::to_string_pretty(&changes)?)?,
+        false => printer::styled(&changes::terminal(&changes, super::style()))?,
+    }
     Ok(Status::Done)
 }
 

@@ -99,7 +99,7 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     };
     let table = searcher.search(&trials, base.student.train.epochs)?;
     trial::one_must_be_trained(table.rows.iter().flat_map(|row| &row.results))?;
-    printer::result(&if args.common.json { table.json()? } else { table.text(&out) })?;
+    if args.common.json { printer::json(&table.json()?) } else { printer::result(&table.text(&out)) }?;
     Ok(Status::Done)
 }
 

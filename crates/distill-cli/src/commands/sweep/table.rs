@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use distill_core::text;
 use distill_student::selection::Metric;
 use serde_json::{Value, json};
 
@@ -105,12 +106,17 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
+        self.table(text::markdown)
+    }
+
+    /// The table and what failed, with names made harmless for a document or for a terminal.
+    fn table(&self, escape: fn(&str) -> String) -> String {
         let base = self.rows.iter().find(|row| row.changes.is_empty());
         let effects = base.filter(|_| self.sweep.method == Method::OneAtATime);
         let metric = self.metric.name();
-        let mut text = format!("| trial | epochs | changes | validation {metric} by seed | mean |");
-        text += if effects.is_some() { " effect |\n" } else { "\n" };
-        text += if effects.is_some() {
+        let mut out = format!("| trial | epochs | changes | validation {metric} by seed | mean |");
+        out += if effects.is_some() { " effect |\n" } else { "\n" };
+        out += if effects.is_some() {
             "| --- | --- | --- | --- | --- | --- |\n"
         } else {
             "| --- | --- | --- | --- | --- |\n"
@@ -119,32 +125,32 @@ impl Table {
             let values = row.values(self.metric);
             let [shown_values, mean] = trial::shown(values.as_deref());
             let epochs = row.epochs.map_or("-".to_owned(), |epochs| epochs.to_string());
-            let changes = shown(&row.changes).replace('|', "\\|");
+            let changes = text::visible(&shown(&row.changes)).replace('|', "\\|");
             let line = format!("| {} | {epochs} | {changes} | {shown_values} | {mean} |", row.trial + 1);
-            text += &line;
+            out += &line;
             if let Some(base) = effects {
                 let against = base.values(self.metric).zip(values).filter(|_| !row.changes.is_empty());
                 let effect = against.map_or("-".to_owned(), |(base, values)| {
                     trial::with_interval(trial::paired(&base, &values))
                 });
-                text += &format!(" {effect} |");
+                out += &format!(" {effect} |");
             }
-            text.push('\n');
+            out.push('\n');
         }
         for row in &self.rows {
             if let Some(failed) = trial::failure(&row.results) {
-                text += &format!("\nTrial {} failed: {}\n", row.trial + 1, failed.reason);
+                out += &format!("\nTrial {} failed: {}\n", row.trial + 1, escape(&failed.reason));
             }
         }
         if !self.is_whole {
-            text += "\nTrials are missing: the same command goes on.\n";
+            out += "\nTrials are missing: the same command goes on.\n";
         }
-        text
+        out
     }
 
     /// The table, and the settings of the best trial as they stand in a pipeline file.
     pub fn text(&self, out: &Path) -> String {
-        let mut text = self.markdown();
+        let mut text = self.table(text::visible);
         if let Some(best) = self.best() {
             text += &format!("\nbest: trial {}\n", best.trial + 1);
             for (key, value) in &best.changes {

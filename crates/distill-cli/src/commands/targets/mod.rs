@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use distill_core::text::visible;
 use distill_data::DataError;
 use distill_data::logits::info::Info;
 use distill_data::logits::{Damage, MANIFEST_FILE, Store, find_stores, stores_in};
@@ -101,11 +102,11 @@ fn show_verified(args: &Targets, directories: &[PathBuf], all: &Verified) -> any
         let document = json!({
             "directories": names, "files": all.files, "rows": all.rows, "bytes": all.bytes, "damaged": damaged,
         });
-        printer::result(&serde_json::to_string_pretty(&document)?)?;
+        printer::json(&serde_json::to_string_pretty(&document)?)?;
         return Ok(());
     }
     for damage in &all.damaged {
-        printer::result(&damage.what)?;
+        printer::result(&visible(&damage.what))?;
     }
     if all.damaged.is_empty() {
         printer::result(&format!(
@@ -146,7 +147,7 @@ fn describe(args: &Targets, directory: &Path) -> anyhow::Result<Status> {
         let mut document = serde_json::to_value(&info)?;
         document["directory"] = directory.display().to_string().into();
         document["source_rows"] = json!(source_rows);
-        printer::result(&serde_json::to_string_pretty(&document)?)?;
+        printer::json(&serde_json::to_string_pretty(&document)?)?;
     } else {
         printer::result(&text(directory, &info, source_rows)?)?;
     }
@@ -156,7 +157,7 @@ fn describe(args: &Targets, directory: &Path) -> anyhow::Result<Status> {
 fn text(directory: &Path, info: &Info, source_rows: Option<u64>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let part = source_rows.filter(|rows| *rows != info.rows).map(|rows| format!(" of {rows} in the source"));
-    writeln!(text, "{}", directory.display())?;
+    writeln!(text, "{}", visible(&directory.display().to_string()))?;
     writeln!(text, "  rows         {}{}", info.rows, part.unwrap_or_default())?;
     writeln!(text, "  size         {} in {}", bytes(info.bytes), files(info.shards))?;
     writeln!(text, "  labelled     {}, {} without a label", info.labelled, info.unlabelled)?;
@@ -171,7 +172,7 @@ fn text(directory: &Path, info: &Info, source_rows: Option<u64>) -> Result<Strin
         writeln!(text, "  entropy      {entropy:.4} nats a row, at most {most:.4}")?;
     }
     writeln!(text, "labels")?;
-    let names = info.fingerprint.label_map.names();
+    let names: Vec<String> = info.fingerprint.label_map.names().iter().map(|name| visible(name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(40);
     for (id, (name, count)) in names.iter().zip(&info.label_counts).enumerate() {
         writeln!(text, "  {id:>4} {name:<width$} {count:>10}")?;
@@ -186,7 +187,7 @@ fn text(directory: &Path, info: &Info, source_rows: Option<u64>) -> Result<Strin
         ("dtype", &print.dtype),
         ("format_version", &print.format_version.to_string()),
     ] {
-        writeln!(text, "  {field:<16} {value}")?;
+        writeln!(text, "  {field:<16} {}", visible(value))?;
     }
     Ok(text)
 }
