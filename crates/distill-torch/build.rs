@@ -65,6 +65,7 @@ fn shim(include: &Path) {
             "native/attention.cpp",
             "native/dropout.cpp",
             "native/linear.cpp",
+            "native/scratch.cpp",
             "native/transfer.cpp",
         ])
         .compile("distill_shim");

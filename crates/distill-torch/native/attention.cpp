@@ -9,28 +9,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "attention_kernel.h"
 #include "guarded.h"
 
 namespace distill {
-
-float* Scratch::at_least(int64_t floats) {
-  if (floats > capacity) {
-    std::free(data);
-    // Whole cache lines, as aligned_alloc asks for.
-    const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
-    data = static_cast<float*>(std::aligned_alloc(64, bytes));
-    capacity = data ? floats : 0;
-    if (!data) throw std::bad_alloc();
-  }
-  return data;
-}
-
-Scratch::~Scratch() { std::free(data); }
 
 namespace {
 
@@ -238,7 +222,9 @@ struct Attention : torch::autograd::Function<Attention> {
 }  // namespace distill
 
 // Whether the function below takes heads of this size in bf16: pairs of numbers are multiplied.
-extern "C" int distill_attention_takes_bf16(int64_t size) { return distill::multiplies_bf16() && size % 2 == 0; }
+extern "C" int distill_attention_takes_bf16(int64_t size) {
+  return distill::guarded_answer([&] { return distill::multiplies_bf16() && size % 2 == 0; });
+}
 
 // `query` [N, heads, d], `key` and `value` [T, heads, d], all f32 or all bf16 on the CPU; `starts` rows + 1 numbers from 0 to T.
 // N is T, or with `one_query` the number of rows. A token sees those at most `reach` away, all where it is below 0.

@@ -11,8 +11,10 @@
 
 // GCC 12 finds fault with its own intrinsics, which begin with a register of no value (GCC's bug 105593), wherever they are
 // used, so for the whole file.
+#if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 
 #include <immintrin.h>
 

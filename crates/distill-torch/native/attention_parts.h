@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "attention_kernel.h"
 #include "splitmix.h"
@@ -15,17 +16,20 @@ namespace distill {
 namespace {
 
 constexpr int64_t L = DISTILL_LANES;
-typedef float Floats __attribute__((vector_size(DISTILL_LANES * 4), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(DISTILL_LANES * 4), aligned(4), may_alias));
-typedef uint32_t Words __attribute__((vector_size(DISTILL_LANES * 4), aligned(4), may_alias));
+typedef float Floats __attribute__((vector_size(DISTILL_LANES * 4)));
+typedef int32_t Ints __attribute__((vector_size(DISTILL_LANES * 4)));
+typedef uint32_t Words __attribute__((vector_size(DISTILL_LANES * 4)));
+// As they lie in memory, anywhere. Only to load and store: clang takes a local array of them for one of the types above.
+typedef float FloatsThere __attribute__((vector_size(DISTILL_LANES * 4), aligned(4), may_alias));
+typedef uint32_t WordsThere __attribute__((vector_size(DISTILL_LANES * 4), aligned(4), may_alias));
 
 constexpr int64_t kQueryBlock = 48;
 
 inline int64_t rounded_up(int64_t n) { return (n + L - 1) / L * L; }
-inline Floats load(const float* p) { return *reinterpret_cast<const Floats*>(p); }
-inline Words load(const uint32_t* p) { return *reinterpret_cast<const Words*>(p); }
-inline void store(uint32_t* p, Words v) { *reinterpret_cast<Words*>(p) = v; }
-inline void store(float* p, Floats v) { *reinterpret_cast<Floats*>(p) = v; }
+inline Floats load(const float* p) { return *reinterpret_cast<const FloatsThere*>(p); }
+inline Words load(const uint32_t* p) { return *reinterpret_cast<const WordsThere*>(p); }
+inline void store(uint32_t* p, Words v) { *reinterpret_cast<WordsThere*>(p) = v; }
+inline void store(float* p, Floats v) { *reinterpret_cast<FloatsThere*>(p) = v; }
 inline Floats all(float x) { return x - Floats{}; }
 // Drops a NaN: where one is lost from a maximum, exp_of brings it back into the sum.
 inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
@@ -149,18 +153,33 @@ void prefetch(const AttentionBackward<Number>& pass) {
   prefetch(pass.grad_out, pass.head.out_stride, pass.head.queries, pass.head.size);
 }
 
+#if defined(__clang__)
+// The first or second halves of two registers, a number of each in turn; `kFrom` is 0 or L / 2.
+template <int kFrom, int... kPlaces>
+inline Floats in_turn(Floats a, Floats b, std::integer_sequence<int, kPlaces...>) {
+  return __builtin_shufflevector(a, b, (kFrom + kPlaces / 2 + (kPlaces % 2) * L)...);
+}
+
+inline Floats first_in_turn(Floats a, Floats b) { return in_turn<0>(a, b, std::make_integer_sequence<int, L>{}); }
+inline Floats second_in_turn(Floats a, Floats b) { return in_turn<L / 2>(a, b, std::make_integer_sequence<int, L>{}); }
+#else
+inline Floats shuffled(Floats a, Floats b, int from) {
+  Ints places;
+  for (int i = 0; i < L; ++i) places[i] = from + i / 2 + (i % 2) * L;
+  return __builtin_shuffle(a, b, places);
+}
+
+inline Floats first_in_turn(Floats a, Floats b) { return shuffled(a, b, 0); }
+inline Floats second_in_turn(Floats a, Floats b) { return shuffled(a, b, L / 2); }
+#endif
+
 // L rows of L numbers, turned: each step shuffles the first half of the rows into the second like a deck of cards.
 inline void turn(Floats (&x)[L]) {
-  Ints first, second;
-  for (int i = 0; i < L; ++i) {
-    first[i] = i / 2 + (i % 2) * L;
-    second[i] = L / 2 + i / 2 + (i % 2) * L;
-  }
   for (int64_t step = 1; step < L; step *= 2) {
     Floats y[L];
     for (int i = 0; i < L / 2; ++i) {
-      y[2 * i] = __builtin_shuffle(x[i], x[i + L / 2], first);
-      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + L / 2], second);
+      y[2 * i] = first_in_turn(x[i], x[i + L / 2]);
+      y[2 * i + 1] = second_in_turn(x[i], x[i + L / 2]);
     }
     for (int i = 0; i < L; ++i) x[i] = y[i];
   }

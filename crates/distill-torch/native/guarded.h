@@ -25,4 +25,12 @@ int guarded(F&& body) {
   return 1;
 }
 
+// What the body answers: 1 for yes, 0 for no and after an exception.
+template <typename F>
+int guarded_answer(F&& body) {
+  bool yes = false;
+  guarded([&] { yes = body(); });
+  return yes ? 1 : 0;
+}
+
 }  // namespace distill

@@ -55,10 +55,12 @@ struct Linear : torch::autograd::Function<Linear> {
 // Whether oneDNN's f32 products are the faster ones here: a processor with AVX-512 that is not Intel's.
 extern "C" int distill_prefers_onednn_products() {
 #if defined(__x86_64__)
-  static const bool found = at::native::mkldnn_matmul != nullptr && at::hasMKLDNN() &&
-                            at::globalContext().userEnabledMkldnn() && at::get_cpu_capability() == "AVX512" &&
-                            !__builtin_cpu_is("intel");
-  return found;
+  return distill::guarded_answer([] {
+    static const bool found = at::native::mkldnn_matmul != nullptr && at::hasMKLDNN() &&
+                              at::globalContext().userEnabledMkldnn() && at::get_cpu_capability() == "AVX512" &&
+                              !__builtin_cpu_is("intel");
+    return found;
+  });
 #else
   return 0;
 #endif
