@@ -15,7 +15,7 @@ layers = [0, 2]
 epochs = 1
 no_teacher_baseline = true
 [report]
-gates = ["kept.accuracy >= 100"]
+gates = ["accuracy >= 0.999"]
 "#;
 
 const STAGES: [&str; 5] = ["teacher", "targets", "student", "baseline", "report"];

@@ -173,3 +173,51 @@ fn kinds_do_not_mix_and_labels_are_of_their_kind() {
     let outside = labelled(ProblemType::MultiLabel, Label::Classes(vec![1])).unwrap_err();
     assert!(matches!(outside, ReportError::LabelRange { label: 1, .. }), "{outside}");
 }
+
+/// What is refused before anything is measured is what would not have been measured, and nothing else.
+#[test]
+fn the_metrics_that_are_known_before_are_those_that_are_measured() {
+    let single = |name: &str, role, strength: f32, labels: usize| {
+        let (mut noise, classes) = (Noise(7 + u64::from(strength.to_bits())), labels as i32);
+        let own: Vec<Option<i32>> = (0..ROWS as i32).map(|row| Some(row % classes)).collect();
+        let logits = own.iter().flatten().flat_map(|own| {
+            let right = *own as usize;
+            (0..labels).map(move |label| if label == right { strength } else { 0.0 }).collect::<Vec<_>>()
+        });
+        let logits = logits.map(|logit| logit + noise.normal() as f32).collect();
+        let map = LabelMap::numbered(labels).unwrap();
+        Predictions::new(name, role, ids(), map, own, logits).unwrap()
+    };
+    let of_single = |labels| {
+        (
+            ProblemType::SingleLabel,
+            labels,
+            [single("t", Role::Teacher, 2.0, labels), single("s", Role::Student, 1.0, labels)],
+        )
+    };
+    let cases = [
+        of_single(2),
+        of_single(3),
+        of_single(5),
+        of_single(6),
+        (
+            ProblemType::MultiLabel,
+            LABELS,
+            [several("t", Role::Teacher, 1.6).0, several("s", Role::Student, 0.9).0],
+        ),
+        (ProblemType::Regression, 1, [numbers("t", Role::Teacher, 0.2).0, numbers("s", Role::Student, 0.5).0]),
+    ];
+    for (problem_type, labels, models) in cases {
+        let report = report(models.to_vec(), &[]);
+        let measured = &report.data[0].models[1].metrics;
+        for metric in Metric::all() {
+            let name = metric.name();
+            let known = metric.is_measured(problem_type, labels);
+            assert_eq!(measured.contains_key(&metric), known, "{name} of {problem_type}, {labels} labels");
+            let [least, largest] = metric.range();
+            if let Some(figure) = measured.get(&metric) {
+                assert!((least..=largest).contains(&figure.value), "{name} is {}", figure.value);
+            }
+        }
+    }
+}

@@ -34,7 +34,7 @@ pub fn evaluate(
 }
 
 /// What `vs` calls the best answer that is always the same, unless a model has that name.
-const CONSTANT: &str = "constant";
+pub(super) const CONSTANT: &str = "constant";
 
 /// A gate, and the model on the data set that it is applied to.
 struct Subject<'a> {
@@ -266,7 +266,7 @@ fn named<'a>(gate: &Gate, set: &'a DataReport, name: &str) -> Result<&'a ModelRe
     set.model(name).ok_or_else(|| unknown(gate, "model", name, set.models.iter().map(|model| &model.name)))
 }
 
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     gate: &Gate,
     what: &'static str,
     name: &str,
@@ -276,6 +276,6 @@ fn unknown<'a>(
     GateError::Unknown { gate: gate.text.clone(), what, name: name.to_owned(), known }
 }
 
-fn missing(gate: &Gate, problem: &str) -> GateError {
+pub(super) fn missing(gate: &Gate, problem: &str) -> GateError {
     GateError::Missing { gate: gate.text.clone(), problem: problem.to_owned() }
 }

@@ -1,4 +1,5 @@
-//! Quality gates: conditions that a job obeys. [`parse`] reads one, [`mod@evaluate`] applies it to a report.
+//! Quality gates: conditions that a job obeys. [`parse`] reads one, [`planned`] says whether it fits a report that is
+//! still to be made, [`mod@evaluate`] applies it to a report.
 //!
 //! ```text
 //! gate       = [ MODEL ":" ] quantity comparison number { clause }
@@ -21,7 +22,9 @@ pub mod baseline;
 pub mod evaluate;
 pub mod number;
 pub mod parse;
+pub mod planned;
 pub mod quantity;
+mod threshold;
 
 use distill_core::Category;
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,7 @@ use thiserror::Error;
 
 pub use evaluate::evaluate;
 pub use parse::{Comparison, Gate};
+pub use planned::{Planned, PlannedModel};
 pub use quantity::Quantity;
 
 /// A gate that cannot be read, or that does not fit the models of this report.
@@ -40,6 +44,14 @@ pub enum GateError {
         /// The gate as it was given.
         gate: String,
         /// What is wrong with it.
+        problem: String,
+    },
+    /// A number that every value meets, or none.
+    #[error("gate {gate:?}: {problem}")]
+    Threshold {
+        /// The gate as it was given.
+        gate: String,
+        /// Why it decides nothing.
         problem: String,
     },
     /// A quantity that does not exist.

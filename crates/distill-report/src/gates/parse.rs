@@ -1,7 +1,7 @@
 //! From the text of a gate to its parts.
 
 use super::quantity::Quantity;
-use super::{GateError, number};
+use super::{GateError, number, threshold};
 
 /// How the value is compared with the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Gate {
     /// Reads a gate.
     ///
     /// # Errors
-    /// [`GateError::Syntax`] and [`GateError::UnknownMetric`], the latter with the nearest names.
+    /// [`GateError::Syntax`]; [`GateError::UnknownMetric`] with the nearest names; [`GateError::Threshold`].
     pub fn parse(text: &str) -> Result<Gate, GateError> {
         let text = text.trim();
         let syntax = |problem: String| GateError::Syntax { gate: text.to_owned(), problem };
@@ -104,7 +104,10 @@ impl Gate {
             is_confident: false,
         };
         gate.read_clauses(clauses).map_err(|problem| GateError::Syntax { gate: text, problem })?;
-        Ok(gate)
+        match threshold::problem(&gate) {
+            None => Ok(gate),
+            Some(problem) => Err(GateError::Threshold { gate: gate.text, problem }),
+        }
     }
 
     /// Reads the clauses after the number. A name reaches to the next clause, so it may hold spaces.

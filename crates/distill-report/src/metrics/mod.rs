@@ -1,4 +1,5 @@
-//! Figures of one model on one data set: [`name`] (what exists, and which way is better),
+//! Figures of one model on one data set: [`name`] (what exists, and which way is better) with `range` (what is known
+//! before anything is measured),
 //! [`confusion`] (counts) and [`classification`] (what follows from them), [`scored`] (rows with
 //! their probabilities) with [`probability`], [`ranking`] and [`calibration`] (what follows from
 //! those), [`influence`] (how much each row moves a metric), [`against`] (a student beside its teacher); [`multi_label`] and [`regression`] for models that are not
@@ -12,6 +13,7 @@ pub mod influence;
 pub mod multi_label;
 pub mod name;
 pub mod probability;
+mod range;
 pub mod ranking;
 pub mod regression;
 pub mod scored;

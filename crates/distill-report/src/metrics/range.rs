@@ -1,0 +1,49 @@
+//! What is known of a metric before anything is measured: its range, and whether a kind of label has it.
+
+use distill_core::ProblemType;
+
+use super::name::Metric;
+
+impl Metric {
+    /// The least and the largest value that it can have.
+    pub fn range(self) -> [f64; 2] {
+        match self {
+            Metric::Mcc | Metric::CohenKappa | Metric::Pearson | Metric::Spearman => [-1.0, 1.0],
+            Metric::R2 | Metric::ExplainedVariance => [f64::NEG_INFINITY, 1.0],
+            Metric::Brier => [0.0, 2.0],
+            Metric::LogLoss
+            | Metric::Mse
+            | Metric::Rmse
+            | Metric::Mae
+            | Metric::MaxError
+            | Metric::Kl
+            | Metric::TeacherMse => [0.0, f64::INFINITY],
+            _ => [0.0, 1.0],
+        }
+    }
+
+    /// Whether a report on labels of this kind has the metric. On some rows it may be undefined all the same.
+    pub fn is_measured(self, problem_type: ProblemType, num_labels: usize) -> bool {
+        use Metric::{
+            Accuracy, Agreement, AveragePrecision, BalancedAccuracy, Brier, CohenKappa, Ece, EceScaled,
+            ExplainedVariance, HammingLoss, Kl, LogLoss, MacroF1, MacroPrecision, MacroRecall, Mae, MaxError,
+            Mcc, Mce, MicroF1, MicroPrecision, MicroRecall, Mse, Pearson, R2, Rmse, RocAuc, RocAucWeighted,
+            SamplesF1, SamplesPrecision, SamplesRecall, Spearman, SubsetAccuracy, TeacherMse, Top3, Top5,
+            WeightedF1, WeightedPrecision, WeightedRecall,
+        };
+        let [single, multi, number] =
+            [ProblemType::SingleLabel, ProblemType::MultiLabel, ProblemType::Regression]
+                .map(|kind| kind == problem_type);
+        match self {
+            RocAucWeighted => single && num_labels > 2,
+            Top3 => single && num_labels > 3,
+            Top5 => single && num_labels > 5,
+            Accuracy | BalancedAccuracy | Mcc | CohenKappa | Brier | Ece | Mce | EceScaled => single,
+            SubsetAccuracy | HammingLoss | SamplesPrecision | SamplesRecall | SamplesF1 => multi,
+            MacroPrecision | MacroRecall | MacroF1 | MicroPrecision | MicroRecall | MicroF1
+            | WeightedPrecision | WeightedRecall | WeightedF1 | RocAuc | AveragePrecision | LogLoss
+            | Agreement | Kl => !number,
+            R2 | ExplainedVariance | Pearson | Spearman | Mse | Rmse | Mae | MaxError | TeacherMse => number,
+        }
+    }
+}
