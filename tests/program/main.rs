@@ -13,6 +13,7 @@
 //!   the right exit code, and nothing half-written
 //! - [`report`]: gates with their exit codes, seeds, data sets, slices, costs; [`report_inputs`]: logits from any
 //!   program; [`report_documents`]: JSON by its schema, JUnit, GitHub, HTML, model card, changes
+//! - [`quality`]: a floor under what is learned
 //! - [`resume`]: a run that was killed or stopped goes on, to the same bytes
 //! - [`signals`]: stopping by a signal; the lock of a running process
 //! - [`methods`]: losses, what moves, several teachers, augmentation; [`masked`]: words from a masked language model;
@@ -56,6 +57,7 @@ mod methods;
 mod model_directories;
 mod ownership;
 mod pipeline;
+mod quality;
 mod reliability;
 mod repeatability;
 mod report;

@@ -19,6 +19,8 @@ pub mod memory;
 pub mod optimizer;
 pub mod packed;
 pub mod relations;
+#[cfg(test)]
+mod required;
 pub mod rng;
 pub mod transfer;
 pub mod waiting;

@@ -91,6 +91,7 @@ impl PackedLinear {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::required::can_run;
     use tch::Kind;
 
     fn difference(left: &Tensor, right: &Tensor) -> f64 {
@@ -104,7 +105,8 @@ mod tests {
         let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
         let (weight, bias) = (random(&[24, 16]) * 0.3, random(&[24]));
         let Some(packed) = PackedLinear::new(&weight, Some(&bias)).unwrap() else {
-            return; // a processor or a libtorch without oneDNN
+            can_run("onednn", false);
+            return;
         };
         for rows in [1, 5, 300] {
             let (x, residual) = (random(&[rows, 16]), random(&[rows, 24]));
@@ -168,7 +170,8 @@ mod tests {
         let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu)).to_kind(Kind::BFloat16);
         let (weight, bias) = (random(&[24, 16]) * 0.3, random(&[24]));
         let Some(packed) = PackedLinear::new(&weight, Some(&bias)).unwrap() else {
-            return; // an older processor: the plain layers are used
+            can_run("onednn-bf16", false);
+            return;
         };
         let (x, residual) = (random(&[300, 16]), random(&[300, 24]));
         let wide = |of: &Tensor| of.to_kind(Kind::Float);

@@ -15,7 +15,7 @@ const SHORT: [&str; 4] = ["device", "dtype", "threads", "seed"];
 
 /// Variables that begin with `DISTILL_` and are no settings: where caches lie, how to log, and what scripts
 /// and tests of this repository take.
-const NOT_SETTINGS: [&str; 5] = ["cache", "cache_home", "log", "log_format", "corpora"];
+const NOT_SETTINGS: [&str; 6] = ["cache", "cache_home", "log", "log_format", "corpora", "require"];
 
 /// Settings under construction: later layers win.
 #[derive(Debug, Default)]

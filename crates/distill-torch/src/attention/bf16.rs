@@ -3,6 +3,7 @@
 
 use super::tests::{packing, random};
 use super::*;
+use crate::required::can_run;
 
 /// Lengths around the borders of a block of queries, of a register and of a pair.
 const LENGTHS: [i64; 14] = [150, 97, 96, 64, 63, 49, 48, 31, 17, 16, 9, 2, 1, 1];
@@ -51,7 +52,7 @@ fn bf16_gives_what_f32_gives_forward_and_backward() {
     crate::rng::manual_seed(6);
     let packing = packing(&LENGTHS);
     for (heads, size) in [(4, 8), (3, 20), (2, 32), (1, 64), (2, 96), (2, 2)] {
-        if !takes(size) {
+        if !can_run("bf16", takes(size)) {
             return;
         }
         let shape = [packing.tokens(), heads, size];
@@ -73,7 +74,7 @@ fn bf16_gives_what_f32_gives_forward_and_backward() {
 /// Slices of one tensor, as a stacked projection gives them.
 #[test]
 fn bf16_takes_heads_that_lie_apart() {
-    if !takes(32) {
+    if !can_run("bf16", takes(32)) {
         return;
     }
     crate::rng::manual_seed(7);
@@ -90,7 +91,7 @@ fn bf16_takes_heads_that_lie_apart() {
 
 #[test]
 fn bf16_sees_a_window_as_f32_does() {
-    if !takes(20) {
+    if !can_run("bf16", takes(20)) {
         return;
     }
     crate::rng::manual_seed(8);
@@ -110,7 +111,7 @@ fn bf16_sees_a_window_as_f32_does() {
 /// As in f32: what is not a number spoils its own head of its own row, and is not lost.
 #[test]
 fn bf16_loses_no_number_that_is_none() {
-    if !takes(20) {
+    if !can_run("bf16", takes(20)) {
         return;
     }
     crate::rng::manual_seed(9);
