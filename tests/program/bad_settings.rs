@@ -138,7 +138,7 @@ fn a_pipeline_whose_student_cannot_be_trained_ends_before_its_teacher_is() {
     pipeline("[teacher]\nmodel = \"tiny\"", "class_weights = [1.0]");
     work.run("run p.toml --out r").fails(2, &["[student]", "1 numbers for"]);
     pipeline("[finetune]\nmodel = \"tiny\"", "class_weights = [1.0]");
-    work.run("run p.toml --out r").fails(2, &["[student], which learns from this teacher", "1 numbers for"]);
+    work.run("run p.toml --out r").fails(2, &["[student]", "1 numbers for"]);
     assert!(!work.path("r/teacher/model").exists() && !work.path("r/targets").exists());
     // A student of another store has that store's labels, whatever teacher is named.
     let stores = Work::with_targets();

@@ -11,6 +11,7 @@
 //! - [`hub`]: models by their name on a hub; [`hub_hostile`]: what a hub may do wrong; [`hub_server`]: the hub
 //! - [`bad_rows`], [`bad_models`], [`bad_settings`], [`bad_outputs`]: one line that says where and what,
 //!   the right exit code, and nothing half-written
+//! - [`check`]: what is found before anything is computed
 //! - [`report`]: gates with their exit codes, seeds, data sets, slices, costs; [`report_inputs`]: logits from any
 //!   program; [`report_documents`]: JSON by its schema, JUnit, GitHub, HTML, model card, changes
 //! - [`quality`]: a floor under what is learned
@@ -40,6 +41,7 @@ mod bad_outputs;
 mod bad_rows;
 mod bad_settings;
 mod bench;
+mod check;
 mod command_line;
 mod end_to_end;
 mod faults;

@@ -105,6 +105,38 @@ fn every_change_of_files_may_fail_in_training() {
     every_fault(&Pass::training(1), "change", 1);
 }
 
+/// The disk is full from some call on: the last checkpoint stays, and what is said is what to do.
+#[test]
+fn a_disk_that_fills_up_leaves_the_last_checkpoint() {
+    let pass = Pass::training(3);
+    let (mut kept, mut begun) = (0, 0);
+    for at in (1..=pass.seen.count("write")).step_by(5) {
+        let fault = Fault { kind: "write", at, action: "ENOSPC", sticky: true };
+        let (full, _) = run(&pass.work, &pass.command_line(), Some(fault));
+        let full = full
+            .fails(74, &["the disk is full: free some space and run the same command again", "No space left"]);
+        let out = if pass.work.path("out/checkpoints").exists() {
+            pass.work.tree("out/checkpoints")
+        } else {
+            Vec::new()
+        };
+        let whole =
+            out.iter().filter(|name| name.ends_with("/manifest.json") && !name.starts_with('.')).count();
+        if whole > 0 {
+            full.says("it resumes where it last saved itself");
+            kept += 1;
+        } else {
+            begun += 1;
+        }
+        pass.assert_nothing_damaged_is_visible();
+        let again = pass.work.run(&pass.command_line()).succeeds();
+        assert_eq!(again.stderr.contains("from a checkpoint"), whole > 0, "{}", again.shown());
+        pass.assert_same();
+        pass.forget();
+    }
+    assert!(kept >= 3 && begun >= 1, "{kept} with a checkpoint, {begun} without");
+}
+
 #[test]
 fn reading_may_fail_at_any_file() {
     every_fault(&Pass::teacher(40), "read_open", 1);

@@ -165,14 +165,11 @@ fn a_change_that_the_pipeline_does_not_read_is_refused() {
 #[test]
 fn what_one_trial_meets_does_not_end_the_others() {
     let work = Work::with_rows();
-    // A text has no 9,999 tokens that the model could tell apart; and what begins as its teacher has nothing to learn.
+    // A text has no 9,999 tokens that the model could tell apart, which is known before; what begins as its teacher has
+    // nothing to learn, which is not.
     sweep(&work, "seeds = [1]", "\"data.max_length\" = [32, 9999]\n\"student.epochs\" = [1]");
-    let run = work.run("sweep s.toml --out long").succeeds();
-    assert!(
-        run.stdout.contains("Trial 2 failed: stage targets") && run.stdout.contains("best: trial 1"),
-        "{}",
-        run.shown()
-    );
+    work.run("sweep s.toml --out long").fails(2, &["data.max_length=9999", "80 positions"]);
+    assert!(!work.path("long").exists());
     sweep(&work, "seeds = [1]", "\"student.layers\" = [[0, 1, 2], [0]]\n\"student.require_teacher\" = [true]");
     let run = work.run("sweep s.toml --out same");
     assert!([Some(0), Some(1)].contains(&run.code), "{}", run.shown());
@@ -217,16 +214,20 @@ fn without_labels_students_are_compared_by_agreement_with_the_teacher() {
 #[test]
 fn a_trial_that_is_refused_is_in_the_table_and_the_others_run() {
     let work = Work::with_rows();
-    // The model has three layers: 0 to 2.
-    sweep(&work, "seeds = [1]", "\"student.layers\" = [[0], [0, 7], [2]]\n\"student.epochs\" = [1]");
+    // Of two layers the last two may be trained, of one layer not.
+    let space =
+        "\"student.layers\" = [[0], [0, 2]]\n\"student.train_last_layers\" = [1, 2]\n\"student.epochs\" = [1]";
+    sweep(&work, "seeds = [1]", space);
     let run = work.run("sweep s.toml --out sw").succeeds();
     assert!(run.stdout.contains("Trial 2 failed: ") && run.stdout.contains("best: trial "), "{}", run.shown());
     let table = work.json("sw/sweep.json");
-    assert_eq!((table["whole"].as_bool(), table["trials"].as_array().unwrap().len()), (Some(true), 3));
-    assert_eq!(table["trials"][2]["trial"], 2);
-    assert!(table["trials"][2]["runs"][0]["failed"].as_str().unwrap().contains('7'));
-    sweep(&work, "seeds = [1]", "\"student.layers\" = [[7]]");
-    work.run("sweep s.toml --out none").fails(2, &["no student could be trained", "7"]);
+    assert_eq!((table["whole"].as_bool(), table["trials"].as_array().unwrap().len()), (Some(true), 4));
+    assert_eq!(table["trials"][3]["trial"], 2);
+    assert!(table["trials"][3]["runs"][0]["failed"].as_str().unwrap().contains("train_last_layers is 2"));
+    // What is wrong by itself is a mistake. The model has three layers: 0 to 2.
+    sweep(&work, "seeds = [1]", "\"student.layers\" = [[0], [0, 7], [2]]\n\"student.epochs\" = [1]");
+    work.run("sweep s.toml --out none").fails(2, &["student.layers=[0, 7]", "model of 3 layers"]);
+    assert!(!work.path("none").exists());
 }
 
 #[test]

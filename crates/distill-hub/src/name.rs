@@ -70,6 +70,17 @@ impl HubName {
         }
     }
 
+    /// The name that a path stands for, where files of it would have to be fetched from the hub: neither the path nor the
+    /// hub's cache has them, and the hub may be asked.
+    pub fn to_fetch(path: &Path) -> Option<Self> {
+        if path.exists() || environment::is_offline() {
+            return None;
+        }
+        let name = Self::of(path)?;
+        let cache = environment::cache(|variable| std::env::var_os(variable))?;
+        (!matches!(name.cached_in(&cache), Cached::Whole(_))).then_some(name)
+    }
+
     fn cached_in(&self, cache: &Path) -> Cached {
         let repository = cache.join(self.folder());
         let reference = repository.join("refs").join(&self.revision);
@@ -107,7 +118,7 @@ impl HubName {
     }
 
     /// As the user wrote it.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         let revision = if self.revision == "main" { String::new() } else { format!("@{}", self.revision) };
         format!("{}{revision}", self.name)
     }

@@ -4,7 +4,7 @@
 //! such a file says), `parts` (what it puts together), [`classifier`] (encoder and head as one), [`inputs`] (a
 //! packed batch on a device), [`recorder`] (what happens inside a pass), [`parameters`] (where weights come
 //! from and how their names, shapes and kinds are checked), [`config`], [`directory`] (what lies on disk),
-//! [`student`] (a smaller model from a larger one), [`inspect`], [`neighbours`] (words that are alike), [`masked`]
+//! [`student`] (a smaller model from a larger one), [`stored`] (what weights are by their headers), [`inspect`], [`neighbours`] (words that are alike), [`masked`]
 //! (words that may stand at a place).
 
 pub mod architecture;
@@ -22,6 +22,7 @@ pub mod neighbours;
 pub mod parameters;
 mod parts;
 pub mod recorder;
+pub mod stored;
 pub mod student;
 pub mod weights;
 

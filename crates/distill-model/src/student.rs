@@ -11,6 +11,7 @@ use tch::{Device, Tensor};
 
 use crate::architecture::Architecture;
 use crate::classifier::SequenceClassifier;
+use crate::config::ModelConfig;
 use crate::directory::ModelDirectory;
 use crate::error::ModelError;
 use crate::parameters::{Fresh, canonical_names};
@@ -41,17 +42,7 @@ pub fn initialize(
     problem_type: ProblemType,
     device: Device,
 ) -> Result<SequenceClassifier, ModelError> {
-    let available = from.config().num_hidden_layers;
-    let chosen: Vec<usize> = match shape.layers {
-        Some(layers) => layers.to_vec(),
-        None => (0..available).collect(),
-    };
-    check_layers(&chosen, available)?;
-    let mut config =
-        from.config().with_layers(&chosen)?.with_labels(labels.clone()).with_problem_type(problem_type);
-    if let Some(hidden_size) = shape.hidden_size {
-        config = config.with_hidden_size(hidden_size)?;
-    }
+    let config = config(from.config(), shape, labels, problem_type)?;
     if !from.has_weights() {
         return SequenceClassifier::build(config, BTreeMap::new(), Fresh::Everything, device, from.path());
     }
@@ -62,12 +53,39 @@ pub fn initialize(
         given = from.without_output(given);
     }
     let fresh = if keeps_head { Fresh::Nothing } else { Fresh::Head };
-    let given = keep_layers(given, architecture, &chosen);
+    let given = keep_layers(given, architecture, &shape.chosen(from.config()));
     let build = match shape.hidden_size {
         None => SequenceClassifier::build,
         Some(_) => SequenceClassifier::build_truncated,
     };
     build(config, given, fresh, device, from.path())
+}
+
+/// The config of a student of this shape, which needs no weights.
+///
+/// # Errors
+/// [`ModelError::Layers`] or [`ModelError::HiddenSize`] for what is not there; [`ModelError::Unsupported`] where the
+/// architecture cannot do without the other layers.
+pub fn config(
+    from: &ModelConfig,
+    shape: Shape<'_>,
+    labels: &LabelMap,
+    problem_type: ProblemType,
+) -> Result<ModelConfig, ModelError> {
+    let chosen = shape.chosen(from);
+    check_layers(&chosen, from.num_hidden_layers)?;
+    let config = from.with_layers(&chosen)?.with_labels(labels.clone()).with_problem_type(problem_type);
+    match shape.hidden_size {
+        Some(hidden_size) => config.with_hidden_size(hidden_size),
+        None => Ok(config),
+    }
+}
+
+impl Shape<'_> {
+    /// The layers that are kept of a model.
+    fn chosen(&self, from: &ModelConfig) -> Vec<usize> {
+        self.layers.map_or_else(|| (0..from.num_hidden_layers).collect(), <[usize]>::to_vec)
+    }
 }
 
 fn check_layers(chosen: &[usize], available: usize) -> Result<(), ModelError> {

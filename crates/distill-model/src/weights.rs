@@ -144,7 +144,7 @@ fn unwrapped<T>(mut tensors: BTreeMap<String, T>) -> (BTreeMap<String, T>, Strin
 }
 
 /// The bytes of a file's header, behind their number.
-fn header(path: &Path) -> Result<Vec<u8>, ModelError> {
+pub(crate) fn header(path: &Path) -> Result<Vec<u8>, ModelError> {
     let mut file = File::open(path).map_err(FileError::of("read", path))?;
     let mut start = Vec::new();
     file.by_ref().take(8).read_to_end(&mut start).map_err(FileError::of("read", path))?;

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use distill_model::recorder::{Attention, Record};
-use distill_model::{Inputs, Mode, Recorder, SequenceClassifier};
+use distill_model::{Inputs, Mode, ModelConfig, Recorder, SequenceClassifier};
 use distill_torch::relations::{Scores, scores};
 use distill_torch::{Packing, TorchError, guard};
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +18,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use tch::Tensor;
 
 use crate::error::TrainError;
+use crate::layer_map::LayerMap;
 use crate::loss::Term;
 use crate::loss::hidden::{hidden_cosine, hidden_mse};
 use crate::loss::relation::{map_kl, score_mse};
@@ -43,6 +44,54 @@ pub struct IntermediateLosses<'a> {
     projection: Option<Tensor>,
 }
 
+/// Whether the terms of a plan can be had between a student and a teacher of these configs.
+///
+/// # Errors
+/// [`TrainError::Intermediate`] with the reason.
+pub fn check(plan: &IntermediateTerms, own: &ModelConfig, theirs: &ModelConfig) -> Result<(), TrainError> {
+    let both = [own, theirs];
+    pairs(plan.hidden_weight, &plan.layer_map, "layer_map", both)?;
+    if !pairs(plan.attention_weight, &plan.layer_map, "layer_map", both)?.is_empty() {
+        if let Some(other) = both.iter().find(|config| !config.architecture.plain_scores) {
+            return Err(TrainError::Intermediate(format!(
+                "attention_weight cannot be used with {}: its scores are sums of content and relative \
+                 position that are never formed as one q·kᵀ; hidden_weight and relation_weight work for it",
+                other.architecture.model_type
+            )));
+        }
+        if own.num_attention_heads != theirs.num_attention_heads {
+            return Err(TrainError::Intermediate(format!(
+                "attention_weight compares head with head, but the student has {} and the teacher {}; \
+                 relation_weight splits both into relation_heads",
+                own.num_attention_heads, theirs.num_attention_heads
+            )));
+        }
+    }
+    let heads = plan.relation_heads.unwrap_or(theirs.num_attention_heads);
+    let uneven = both.iter().any(|config| config.hidden_size % heads != 0);
+    if !pairs(plan.relation_weight, &plan.relation_map, "relation_map", both)?.is_empty() && uneven {
+        return Err(TrainError::Intermediate(format!(
+            "relation_heads {heads} divides the widths {} of the student and {} of the teacher unevenly",
+            own.hidden_size, theirs.hidden_size
+        )));
+    }
+    Ok(())
+}
+
+/// The layers that a term compares.
+fn pairs(
+    weight: f64,
+    map: &LayerMap,
+    name: &str,
+    [own, theirs]: [&ModelConfig; 2],
+) -> Result<Pairs, TrainError> {
+    if weight == 0.0 {
+        return Ok(Vec::new());
+    }
+    let pairs = map.pairs(own.num_hidden_layers, theirs.num_hidden_layers);
+    pairs.map_err(|why| TrainError::Intermediate(format!("{name}: {why}")))
+}
+
 impl<'a> IntermediateLosses<'a> {
     /// The terms of a plan, or none.
     ///
@@ -57,19 +106,14 @@ impl<'a> IntermediateLosses<'a> {
         if !plan.any() {
             return Ok(None);
         }
-        let refuse = |what: String| TrainError::Intermediate(what);
         let teacher = teacher.ok_or_else(|| {
-            refuse("losses inside the network need student.teacher_model beside the student".into())
+            let what = "losses inside the network need student.teacher_model beside the student";
+            TrainError::Intermediate(what.to_owned())
         })?;
         let (own, theirs) = (student.config(), teacher.config());
-        let pairs = |weight: f64, map: &crate::layer_map::LayerMap, name: &str| {
-            if weight == 0.0 {
-                return Ok(Vec::new());
-            }
-            let pairs = map.pairs(own.num_hidden_layers, theirs.num_hidden_layers);
-            pairs.map_err(|why| refuse(format!("{name}: {why}")))
-        };
-        let terms = IntermediateLosses {
+        check(plan, own, theirs)?;
+        let pairs = |weight, map, name| pairs(weight, map, name, [own, theirs]);
+        Ok(Some(IntermediateLosses {
             plan,
             teacher,
             hidden: pairs(plan.hidden_weight, &plan.layer_map, "layer_map")?,
@@ -79,38 +123,7 @@ impl<'a> IntermediateLosses<'a> {
             projection: (plan.hidden_weight > 0.0 && own.hidden_size != theirs.hidden_size)
                 .then(|| projection(theirs.hidden_size, own.hidden_size, seed).to_device(student.device()))
                 .map(|weight| weight.set_requires_grad(true)),
-        };
-        terms.check(student)?;
-        Ok(Some(terms))
-    }
-
-    fn check(&self, student: &SequenceClassifier) -> Result<(), TrainError> {
-        let (own, theirs) = (student.config(), self.teacher.config());
-        if !self.attention.is_empty() {
-            if let Some(other) = [own, theirs].iter().find(|config| !config.architecture.plain_scores) {
-                return Err(TrainError::Intermediate(format!(
-                    "attention_weight cannot be used with {}: its scores are sums of content and relative \
-                     position that are never formed as one q·kᵀ; hidden_weight and relation_weight work for it",
-                    other.architecture.model_type
-                )));
-            }
-            if own.num_attention_heads != theirs.num_attention_heads {
-                return Err(TrainError::Intermediate(format!(
-                    "attention_weight compares head with head, but the student has {} and the teacher {}; \
-                     relation_weight splits both into relation_heads",
-                    own.num_attention_heads, theirs.num_attention_heads
-                )));
-            }
-        }
-        let heads = self.relation_heads;
-        let uneven = [own, theirs].iter().any(|config| config.hidden_size % heads != 0);
-        if !self.relation.is_empty() && uneven {
-            return Err(TrainError::Intermediate(format!(
-                "relation_heads {heads} divides the widths {} of the student and {} of the teacher unevenly",
-                own.hidden_size, theirs.hidden_size
-            )));
-        }
-        Ok(())
+        }))
     }
 
     /// The teacher that runs beside the student.

@@ -6,6 +6,7 @@ mod ablate;
 mod augment;
 mod bench;
 mod cache;
+mod check;
 mod common;
 mod doctor;
 mod finetune;
@@ -24,6 +25,7 @@ pub use ablate::Ablate;
 pub use augment::Augment;
 pub use bench::{Bench, Pass};
 pub use cache::{Cache, CacheAction, Clean};
+pub use check::Check;
 pub use common::{Common, LogFormat, duration};
 pub use doctor::Doctor;
 pub use finetune::Finetune;
@@ -77,6 +79,8 @@ pub enum Command {
     Predict(Predict),
     /// Run all stages of a pipeline file
     Run(Run),
+    /// Say what is wrong with a pipeline file before anything is computed
+    Check(Check),
     /// Say what a model directory holds, and what a smaller student would weigh
     Inspect(Inspect),
     /// Train many students over one pipeline and compare them on its validation part

@@ -89,6 +89,28 @@ impl AugmentStage<'_> {
     }
 }
 
+/// Checks settings by themselves.
+///
+/// # Errors
+/// Wrong usage, with the setting.
+pub fn check(augment: &AugmentSettings) -> anyhow::Result<()> {
+    if !augment.adds_rows() {
+        bail!(Failure::usage(
+            "augment.copies is 0, expected at least 1 (--copies), or other rows (--unlabelled)"
+        ));
+    }
+    if let Some((name, value, expected)) = augment.problem() {
+        bail!(Failure::usage(format!("augment.{name} is {value}, expected {expected}")));
+    }
+    if augment.masked_model.is_some() && augment.replace == 0.0 {
+        bail!(Failure::usage(
+            "augment.masked_model is set, but augment.replace is 0: no word would be replaced; give the share of \
+             words that are (--replace 0.4)"
+        ));
+    }
+    Ok(())
+}
+
 impl Stage for AugmentStage<'_> {
     fn command(&self) -> &'static str {
         "augment"
@@ -96,20 +118,7 @@ impl Stage for AugmentStage<'_> {
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
         let augment = &self.settings.augment;
-        if !augment.adds_rows() {
-            bail!(Failure::usage(
-                "augment.copies is 0, expected at least 1 (--copies), or other rows (--unlabelled)"
-            ));
-        }
-        if let Some((name, value, expected)) = augment.problem() {
-            bail!(Failure::usage(format!("augment.{name} is {value}, expected {expected}")));
-        }
-        if augment.masked_model.is_some() && augment.replace == 0.0 {
-            bail!(Failure::usage(
-                "augment.masked_model is set, but augment.replace is 0: no word would be replaced; give the share of \
-                 words that are (--replace 0.4)"
-            ));
-        }
+        check(augment)?;
         let data = &self.settings.data;
         let mut settings = json!({"data": {"columns": data.columns}, "augment": augment, "seed": session.seed});
         if augment.masked_model.is_some() {

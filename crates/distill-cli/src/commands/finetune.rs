@@ -181,7 +181,10 @@ fn warn_of_an_early_end(out: &Path, finished: &Finished) {
 }
 
 /// The model's own label map where the data's labels all stand in it, else one made from the data.
-fn label_map(summary: &Summary, source: &Source, directory: &ModelDirectory) -> anyhow::Result<LabelMap> {
+///
+/// # Errors
+/// [`distill_data::DataError`] without any label, or for one that is no class.
+pub fn label_map(summary: &Summary, source: &Source, directory: &ModelDirectory) -> anyhow::Result<LabelMap> {
     let own = &directory.config().labels;
     if summary.problem_type == ProblemType::Regression {
         // One output has one name, whatever it is.

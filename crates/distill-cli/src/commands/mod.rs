@@ -3,13 +3,15 @@
 //! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
 //! that was done already; [`inputs`] opens what they read, [`length`] says how much of a row they take, [`inference`] runs
 //! a classifier over rows, [`claim`] and [`outdir`] say where the result goes and what it may replace, [`outfile`] the same
-//! for single files. [`run`] strings them together. Beside
+//! for single files. [`run`] strings them together, after [`check`] has found
+//! nothing wrong. Beside
 //! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
 
 mod ablate;
 mod augment;
 mod bench;
 mod cache;
+mod check;
 mod claim;
 mod doctor;
 mod finetune;
@@ -52,6 +54,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<Status> {
         Command::Report(args) => report::command(&args),
         Command::Predict(args) => predict::command(&args),
         Command::Run(args) => run::command(&args),
+        Command::Check(args) => check::command(&args),
         Command::Inspect(args) => inspect::command(&args),
         Command::Ablate(args) => ablate::command(&args),
         Command::Sweep(args) => sweep::command(&args),

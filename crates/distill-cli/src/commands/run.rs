@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::Run;
 use crate::commands::augment::{self, AugmentStage};
+use crate::commands::check::{self, Request};
 use crate::commands::claim::{self, Claim, Replace};
 use crate::commands::finetune::FinetuneStage;
 use crate::commands::outdir::{OutDir, overlap};
@@ -20,7 +21,6 @@ use crate::commands::stage::{self, Finished, Stage, Todo};
 use crate::commands::student::StudentStage;
 use crate::commands::teacher::TeacherStage;
 use crate::commands::trial;
-use crate::commands::{inputs, training};
 use crate::exit::{Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::output::progress::seconds;
@@ -33,16 +33,11 @@ use crate::settings::{Settings, Targets};
 /// # Errors
 /// Whatever stopped a stage, with the stage's name.
 pub fn command(args: &Run) -> anyhow::Result<Status> {
-    if args.common.config.is_some() {
-        bail!(Failure::usage("--config is for single stages: the pipeline file holds the settings of a run"));
-    }
-    if !args.seeds.is_empty() && args.common.seed.is_some() {
-        bail!(Failure::usage("give either --seed or --seeds"));
-    }
-    check_seeds(&args.seeds)?;
+    check_arguments(args)?;
     let settings = args.resolve()?;
     let session = Session::start(&args.common, &settings.runtime)?;
     let out = out_directory(&settings, &args.pipeline);
+    check::before_run(&settings, Request::of_run(&out, &args.seeds, args.overwrite), &session)?;
     if !args.seeds.is_empty() {
         return seeds::run(args, session, &settings, &out);
     }
@@ -56,6 +51,20 @@ pub fn command(args: &Run) -> anyhow::Result<Status> {
         talk("no report: data.test is not set");
     }
     Ok(went.status)
+}
+
+/// Refuses flags that contradict each other.
+///
+/// # Errors
+/// Wrong usage, with the flags.
+pub fn check_arguments(args: &Run) -> anyhow::Result<()> {
+    if args.common.config.is_some() {
+        bail!(Failure::usage("--config is for single stages: the pipeline file holds the settings of a run"));
+    }
+    if !args.seeds.is_empty() && args.common.seed.is_some() {
+        bail!(Failure::usage("give either --seed or --seeds"));
+    }
+    check_seeds(&args.seeds)
 }
 
 /// Refuses a seed that stands twice.
@@ -85,7 +94,7 @@ pub fn up_to(
 }
 
 /// `out`, else `runs/` and the pipeline file's name.
-fn out_directory(settings: &Settings, pipeline: &Path) -> PathBuf {
+pub fn out_directory(settings: &Settings, pipeline: &Path) -> PathBuf {
     let name = pipeline.file_stem().unwrap_or_default();
     settings.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
 }
@@ -150,6 +159,16 @@ fn is_read_only(error: &anyhow::Error) -> bool {
     matches!(kind, Some(PermissionDenied | ReadOnlyFilesystem))
 }
 
+/// The models that a pipeline's report compares.
+pub fn report_models(settings: &Settings, out: &Path) -> Vec<Named> {
+    let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
+    models.push(Named::new("student", out.join("student/model")));
+    if settings.student.start.no_teacher_baseline {
+        models.push(Named::new("baseline", out.join("baseline/model")));
+    }
+    models
+}
+
 /// How far a pipeline is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
@@ -212,22 +231,15 @@ impl Pipeline<'_> {
     /// Runs the stages of connected settings.
     ///
     /// # Errors
-    /// Settings that no student can be trained by; whatever stopped a stage, with the stage's name.
+    /// Whatever stopped a stage, with the stage's name.
     pub fn run(&self, settings: &Settings) -> anyhow::Result<AllWent> {
         let trains_student = matches!(self.extent, Extent::Whole | Extent::Models);
         let student = &settings.student.start;
         // A student may learn from other stores alone.
         let own = self.out.join("targets");
         let is_used = student.targets.as_ref().is_none_or(|targets| targets.directories().contains(&own));
-        if trains_student {
-            check_before_anything(settings, is_used)?;
-        }
         let _lock = lock(self.out, self.args)?;
-        let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
-        models.push(Named::new("student", self.out.join("student/model")));
-        if student.no_teacher_baseline {
-            models.push(Named::new("baseline", self.out.join("baseline/model")));
-        }
+        let models = report_models(settings, self.out);
         let labelled = with_copies(settings, self.out);
         let rows = rows_beside(&labelled);
 
@@ -333,22 +345,6 @@ impl Pipeline<'_> {
             results: finished.results,
         })
     }
-}
-
-/// What is known of the settings for training before the first stage runs, which may take the night. `is_taught`: by the
-/// pipeline's own teacher.
-fn check_before_anything(settings: &Settings, is_taught: bool) -> anyhow::Result<()> {
-    training::check_numbers(settings)?;
-    training::check_validation(&settings.data)?;
-    let given = settings.teacher.model.as_deref().filter(|_| is_taught && settings.finetune.model.is_none());
-    if let Some(Ok(teacher)) = given.map(inputs::model)
-        && teacher.config().has_classifier()
-    {
-        let problem_type = settings.data.problem_type.unwrap_or(teacher.config().problem_type);
-        let num_labels = teacher.config().labels.num_labels();
-        training::fits(&settings.student.train, problem_type, num_labels).context("[student]")?;
-    }
-    Ok(())
 }
 
 /// The answer of a dry run.

@@ -110,7 +110,7 @@ fn validation(all: &Map<String, Value>) -> String {
 
 /// Every seed's models. A report has one teacher: the first seed's; where each seed has its own, the others
 /// stand beside it.
-fn models(settings: &Settings, seeds: &[u64], out: &Path) -> Vec<Named> {
+pub fn models(settings: &Settings, seeds: &[u64], out: &Path) -> Vec<Named> {
     let of = |name: &str, part: &str| -> Vec<Named> {
         let path = |seed: &u64| out.join(format!("seed-{seed}")).join(part).join("model");
         seeds.iter().map(|seed| Named::new(name, path(seed))).collect()

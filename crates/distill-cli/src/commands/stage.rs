@@ -2,17 +2,21 @@
 //! already, and the record of it.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use distill_core::Category;
+use distill_core::atomic::FileError;
 use distill_core::record::RunRecord;
 use distill_data::logits::Store;
+use distill_student::checkpoint::CHECKPOINTS;
 use serde_json::Value;
 use tracing::trace_span;
 
 use crate::args::Common;
 use crate::commands::claim::{Claim, Replace, claim};
 use crate::commands::outdir::{OutDir, overlap};
+use crate::commands::store_files::PROGRESS_FILE;
 use crate::exit::{self, Status};
 use crate::output::printer::{self, talk};
 use crate::output::timeline;
@@ -203,7 +207,7 @@ pub fn run_into(
             if !out.is_resumed() && !can_go_on(&error) {
                 out.forget()?;
             }
-            return Err(error);
+            return Err(if is_full(&error) { error.context(after_a_full_disk(&out)) } else { error });
         }
     };
     if let Some(changed) = changed_input(stage, session, &out, &record) {
@@ -238,6 +242,27 @@ fn changed_input(stage: &dyn Stage, session: &Session, out: &OutDir, record: &Ru
 /// directory did not let it write.
 fn can_go_on(error: &anyhow::Error) -> bool {
     matches!(exit::category(error), Category::Stopped | Category::Io | Category::CannotCreate)
+}
+
+/// Whether there was no more space, on the disk or for this user.
+fn is_full(error: &anyhow::Error) -> bool {
+    let is_full = |kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    error.chain().any(|cause| {
+        let file = cause.downcast_ref::<FileError>().map(|error| error.source.kind());
+        let system = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        file.or(system).is_some_and(is_full)
+    })
+}
+
+/// What to do when a disk is full, by what is in the directory.
+fn after_a_full_disk(out: &OutDir) -> String {
+    let kept = [CHECKPOINTS, PROGRESS_FILE].iter().any(|name| out.path().join(name).exists());
+    let then = if kept {
+        "it resumes where it last saved itself"
+    } else {
+        "it begins again, for nothing was saved yet"
+    };
+    format!("the disk is full: free some space and run the same command again, {then}")
 }
 
 /// Keys of `results` that every stage has: what it printed, and whether a gate failed.

@@ -74,18 +74,26 @@ impl TeacherStage<'_> {
     }
 }
 
+/// Refuses files of a store that end inside a block.
+///
+/// # Errors
+/// Wrong usage, with the number of rows.
+pub fn check_shard_rows(settings: &Settings) -> anyhow::Result<()> {
+    let shard_rows = settings.teacher.shard_rows;
+    if shard_rows == 0 || !shard_rows.is_multiple_of(BLOCK_ROWS as u64) {
+        // Batches never cross a block's border, and so never a file's: a run can resume at any file.
+        bail!(Failure::usage(format!("shard_rows is {shard_rows}, expected a multiple of {BLOCK_ROWS}")));
+    }
+    Ok(())
+}
+
 impl Stage for TeacherStage<'_> {
     fn command(&self) -> &'static str {
         "teacher"
     }
 
     fn settings(&self, session: &Session) -> anyhow::Result<Value> {
-        let shard_rows = self.settings.teacher.shard_rows;
-        if shard_rows == 0 || !shard_rows.is_multiple_of(BLOCK_ROWS as u64) {
-            // Batches never cross a block's border, and so never a file's: a run can go on at any file.
-            let message = format!("shard_rows is {shard_rows}, expected a multiple of {BLOCK_ROWS}");
-            return Err(Failure::usage(message).into());
-        }
+        check_shard_rows(self.settings)?;
         let mut data = inputs::data_settings(self.settings, Some(self.max_length(&self.model()?)?))?;
         if let Some(data) = data.as_object_mut() {
             data.remove("validation");

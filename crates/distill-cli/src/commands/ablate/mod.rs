@@ -16,6 +16,7 @@ use distill_data::augment::AugmentSettings;
 use distill_student::settings::BestMetric;
 
 use crate::args::{Ablate, Run};
+use crate::commands::check::{Checker, Request};
 use crate::commands::run::{self, Extent};
 use crate::commands::student::StudentStage;
 use crate::commands::trial::{self, Outcome};
@@ -50,13 +51,15 @@ pub fn command(args: &Ablate) -> anyhow::Result<Status> {
     name_teacher(&mut settings.student.start)?;
     let meant = meant(&settings)?;
     let components = Component::of(&meant);
+    let session = Session::start(&args.common, &settings.runtime)?;
+    let request = Request::of_students(&out, &args.seeds, components.len() + 1);
+    Checker::new(request, &session).base(&settings)?;
     if args.common.dry_run {
         let names: Vec<String> =
             components.iter().map(|component| format!("without {}", component.name(&meant))).collect();
         printer::result(&names.join("\n"))?;
         return Ok(Status::Done);
     }
-    let session = Session::start(&args.common, &settings.runtime)?;
     let _lock = run::lock(&out, &run)?;
     Table::check(&out)?;
     let ablation = Ablation { run: &run, settings: &settings, meant: &meant, session, out: &out };

@@ -1,15 +1,16 @@
 //! `distill report`: models or logits tables → metrics, comparison, gates.
 //!
 //! Read in this order: [`named`] (which model plays which part), [`rows`] (data sets as columns),
-//! [`measure`] with [`timing`] (models that are run) or [`tables`] (logits from files), [`mod@about`] (what it is about), [`publish`] (JUnit,
-//! GitHub, model card), [`compare`] (two reports).
+//! [`before`] (what does not go together), [`measure`] with [`timing`] (models that are run) or [`tables`] (logits from
+//! files), [`mod@about`] (what it is about), [`publish`] (JUnit, GitHub, model card), [`compare`] (two reports).
 
 mod about;
+pub(in crate::commands) mod before;
 mod compare;
 mod measure;
-mod named;
+pub(in crate::commands) mod named;
 mod publish;
-mod rows;
+pub(in crate::commands) mod rows;
 mod tables;
 mod timing;
 
@@ -23,8 +24,9 @@ use distill_core::atomic::FileError;
 use distill_core::hash::file_hash_until;
 use distill_core::record::RunRecord;
 use distill_report::documents::{self, terminal};
-use distill_report::gates::{Gate, Quantity, baseline};
-use distill_report::{ReportError, signs, training};
+use distill_report::gates::baseline::{self, Baselines};
+use distill_report::gates::{Gate, Planned};
+use distill_report::{signs, training};
 use serde_json::{Value, json};
 
 pub use named::Named;
@@ -97,17 +99,40 @@ impl ReportStage<'_> {
         tables::by_set(&self.predictions, &self.set_names())
     }
 
-    /// The earlier reports that gates compare with. A misspelt gate is found here, before any model runs.
-    fn baselines(&self) -> anyhow::Result<Vec<String>> {
-        let mut paths = Vec::new();
-        for gate in &self.settings.report.gates {
-            let gate = Gate::parse(gate).map_err(ReportError::from)?;
-            if let (Quantity::Regression(_), Some(path)) = (gate.quantity, gate.against) {
-                baseline::read(Path::new(&path))?;
-                paths.push(path);
-            }
+    /// The earlier reports that gates compare with, by path. A misspelt gate, and one that this report could not decide,
+    /// are found here, before any model runs.
+    fn baselines(&self) -> anyhow::Result<Baselines> {
+        let gates = before::gates(&self.settings.report)?;
+        let baselines = baseline::read_all(&gates)?;
+        if !gates.is_empty() {
+            before::check_gates(&gates, &self.planned()?, &baselines)?;
         }
-        Ok(paths)
+        Ok(baselines)
+    }
+
+    /// The data sets that the report will have, each with its models.
+    fn planned(&self) -> anyhow::Result<Vec<(String, Planned)>> {
+        let (problem_type, settings) = (self.problem_type()?, &self.settings.report);
+        let runs_models = !self.models.is_empty();
+        let (sets, labels) = if runs_models {
+            let entries = self.entries()?;
+            let map = before::Common::of(&entries, problem_type)?.labels;
+            let sets = self.set_names().into_iter().map(|set| (set, entries.clone())).collect();
+            (sets, map.map(|map| map.names().to_vec()))
+        } else {
+            (self.tables()?, (!settings.labels.is_empty()).then(|| settings.labels.clone()))
+        };
+        let data: Vec<String> = sets.iter().map(|(set, _)| set.clone()).collect();
+        let planned = |entries: &[Entry]| Planned {
+            models: before::planned_models(entries),
+            data: data.clone(),
+            problem_type: Some(problem_type),
+            labels: labels.clone(),
+            runs_models,
+            timing: settings.timing,
+            resamples: settings.resamples,
+        };
+        Ok(sets.iter().map(|(set, entries)| (set.clone(), planned(entries))).collect())
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -122,11 +147,8 @@ impl ReportStage<'_> {
         if let (true, Some(column)) = (self.sets().is_empty(), column) {
             bail!(Failure::usage(format!("to slice by {column:?}, give the rows that have it: --data")));
         }
-        let junit = self.settings.report.junit.as_deref().and_then(Path::parent);
-        if let Some(parent) = junit.filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
-            bail!(Failure::cannot_create(format!("{} is missing, for --junit", parent.display())));
-        }
         if let Some(junit) = &self.settings.report.junit {
+            check_junit(junit)?;
             outfile::check(junit, Kind::Junit, &self.reads())?;
         }
         Ok(())
@@ -178,6 +200,28 @@ impl ReportStage<'_> {
     }
 }
 
+/// Refuses a file for the gates that could not be written.
+///
+/// # Errors
+/// Output that cannot be made, with the path.
+pub fn check_junit(path: &Path) -> anyhow::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        bail!(Failure::cannot_create(format!("the directory {} is missing, for --junit", parent.display())));
+    }
+    if path.is_dir() {
+        bail!(Failure::cannot_create(format!(
+            "{} is a directory, expected a file for --junit",
+            path.display()
+        )));
+    }
+    if let Err(error) = tempfile::tempfile_in(parent) {
+        let what = format!("nothing can be written into {}, for --junit: {error}", parent.display());
+        bail!(Failure::cannot_create(what));
+    }
+    Ok(())
+}
+
 impl Stage for ReportStage<'_> {
     fn command(&self) -> &'static str {
         "report"
@@ -214,9 +258,6 @@ impl Stage for ReportStage<'_> {
     fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
         let mut hashes = BTreeMap::new();
         let hash = |path: &Path| file_hash_until(path, &session.stop);
-        for path in self.baselines()? {
-            hashes.insert(format!("baseline {path}"), hash(Path::new(&path))?);
-        }
         for Entry { name, path, .. } in self.entries()? {
             let model = inputs::classifier(inputs::model(&path)?)?;
             let tokenizer =
@@ -236,6 +277,9 @@ impl Stage for ReportStage<'_> {
             let source = inputs::source(&path, &self.settings.data, ProblemType::default())?;
             hashes.insert(format!("data {name}"), source.hash()?);
         }
+        for path in self.baselines()?.into_keys() {
+            hashes.insert(format!("baseline {path}"), hash(Path::new(&path))?);
+        }
         Ok(hashes)
     }
 
@@ -254,12 +298,16 @@ impl Stage for ReportStage<'_> {
                 let labels = &self.settings.report.labels;
                 (tables::read(self.tables()?, &sets, labels, self.problem_type()?, &session.stop)?, None)
             }
-            false => measure::run(self.entries()?, &sets, self.settings, session)?,
+            false => {
+                let common = before::Common::of(&self.entries()?, self.problem_type()?)?;
+                sets.iter().try_for_each(|set| common.check_rows(set))?;
+                measure::run(self.entries()?, &sets, self.settings, session)?
+            }
         };
         let mut report = distill_report::build(data, &self.settings.report, &session.stop)?;
         report.timing = timing;
         report.training = self.entries()?.iter().filter_map(curves).collect();
-        let mut about = self.about(out.target(), record)?;
+        let mut about = self.about(out.path(), record)?;
         for (model, info) in report.data.iter().flat_map(|set| &set.models).zip(&mut about.models) {
             info.parameters = model.cost.map(|cost| cost.parameters);
         }

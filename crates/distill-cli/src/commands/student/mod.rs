@@ -27,8 +27,8 @@ use distill_torch::rng;
 use serde_json::{Value, json};
 
 use self::judged::Told;
-pub use self::stores::{TEACHER, open_store, teacher_of};
-use self::stores::{check_max_length, columns_of, problem_type, targets_hash, targets_name, warn_of_another};
+pub use self::stores::{TEACHER, columns_of, open_store, teacher_of};
+use self::stores::{check_max_length, problem_type, targets_hash, targets_name, warn_of_another};
 use self::worth::{Required, Worth};
 use crate::args::Student;
 use crate::commands::outdir::OutDir;
@@ -202,14 +202,7 @@ impl<'a> StudentStage<'a> {
     /// Hidden states are compared token by token, so both must read the same tokens.
     fn check_tokens(&self, teacher: &ModelDirectory, students: &TextTokenizer) -> anyhow::Result<()> {
         let theirs = inputs::tokenizer(teacher.path(), students.max_length(), teacher.config())?;
-        if theirs.hash() != students.hash() {
-            bail!(Failure::usage(format!(
-                "losses inside the network compare states token by token, but the tokenizer of {} is not the \
-                 student's: take away hidden_weight, attention_weight and relation_weight, or give both one tokenizer",
-                teacher.path().display()
-            )));
-        }
-        Ok(())
+        must_read_alike(teacher.path(), theirs.hash(), students.hash())
     }
 
     /// `[data]`, with the columns that the teacher read where none are named.
@@ -227,6 +220,21 @@ impl<'a> StudentStage<'a> {
     fn tokenizer_directory<'b>(&'b self, init: &'b ModelDirectory) -> &'b Path {
         self.settings.student.start.tokenizer.as_deref().unwrap_or(init.path())
     }
+}
+
+/// Refuses a teacher that reads other tokens than its student, by the hashes of their tokenizers.
+///
+/// # Errors
+/// Wrong usage, with the teacher.
+pub fn must_read_alike(teacher: &Path, theirs: &str, students: &str) -> anyhow::Result<()> {
+    if theirs != students {
+        bail!(Failure::usage(format!(
+            "losses inside the network compare states token by token, but the tokenizer of {} is not the \
+             student's: take away hidden_weight, attention_weight and relation_weight, or give both one tokenizer",
+            teacher.display()
+        )));
+    }
+    Ok(())
 }
 
 impl Stage for StudentStage<'_> {

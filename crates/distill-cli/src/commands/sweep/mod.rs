@@ -14,15 +14,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use distill_core::ProblemType;
+use distill_core::{Category, ProblemType};
 use distill_student::selection::Metric;
 
 use crate::args::{Run, Sweep};
+use crate::commands::check::{Checker, Request};
 use crate::commands::run::{self, Extent};
 use crate::commands::student::StudentStage;
-use crate::commands::training;
 use crate::commands::trial::{self, Failed, Outcome};
-use crate::exit::{Failure, Status};
+use crate::exit::{self, Failure, Status};
 use crate::output::printer::{self, talk};
 use crate::session::Session;
 use crate::settings::flags::Flags;
@@ -54,20 +54,26 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     {
         bail!(Failure::usage(format!("[space] {key:?}: no student depends on it")));
     }
+    let name = args.file.file_stem().unwrap_or_default();
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
+    let session = Session::start(&args.common, &base.runtime)?;
+    let request = Request::of_students(&out, &file.sweep.seeds, trials.len());
+    let mut checker = Checker::new(request, &session);
     let (mut accepted, mut refused) = (Vec::new(), Vec::new());
     for trial in &trials {
-        let settings = settings(args, &file, trial)?;
-        must_matter(trial, &settings)?;
-        match training::check_numbers(&settings) {
+        must_matter(trial, &settings(args, &file, trial)?)?;
+    }
+    checker.base(&base)?;
+    for trial in &trials {
+        match checker.trial(&settings(args, &file, trial)?) {
             Ok(()) => accepted.push(trial),
-            Err(error) => refused.push((trial, error)),
+            Err(error) => refused.push((trial, stopped_or(error)?)),
         }
     }
     for (trial, error) in &refused {
         for change in trial.iter().filter(|change| !accepted.iter().any(|trial| trial.contains(change))) {
             let change = std::slice::from_ref(change);
-            training::check_numbers(&settings(args, &file, change)?)
-                .with_context(|| shown(&change.to_vec()))?;
+            checker.trial(&settings(args, &file, change)?).with_context(|| shown(&change.to_vec()))?;
         }
         tracing::warn!("{}: {error:#}", shown(trial));
     }
@@ -79,14 +85,11 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     if matches!(file.sweep.method, Method::Random | Method::Halving) && trials.len() < file.sweep.trials {
         talk(&format!("[space] holds {} different trials, fewer than {}", trials.len(), file.sweep.trials));
     }
-    let name = args.file.file_stem().unwrap_or_default();
-    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
     if args.common.dry_run {
         let lines: Vec<String> = trials.iter().map(shown).collect();
         printer::result(&lines.join("\n"))?;
         return Ok(Status::Done);
     }
-    let session = Session::start(&args.common, &base.runtime)?;
     let _lock = run::lock(&out, &pipeline(args, &file))?;
     Table::check(&out)?;
     let searcher = Searcher {
@@ -101,6 +104,14 @@ pub fn command(args: &Sweep) -> anyhow::Result<Status> {
     trial::one_must_be_trained(table.rows.iter().flat_map(|row| &row.results))?;
     if args.common.json { printer::json(&table.json()?) } else { printer::result(&table.text(&out)) }?;
     Ok(Status::Done)
+}
+
+/// What is wrong with a trial; a stop is not.
+fn stopped_or(error: anyhow::Error) -> anyhow::Result<anyhow::Error> {
+    match exit::category(&error) {
+        Category::Stopped => Err(error),
+        _ => Ok(error),
+    }
 }
 
 /// The pipeline's settings with a trial's changes, which come after the command line's.
