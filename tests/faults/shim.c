@@ -6,12 +6,15 @@
  * It counts the calls that change files below FAULT_DIR (and those that open or read files there), by kind, and at
  * the FAULT_AT-th call of FAULT_KIND (counted from 1) does what FAULT_DO says:
  *
- *     ENOSPC, EIO, EACCES      the call fails with this error; with FAULT_STICKY=1 so do all later ones of the kind
+ *     ENOSPC, EIO, EACCES, ENOSYS, ENOTSUP, ENOLCK
+ *                              the call fails with this error; with FAULT_STICKY=1 so do all later ones of the kind
+ *     swap, rewrite            before the call, the file FAULT_WITH takes the place of the one that the call is about,
+ *                              or its content that of what is in it; the call itself succeeds
  *     before, middle, after    the process is killed by SIGKILL: before the call, after half of a write, after the call
  *
  * Kinds: write (write, writev, pwrite), fsync (fsync, fdatasync), rename, open (for writing), read_open (for reading),
- * read, mkdir, remove (unlink, rmdir), truncate, and change: all that change files (write, fsync, rename, open, mkdir,
- * remove, truncate) in one count.
+ * read, mkdir, remove (unlink, rmdir), truncate, flock, and change: all that change files (write, fsync, rename, open,
+ * mkdir, remove, truncate) in one count.
  *
  * FAULT_COUNTS names a file of KINDS 64-bit numbers, the calls so far, then one more that is 1 once the fault has
  * happened, then the path of the file that it happened to. It is mapped, so that it is right however the process ends. */
@@ -26,21 +29,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { WRITE, FSYNC, RENAME, OPEN, READ_OPEN, READ, MKDIR, REMOVE, TRUNCATE, CHANGE, KINDS };
+enum kind { WRITE, FSYNC, RENAME, OPEN, READ_OPEN, READ, MKDIR, REMOVE, TRUNCATE, CHANGE, FLOCK, KINDS };
 static const char *const NAMES[KINDS] = {"write", "fsync",  "rename",   "open",  "read_open",
-                                         "read",  "mkdir", "remove", "truncate", "change"};
-enum action { NOTHING, FAIL, BEFORE, MIDDLE, AFTER };
+                                         "read",  "mkdir", "remove", "truncate", "change", "flock"};
+static const struct {
+    const char *name;
+    int number;
+} ERRORS[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO},         {"EACCES", EACCES},
+              {"ENOSYS", ENOSYS}, {"ENOTSUP", ENOTSUP}, {"ENOLCK", ENOLCK}};
+enum action { NOTHING, FAIL, BEFORE, MIDDLE, AFTER, SWAP, REWRITE };
 
 static char directory[PATH_MAX];
 static size_t directory_length;
 static int armed_kind = -1, sticky, failure;
 static uint64_t armed_at;
+static const char *instead;
 static enum action armed;
 static volatile uint64_t *counts;
 
@@ -69,8 +79,12 @@ __attribute__((constructor)) static void start(void) {
         if (!strcmp(kind, NAMES[i])) armed_kind = i;
     armed_at = strtoull(at, NULL, 10);
     sticky = getenv("FAULT_STICKY") != NULL;
-    failure = !strcmp(what, "ENOSPC") ? ENOSPC : !strcmp(what, "EIO") ? EIO : !strcmp(what, "EACCES") ? EACCES : 0;
+    for (size_t i = 0; i < sizeof ERRORS / sizeof *ERRORS; i++)
+        if (!strcmp(what, ERRORS[i].name)) failure = ERRORS[i].number;
+    instead = getenv("FAULT_WITH");
     armed = failure                  ? FAIL
+            : !strcmp(what, "swap")   ? SWAP
+            : !strcmp(what, "rewrite") ? REWRITE
             : !strcmp(what, "before") ? BEFORE
             : !strcmp(what, "middle") ? MIDDLE
             : !strcmp(what, "after")  ? AFTER
@@ -88,14 +102,35 @@ static enum action count_one(int kind, const char *path) {
     return armed;
 }
 
+/* Another file takes the name, or its content takes the place of what is in the file. */
+static void change(const char *path, enum action how) {
+    if (!instead) die();
+    if (how == SWAP) {
+        if (syscall(SYS_renameat2, AT_FDCWD, instead, AT_FDCWD, path, 0)) die();
+        return;
+    }
+    char bytes[65536];
+    int from = (int)syscall(SYS_openat, AT_FDCWD, instead, O_RDONLY);
+    int to = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_TRUNC);
+    for (long length; (length = syscall(SYS_read, from, bytes, sizeof bytes)) > 0;)
+        if (syscall(SYS_write, to, bytes, length) != length) die();
+    if (from < 0 || to < 0) die();
+    syscall(SYS_close, from);
+    syscall(SYS_close, to);
+}
+
 static enum action count(int kind, const char *path) {
     if (!counts || !directory_length) return NOTHING;
     if (strncmp(path, directory, directory_length) || (path[directory_length] && path[directory_length] != '/'))
         return NOTHING;
     enum action one = count_one(kind, path);
-    enum action any = kind == READ_OPEN || kind == READ ? NOTHING : count_one(CHANGE, path);
+    enum action any = kind == READ_OPEN || kind == READ || kind == FLOCK ? NOTHING : count_one(CHANGE, path);
     enum action found = one != NOTHING ? one : any;
     if (found == BEFORE) die();
+    if (found == SWAP || found == REWRITE) {
+        change(path, found);
+        return NOTHING;
+    }
     return found;
 }
 
@@ -176,6 +211,8 @@ int renameat(int at, const char *from, int to_at, const char *to) {
 int renameat2(int at, const char *from, int to_at, const char *to, unsigned flags) {
     AROUND(count_at(RENAME, to_at, to), REAL(renameat2)(at, from, to_at, to, flags));
 }
+
+int flock(int fd, int operation) { AROUND(count_fd(FLOCK, fd), REAL(flock)(fd, operation)); }
 
 int mkdir(const char *path, mode_t mode) { AROUND(count_at(MKDIR, AT_FDCWD, path), REAL(mkdir)(path, mode)); }
 

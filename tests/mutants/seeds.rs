@@ -141,6 +141,11 @@ pub fn fingerprint() -> Fingerprint {
     }
 }
 
+/// Rows of different ids, with their texts, as distill writes them.
+pub fn own_rows() -> Vec<u8> {
+    own(WriterOptions::default())
+}
+
 fn own(options: WriterOptions) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("own.parquet");

@@ -23,8 +23,8 @@ static SHIM: LazyLock<PathBuf> = LazyLock::new(|| {
     library
 });
 
-const KINDS: [&str; 10] =
-    ["write", "fsync", "rename", "open", "read_open", "read", "mkdir", "remove", "truncate", "change"];
+const KINDS: [&str; 11] =
+    ["write", "fsync", "rename", "open", "read_open", "read", "mkdir", "remove", "truncate", "change", "flock"];
 
 /// What the shim is to do, and at which call.
 #[derive(Clone, Copy, Debug)]
@@ -87,10 +87,21 @@ fn final_name(path: &Path) -> String {
 
 /// The command with the shim in it; counts go to `counts` beside the test's folder.
 fn preloaded(work: &Work, arguments: &str, fault: Option<Fault>) -> (Command, PathBuf, PathBuf) {
-    let directory = work.path(".").canonicalize().unwrap();
-    let counts = directory.with_extension("counts");
+    preloaded_below(work, ".", arguments, fault)
+}
+
+/// As [`preloaded`], counting what happens below one folder of the test's; `instead` is what takes a file's place.
+fn preloaded_below(
+    work: &Work,
+    below: &str,
+    arguments: &str,
+    fault: Option<Fault>,
+) -> (Command, PathBuf, PathBuf) {
+    let directory = work.path(below).canonicalize().unwrap();
+    let counts = work.path(".").canonicalize().unwrap().with_extension("counts");
     let mut command = work.command(binary());
     command.args(arguments.split_whitespace());
+    command.env("FAULT_WITH", work.path("instead"));
     command.env("LD_PRELOAD", &*SHIM).env("FAULT_DIR", &directory).env("FAULT_COUNTS", &counts);
     if let Some(Fault { kind, at, action, sticky }) = fault {
         command.env("FAULT_KIND", kind).env("FAULT_AT", at.to_string()).env("FAULT_DO", action);
@@ -106,6 +117,20 @@ pub fn run(work: &Work, arguments: &str, fault: Option<Fault>) -> (Run, Seen) {
     let (mut command, counts, directory) = preloaded(work, arguments, fault);
     let output = command.output().unwrap();
     (Run::of(format!("distill {arguments} with {fault:?}"), output), Seen::read(&counts, directory))
+}
+
+/// As [`run`], counting what happens below one folder of the test's.
+pub fn run_below(work: &Work, below: &str, arguments: &str, fault: Option<Fault>) -> (Run, Seen) {
+    let (mut command, counts, directory) = preloaded_below(work, below, arguments, fault);
+    let output = command.output().unwrap();
+    (Run::of(format!("distill {arguments} with {fault:?}"), output), Seen::read(&counts, directory))
+}
+
+/// As [`run`] with every call of the kind failing, without waiting.
+pub fn start_failing(work: &Work, arguments: &str, kind: &'static str, action: &'static str) -> Child {
+    let fault = Fault { kind, at: 1, action, sticky: true };
+    let (mut command, ..) = preloaded(work, arguments, Some(fault));
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// Starts without waiting; nothing is read of what it says.

@@ -28,6 +28,8 @@
 //! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
 //! - [`validate`]: whether JSON is as a schema says, whether XML is well-formed
 //! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
+//! - [`changes`]: inputs that change while a run is under way
+//! - [`own_files`]: modes, links, locks where there are none, what is no file
 //! - [`bench`]: `distill bench`, and the trace of any command
 //! - [`command_line`]: help, unknown flags, `doctor`
 
@@ -41,6 +43,7 @@ mod bad_outputs;
 mod bad_rows;
 mod bad_settings;
 mod bench;
+mod changes;
 mod check;
 mod command_line;
 mod end_to_end;
@@ -57,6 +60,7 @@ mod kinds;
 mod masked;
 mod methods;
 mod model_directories;
+mod own_files;
 mod ownership;
 mod pipeline;
 mod quality;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use distill_core::StopSignal;
 use distill_core::cpus::Cpus;
-use distill_core::lock::host_name;
+use distill_core::lock::{host_name, is_never_locked, never_lock};
 use distill_torch::DeviceChoice;
 use distill_torch::device::{device_name, has_nvidia_driver, load_cuda};
 use distill_torch::info::{LibtorchInfo, instruction_sets, is_good_at_bf16, set_threads};
@@ -57,6 +57,9 @@ impl Session {
     }
 
     fn after(stop: StopSignal, settings: &RuntimeSettings, common: &Common) -> anyhow::Result<Self> {
+        if settings.no_lock {
+            go_without_locks();
+        }
         let choice: DeviceChoice = settings.device.parse()?;
         let device = choice.resolve()?;
         if choice == DeviceChoice::Auto && device == Device::Cpu && has_nvidia_driver() {
@@ -156,11 +159,21 @@ fn stop_by(common: &Common) -> StopSignal {
     if common.offline {
         distill_hub::stay_offline();
     }
+    if common.no_lock {
+        go_without_locks();
+    }
     let stop = stop_signal().clone();
     if let Some(limit) = common.max_time {
         stop.set_deadline(std::time::Instant::now() + limit);
     }
     stop
+}
+
+fn go_without_locks() {
+    if !is_never_locked() {
+        never_lock();
+        tracing::warn!("--no-lock: no directory is locked; of two runs into one, results mix or are lost");
+    }
 }
 
 /// `f32` or `bf16`.

@@ -5,8 +5,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use distill_core::lock::on_loss;
 use distill_core::{Category, StopReason, StopSignal};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::output::printer::{complain, talk};
@@ -27,6 +28,7 @@ pub fn stop_signal() -> &'static StopSignal {
 /// # Errors
 /// Where the system refuses a handler or a thread.
 pub fn watch() -> anyhow::Result<()> {
+    watch_files()?;
     let signals = [SIGINT, SIGTERM, SIGUSR1];
     let code = i32::from(Category::Stopped.exit_code());
     let asked = Arc::new(AtomicBool::new(false));
@@ -54,6 +56,24 @@ pub fn watch() -> anyhow::Result<()> {
         .name("signals".to_owned())
         .spawn(body)
         .context("the signal thread cannot be started")?;
+    Ok(())
+}
+
+/// Watches what the system says of files: by default either signal ends a process without a word.
+fn watch_files() -> anyhow::Result<()> {
+    // Over `ulimit -f`. Caught, it lets the write fail with its own error, which is told with the path as any other.
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
+        .context("signals cannot be watched")?;
+    distill_data::cache::explain_lost_pages(i32::from(Category::Io.exit_code()))
+        .context("signals cannot be watched")?;
+    on_loss(|directory| {
+        complain(&format!(
+            "error: the lock of {} was taken over or removed while this run held it: what is there may be another \
+             run's by now",
+            directory.display()
+        ));
+        signal_hook::low_level::exit(i32::from(Category::Io.exit_code()));
+    });
     Ok(())
 }
 

@@ -37,14 +37,16 @@ impl FileError {
     /// should be is bad data; all else, a full disk too, is an I/O error.
     pub fn category(&self) -> Category {
         use io::ErrorKind::{
-            InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
+            AlreadyExists, InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+            ReadOnlyFilesystem,
         };
         match (self.action, self.source.kind()) {
             ("open" | "read", NotFound) => Category::Usage,
-            ("read", InvalidData) => Category::Data,
-            ("create", NotFound | NotADirectory | IsADirectory | PermissionDenied | ReadOnlyFilesystem) => {
-                Category::CannotCreate
-            }
+            ("open" | "read", InvalidData) => Category::Data,
+            (
+                "create",
+                NotFound | NotADirectory | IsADirectory | AlreadyExists | PermissionDenied | ReadOnlyFilesystem,
+            ) => Category::CannotCreate,
             _ => Category::Io,
         }
     }
@@ -67,8 +69,6 @@ impl AtomicFile {
         while !is_kept(&temporary) {
             temporary = temporary_for(path)?;
         }
-        #[cfg(unix)]
-        open_to_readers(temporary.as_file()).map_err(FileError::of("create", path))?;
         Ok(AtomicFile { path: path.to_owned(), writer: BufWriter::with_capacity(1 << 18, temporary) })
     }
 
@@ -195,11 +195,8 @@ const RANDOM: usize = 6;
 
 fn temporary_for(path: &Path) -> Result<NamedTempFile, FileError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .rand_bytes(RANDOM)
-        .suffix(".tmp")
-        .tempfile_in(parent(path))
+    let (prefix, mut builder) = (format!(".{name}."), tempfile::Builder::new());
+    made_as(path, builder.prefix(&prefix).rand_bytes(RANDOM).suffix(".tmp"))
         .map_err(|error| FileError::new("create", path, without_temporary_name(error)))
 }
 
@@ -259,11 +256,25 @@ fn without_temporary_name(error: io::Error) -> io::Error {
     }
 }
 
-/// Temporary files are private by default; results are for everyone the directory is for.
+/// Makes a file that may be read and written by whom the umask lets, or, where it replaces a file, by whom that one
+/// lets. `tempfile` makes it with `O_EXCL`, so that a link of that name is not followed.
 #[cfg(unix)]
-fn open_to_readers(file: &File) -> io::Result<()> {
+fn made_as(path: &Path, builder: &mut tempfile::Builder<'_, '_>) -> io::Result<NamedTempFile> {
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+    let replaced = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file);
+    let Some(replaced) = replaced else {
+        return builder.permissions(Permissions::from_mode(0o666)).tempfile_in(parent(path));
+    };
+    // Never more open than in the end, not even while it is empty.
+    let file = builder.permissions(Permissions::from_mode(0o600)).tempfile_in(parent(path))?;
+    file.as_file().set_permissions(Permissions::from_mode(replaced.permissions().mode() & 0o777))?;
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn made_as(path: &Path, builder: &mut tempfile::Builder<'_, '_>) -> io::Result<NamedTempFile> {
+    builder.tempfile_in(parent(path))
 }
 
 #[cfg(test)]
@@ -295,6 +306,31 @@ mod tests {
         let blake3 = crate::hash::bytes_hash(b"onetwo");
         assert_eq!(file.commit().unwrap(), Written { bytes: 6, blake3 });
         assert_eq!(std::fs::read(&path).unwrap(), b"onetwo");
+    }
+
+    /// The umask itself is tried in another process, by `tests/program`.
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_has_the_mode_of_any_new_file_and_a_replaced_one_keeps_its_own() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.json");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        write(&path, b"1").unwrap();
+        let any = directory.path().join("any");
+        File::create(&any).unwrap();
+        assert_eq!(mode(&path), mode(&any));
+        for kept in [0o600, 0o640, 0o666, 0o444] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(kept)).unwrap();
+            write(&path, b"2").unwrap();
+            assert_eq!(mode(&path), kept);
+        }
+        // What is under the name is replaced, a link too; where it leads is left alone.
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&any, &link).unwrap();
+        write(&link, b"3").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_file());
+        assert_eq!(std::fs::read(&any).unwrap(), b"");
     }
 
     #[test]

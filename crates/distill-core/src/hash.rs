@@ -1,6 +1,5 @@
 //! blake3, as it is used in manifests, fingerprints and joins.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use thiserror::Error;
 
 use crate::atomic::FileError;
 use crate::category::Category;
+use crate::open;
 use crate::stop::{StopReason, StopSignal};
 
 /// Bytes of a text hash: long enough that two texts never meet, half the space of a full hash.
@@ -81,7 +81,7 @@ pub fn file_hash_until(path: &Path, stop: &StopSignal) -> Result<String, HashErr
 
 /// Hands a file on in parts until `each` has had enough.
 fn each_part(path: &Path, mut each: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
-    let mut file = File::open(path)?;
+    let mut file = open::to_read(path)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer) {

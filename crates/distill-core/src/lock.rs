@@ -1,14 +1,23 @@
-//! One writer a directory: an OS lock on `.lock`, which names its holder.
+//! One writer a directory: an OS lock on `.lock`, which names its holder; where the file system has no locks, a file
+//! that only one process can make (`exclusive`, by a `claim`); and nothing where the user says so.
 
-use std::fs::{File, OpenOptions, TryLockError};
+mod claim;
+mod exclusive;
+
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use thiserror::Error;
 
+use self::exclusive::{Exclusive, Try};
 use crate::atomic::FileError;
 use crate::category::Category;
+use crate::open;
+
+pub use self::exclusive::on_loss;
 
 /// The lock file's name inside a run directory.
 pub const LOCK_FILE: &str = ".lock";
@@ -18,13 +27,49 @@ pub const LOCK_FILE: &str = ".lock";
 const TRIES: u32 = 30;
 const BETWEEN: Duration = Duration::from_millis(10);
 
+/// Whether directories are used without a lock.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is locked: the user says that nobody else writes there.
+pub fn never_lock() {
+    NEVER.store(true, Ordering::SeqCst);
+}
+
+/// Whether [`never_lock`] was called.
+pub fn is_never_locked() -> bool {
+    NEVER.load(Ordering::SeqCst)
+}
+
+/// Whether a name inside a directory is one of the files that lock it.
+pub fn is_lock_file(name: &str) -> bool {
+    name == LOCK_FILE || name.strip_prefix(LOCK_FILE).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Whether the system says that this file system has no locks (or, of NFS without its lock service, none to give).
+pub fn is_unsupported(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::ENOLCK) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::Unsupported
+}
+
 /// A directory that this process owns until the value is dropped.
 ///
 /// The lock is the operating system's: it ends with the process, however that ends, so a file
-/// left by a killed run never blocks the next one.
+/// left by a killed run never blocks the next one. Where the file system has no locks, a killed run's claim is taken
+/// over at once on its own machine, and after two minutes from another one.
 #[derive(Debug)]
 pub struct DirectoryLock {
-    _file: File,
+    _held: Hold,
+}
+
+/// What keeps others out.
+#[derive(Debug)]
+enum Hold {
+    System(#[expect(dead_code, reason = "it is held, not read")] File),
+    Claim(#[expect(dead_code, reason = "it is held, not read")] Box<Exclusive>),
+    Nothing,
 }
 
 /// A directory that could not be locked.
@@ -62,22 +107,32 @@ impl DirectoryLock {
         let path = directory.join(LOCK_FILE);
         let mut holder = String::new();
         for _ in 0..TRIES {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(&path)
-                .map_err(FileError::of("create", &path))?;
-            match file.try_lock() {
+            let mut file = open::to_change(&path)?;
+            must_be_a_lock(&mut file, &path)?;
+            let taken = if is_never_locked() { Ok(()) } else { file.try_lock() };
+            let held = match taken {
                 // A run that made its directory in vain removes it: the file of that name may be another by now.
                 Ok(()) if !is_still(&file, &path) => continue,
-                Ok(()) => {
-                    sign(&mut file).map_err(FileError::of("write", &path))?;
-                    return Ok(DirectoryLock { _file: file });
+                // Of a machine that mounts the same directory without locks.
+                Ok(()) => match exclusive::look(directory)? {
+                    Some(claimed) if !is_never_locked() => Err(claimed),
+                    _ => {
+                        sign(&mut file).map_err(FileError::of("write", &path))?;
+                        Ok(if is_never_locked() { Hold::Nothing } else { Hold::System(file) })
+                    }
+                },
+                Err(TryLockError::WouldBlock) => Err(read_holder(&mut file)),
+                Err(TryLockError::Error(error)) if is_unsupported(&error) => {
+                    match Exclusive::try_take(directory)? {
+                        Try::Mine(claim) => Ok(Hold::Claim(Box::new(claim))),
+                        Try::Held(claimed) => Err(claimed),
+                    }
                 }
-                Err(TryLockError::WouldBlock) => holder = read_holder(&mut file),
                 Err(TryLockError::Error(source)) => return Err(FileError::new("lock", &path, source).into()),
+            };
+            match held {
+                Ok(held) => return Ok(DirectoryLock { _held: held }),
+                Err(found) => holder = found,
             }
             std::thread::sleep(BETWEEN);
         }
@@ -90,17 +145,21 @@ impl DirectoryLock {
 /// # Errors
 /// [`LockError::Held`] if another process holds it; [`LockError::File`] from the system.
 pub fn must_be_free(directory: &Path) -> Result<(), LockError> {
+    if is_never_locked() {
+        return Ok(());
+    }
     let path = directory.join(LOCK_FILE);
     let mut holder = String::new();
     for _ in 0..TRIES {
-        let mut file = match File::open(&path) {
+        let mut file = match open::to_read(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(FileError::new("open", &path, error).into()),
         };
         match file.try_lock_shared() {
-            Ok(()) => return Ok(()),
+            Ok(()) => return free_of_claims(directory),
             Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) if is_unsupported(&error) => return free_of_claims(directory),
             Err(TryLockError::Error(source)) => return Err(FileError::new("lock", &path, source).into()),
         }
         let before = std::mem::replace(&mut holder, read_holder(&mut file));
@@ -111,6 +170,25 @@ pub fn must_be_free(directory: &Path) -> Result<(), LockError> {
         std::thread::sleep(BETWEEN);
     }
     Err(LockError::Held { directory: directory.to_owned(), holder: named(holder) })
+}
+
+fn free_of_claims(directory: &Path) -> Result<(), LockError> {
+    match exclusive::look(directory)? {
+        None => Ok(()),
+        Some(holder) => Err(LockError::Held { directory: directory.to_owned(), holder: named(holder) }),
+    }
+}
+
+/// Refuses a file that this program did not write: signing it would cost its content.
+fn must_be_a_lock(file: &mut File, path: &Path) -> Result<(), FileError> {
+    let mut start = [0; 5];
+    let read = file.read(&mut start).and_then(|read| file.rewind().map(|()| read));
+    let read = read.map_err(FileError::of("read", path))?;
+    if read == 0 || start[..read] == b"host "[..read] {
+        return Ok(());
+    }
+    let what = "it is not a lock of distill, whose lock would replace what is in it";
+    Err(FileError::new("create", path, io::Error::new(io::ErrorKind::AlreadyExists, what)))
 }
 
 /// Writes who this process is.
@@ -172,6 +250,31 @@ mod tests {
         assert_eq!(error.category(), Category::CannotCreate);
         assert_eq!(must_be_free(directory.path()).unwrap_err().to_string(), error.to_string());
         drop(first);
+        must_be_free(directory.path()).unwrap();
+        DirectoryLock::acquire(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_lock_keeps_its_content() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(LOCK_FILE);
+        crate::atomic::write(&path, b"{\"mine\": 1}").unwrap();
+        let error = DirectoryLock::acquire(directory.path()).unwrap_err();
+        assert!(error.to_string().contains("not a lock of distill"), "{error}");
+        assert_eq!(error.category(), Category::CannotCreate);
+        assert_eq!(std::fs::read(&path).unwrap(), b"{\"mine\": 1}");
+        assert!(is_lock_file(".lock") && is_lock_file(".lock.claim") && !is_lock_file(".locked"));
+    }
+
+    /// One machine mounts a directory with locks and another without: the claim of the second counts for the first.
+    #[test]
+    fn a_claim_counts_where_there_are_locks_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let Try::Mine(claim) = Exclusive::try_take(directory.path()).unwrap() else { panic!("it is free") };
+        drop(open::to_change(&directory.path().join(LOCK_FILE)).unwrap());
+        assert!(matches!(must_be_free(directory.path()), Err(LockError::Held { .. })));
+        assert!(matches!(DirectoryLock::acquire(directory.path()), Err(LockError::Held { .. })));
+        drop(claim);
         must_be_free(directory.path()).unwrap();
         DirectoryLock::acquire(directory.path()).unwrap();
     }

@@ -5,13 +5,26 @@ use std::io::{Error, ErrorKind, Read};
 use std::path::Path;
 
 use crate::atomic::FileError;
+use crate::open;
 
 /// Reads a file of at most `max_bytes`.
 ///
 /// # Errors
-/// [`FileError`] naming the file; of the kind `InvalidData` where it is larger.
+/// [`FileError`] naming the file; of the kind `InvalidData` where it is larger or no regular file.
 pub fn bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
-    let file = File::open(path).map_err(FileError::of("read", path))?;
+    up_to(open::to_read(path), path, max_bytes)
+}
+
+/// As [`bounded`], of what may also be a pipe, such as `<(…)` of a shell: it is read once.
+///
+/// # Errors
+/// As [`bounded`].
+pub fn bounded_stream(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    up_to(File::open(path), path, max_bytes)
+}
+
+fn up_to(file: Result<File, Error>, path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    let file = file.map_err(FileError::of("read", path))?;
     let mut bytes = Vec::new();
     file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::of("read", path))?;
     if bytes.len() as u64 > max_bytes {

@@ -31,11 +31,14 @@ const MIX: &str = "#mix";
 /// Draws of a copy that comes out as its row did, before it is left out.
 const DRAWS: usize = 4;
 
+/// Copies of a row at most: those of one row are in memory together, and what a few hundred do not teach, more do not.
+pub const MOST_COPIES: u32 = 1000;
+
 /// How copies of rows are made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentSettings {
-    /// Copies of each row; 0: none.
+    /// Copies of each row, at most [`MOST_COPIES`]; 0: none.
     pub copies: u32,
     /// Probability with which a word is left out.
     pub delete: f64,
@@ -105,6 +108,9 @@ impl AugmentSettings {
         if let Some((name, value)) = outside {
             return Some((name, value, "from 0 to 1"));
         }
+        if self.copies > MOST_COPIES {
+            return Some(("copies", f64::from(self.copies), "at most 1000"));
+        }
         let nothing = self.copies > 0 && shares.iter().all(|(_, value)| *value == 0.0);
         if nothing {
             return Some(("delete, swap, mix and replace", 0.0, "above 0, at least one of them"));
@@ -114,10 +120,12 @@ impl AugmentSettings {
 
     /// The copies of rows that stand beside one another, without label, each row's behind one another.
     pub fn copies_of(&self, rows: &[Row], like: &Neighbours, seed: u64) -> Vec<Vec<Row>> {
-        let of = |row: &Row| {
-            (1..=self.copies).filter_map(|number| self.copy(row, rows, like, number, seed)).collect()
-        };
-        rows.iter().map(of).collect()
+        rows.iter().map(|row| self.copies_of_one(row, rows, like, seed)).collect()
+    }
+
+    /// The copies of a row that stands among `rows`.
+    pub fn copies_of_one(&self, row: &Row, rows: &[Row], like: &Neighbours, seed: u64) -> Vec<Row> {
+        (1..=self.copies).filter_map(|number| self.copy(row, rows, like, number, seed)).collect()
     }
 
     fn copy(&self, row: &Row, beside: &[Row], like: &Neighbours, number: u32, seed: u64) -> Option<Row> {

@@ -127,6 +127,14 @@ pub enum DataError {
         /// Where it stands again.
         second: Place,
     },
+    /// A file that is not what it was when it was hashed.
+    #[error("{} changed while it was in use: {what}; the same command starts from what it holds now", file.display())]
+    Changed {
+        /// The file, or the directory of its shards.
+        file: PathBuf,
+        /// What changed.
+        what: String,
+    },
     /// A binary file whose content contradicts itself or its format.
     #[error("{} is damaged: {what}", file.display())]
     Damaged {

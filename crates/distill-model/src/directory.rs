@@ -26,6 +26,8 @@ pub struct ModelDirectory {
     /// How the directory was read, where it could be read in another way.
     notes: Vec<String>,
     stop: StopSignal,
+    /// What the hash of the weights must be when they are read.
+    expected: Option<String>,
 }
 
 impl ModelDirectory {
@@ -62,6 +64,7 @@ impl ModelDirectory {
             config_alone,
             notes: Vec::new(),
             stop: stop.clone(),
+            expected: None,
         };
         if config_alone { Ok(directory) } else { directory.reading_weights_names() }
     }
@@ -94,6 +97,17 @@ impl ModelDirectory {
     /// How the directory was read, where it could be read in another way: sentences for people.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The same directory, whose weights are refused with [`ModelError::Changed`] unless this is the
+    /// [`ModelDirectory::weights_hash`] of what was read.
+    pub fn holding(self, hash: &str) -> Self {
+        ModelDirectory { expected: Some(hash.to_owned()), ..self }
+    }
+
+    /// Reads the weights.
+    pub(crate) fn read_weights(&self) -> Result<BTreeMap<String, Tensor>, ModelError> {
+        weights::read_model(&weights::weight_files(&self.path)?, &self.path, self.expected.as_deref())
     }
 
     /// Where it lies.
@@ -152,7 +166,7 @@ impl ModelDirectory {
         if self.config.has_classifier() && self.config.labels == *labels {
             return self.build(self.config.with_problem_type(problem_type), Fresh::Nothing, device);
         }
-        let given = weights::read(&weights::weight_files(&self.path)?)?;
+        let given = self.read_weights()?;
         SequenceClassifier::build(
             self.config.with_labels(labels.clone()).with_problem_type(problem_type),
             self.without_output(canonical_names(given, self.config.architecture)),
@@ -176,7 +190,7 @@ impl ModelDirectory {
         fresh: Fresh,
         device: Device,
     ) -> Result<SequenceClassifier, ModelError> {
-        let given = weights::read(&weights::weight_files(&self.path)?)?;
+        let given = self.read_weights()?;
         SequenceClassifier::build(config, given, fresh, device, &self.path)
     }
 }

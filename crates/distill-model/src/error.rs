@@ -39,6 +39,14 @@ pub enum ModelError {
         /// What is wrong with it.
         message: String,
     },
+    /// A model is not what it was when it was hashed.
+    #[error("{} changed while it was in use: {what}; the same command starts from what it holds now", path.display())]
+    Changed {
+        /// The directory.
+        path: PathBuf,
+        /// What changed.
+        what: String,
+    },
     /// `model_type` is one that distill does not build.
     #[error("{}: model_type {found:?} is not built in; known: {known}", path.display())]
     UnknownArchitecture {

@@ -153,7 +153,8 @@ impl MaskedLanguageModel {
     pub fn load(directory: &ModelDirectory, device: Device, kind: Kind) -> Result<Self, ModelError> {
         let layout = MaskedLayout::of(directory)?;
         let config = directory.config();
-        let given = weights::read(&weight_files(directory)?)?;
+        weight_files(directory)?;
+        let given = directory.read_weights()?;
         let given = layout.select(given, config);
         layout.check(given.keys(), directory)?;
         let own_decoder = given.contains_key(&format!("{}.weight", layout.decoder))

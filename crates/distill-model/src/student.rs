@@ -15,7 +15,6 @@ use crate::config::ModelConfig;
 use crate::directory::ModelDirectory;
 use crate::error::ModelError;
 use crate::parameters::{Fresh, canonical_names};
-use crate::weights;
 
 /// What a student is to be smaller in than the directory that it starts from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +46,7 @@ pub fn initialize(
         return SequenceClassifier::build(config, BTreeMap::new(), Fresh::Everything, device, from.path());
     }
     let architecture = config.architecture;
-    let mut given = canonical_names(weights::read(&weights::weight_files(from.path())?)?, architecture);
+    let mut given = canonical_names(from.read_weights()?, architecture);
     let keeps_head = from.config().has_classifier() && from.config().labels == *labels;
     if !keeps_head {
         given = from.without_output(given);

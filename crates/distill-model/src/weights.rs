@@ -1,13 +1,12 @@
 //! Tensors in safetensors files: one file, or several with an index. Nothing is ever unpickled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
 use distill_core::read::bounded;
-use distill_core::{StopSignal, hash};
+use distill_core::{StopSignal, hash, open};
 pub use distill_hub::files::WEIGHTS_FILE;
 use distill_hub::files::{self, INDEX_FILE, PICKLED_FILE};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -80,22 +79,86 @@ fn indexed_files(index: &Path) -> Result<Vec<String>, ModelError> {
 /// [`ModelError::Malformed`] for a damaged file, a tensor named twice, or a number format that no
 /// weight has.
 pub fn read(files: &[PathBuf]) -> Result<BTreeMap<String, Tensor>, ModelError> {
+    read_each(files, |_, _, _| Ok(()))
+}
+
+/// Reads files one after another, and shows `each` with its bytes and its tensors.
+fn read_each(
+    files: &[PathBuf],
+    mut each: impl FnMut(&Path, &[u8], &[(String, Tensor)]) -> Result<(), ModelError>,
+) -> Result<BTreeMap<String, Tensor>, ModelError> {
     let _span = trace_span!(target: "timeline", "load").entered();
     let mut tensors = BTreeMap::new();
     for path in files {
         let malformed = |message: String| ModelError::Malformed { path: path.clone(), message };
-        let bytes = std::fs::read(path).map_err(FileError::of("read", path))?;
+        let mut bytes = Vec::new();
+        open::to_read(path)
+            .and_then(|mut file| {
+                bytes.reserve_exact(file.metadata().map_or(0, |data| data.len() as usize));
+                file.read_to_end(&mut bytes)
+            })
+            .map_err(FileError::of("read", path))?;
         check_header(&bytes).map_err(malformed)?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| malformed(format!("not a whole safetensors file: {error}")))?;
+        let mut own = Vec::new();
         for (name, view) in file.tensors() {
             let tensor = from_view(&view).map_err(|why| malformed(format!("{name}: {why}")))?;
+            own.push((name, tensor));
+        }
+        each(path, &bytes, &own)?;
+        for (name, tensor) in own {
             if tensors.insert(name.clone(), tensor).is_some() {
                 return Err(malformed(format!("{name} is there twice")));
             }
         }
     }
     Ok(unwrapped(tensors).0)
+}
+
+/// As [`read`], of a model: no tensor may hold NaN or infinity, and what is read must be what was hashed, where that
+/// is known.
+///
+/// # Errors
+/// As [`read`]; [`ModelError::Changed`].
+pub fn read_model(
+    files: &[PathBuf],
+    directory: &Path,
+    expected: Option<&str>,
+) -> Result<BTreeMap<String, Tensor>, ModelError> {
+    let mut hashes = Vec::new();
+    let tensors = read_each(files, |path, bytes, tensors| {
+        if expected.is_some() {
+            hashes.push(hash::bytes_hash(bytes));
+        }
+        let unfit = tensors.iter().find(|(_, tensor)| !is_finite(tensor));
+        match unfit {
+            Some((name, _)) => Err(ModelError::Malformed {
+                path: path.to_owned(),
+                message: format!("tensor {name} holds NaN or infinity"),
+            }),
+            None => Ok(()),
+        }
+    })?;
+    match expected {
+        Some(expected) if combined(&hashes) != expected => {
+            let path = directory.to_owned();
+            Err(ModelError::Changed {
+                path,
+                what: "the weights are no longer those that were hashed".to_owned(),
+            })
+        }
+        _ => Ok(tensors),
+    }
+}
+
+/// One pass where all is well: a sum is finite only if all of its parts are.
+fn is_finite(tensor: &Tensor) -> bool {
+    if !tensor.is_floating_point() {
+        return true;
+    }
+    let sum = tensor.f_sum(Kind::Double).and_then(|sum| sum.f_double_value(&[]));
+    sum.is_ok_and(f64::is_finite)
 }
 
 /// Names of all tensors as [`read`] gives them, by the files' headers alone.
@@ -145,7 +208,7 @@ fn unwrapped<T>(mut tensors: BTreeMap<String, T>) -> (BTreeMap<String, T>, Strin
 
 /// The bytes of a file's header, behind their number.
 pub(crate) fn header(path: &Path) -> Result<Vec<u8>, ModelError> {
-    let mut file = File::open(path).map_err(FileError::of("read", path))?;
+    let mut file = open::to_read(path).map_err(FileError::of("read", path))?;
     let mut start = Vec::new();
     file.by_ref().take(8).read_to_end(&mut start).map_err(FileError::of("read", path))?;
     check_header(&start).map_err(|message| ModelError::Malformed { path: path.to_owned(), message })?;
@@ -241,9 +304,14 @@ pub fn weights_hash(directory: &Path, stop: &StopSignal) -> Result<String, Model
     for path in weight_files(directory)? {
         hashes.push(hash::file_hash_until(&path, stop)?);
     }
-    match hashes.as_slice() {
-        [only] => Ok(only.clone()),
-        several => Ok(hash::parts_hash(several.iter().map(|one| ("file", one.as_str())))),
+    Ok(combined(&hashes))
+}
+
+/// One hash for the hashes of several files.
+fn combined(hashes: &[String]) -> String {
+    match hashes {
+        [only] => only.clone(),
+        several => hash::parts_hash(several.iter().map(|one| ("file", one.as_str()))),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Training curves from a run's `metrics.jsonl`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use distill_core::atomic::FileError;
+use distill_core::open;
 use serde_json::Value;
 
 use crate::error::ReportError;
@@ -26,7 +26,7 @@ const PASSED_OVER: [&str; 4] = ["global_step", "step", "epoch", "rows_per_second
 /// [`ReportError::File`] where the file cannot be read; [`ReportError::NotAReport`] with the line
 /// that is not a JSON object. A last line that was cut off by a crash is passed over.
 pub fn read(name: &str, path: &Path) -> Result<TrainingCurves, ReportError> {
-    let file = File::open(path).map_err(FileError::of("open", path))?;
+    let file = open::to_read(path).map_err(FileError::of("open", path))?;
     let mut series: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();

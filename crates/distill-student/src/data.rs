@@ -106,7 +106,7 @@ pub struct CacheBuilder<'a> {
 }
 
 impl CacheBuilder<'_> {
-    /// Labelled rows without soft targets. `data_hash` is the source's.
+    /// Labelled rows without soft targets. `data_hash` is the source's: where other rows are read, nothing is kept.
     ///
     /// # Errors
     /// [`TrainError`] for a row that cannot be read or a label that is not known.
@@ -114,7 +114,7 @@ impl CacheBuilder<'_> {
         let reading = reading(source);
         let about = source.path().display().to_string();
         self.open(&[("source", data_hash), ("reading", &reading)], &about, |writer| {
-            in_chunks(source.rows()?, |rows| {
+            in_chunks(source.clone().holding(data_hash).rows()?, |rows| {
                 self.stop.check()?;
                 self.push_rows(rows, |_| Ok(Vec::new()), writer)
             })
@@ -151,7 +151,7 @@ impl CacheBuilder<'_> {
         let inputs = [("source", data_hash), ("reading", &reading), ("targets", store_hash)];
         self.open(&inputs, &about, |writer| {
             let targets = self.index(store)?;
-            in_chunks(source.rows()?, |rows| {
+            in_chunks(source.clone().holding(data_hash).rows()?, |rows| {
                 self.stop.check()?;
                 self.push_rows(rows, |row| targets.of(row), writer)
             })

@@ -1,10 +1,11 @@
 //! `metrics.jsonl`: one object a logged step, flushed line by line so that a watcher sees it grow.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::FileError;
+use distill_core::open;
 use serde::Serialize;
 
 /// The file's name inside a run directory.
@@ -70,12 +71,7 @@ impl MetricsFile {
     /// [`FileError`] naming the file.
     pub fn open(directory: &Path, bytes: u64) -> Result<Self, FileError> {
         let path = directory.join(METRICS_FILE);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(FileError::of("create", &path))?;
+        let mut file = open::to_change(&path)?;
         let length = file.metadata().map_err(FileError::of("read", &path))?.len();
         if length < bytes {
             tracing::warn!("{} has lost {} bytes since the checkpoint", path.display(), bytes - length);

@@ -155,7 +155,7 @@ impl CacheBuilder<'_> {
                 let inputs = [&[("source", data_hash), ("reading", reading.as_str())], &own[..]].concat();
                 self.open(&inputs, &about, |writer| {
                     let indices = self.indices(&teachers.stores)?;
-                    in_chunks(source.rows()?, |rows| {
+                    in_chunks(source.clone().holding(data_hash).rows()?, |rows| {
                         self.stop.check()?;
                         self.push_rows(rows, |row| combined(teachers, &indices, row), writer)
                     })

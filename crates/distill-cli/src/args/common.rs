@@ -36,6 +36,9 @@ pub struct Common {
     /// Fetch no model from the Hugging Face hub, as HF_HUB_OFFLINE=1
     #[arg(long, global = true)]
     pub offline: bool,
+    /// Lock no directory: nothing then keeps two runs out of one, so see to it that there is only one
+    #[arg(long, global = true)]
+    pub no_lock: bool,
     /// Print what would be done and stop
     #[arg(long, global = true)]
     pub dry_run: bool,

@@ -162,10 +162,11 @@ impl Stage for AugmentStage<'_> {
     }
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        let source = self.source()?;
+        let source = self.source()?.holding(inputs::recorded(record, "data"));
         let total = inputs::scan(&source, session)?.rows;
         let augment = &self.settings.augment;
         let further = augment.unlabelled.as_deref().map(|path| self.source_at(path)).transpose()?;
+        let further = further.map(|further| further.holding(inputs::recorded(record, "unlabelled")));
         if let Some(further) = &further {
             inputs::scan(further, session)?; // before the copies, which may take long
         }
@@ -188,13 +189,19 @@ impl Stage for AugmentStage<'_> {
             known: further.is_some().then(HashSet::new),
         };
         match &masked {
-            None => write_all(&source, &mut writer, session, |rows, _| {
-                Ok(augment.copies_of(rows, &like, session.seed))
+            None => write_all(&source, &mut writer, session, |rows, _, writer| {
+                rows.iter().try_for_each(|row| {
+                    session.stop.check()?;
+                    let copies = augment.copies_of_one(row, rows, &like, session.seed);
+                    Ok(writer.write(row, &copies)?)
+                })
             })?,
             Some(masked) => {
                 session.progress.begin("augment", total, "rows");
-                let written = write_all(&source, &mut writer, session, |rows, done| {
-                    masked.copies_of(augment, rows, &like, session, done)
+                let written = write_all(&source, &mut writer, session, |rows, done, writer| {
+                    let copies = masked.copies_of(augment, rows, &like, session, done)?;
+                    let mut both = rows.iter().zip(&copies);
+                    Ok(both.try_for_each(|(row, copies)| writer.write(row, copies))?)
                 });
                 session.progress.end();
                 written?;
@@ -228,13 +235,13 @@ impl Stage for AugmentStage<'_> {
     }
 }
 
-/// Writes the rows of a source, each with its copies behind it. `copies_of` gives those of rows that stand beside one
-/// another, and is told how many rows came before.
+/// Writes the rows of a source, each with its copies behind it. `write` does it for rows that stand next to one another,
+/// and is told how many rows came before.
 fn write_all(
     source: &Source,
     writer: &mut Writer<'_>,
     session: &Session,
-    copies_of: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Vec<Row>>>,
+    write: impl Fn(&[Row], u64, &mut Writer<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut rows = source.rows()?;
     loop {
@@ -243,8 +250,7 @@ fn write_all(
         if block.is_empty() {
             return Ok(());
         }
-        let copies = copies_of(&block, writer.rows)?;
-        writer.write(&block, &copies)?;
+        write(&block, writer.rows, writer)?;
     }
 }
 
@@ -283,16 +289,14 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write(&mut self, rows: &[Row], copies: &[Vec<Row>]) -> Result<(), FileError> {
-        for (row, copies) in rows.iter().zip(copies) {
-            self.line(row)?;
-            if let Some(known) = &mut self.known {
-                known.insert(hash_of(row));
-            }
-            copies.iter().try_for_each(|copy| self.line(copy))?;
-            self.rows += 1;
-            self.copies += copies.len() as u64;
+    fn write(&mut self, row: &Row, copies: &[Row]) -> Result<(), FileError> {
+        self.line(row)?;
+        if let Some(known) = &mut self.known {
+            known.insert(hash_of(row));
         }
+        copies.iter().try_for_each(|copy| self.line(copy))?;
+        self.rows += 1;
+        self.copies += copies.len() as u64;
         Ok(())
     }
 

@@ -113,9 +113,11 @@ impl Stage for FinetuneStage<'_> {
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let data = &self.settings.data;
-        let directory = self.model()?;
+        let directory = self.model()?.holding(inputs::recorded(record, "model"));
         let tokenizer = inputs::tokenizer(directory.path(), self.max_length()?, directory.config())?;
-        let source = self.source()?;
+        inputs::must_be_recorded(record, "tokenizer", tokenizer.hash(), directory.path())?;
+        let data_hash = inputs::recorded(record, "data");
+        let source = self.source()?.holding(data_hash);
         let problem_type = self.problem_type()?;
         let labels = label_map(&inputs::scan(&source, session)?, &source, &directory)?;
         if let Some(student) = self.student_after {
@@ -124,9 +126,13 @@ impl Stage for FinetuneStage<'_> {
         }
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
-        let data_hash = record.inputs.get("data").cloned().unwrap_or_default();
-        let mut parts =
-            training::with_validation(builder.from_source(&source, &data_hash)?, data, &builder, session)?;
+        let mut parts = training::with_validation(
+            builder.from_source(&source, data_hash)?,
+            data,
+            &builder,
+            session,
+            record,
+        )?;
         let (rows, labelled) = (parts.train.rows.len(), parts.train.labelled());
         if (1..rows).contains(&labelled) {
             tracing::info!("{} of {rows} training rows have no label: left out", rows - labelled);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use distill_core::record::RunRecord;
 use distill_core::{LabelMap, ProblemType};
 use distill_data::TextTokenizer;
 use distill_data::source::{RawLabel, Source, Summary, resolve};
@@ -120,6 +121,26 @@ pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> a
         )));
     }
     Ok(tokenizer)
+}
+
+/// The hash of an input as a run's record has it: what is read later must have it too.
+pub fn recorded<'a>(record: &'a RunRecord, name: &str) -> &'a str {
+    record.inputs.get(name).map_or("", String::as_str)
+}
+
+/// Refuses an input that was read again and is not what was hashed.
+///
+/// # Errors
+/// Bad data, naming the file or directory.
+pub fn must_be_recorded(record: &RunRecord, name: &str, found: &str, path: &Path) -> anyhow::Result<()> {
+    if recorded(record, name) == found {
+        return Ok(());
+    }
+    bail!(Failure::data(format!(
+        "{} changed while it was in use: its {name} is no longer what was hashed; the same command starts from what \
+         it holds now",
+        path.display()
+    )))
 }
 
 /// Warns about rows that were cut.

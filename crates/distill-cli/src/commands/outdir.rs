@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use distill_core::atomic::{self, FileError};
-use distill_core::lock::{DirectoryLock, LOCK_FILE, must_be_free};
+use distill_core::lock::{DirectoryLock, LOCK_FILE, is_lock_file, must_be_free};
 use distill_core::record::{RUN_FILE, RunRecord};
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::metrics::METRICS_FILE;
@@ -319,7 +319,7 @@ fn first_entry(path: &Path) -> anyhow::Result<Option<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(FileError::of("read", path))?.file_name().to_string_lossy().into_owned();
-        if name != LOCK_FILE && !is_half_written(&name) && !is_of_swap(&name) {
+        if !is_lock_file(&name) && !is_half_written(&name) && !is_of_swap(&name) {
             names.push(name);
         }
     }

@@ -61,6 +61,9 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     atomic::remove_left_overs(&args.out);
+    // What is read from here on must be what was hashed above.
+    let source = source.holding(inputs::recorded(&record, "data"));
+    let directory = directory.holding(inputs::recorded(&record, "model"));
     let labels = directory.config().labels.clone();
     let rows = inputs::scan_labels(&source, &labels, &session)?.rows;
     let model = directory.load_classifier_as(session.device, session.kind)?;

@@ -36,6 +36,8 @@ pub struct StoreFiles<'a> {
     done: Vec<Shard>,
     /// What an earlier part of this run said that it finished.
     finished: Vec<Shard>,
+    /// Whether the rows are still those that were hashed: a file becomes visible only then.
+    unchanged: &'a (dyn Fn() -> Result<(), DataError> + Sync),
 }
 
 impl<'a> StoreFiles<'a> {
@@ -48,6 +50,7 @@ impl<'a> StoreFiles<'a> {
         out: &'a OutDir,
         fingerprint: &'a Fingerprint,
         rows: Range<u64>,
+        unchanged: &'a (dyn Fn() -> Result<(), DataError> + Sync),
     ) -> anyhow::Result<Self> {
         let count = match rows.end.checked_sub(1) {
             Some(last) if !rows.is_empty() => last / teacher.shard_rows - rows.start / teacher.shard_rows + 1,
@@ -69,6 +72,7 @@ impl<'a> StoreFiles<'a> {
             done: Vec::new(),
             finished: if out.is_resumed() { read_progress(out)? } else { Vec::new() },
             rows,
+            unchanged,
         };
         while out.is_resumed() && files.next_row < files.rows.end && files.take_finished()? {}
         Ok(files)
@@ -165,6 +169,7 @@ impl<'a> StoreFiles<'a> {
 
     fn close(&mut self) -> Result<(), RunnerError> {
         if let Some(writer) = self.current.take() {
+            (self.unchanged)()?;
             self.done.push(Shard { file: writer.finish()?, first_row: self.first_row });
             let path = self.out.path().join(PROGRESS_FILE);
             let json = serde_json::to_vec_pretty(&self.done);

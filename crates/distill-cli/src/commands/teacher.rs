@@ -126,16 +126,23 @@ impl Stage for TeacherStage<'_> {
     }
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        let source = self.source()?;
-        let directory = self.model()?;
+        let source = self.source()?.holding(inputs::recorded(record, "data"));
+        let directory = self.model()?.holding(inputs::recorded(record, "model"));
+        // The scan reads all rows and compares their hash; from then on the files must stay as they were before it.
+        let seen = source.seen()?;
         let summary = inputs::scan_labels(&source, &directory.config().labels, session)?;
+        let unchanged = || source.must_be(&seen);
+        unchanged()?;
         let max_length = self.max_length(&directory)?;
         let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
+        inputs::must_be_recorded(record, "tokenizer", tokenizer.hash(), directory.path())?;
+        let labels = inference::labels_hash(directory.config());
+        inputs::must_be_recorded(record, "labels", &labels, directory.path())?;
         let fingerprint = inference::fingerprint(record, directory.config(), max_length, session)?;
         let model = directory.load_classifier_as(session.device, session.kind)?;
         record.write(out.path())?;
         let rows = self.portion.rows(summary.rows, BLOCK_ROWS as u64);
-        let mut files = StoreFiles::new(&self.settings.teacher, out, &fingerprint, rows.clone())?;
+        let mut files = StoreFiles::new(&self.settings.teacher, out, &fingerprint, rows.clone(), &unchanged)?;
         let next = files.next_row();
         if next > rows.start {
             tracing::info!(rows = next - rows.start, "going on after the rows that are there");

@@ -47,6 +47,7 @@ pub fn with_validation(
     data: &DataSettings,
     builder: &CacheBuilder<'_>,
     session: &Session,
+    record: &RunRecord,
 ) -> anyhow::Result<TrainingData> {
     match &data.validation {
         Validation::Share(share) if data.stratify => {
@@ -55,9 +56,10 @@ pub fn with_validation(
         }
         Validation::Share(share) => Ok(part.split(*share, session.seed)?),
         Validation::File(path) => {
-            let source = inputs::source(path, data, builder.problem_type)?;
+            let hash = inputs::recorded(record, "validation");
+            let source = inputs::source(path, data, builder.problem_type)?.holding(hash);
             inputs::scan_labels(&source, builder.labels, session)?;
-            let validation = builder.from_source(&source, &source.hash()?)?;
+            let validation = builder.from_source(&source, hash)?;
             Ok(TrainingData { train: part, validation })
         }
     }

@@ -112,7 +112,8 @@ pub fn failure(outcomes: &[(u64, Outcome)]) -> Option<&Failed> {
 
 /// The first seed that stands twice.
 pub fn repeated(seeds: &[u64]) -> Option<u64> {
-    (1..seeds.len()).find(|at| seeds[..*at].contains(&seeds[*at])).map(|at| seeds[at])
+    let mut known = std::collections::HashSet::new();
+    seeds.iter().find(|seed| !known.insert(**seed)).copied()
 }
 
 /// The runs of a student as JSON: a seed each, with its results or why there are none.

@@ -48,6 +48,7 @@ fn lay_common(common: &Common, layers: &mut Layers) {
     layers.flag("runtime.dtype", common.dtype.clone());
     layers.flag("runtime.seed", common.seed.map(integer));
     layers.flag("runtime.threads", common.threads.map(integer));
+    layers.flag("runtime.no_lock", common.no_lock.then_some(true));
 }
 
 fn lay_rows(rows: &Rows, layers: &mut Layers) {

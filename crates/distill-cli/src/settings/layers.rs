@@ -4,14 +4,14 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::bail;
-use distill_core::read::bounded;
+use distill_core::read::bounded_stream;
 use toml::{Table, Value};
 
 use crate::exit::Failure;
 use crate::settings::schema::Settings;
 
 /// Settings of `[runtime]` whose variables need no table.
-const SHORT: [&str; 4] = ["device", "dtype", "threads", "seed"];
+const SHORT: [&str; 5] = ["device", "dtype", "threads", "seed", "no_lock"];
 
 /// Variables that begin with `DISTILL_` and are no settings: where caches lie, how to log, and what scripts
 /// and tests of this repository take.
@@ -112,10 +112,13 @@ impl Layers {
 }
 
 /// The text of a settings file.
-fn read(path: &Path) -> anyhow::Result<String> {
+///
+/// # Errors
+/// Wrong usage for one that is larger than 1 MiB or is not UTF-8; [`distill_core::atomic::FileError`].
+pub fn read(path: &Path) -> anyhow::Result<String> {
     const MAX_BYTES: u64 = 1 << 20;
     let unusable = |what: String| Failure::usage(format!("{}: {what}", path.display()));
-    let bytes = match bounded(path, MAX_BYTES) {
+    let bytes = match bounded_stream(path, MAX_BYTES) {
         Err(error) if error.source.kind() == ErrorKind::InvalidData => {
             bail!(unusable(error.source.to_string()))
         }

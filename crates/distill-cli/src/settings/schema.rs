@@ -48,11 +48,19 @@ pub struct RuntimeSettings {
     pub threads: Option<usize>,
     /// Decides shuffling, dropout, fresh weights and the validation part.
     pub seed: u64,
+    /// Lock no directory: nothing then keeps two runs out of one.
+    pub no_lock: bool,
 }
 
 impl Default for RuntimeSettings {
     fn default() -> Self {
-        RuntimeSettings { device: "auto".to_owned(), dtype: "f32".to_owned(), threads: None, seed: 42 }
+        RuntimeSettings {
+            device: "auto".to_owned(),
+            dtype: "f32".to_owned(),
+            threads: None,
+            seed: 42,
+            no_lock: false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use distill_core::atomic::FileError;
 use distill_core::hash::Hasher;
-use distill_core::{StopSignal, atomic};
+use distill_core::{StopSignal, atomic, open};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -205,7 +205,7 @@ fn values_hash(key: &str, first: u64, width: u64, values: &[u8]) -> String {
 
 fn read_up_to(path: &Path, bytes: u64) -> Result<Vec<u8>, Refusal> {
     let mut read = Vec::new();
-    File::open(path)
+    open::to_read(path)
         .and_then(|file| file.take(bytes).read_to_end(&mut read))
         .map_err(|error| Refusal::System(FileError::new("read", path, error)))?;
     Ok(read)

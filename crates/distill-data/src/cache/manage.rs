@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use distill_core::atomic::FileError;
+use distill_core::open;
 
 use super::CacheError;
 use super::features::{FeatureHeader, lock_path};
@@ -152,7 +153,7 @@ pub fn clean(directory: &Path, cleaning: Cleaning) -> Result<Cleaned, CacheError
         let lock = lock_file(&lock_path)?;
         // Only tokens are read after they were opened: a run has features in memory.
         let arrow = files.iter().find(|file| is_whole(file) && has_ending(file, "arrow"));
-        let reader = arrow.and_then(|arrow| File::options().read(true).write(true).open(arrow).ok());
+        let reader = arrow.and_then(|arrow| open::existing(arrow).ok());
         if is_held(&lock) || reader.as_ref().is_some_and(is_held) {
             cleaned.busy += 1;
             continue;

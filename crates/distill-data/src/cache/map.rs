@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Cursor;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow2::array::{Array, ListArray, PrimitiveArray};
@@ -11,6 +12,7 @@ use arrow2::mmap::mmap_unchecked;
 use arrow2::types::NativeType;
 use memmap2::Mmap;
 
+use super::mapped::{self, Listed};
 use super::rows::Example;
 use super::sidecar::Sidecar;
 use super::writer::schema;
@@ -20,6 +22,7 @@ use super::writer::schema;
 pub(super) struct MappedRows {
     chunks: Vec<MappedChunk>,
     rows: usize,
+    _listed: Listed,
 }
 
 #[derive(Debug)]
@@ -44,10 +47,12 @@ struct Column<T: NativeType> {
 
 impl MappedRows {
     /// Maps `file`, whose bytes the caller has just compared with the hash in `sidecar`.
-    pub fn map(file: &File, sidecar: &Sidecar) -> Result<Self, String> {
+    pub fn map(file: &File, path: &Path, sidecar: &Sidecar) -> Result<Self, String> {
         // SAFETY: distill wrote this file and nothing writes to it in place: a new cache replaces it by
-        // rename, which leaves this inode alone. It is open read-only, and its length and hash were compared.
+        // rename, which leaves this inode alone. It is open read-only, and its length and hash were compared. Where
+        // somebody cuts it off all the same, reading it ends the process (SIGBUS), which says so by `mapped`.
         let map = unsafe { Mmap::map(file) }.map_err(|error| format!("it cannot be mapped: {error}"))?;
+        let listed = mapped::list(&map, path);
         let map = Arc::new(map);
         let damaged = |error: arrow2::error::Error| format!("arrow2 refuses it: {error}");
         let metadata = read_file_metadata(&mut Cursor::new(&map[..])).map_err(damaged)?;
@@ -68,7 +73,7 @@ impl MappedRows {
         if first as u64 != sidecar.rows {
             return Err(format!("it has {first} rows, the sidecar says {}", sidecar.rows));
         }
-        Ok(MappedRows { chunks, rows: first })
+        Ok(MappedRows { chunks, rows: first, _listed: listed })
     }
 
     pub fn len(&self) -> usize {

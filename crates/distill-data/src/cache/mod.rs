@@ -4,13 +4,14 @@
 //! the key, the counts, and length and blake3 of the Arrow file. It is opened only where all of those agree;
 //! a damaged or foreign cache is built again. What a frozen encoder makes of such rows is kept beside them, in
 //! `KEY.features.FIRST.safetensors`. Read in this order: `rows` (the columns, and the cache in
-//! memory), `writer`, `sidecar`, `open`, `map` (the only `unsafe`), `features`, `manage` (where caches lie, `info`,
+//! memory), `writer`, `sidecar`, `open`, `map` and `mapped` (the only `unsafe`), `features`, `manage` (where caches lie, `info`,
 //! `clean`).
 
 mod error;
 mod features;
 mod manage;
 mod map;
+mod mapped;
 mod open;
 mod rows;
 mod sidecar;
@@ -24,6 +25,7 @@ use distill_core::hash::Hasher;
 pub use error::CacheError;
 pub use features::{FeatureFiles, FeatureShape};
 pub use manage::{CacheEntry, Cleaned, Cleaning, Holds, cache_dir, clean, info};
+pub use mapped::explain_lost_pages;
 pub use rows::Example;
 pub use writer::CacheWriter;
 

@@ -1,12 +1,13 @@
 //! Opening a cache, or building it once however many processes ask for it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use distill_core::StopSignal;
 use distill_core::atomic::FileError;
+use distill_core::lock::{is_never_locked, is_unsupported};
 
 use super::manage::{Kind, remove_half_written};
 use super::map::MappedRows;
@@ -45,13 +46,15 @@ impl TokenCache {
             .map_err(FileError::of("create", directory))
             .map_err(CacheError::from)?;
         let lock = lock_file(&paths.lock)?;
-        wait_for(&paths.lock, stop, || lock.try_lock_shared())?;
+        let shared = wait_for(&paths.lock, stop, || lock.try_lock_shared())?;
         mark_used(&lock);
         if let Ok(cache) = open(&paths, key, stop)? {
             return Ok(cache);
         }
         // Not an upgrade, which two holders of a shared lock would wait for for ever.
-        lock.unlock().map_err(FileError::of("unlock", &paths.lock)).map_err(CacheError::from)?;
+        if shared {
+            lock.unlock().map_err(FileError::of("unlock", &paths.lock)).map_err(CacheError::from)?;
+        }
         let alone = wait_for(&paths.lock, stop, || lock.try_lock())?;
         match open(&paths, key, stop)? {
             Ok(cache) => return Ok(cache),
@@ -94,9 +97,11 @@ fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<(MappedRo
         return Err(format!("its sidecar is of the key {}", sidecar.key).into());
     }
     let refused = |error| Refusal::System(FileError::new("read", &paths.arrow, error));
-    let mut file = File::open(&paths.arrow).map_err(refused)?;
+    let mut file = distill_core::open::to_read(&paths.arrow).map_err(refused)?;
     // On a file system without locks nobody can know that it is in use; it stays readable when removed.
-    if let Err(error) = file.lock_shared() {
+    if !is_never_locked()
+        && let Err(error) = file.lock_shared()
+    {
         tracing::debug!("{}: {error}", paths.arrow.display());
     }
     let length = file.metadata().map_err(refused)?.len();
@@ -107,7 +112,7 @@ fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<(MappedRo
     if found != sidecar.blake3 {
         return Err(format!("its blake3 is {found}, the sidecar says {}", sidecar.blake3).into());
     }
-    Ok((MappedRows::map(&file, &sidecar)?, file))
+    Ok((MappedRows::map(&file, &paths.arrow, &sidecar)?, file))
 }
 
 /// blake3 of an open file, or of a part of it once a stop is asked for. The same open file is mapped afterwards,
@@ -132,21 +137,23 @@ pub(super) fn mark_used(lock: &File) {
 }
 
 pub(super) fn lock_file(path: &Path) -> Result<File, CacheError> {
-    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
-    Ok(file.map_err(FileError::of("create", path))?)
+    Ok(distill_core::open::to_change(path)?)
 }
 
-/// Waits for a lock; false on a file system without locks, which costs two runs the same work twice, no more:
+/// Waits for a lock; false on a file system without locks, or where none is to be taken, which costs two runs the same work twice, no more:
 /// files appear by rename.
 pub(super) fn wait_for(
     path: &Path,
     stop: &StopSignal,
     mut take: impl FnMut() -> Result<(), TryLockError>,
 ) -> Result<bool, CacheError> {
+    if is_never_locked() {
+        return Ok(false);
+    }
     loop {
         match take() {
             Ok(()) => return Ok(true),
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => return Ok(false),
+            Err(TryLockError::Error(error)) if is_unsupported(&error) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path, error).into()),
             Err(TryLockError::WouldBlock) => {
                 stop.check()?;

@@ -1,12 +1,11 @@
 //! `KEY.tokens.json`: what a complete cache file holds. Written last, so that where it stands the cache is whole.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use distill_core::atomic;
-use distill_core::atomic::FileError;
+use distill_core::atomic::{self, FileError};
+use distill_core::open;
 use serde::{Deserialize, Serialize};
 
 use super::CacheError;
@@ -74,7 +73,7 @@ impl Sidecar {
     /// Reads a sidecar.
     pub fn read(path: &Path) -> Result<Self, Refusal> {
         let mut text = Vec::new();
-        File::open(path)
+        open::to_read(path)
             .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut text))
             .map_err(|error| Refusal::System(FileError::new("read", path, error)))?;
         serde_json::from_slice(&text).map_err(|error| Refusal::Bad(format!("its sidecar is not one: {error}")))

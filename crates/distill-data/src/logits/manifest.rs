@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Component, Path};
 
 use distill_core::atomic::{self, FileError};
+use distill_core::hash::bytes_hash;
 use distill_core::read::bounded;
 use serde::{Deserialize, Serialize};
 
@@ -83,12 +84,20 @@ impl Manifest {
     /// # Errors
     /// [`DataError::File`]; [`DataError::Damaged`] with line and column, or what disagrees.
     pub fn read(directory: &Path) -> Result<Self, DataError> {
+        Ok(Self::read_hashed(directory)?.0)
+    }
+
+    /// As [`Manifest::read`], with blake3 of what was read.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`].
+    pub fn read_hashed(directory: &Path) -> Result<(Self, String), DataError> {
         let path = directory.join(MANIFEST_FILE);
         let bytes = bounded(&path, MAX_BYTES)?;
         let manifest: Manifest =
             serde_json::from_slice(&bytes).map_err(|error| DataError::damaged(&path, error.to_string()))?;
         manifest.check().map_err(|what| DataError::damaged(&path, what))?;
-        Ok(manifest)
+        Ok((manifest, bytes_hash(&bytes)))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,12 +1,11 @@
 //! One store from the stores of several shards or machines.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{AtomicFile, FileError};
 use distill_core::hash::file_hash;
-use distill_core::{Progress, StopSignal};
+use distill_core::{Progress, StopSignal, open};
 
 use super::fingerprint::Fingerprint;
 use super::manifest::{FileEntry, MANIFEST_FILE, Manifest, Shard, shard_name};
@@ -137,7 +136,7 @@ fn is_there(path: &Path, entry: &FileEntry) -> Result<bool, DataError> {
 }
 
 fn copy(from: &Path, to: &Path, entry: &FileEntry, stop: &StopSignal) -> Result<(), DataError> {
-    let mut source = File::open(from).map_err(FileError::of("open", from))?;
+    let mut source = open::to_read(from).map_err(FileError::of("open", from))?;
     let mut target = AtomicFile::create(to)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::FileError;
-use distill_core::hash::file_hash_until;
-use distill_core::{LabelMap, ProblemType, StopSignal};
+use distill_core::{LabelMap, ProblemType, StopSignal, open};
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 use super::manifest::{Manifest, Shard};
@@ -12,6 +11,7 @@ use super::row::{LogitsRow, TableRow};
 use super::table::{LogitsTable, TableRows};
 use crate::error::DataError;
 use crate::parquet::ParquetFile;
+use crate::source::watch::{Stamp, hash_open};
 use crate::source::{Label, RawLabel, resolve};
 
 /// An open store whose files are there, of the stated size, and of one fingerprint.
@@ -19,6 +19,7 @@ use crate::source::{Label, RawLabel, resolve};
 pub struct Store {
     directory: PathBuf,
     manifest: Manifest,
+    manifest_hash: String,
     stop: StopSignal,
 }
 
@@ -41,8 +42,8 @@ impl Store {
     /// # Errors
     /// [`DataError::File`] without a manifest; [`DataError::Damaged`] where the manifest cannot be read.
     pub fn open_unchecked(directory: &Path) -> Result<Self, DataError> {
-        let (directory, manifest) = (directory.to_owned(), Manifest::read(directory)?);
-        Ok(Store { directory, manifest, stop: StopSignal::default() })
+        let (manifest, manifest_hash) = Manifest::read_hashed(directory)?;
+        Ok(Store { directory: directory.to_owned(), manifest, manifest_hash, stop: StopSignal::default() })
     }
 
     /// The same store, whose rows end with [`DataError::Stopped`] once a stop is asked for.
@@ -63,6 +64,11 @@ impl Store {
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// blake3 of the manifest's bytes as they were read: with the hashes in it, that of all logits.
+    pub fn manifest_hash(&self) -> &str {
+        &self.manifest_hash
     }
 
     /// Rows of all shards.
@@ -128,6 +134,9 @@ pub struct StoreRows {
 
 struct Current {
     shard: Shard,
+    file: ParquetFile,
+    /// What the file was before it was hashed.
+    opened: Stamp,
     rows: TableRows,
     read: u64,
 }
@@ -158,15 +167,14 @@ impl StoreRows {
                 current.read += 1;
                 return strict(row, expected, &self.labels, self.problem_type).map(Some);
             }
+            if let Some(read) = self.current.take() {
+                read.must_be_as_opened(&self.directory)?;
+            }
             let Some(shard) = self.shards.next() else { return Ok(None) };
             let path = self.directory.join(&shard.file.name);
-            let hash = file_hash_until(&path, &self.stop)?;
-            if hash != shard.file.blake3 {
-                let what = format!("its blake3 is {hash}, the manifest says {}", shard.file.blake3);
-                return Err(DataError::damaged(&path, what));
-            }
-            let rows = LogitsTable::open(&path)?.rows()?;
-            self.current = Some(Current { shard, rows, read: 0 });
+            let (file, opened) = checked(&path, &shard, &self.stop)?;
+            let rows = LogitsTable::of_parquet(file.clone())?.rows()?;
+            self.current = Some(Current { shard, file, opened, rows, read: 0 });
         }
     }
 }
@@ -175,10 +183,34 @@ impl Current {
     fn damaged(&self, directory: &Path, what: &str) -> DataError {
         DataError::damaged(&directory.join(&self.shard.file.name), what)
     }
+
+    /// Its rows were read after it was hashed.
+    fn must_be_as_opened(&self, directory: &Path) -> Result<(), DataError> {
+        match self.opened.difference(&self.file.stamp()?) {
+            Some(what) => Err(DataError::Changed { file: directory.join(&self.shard.file.name), what }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A shard whose content has the manifest's hash, open: what was hashed is what is read, whatever has its name later.
+pub(super) fn checked(
+    path: &Path,
+    shard: &Shard,
+    stop: &StopSignal,
+) -> Result<(ParquetFile, Stamp), DataError> {
+    let file = open::to_read(path).map_err(FileError::of("open", path))?;
+    let opened = Stamp::of(&file.metadata().map_err(FileError::of("read", path))?);
+    let hash = hash_open(&file, path, stop)?;
+    if hash != shard.file.blake3 {
+        let what = format!("its blake3 is {hash}, the manifest says {}", shard.file.blake3);
+        return Err(DataError::damaged(path, what));
+    }
+    Ok((ParquetFile::of(file, path)?, opened))
 }
 
 /// A row of a store has everything, and stands where the manifest says.
-fn strict(
+pub(super) fn strict(
     row: TableRow,
     expected: u64,
     labels: &LabelMap,

@@ -47,17 +47,27 @@ impl LogitsTable {
                 return Err(DataError::Format { file: path.to_owned(), what });
             }
         };
-        let mut fingerprint = None;
-        if let Some(file) = &parquet {
-            let names = file.column_names();
-            if !names.contains(&LOGITS) && !names.contains(&PROBABILITIES) {
-                return Err(DataError::missing_column(path, "logits", "logits", &names));
-            }
-            let json = file.key_value(FINGERPRINT_KEY);
-            fingerprint = json.map(|json| Fingerprint::from_json(json, path)).transpose()?;
+        if let Some(file) = parquet {
+            return Self::of_parquet(file);
         }
+        let problem_type = ProblemType::default();
+        Ok(LogitsTable { path: path.into(), parquet: None, separated, fingerprint: None, problem_type })
+    }
+
+    /// The table of an open file.
+    ///
+    /// # Errors
+    /// [`DataError::Damaged`], [`DataError::MissingColumn`] without `logits` and `probabilities`.
+    pub(super) fn of_parquet(file: ParquetFile) -> Result<Self, DataError> {
+        let path = Arc::clone(file.path());
+        let names = file.column_names();
+        if !names.contains(&LOGITS) && !names.contains(&PROBABILITIES) {
+            return Err(DataError::missing_column(&path, "logits", "logits", &names));
+        }
+        let json = file.key_value(FINGERPRINT_KEY);
+        let fingerprint = json.map(|json| Fingerprint::from_json(json, &path)).transpose()?;
         let problem_type = fingerprint.as_ref().map(|fingerprint| fingerprint.problem_type).unwrap_or_default();
-        Ok(LogitsTable { path: path.into(), parquet, separated, fingerprint, problem_type })
+        Ok(LogitsTable { path, parquet: Some(file), separated: None, fingerprint, problem_type })
     }
 
     /// The same table, whose logits mean this where it does not say what they mean itself.

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use distill_core::atomic::FileError;
-use distill_core::hash::{file_hash_until, text_hash};
+use distill_core::hash::text_hash;
 use distill_core::{Progress, StopSignal};
 
+use super::fingerprint::Fingerprint;
 use super::manifest::{MANIFEST_FILE, Shard};
-use super::store::Store;
+use super::store::{Store, checked, strict};
 use super::table::LogitsTable;
 use crate::error::DataError;
 
@@ -84,28 +85,34 @@ impl Store {
     fn verify_shard(&self, shard: &Shard, stop: &StopSignal) -> Result<(), DataError> {
         let path = self.path(shard);
         stop.check()?;
-        let hash = file_hash_until(&path, stop)?;
-        if hash != shard.file.blake3 {
-            let what = format!("its blake3 is {hash}, the manifest says {}", shard.file.blake3);
-            return Err(DataError::damaged(&path, what));
-        }
+        let (file, _) = checked(&path, shard, stop)?;
         self.check_shard(shard)?;
         if shard.file.rows == 0 {
             return Ok(());
         }
-        for (next, row) in (shard.first_row..).zip(LogitsTable::open(&path)?.rows()?) {
+        let Fingerprint { label_map, problem_type, .. } = self.fingerprint();
+        let (mut next, mut texts) = (shard.first_row, None);
+        for row in LogitsTable::of_parquet(file)?.rows()? {
             let row = row?;
             if next.is_multiple_of(STOP_EVERY) {
                 stop.check()?;
             }
-            if row.row.unsigned_abs() != next {
-                let what = format!("{} where {next} should stand", row.row);
-                return Err(DataError::value(&row.place, "row", what));
-            }
+            let place = row.place.clone();
+            // All that a student's reader checks, by the same function.
+            let row = strict(row, next, label_map, *problem_type)?;
             let hash = row.text.as_deref().map(|text| text_hash(text, row.text_pair.as_deref()));
-            if hash.is_some() && hash != row.text_hash {
-                return Err(DataError::value(&row.place, "text_hash", "not the hash of the row's text"));
+            if hash.is_some_and(|hash| hash != row.text_hash) {
+                return Err(DataError::value(&place, "text_hash", "not the hash of the row's text"));
             }
+            // With some texts missing, a student can neither read the store's nor know that it needs others.
+            if *texts.get_or_insert(row.text.is_some()) != row.text.is_some() {
+                return Err(DataError::value(&place, "text", "some rows have a text and others have none"));
+            }
+            next += 1;
+        }
+        if next != shard.first_row + shard.file.rows {
+            let what = format!("{} rows, the manifest says {}", next - shard.first_row, shard.file.rows);
+            return Err(DataError::damaged(&path, what));
         }
         Ok(())
     }

@@ -95,6 +95,12 @@ impl LogitsWriter {
         Ok(())
     }
 
+    /// Adds a row as no version of this program wrote it, for readers to refuse.
+    #[cfg(test)]
+    pub(super) fn write_unchecked(&mut self, row: LogitsRow) {
+        self.pending.push(row);
+    }
+
     /// Completes the file under its own name.
     ///
     /// # Errors

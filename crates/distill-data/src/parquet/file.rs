@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use distill_core::atomic::FileError;
+use distill_core::{StopSignal, open};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::schema::types::Type;
@@ -13,6 +14,7 @@ use parquet::schema::types::Type;
 use super::footer::check_footer;
 use super::guarded;
 use crate::error::DataError;
+use crate::source::watch::{Stamp, hash_open};
 
 /// The footer's length and the format's four letters.
 const TAIL: u64 = 8;
@@ -34,7 +36,11 @@ impl ParquetFile {
     /// [`DataError::File`] from the system, [`DataError::Damaged`] where the file is not Parquet or its
     /// footer contradicts itself or the file's length.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let mut file = File::open(path).map_err(FileError::of("open", path))?;
+        Self::of(open::to_read(path).map_err(FileError::of("open", path))?, path)
+    }
+
+    /// As [`ParquetFile::open`], of a file that is open.
+    pub(crate) fn of(mut file: File, path: &Path) -> Result<Self, DataError> {
         let length = file.metadata().map_err(FileError::of("read", path))?.len();
         let footer = read_footer(&mut file, path, length)?;
         let metadata = guarded(path, || {
@@ -44,6 +50,16 @@ impl ParquetFile {
             Ok(metadata)
         })?;
         Ok(ParquetFile { path: path.into(), file: Arc::new(file), metadata: Arc::new(metadata) })
+    }
+
+    /// blake3 of all of the file that is open, whatever has its name by now.
+    pub(crate) fn hash(&self, stop: &StopSignal) -> Result<String, DataError> {
+        hash_open(&self.file, &self.path, stop)
+    }
+
+    /// What the open file is now.
+    pub(crate) fn stamp(&self) -> Result<Stamp, DataError> {
+        Ok(Stamp::of(&self.file.metadata().map_err(FileError::of("read", &self.path))?))
     }
 
     /// The file's name as it was opened.

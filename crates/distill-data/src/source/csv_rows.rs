@@ -1,19 +1,19 @@
 //! Rows of separated values: a header, then records quoted as RFC 4180 says, for CSV and TSV alike.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
-use distill_core::ProblemType;
 use distill_core::atomic::FileError;
+use distill_core::{ProblemType, open};
 
 use super::columns::{Columns, Role};
 use super::labels::label_from_cell;
 use super::lines::MAX_LINE;
 use super::row::RawRow;
+use super::watch::{Hashed, SharedHasher};
 use crate::error::{At, DataError, Place};
 
 /// The longest header: each of its columns takes some ten times its bytes.
@@ -42,12 +42,13 @@ impl CsvRows {
         separator: u8,
         columns: &Columns,
         problem_type: ProblemType,
+        hasher: Option<SharedHasher>,
     ) -> Result<Self, DataError> {
         let drawn = Arc::new(AtomicUsize::new(0));
-        let file = File::open(path).map_err(FileError::of("open", path))?;
+        let file = open::to_read(path).map_err(FileError::of("open", path))?;
         // The header counts as one that has been read in part: only this much of it is left.
         drawn.store(MAX_LINE - MAX_HEADER, Ordering::Relaxed);
-        let bounded = Bounded { file, drawn: Arc::clone(&drawn) };
+        let bounded = Bounded { file: Hashed::new(file, hasher), drawn: Arc::clone(&drawn) };
         let mut reader = ReaderBuilder::new().delimiter(separator).buffer_capacity(BUFFER).from_reader(bounded);
         let header = reader.byte_headers().map_err(|error| match failure(path, error, 0) {
             DataError::Damaged { .. } => DataError::damaged(path, "its header is longer than 1 MiB"),
@@ -113,7 +114,7 @@ impl CsvRows {
     /// A quote that is never closed swallows the rest of a file, and the csv crate lets it.
     fn check_closed(&self) -> Result<(), DataError> {
         let Some((start, line)) = self.last_start else { return Ok(()) };
-        let mut file = File::open(&self.file).map_err(FileError::of("open", &self.file))?;
+        let mut file = open::to_read(&self.file).map_err(FileError::of("open", &self.file))?;
         let mut tail = Vec::new();
         file.seek(SeekFrom::Start(start))
             .and_then(|_| file.take(MAX_LINE as u64 + BUFFER as u64).read_to_end(&mut tail))
@@ -152,7 +153,7 @@ fn ends_in_quotes(bytes: &[u8], separator: u8) -> bool {
 /// True where the first line ends in CR LF.
 fn ends_lines_with_cr(path: &Path) -> Result<bool, DataError> {
     let mut start = Vec::new();
-    let file = File::open(path).map_err(FileError::of("open", path))?;
+    let file = open::to_read(path).map_err(FileError::of("open", path))?;
     file.take(BUFFER as u64).read_to_end(&mut start).map_err(FileError::of("read", path))?;
     let end = start.iter().position(|byte| *byte == b'\n');
     Ok(end.is_some_and(|end| end > 0 && start[end - 1] == b'\r'))
@@ -175,7 +176,7 @@ fn failure(file: &Arc<Path>, error: csv::Error, line_offset: u64) -> DataError {
 
 /// A file that refuses to be read further once a single record has drawn too much of it.
 struct Bounded {
-    file: File,
+    file: Hashed,
     drawn: Arc<AtomicUsize>,
 }
 

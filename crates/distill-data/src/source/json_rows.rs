@@ -10,6 +10,7 @@ use super::json_value::{JsonValue, List, keys, pick};
 use super::labels::{RawLabel, finite, label_from_cell, several};
 use super::lines::Lines;
 use super::row::RawRow;
+use super::watch::SharedHasher;
 use crate::error::{DataError, Place};
 
 /// Streams the objects of a JSONL file.
@@ -30,9 +31,10 @@ impl JsonRows {
         path: &Arc<Path>,
         columns: &Columns,
         problem_type: ProblemType,
+        hasher: Option<SharedHasher>,
     ) -> Result<Self, DataError> {
         Ok(JsonRows {
-            lines: Lines::open(path)?,
+            lines: Lines::open_hashed(path, hasher)?,
             columns: columns.clone(),
             problem_type,
             file: Arc::clone(path),

@@ -1,12 +1,13 @@
 //! Lines of a text file, one at a time, in bounded memory.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
 use distill_core::atomic::FileError;
+use distill_core::open;
 
+use super::watch::{Hashed, SharedHasher};
 use crate::error::{At, DataError, Place};
 
 /// The longest line or record that is read; a longer one is taken for a damaged file.
@@ -15,15 +16,20 @@ pub(crate) const MAX_LINE: usize = 64 << 20;
 /// Reads a file line by line, without line ends and without a byte order mark at its start.
 pub(crate) struct Lines {
     file: Arc<Path>,
-    reader: BufReader<File>,
+    reader: BufReader<Hashed>,
     buffer: Vec<u8>,
     line: u64,
 }
 
 impl Lines {
     pub(crate) fn open(path: &Arc<Path>) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(FileError::of("open", path))?;
-        let reader = BufReader::with_capacity(1 << 17, file);
+        Self::open_hashed(path, None)
+    }
+
+    /// As [`Lines::open`]; all that is read is hashed.
+    pub(crate) fn open_hashed(path: &Arc<Path>, hasher: Option<SharedHasher>) -> Result<Self, DataError> {
+        let file = open::to_read(path).map_err(FileError::of("open", path))?;
+        let reader = BufReader::with_capacity(1 << 17, Hashed::new(file, hasher));
         Ok(Lines { file: Arc::clone(path), reader, buffer: Vec::new(), line: 0 })
     }
 

@@ -1,12 +1,13 @@
 //! Rows of text from Parquet, JSONL, CSV or TSV, streamed.
 //!
 //! Read in this order: `files` (which files a path stands for), [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
-//! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`), [`summary`] (one pass that checks all
-//! rows and counts labels) and [`labels`] (from raw labels to ids).
+//! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`), [`watch`] (what is read is what was
+//! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids`, and [`labels`] (from raw labels to ids).
 
 pub mod columns;
 mod csv_rows;
 mod files;
+mod ids;
 pub(crate) mod json_rows;
 pub(crate) mod json_value;
 pub mod labels;
@@ -15,11 +16,12 @@ pub(crate) mod parquet_rows;
 pub mod row;
 pub mod rows;
 pub mod summary;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use distill_core::hash::{file_hash_until, parts_hash};
+use distill_core::hash::file_hash_until;
 use distill_core::{ProblemType, StopSignal};
 
 use crate::error::DataError;
@@ -30,6 +32,7 @@ pub use labels::{RawLabel, resolve, resolve_label};
 pub use row::Row;
 pub use rows::Rows;
 pub use summary::Summary;
+pub use watch::Seen;
 
 /// The formats that rows are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub struct Source {
     columns: Columns,
     problem_type: ProblemType,
     stop: StopSignal,
+    /// What its hash must be when it is read.
+    expected: Option<Arc<str>>,
 }
 
 impl Source {
@@ -63,7 +68,7 @@ impl Source {
         let (files, format) = files::find(path)?;
         let stop = StopSignal::default();
         let (columns, problem_type) = (columns.clone(), ProblemType::default());
-        Ok(Source { path: path.to_owned(), files, format, columns, problem_type, stop })
+        Ok(Source { path: path.to_owned(), files, format, columns, problem_type, stop, expected: None })
     }
 
     /// The same source, of which reading and hashing end with [`DataError::Stopped`] once a stop is asked for.
@@ -74,6 +79,11 @@ impl Source {
     /// The same source, whose labels are read as a model of this type needs them: one class a row by default.
     pub fn labelled(self, problem_type: ProblemType) -> Self {
         Source { problem_type, ..self }
+    }
+
+    /// The same source, whose rows end with [`DataError::Changed`] unless what was read has this [`Source::hash`].
+    pub fn holding(self, hash: &str) -> Self {
+        Source { expected: Some(Arc::from(hash)), ..self }
     }
 
     /// What a row's label is.
@@ -106,16 +116,20 @@ impl Source {
     /// # Errors
     /// [`DataError::File`]; [`DataError::Stopped`].
     pub fn hash(&self) -> Result<String, DataError> {
-        let hash = |file: &Path| file_hash_until(file, &self.stop);
-        if self.files.len() == 1 && *self.files[0] == *self.path {
-            return Ok(hash(&self.path)?);
-        }
         let mut parts = Vec::with_capacity(self.files.len());
         for file in &self.files {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            parts.push((name, hash(file)?));
+            parts.push((name, file_hash_until(file, &self.stop)?));
         }
-        Ok(parts_hash(parts.iter().map(|(name, hash)| (name.as_str(), hash.as_str()))))
+        Ok(watch::combined(self.is_one_file(), &parts))
+    }
+
+    fn is_one_file(&self) -> bool {
+        self.files.len() == 1 && *self.files[0] == *self.path
+    }
+
+    pub(crate) fn expected(&self) -> Option<&Arc<str>> {
+        self.expected.as_ref()
     }
 
     /// Label names in the order of their ids, where a Parquet file carries them as a `ClassLabel` in the

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use distill_core::{Label, ProblemType};
+use distill_core::{Label, ProblemType, StopSignal};
 use serde_json::Value as Json;
 
 use super::columns::{Columns, Role};
 use super::labels::{RawLabel, finite, label_from_cell, several};
 use super::row::RawRow;
+use super::watch::Stamp;
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, Kind, Meaning, ParquetFile, Value};
 
@@ -19,6 +20,9 @@ const MAX_HUGGINGFACE: usize = 8 << 20;
 /// Streams the rows of a Parquet file.
 pub(super) struct ParquetRows {
     file: Arc<Path>,
+    /// What the file was when it was opened.
+    opened: Stamp,
+    parquet: ParquetFile,
     batches: ColumnBatches,
     /// Which of the columns that are read serves which role.
     slots: [Option<usize>; 4],
@@ -33,6 +37,7 @@ pub(super) struct ParquetRows {
 impl ParquetRows {
     pub(super) fn open(path: &Path, columns: &Columns, problem_type: ProblemType) -> Result<Self, DataError> {
         let file = ParquetFile::open(path)?;
+        let opened = file.stamp()?;
         let positions = columns.positions(path, &file.column_names())?;
         let mut names = Vec::new();
         let slots = std::array::from_fn(|role| {
@@ -46,6 +51,8 @@ impl ParquetRows {
         let batches = ColumnBatches::new(&file, &names)?;
         Ok(ParquetRows {
             file: Arc::clone(file.path()),
+            opened,
+            parquet: file,
             batches,
             slots,
             current: Vec::new(),
@@ -54,6 +61,19 @@ impl ParquetRows {
             problem_type,
             row: 0,
         })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// blake3 of the file, all of whose rows have been read: their pages lie anywhere in it, so that it is read again.
+    pub(super) fn hash(&self, stop: &StopSignal) -> Result<String, DataError> {
+        let hash = self.parquet.hash(stop)?;
+        match self.opened.difference(&self.parquet.stamp()?) {
+            Some(what) => Err(DataError::Changed { file: self.file.to_path_buf(), what }),
+            None => Ok(hash),
+        }
     }
 
     pub(super) fn next_row(&mut self) -> Result<Option<RawRow>, DataError> {

@@ -10,6 +10,7 @@ use super::csv_rows::CsvRows;
 use super::json_rows::JsonRows;
 use super::parquet_rows::ParquetRows;
 use super::row::{RawRow, Row};
+use super::watch::{SharedHasher, Watch};
 use super::{Format, Source};
 use crate::error::DataError;
 
@@ -21,8 +22,11 @@ pub struct Rows {
     columns: Columns,
     problem_type: ProblemType,
     current: Option<Reader>,
+    /// Of what is read of the current file.
+    hasher: Option<SharedHasher>,
     next_row: u64,
     stop: StopSignal,
+    watch: Option<Watch>,
 }
 
 enum Reader {
@@ -40,8 +44,10 @@ impl Rows {
             columns: source.columns().clone(),
             problem_type: source.problem_type(),
             current: None,
+            hasher: None,
             next_row: 0,
             stop: source.stop().clone(),
+            watch: Watch::of(source),
         };
         rows.open_next()?;
         Ok(rows)
@@ -54,14 +60,29 @@ impl Rows {
             return Ok(false);
         };
         let (columns, kind) = (&self.columns, self.problem_type);
+        let hasher = self.watch.is_some().then(SharedHasher::default);
         self.current = Some(match self.format {
             Format::Parquet => Reader::Parquet(Box::new(ParquetRows::open(&file, columns, kind)?)),
-            Format::Json => Reader::Json(Box::new(JsonRows::open(&file, columns, kind)?)),
+            Format::Json => Reader::Json(Box::new(JsonRows::open(&file, columns, kind, hasher.clone())?)),
             Format::Separated(separator) => {
-                Reader::Separated(Box::new(CsvRows::open(&file, separator, columns, kind)?))
+                Reader::Separated(Box::new(CsvRows::open(&file, separator, columns, kind, hasher.clone())?))
             }
         });
+        self.hasher = hasher;
         Ok(true)
+    }
+
+    /// Hashes the file that has just been read to its end; after the last one, compares all with what they must hold.
+    fn end_of_file(&mut self) -> Result<(), DataError> {
+        let Some(watch) = &mut self.watch else { return Ok(()) };
+        match (&self.current, &self.hasher) {
+            (Some(Reader::Parquet(rows)), _) => watch.file(rows.path(), rows.hash(&self.stop)?),
+            (Some(Reader::Json(_) | Reader::Separated(_)), Some(hasher)) => {
+                watch.file(&self.path, hasher.finish())
+            }
+            _ => {}
+        }
+        if self.files.as_slice().is_empty() { watch.end() } else { Ok(()) }
     }
 
     fn next_raw(&mut self) -> Result<Option<RawRow>, DataError> {
@@ -76,6 +97,7 @@ impl Rows {
             if row.is_some() {
                 return Ok(row);
             }
+            self.end_of_file()?;
             if !self.open_next()? && self.next_row == 0 {
                 return Err(DataError::NoRows { file: self.path.clone() });
             }

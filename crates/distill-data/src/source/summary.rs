@@ -1,12 +1,13 @@
 //! One pass over all rows: counts, and what only shows when all of them have been seen.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use distill_core::hash::text_hash;
 use distill_core::{LabelError, LabelMap, ProblemType, StopSignal};
 
 use super::Source;
+use super::ids::{IdHash, Ids};
 use super::labels::RawLabel;
 use super::row::Row;
 use crate::error::{DataError, Place, name_list};
@@ -36,7 +37,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Reads every row once. Memory: 16 bytes a row for the ids.
+    /// Reads every row once. Memory does not grow with their number; of more than half a million, 16 bytes a row go to a
+    /// temporary file to compare ids.
     ///
     /// # Errors
     /// Those of the rows; [`DataError::DuplicateId`] with both places; [`DataError::Value`] where names
@@ -52,16 +54,17 @@ impl Summary {
             problem_type: source.problem_type(),
             label_counts: BTreeMap::new(),
         };
-        let mut ids: HashSet<[u8; 16]> = HashSet::new();
+        let mut ids = Ids::default();
         for row in source.rows()? {
             let row = row?;
             stop.check()?;
-            if !ids.insert(text_hash(&row.id, None)) {
+            if !ids.add(&row.id) {
                 return Err(duplicate(source, row));
             }
             summary.count(&row, source.columns().label_name())?;
         }
-        Ok(summary)
+        let repeated = ids.repeated(stop)?;
+        if repeated.is_empty() { Ok(summary) } else { Err(far_apart(source, &repeated)) }
     }
 
     fn count(&mut self, row: &Row, column: &str) -> Result<(), DataError> {
@@ -139,6 +142,28 @@ impl Summary {
 
 fn is_name(label: &RawLabel) -> bool {
     matches!(label, RawLabel::Name(_))
+}
+
+/// Reads the source again to say where the first of these ids stands for the second time.
+fn far_apart(source: &Source, repeated: &BTreeSet<IdHash>) -> DataError {
+    let mut known = HashSet::new();
+    let rows = source.rows().map(|mut rows| {
+        rows.find(|row| match row {
+            Ok(row) => {
+                let hash = text_hash(&row.id, None);
+                repeated.contains(&hash) && !known.insert(hash)
+            }
+            Err(_) => true,
+        })
+    });
+    match rows {
+        Ok(Some(Ok(second))) => duplicate(source, second),
+        Ok(Some(Err(error))) | Err(error) => error,
+        Ok(None) => {
+            let what = "an id stood in two rows when it was read first, and no longer does".to_owned();
+            DataError::Changed { file: source.path().to_owned(), what }
+        }
+    }
 }
 
 /// Reads the source again to say where the id stood first.

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::FileError;
+use distill_core::open;
 use serde_json::{Map, Value};
 
 use super::TokenError;
@@ -111,7 +112,7 @@ fn object(path: &Path) -> Result<Map<String, Value>, TokenError> {
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, TokenError> {
-    let file = match std::fs::File::open(path) {
+    let file = match open::to_read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::new("read", path, error).into()),

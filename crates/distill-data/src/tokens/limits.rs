@@ -1,5 +1,6 @@
 //! What a tokenizer file must not ask for: small files can make a tokenizer that never ends or fills the memory.
 
+use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 use tokenizers::models::ModelWrapper;
@@ -8,6 +9,11 @@ use tokenizers::models::ModelWrapper;
 const MAX_DEPTH: usize = 64;
 /// WordPiece looks at every part of a word of this many characters; published models have 100 or 200.
 const MAX_WORD_CHARS: usize = 1_000;
+/// Added tokens of published models: some ten to a thousand, in Gemma 3 6,415. What the library builds of them takes time
+/// for each pair of them.
+const MAX_ADDED: usize = 16_384;
+/// Bytes of one; it takes time for each pair of them, too.
+const MAX_ADDED_BYTES: usize = 1_024;
 /// How many times longer replacements may make a text.
 const MAX_GROWTH: usize = 4_096;
 /// Bytes of a text after replacements that are tokenized at once; each takes some twenty bytes of memory.
@@ -30,6 +36,40 @@ pub(super) fn check_json(bytes: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Checks a file's added tokens, before the library builds an automaton of them; the error is in words.
+pub(super) fn check_added(bytes: &[u8]) -> Result<(), String> {
+    let Added { added_tokens } = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    check_tokens(added_tokens.iter().flatten().map(|token| token.content.as_str()))
+}
+
+/// Checks tokens that are to be added; the error is in words.
+pub(super) fn check_tokens<'a>(contents: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut count = 0;
+    for content in contents {
+        count += 1;
+        if content.len() > MAX_ADDED_BYTES {
+            let length = content.len();
+            return Err(format!("an added token has {length} bytes, at most {MAX_ADDED_BYTES} are supported"));
+        }
+    }
+    if count > MAX_ADDED {
+        return Err(format!("it adds {count} tokens, at most {MAX_ADDED} are supported"));
+    }
+    Ok(())
+}
+
+/// As much of a file as says what is added to the vocabulary.
+#[derive(Deserialize)]
+struct Added {
+    #[serde(default)]
+    added_tokens: Option<Vec<Token>>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    content: String,
 }
 
 /// Checks what was read; returns how many times longer its replacements can make a text.
@@ -76,6 +116,20 @@ mod tests {
         assert_eq!(check_json(br#"{"a": "[[[[\"[[[[", "b": [{}]}"#), Ok(()));
         assert!(check_json(&[b'['; 65]).is_err());
         assert_eq!(check_json(&[b'['; 64]), Ok(()));
+    }
+
+    #[test]
+    fn added_tokens_are_bounded_in_number_and_length() {
+        let file = |count: usize, length: usize| {
+            let token = |number: usize| serde_json::json!({"id": number, "content": "a".repeat(length)});
+            let all: Vec<Value> = (0..count).map(token).collect();
+            serde_json::to_vec(&serde_json::json!({"model": {}, "added_tokens": all})).unwrap()
+        };
+        check_added(b"{}").unwrap();
+        check_added(&file(MAX_ADDED, 3)).unwrap();
+        check_added(&file(3, MAX_ADDED_BYTES)).unwrap();
+        assert!(check_added(&file(MAX_ADDED + 1, 3)).unwrap_err().contains("adds 16385 tokens"));
+        assert!(check_added(&file(1, 42_000)).unwrap_err().contains("42000 bytes"));
     }
 
     #[test]

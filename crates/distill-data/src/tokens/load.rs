@@ -132,6 +132,7 @@ fn effective(
             )
         }
     };
+    limits::check_tokens(special.contents())?;
     quietly(|| special.add_to(&mut tokenizer))?;
     if options.class.vocabulary().is_some() {
         // ALBERT's class sets its own first, and then that of the file over it.
@@ -157,6 +158,7 @@ fn effective(
 }
 
 fn read(bytes: &[u8]) -> Result<Tokenizer, String> {
+    limits::check_added(bytes)?;
     quietly(|| Tokenizer::from_bytes(bytes))
         .map_err(|panic| format!("its parts contradict each other: {panic}"))?
         .map_err(|error| one_line(&error.to_string()))

@@ -151,6 +151,12 @@ impl SpecialTokens {
         self.named.iter().find(|(known, _)| known == name).map(|(_, token)| token.content.as_str())
     }
 
+    /// All tokens that may be added, as text.
+    pub fn contents(&self) -> impl Iterator<Item = &str> {
+        let named = self.named.iter().map(|(_, token)| token);
+        self.decoder.values().chain(named).chain(&self.extra).map(|token| token.content.as_str())
+    }
+
     /// Adds what the tokenizer lacks, in `transformers`' order, which decides the ids of new tokens.
     ///
     /// `transformers` also adds the class's own tokens that the vocabulary lacks; no model has embeddings for those.

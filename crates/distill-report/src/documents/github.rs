@@ -20,7 +20,8 @@ const LIMIT: u64 = 1 << 20;
 /// # Errors
 /// [`ReportError::File`] naming the file.
 pub fn append_summary(report: &Report, path: &Path) -> Result<(), ReportError> {
-    // Others write to this file too, so it is appended to and not replaced.
+    // Others write to this file too, so it is appended to and not replaced. It is the user's own and may be a link, such
+    // as /dev/stdout.
     let mut file =
         OpenOptions::new().create(true).append(true).open(path).map_err(FileError::of("open", path))?;
     let held = file.metadata().map_err(FileError::of("read", path))?.len();

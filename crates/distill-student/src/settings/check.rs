@@ -6,6 +6,9 @@ use super::{ClassWeights, Freeze, TemperatureSchedule, TrainSettings};
 use crate::error::TrainError;
 use crate::loss::soft::SoftLoss;
 
+/// Beyond these, what is left of logits in f32 is their largest, or nothing: T² and the division lose the rest.
+const TEMPERATURES: (f64, f64) = (0.01, 1000.0);
+
 impl TrainSettings {
     /// Checks signs, ranges, that the loss is not empty, and that no setting excludes another.
     ///
@@ -22,8 +25,10 @@ impl TrainSettings {
         let share = |field, value: f64| refuse(field, value, (0.0..1.0).contains(&value), "from 0 to below 1");
         positive("learning_rate", self.learning_rate)?;
         positive("max_grad_norm", self.max_grad_norm)?;
-        positive("temperature", self.temperature)?;
-        positive("temperature_end", self.temperature_end)?;
+        for (field, value) in [("temperature", self.temperature), ("temperature_end", self.temperature_end)] {
+            let (least, most) = TEMPERATURES;
+            refuse(field, value, (least..=most).contains(&value), "from 0.01 to 1000")?;
+        }
         for (field, value) in [
             ("hard_weight", self.hard_weight),
             ("soft_weight", self.soft_weight),
@@ -204,6 +209,8 @@ mod tests {
         let bad = [
             (TrainSettings { temperature: 0.0, ..base.clone() }, "temperature"),
             (TrainSettings { temperature: f64::NAN, ..base.clone() }, "temperature"),
+            (TrainSettings { temperature: 1e-30, ..base.clone() }, "temperature is 0.0"),
+            (TrainSettings { temperature_end: 1e30, ..base.clone() }, "temperature_end"),
             (TrainSettings { hard_weight: -1.0, ..base.clone() }, "hard_weight"),
             (
                 TrainSettings { hard_weight: 0.0, soft_weight: 0.0, ..base.clone() },
@@ -223,6 +230,9 @@ mod tests {
             assert!(text.starts_with(field), "{text}");
         }
         base.check().unwrap();
+        for temperature in [0.01, 1000.0] {
+            TrainSettings { temperature, ..base.clone() }.check().unwrap();
+        }
     }
 
     #[test]

@@ -182,10 +182,11 @@ impl ReportStage<'_> {
     }
 
     /// The data sets with the columns that slices are cut by.
-    fn test_sets(&self, session: &Session) -> anyhow::Result<Vec<TestSet>> {
+    fn test_sets(&self, session: &Session, record: &RunRecord) -> anyhow::Result<Vec<TestSet>> {
         let mut sets = Vec::new();
         for (name, path) in self.sets() {
             let source = inputs::source(&path, &self.settings.data, self.problem_type()?)?;
+            let source = source.holding(inputs::recorded(record, &format!("data {name}")));
             // Every row is checked before any model runs.
             let summary = inputs::scan(&source, session)?;
             let columns = self
@@ -292,7 +293,7 @@ impl Stage for ReportStage<'_> {
     }
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        let sets = self.test_sets(session)?;
+        let sets = self.test_sets(session, record)?;
         let (data, timing) = match self.models.is_empty() {
             true => {
                 let labels = &self.settings.report.labels;

@@ -67,7 +67,10 @@ impl ModelsBehind<'_> {
         let session = self.session;
         let builder = training::builder(&tokenizer, &print.label_map, print.problem_type, self.caches, session);
         let part = builder.from_source(rows, &rows.hash()?)?;
-        let model = &directory.load_classifier_as(session.device, session.kind)?;
+        let model = &directory
+            .clone()
+            .holding(&print.teacher_weights)
+            .load_classifier_as(session.device, session.kind)?;
         let batch_tokens = default_batch_tokens(session.device);
         let examples: Vec<_> = part.iter().collect();
         Ok(ForwardPass { model, batch_tokens, stop: &session.stop }.logits(&examples, |_| ())?)

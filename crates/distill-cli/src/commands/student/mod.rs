@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use distill_core::LabelMap;
-use distill_core::atomic::FileError;
-use distill_core::hash::file_hash;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store};
+use distill_data::logits::{Fingerprint, Store};
 use distill_model::ModelDirectory;
 use distill_model::student::Shape;
 use distill_student::data::{CacheBuilder, Part};
@@ -131,7 +129,7 @@ impl<'a> StudentStage<'a> {
         let data = self.data(&stores)?;
         let source = |rows: &PathBuf| inputs::source(rows, &data, builder.problem_type);
         let rows = self.rows.as_ref().map(source).transpose()?;
-        let data_hash = rows.as_ref().map(|source| source.hash()).transpose()?.unwrap_or_default();
+        let data_hash = inputs::recorded(record, "data").to_owned();
         let hash = targets_hash(record);
         let Some((store, others)) = stores.split_first() else {
             bail!(Failure::usage("--targets is missing (or set student.targets in a --config file)"));
@@ -279,9 +277,7 @@ impl Stage for StudentStage<'_> {
         }
         for (number, store) in stores.iter().enumerate() {
             // The manifest holds the hash of every shard.
-            let manifest = store.directory().join(MANIFEST_FILE);
-            let hash = file_hash(&manifest).map_err(FileError::of("read", &manifest))?;
-            hashes.insert(targets_name(number), hash);
+            hashes.insert(targets_name(number), store.manifest_hash().to_owned());
         }
         // One by one, so that a run which goes on with another store says what differs.
         for (number, store) in stores.iter().enumerate() {
@@ -324,11 +320,15 @@ impl Stage for StudentStage<'_> {
             stores.first().map(|store| store.fingerprint().label_map.clone()).unwrap_or(LabelMap::numbered(1)?);
         let problem_type = problem_type(&stores);
         let train = self.train(&stores)?;
-        let init = self.init()?;
+        for (number, store) in stores.iter().enumerate() {
+            inputs::must_be_recorded(record, &targets_name(number), store.manifest_hash(), store.directory())?;
+        }
+        let init = self.init()?.holding(inputs::recorded(record, "init"));
         let max_length = self.max_length(&stores, &init);
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), max_length, init.config())?;
+        inputs::must_be_recorded(record, "tokenizer", tokenizer.hash(), self.tokenizer_directory(&init))?;
         stores.iter().try_for_each(|store| check_max_length(store, max_length))?;
-        let beside = self.teacher()?;
+        let beside = self.teacher()?.map(|teacher| teacher.holding(inputs::recorded(record, "teacher_model")));
         if let Some(beside) = &beside {
             self.check_tokens(beside, &tokenizer)?;
         }
@@ -354,11 +354,12 @@ impl Stage for StudentStage<'_> {
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
         if let Some(rows) = &self.rows {
-            inputs::scan_labels(&inputs::source(rows, data, problem_type)?, &labels, session)?;
+            let source = inputs::source(rows, data, problem_type)?.holding(inputs::recorded(record, "data"));
+            inputs::scan_labels(&source, &labels, session)?;
         }
         let part = self.part(&builder, stores.clone(), record)?;
         check_soft_targets(&part, labels.num_labels())?;
-        let mut parts = training::with_validation(part, data, &builder, session)?;
+        let mut parts = training::with_validation(part, data, &builder, session, record)?;
         if self.labelled_only {
             parts.train = parts.train.labelled_part();
         }

@@ -1,8 +1,8 @@
 //! `SWEEP.toml`: what is varied, and the trials that come of it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use distill_core::atomic::FileError;
 use distill_core::hash::bytes_hash;
 use distill_student::settings::BestMetric;
 use rand_chacha::ChaCha8Rng;
@@ -13,6 +13,7 @@ use toml::{Table, Value};
 use super::range::Range;
 use crate::commands::trial;
 use crate::exit::Failure;
+use crate::settings::layers;
 
 /// How trials are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +79,9 @@ pub struct SweepFile {
 /// Settings that a trial changes, in the order of their names.
 pub type Changes = Vec<(String, Value)>;
 
+/// Trials of one sweep at most: each is a training run, and the table of them is written again after each.
+const MOST_TRIALS: usize = 10_000;
+
 /// Settings that may vary: those of a student, and those that decide what it learns from. Which rows there are may
 /// not: trials are compared on the same ones.
 const MAY_VARY: [&str; 5] = ["student.", "finetune.", "augment.", "teacher.", "data.max_length"];
@@ -88,7 +92,7 @@ impl SweepFile {
     /// # Errors
     /// Wrong usage, with the file and the key.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(FileError::of("read", path))?;
+        let text = layers::read(path)?;
         let wrong = |what: &str| Failure::usage(format!("{}: {what}", path.display()));
         let file: SweepFile = toml::from_str(&text).map_err(|error| wrong(error.message().trim()))?;
         file.check().map_err(|what| wrong(&what))?;
@@ -103,7 +107,14 @@ impl SweepFile {
         if let Some(seed) = trial::repeated(seeds) {
             return Err(format!("[sweep] seeds has {seed} twice"));
         }
-        refuse(*trials >= 1, "[sweep] trials is 0, expected at least 1")?;
+        refuse(
+            (1..=MOST_TRIALS).contains(trials),
+            &format!("[sweep] trials is {trials}, expected 1 to {MOST_TRIALS}"),
+        )?;
+        refuse(
+            seeds.len() <= MOST_TRIALS,
+            &format!("[sweep] seeds has {} numbers, at most {MOST_TRIALS} are run", seeds.len()),
+        )?;
         refuse((1..=10).contains(rungs), "[sweep] rungs is out of range, expected 1 to 10")?;
         refuse(*eta >= 2, "[sweep] eta is below 2")?;
         refuse(!self.space.is_empty(), "[space] is empty")?;
@@ -133,7 +144,30 @@ impl SweepFile {
                 _ => return Err(format!("[space] {key:?}: expected a list of values, or a range")),
             }
         }
-        Ok(())
+        self.check_count()
+    }
+
+    /// Counts the trials without making one.
+    fn check_count(&self) -> Result<(), String> {
+        let mut sizes = self.lists().map(|(_, values)| values.len() as u128);
+        let (what, count, instead) = match self.sweep.method {
+            // A product that does not fit is too many all the more.
+            Method::Grid => {
+                let count = sizes.try_fold(1u128, u128::checked_mul);
+                ("the grid has", count, "fewer values, or method \"random\" with so many trials")
+            }
+            Method::OneAtATime => {
+                ("one at a time, the values make", Some(sizes.sum::<u128>() + 1), "fewer values")
+            }
+            Method::Random | Method::Halving => return Ok(()),
+        };
+        match count {
+            Some(count) if count <= MOST_TRIALS as u128 => Ok(()),
+            count => {
+                let count = count.map_or("more than 10^38".to_owned(), |count| count.to_string());
+                Err(format!("[space] {what} {count} trials, at most {MOST_TRIALS} are run: give {instead}"))
+            }
+        }
     }
 
     /// The trials, each with what it changes.
@@ -142,7 +176,7 @@ impl SweepFile {
     /// Wrong usage for a range that cannot be read, which [`SweepFile::read`] has ruled out.
     pub fn trials(&self) -> anyhow::Result<Vec<Changes>> {
         match self.sweep.method {
-            Method::Grid => Ok(self.grid()),
+            Method::Grid => Ok(self.grid().collect()),
             Method::OneAtATime => {
                 let one = self.lists().flat_map(|(key, values)| {
                     values.iter().map(move |value| vec![(key.clone(), value.clone())])
@@ -157,16 +191,20 @@ impl SweepFile {
         self.space.iter().filter_map(|(key, value)| Some((key, value.as_array()?)))
     }
 
-    fn grid(&self) -> Vec<Changes> {
-        let mut trials: Vec<Changes> = vec![Vec::new()];
-        for (key, values) in self.lists() {
-            let with = |trial: &Changes, value: &Value| {
-                trial.iter().cloned().chain([(key.clone(), value.clone())]).collect()
-            };
-            trials =
-                trials.iter().flat_map(|trial| values.iter().map(move |value| with(trial, value))).collect();
-        }
-        trials
+    /// Every combination, one after another: the last list's values change with each.
+    fn grid(&self) -> impl Iterator<Item = Changes> {
+        let lists: Vec<(&String, &Vec<Value>)> = self.lists().collect();
+        let count = lists.iter().map(|(_, values)| values.len()).fold(1, usize::saturating_mul);
+        (0..count).map(move |number| {
+            let mut rest = number;
+            let mut trial: Changes = Vec::with_capacity(lists.len());
+            for (key, values) in lists.iter().rev() {
+                trial.push(((*key).clone(), values[rest % values.len()].clone()));
+                rest /= values.len();
+            }
+            trial.reverse();
+            trial
+        })
     }
 
     /// `trials` different ones, or as many as the space has.
@@ -174,13 +212,13 @@ impl SweepFile {
         /// Draws for each trial, after which the space is taken to have no more.
         const PATIENCE: usize = 200;
         let mut draws = ChaCha8Rng::seed_from_u64(self.sweep.draw_seed);
-        let mut trials = Vec::new();
+        let (mut trials, mut known) = (Vec::new(), HashSet::new());
         for _ in 0..self.sweep.trials.saturating_mul(PATIENCE) {
             if trials.len() == self.sweep.trials {
                 break;
             }
             let trial = self.draw(&mut draws)?;
-            if !trials.contains(&trial) {
+            if known.insert(shown(&trial)) {
                 trials.push(trial);
             }
         }
@@ -332,6 +370,30 @@ mod tests {
             let found = file(text).check().unwrap_err();
             assert!(found.contains(part), "{found}");
         }
+    }
+
+    /// Counting is not enumerating: a file of a kilobyte can ask for more trials than there is memory.
+    #[test]
+    fn more_trials_than_can_be_run_are_refused_before_one_is_made() {
+        let values = |count: usize| (0..count).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+        let space = |lists: usize, count: usize| {
+            (0..lists).map(|at| format!("\"student.s{at}\" = [{}]\n", values(count))).collect::<String>()
+        };
+        let text = |sweep: &str, space: &str| format!("[sweep]\npipeline = \"p\"\n{sweep}[space]\n{space}");
+        let thousands = text("", &space(12, 10));
+        let found = file(&thousands).check().unwrap_err();
+        assert!(found.contains("1000000000000 trials, at most 10000") && found.contains("random"), "{found}");
+        let found = file(&text("", &space(200, 10))).check().unwrap_err();
+        assert!(found.contains("more than 10^38 trials"), "{found}");
+        let found = file(&text("method = \"one_at_a_time\"\n", &space(2, 6000))).check().unwrap_err();
+        assert!(found.contains("12001 trials"), "{found}");
+        let found =
+            file(&text("method = \"random\"\ntrials = 4000000000\n", &space(2, 9))).check().unwrap_err();
+        assert!(found.contains("trials is 4000000000, expected 1 to 10000"), "{found}");
+        let whole = file(&text("", &space(4, 10)));
+        whole.check().unwrap();
+        let all: HashSet<String> = whole.trials().unwrap().iter().map(shown).collect();
+        assert_eq!(all.len(), 10_000);
     }
 
     #[test]

@@ -64,6 +64,39 @@ fn a_damaged_manifest_or_a_missing_shard_is_named() {
     assert!(error.contains("train-00001-of-00002.parquet is damaged") && error.contains("missing"), "{error}");
 }
 
+/// Whole files whose hashes are right, with rows that no student takes.
+#[test]
+fn what_a_reader_refuses_does_not_pass_verification() {
+    type Change = fn(&mut LogitsRow);
+    let changes: [(&str, Change); 6] = [
+        ("label", |row| row.label = Some(Label::Class(3))),
+        ("label", |row| row.label = Some(Label::Class(-1))),
+        ("logits", |row| row.logits.truncate(2)),
+        ("row", |row| row.row += 1),
+        ("text_hash", |row| row.text_hash[0] ^= 1),
+        ("text", |row| row.text = None),
+    ];
+    for (number, (column, change)) in changes.into_iter().enumerate() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(shard_name(0, 1));
+        let mut writer = LogitsWriter::create(&path, &fingerprint(), WriterOptions::default()).unwrap();
+        let mut rows = rows(0..5);
+        // Of another number of logits all rows are: the table would refuse a mixture.
+        let changed = if column == "logits" { 0..5 } else { 3..4 };
+        rows[changed].iter_mut().for_each(change);
+        rows.into_iter().for_each(|row| writer.write_unchecked(row));
+        let shards = vec![Shard { file: writer.finish().unwrap(), first_row: 0 }];
+        Manifest::new(fingerprint(), shards, None).write(directory.path()).unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let damage = store.verify(&StopSignal::default(), &Silent).unwrap();
+        assert_eq!(damage.len(), 1, "change {number} passes");
+        assert!(damage[0].what.contains(&format!("column {column:?}")), "{damage:?}");
+        let read: Result<Vec<LogitsRow>, DataError> = store.rows().collect();
+        // What the texts are is for verification alone.
+        assert_eq!(read.is_err(), !column.starts_with("text"), "change {number}");
+    }
+}
+
 #[test]
 fn rows_that_are_in_no_file_and_files_that_are_in_no_manifest_are_found() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,180 @@
+//! Whether a file that is read is the one that was hashed: runs take hours, and editors save in between.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use distill_core::StopSignal;
+use distill_core::atomic::FileError;
+use distill_core::hash::{Hasher, parts_hash};
+
+use super::Source;
+use crate::error::DataError;
+
+/// What the system says of a file, which changes with its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    /// Device and inode: another file of the same name has others.
+    file: (u64, u64),
+    /// When content, mode or links changed: nobody can set it.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub fn of(data: &Metadata) -> Self {
+        let (file, changed) = identity(data);
+        Stamp { bytes: data.len(), modified: data.modified().ok(), file, changed }
+    }
+
+    /// What changed since, in words.
+    pub fn difference(&self, now: &Stamp) -> Option<String> {
+        if self.file != now.file {
+            return Some("another file has its name".to_owned());
+        }
+        if self.bytes != now.bytes {
+            return Some(format!("it had {} bytes, and has {}", self.bytes, now.bytes));
+        }
+        (self.modified != now.modified).then(|| "it was written to".to_owned())
+    }
+}
+
+#[cfg(unix)]
+fn identity(data: &Metadata) -> ((u64, u64), (i64, i64)) {
+    use std::os::unix::fs::MetadataExt;
+    ((data.dev(), data.ino()), (data.ctime(), data.ctime_nsec()))
+}
+
+#[cfg(not(unix))]
+fn identity(_data: &Metadata) -> ((u64, u64), (i64, i64)) {
+    ((0, 0), (0, 0))
+}
+
+/// What the files of a source were at one time.
+#[derive(Clone, Debug)]
+pub struct Seen(Vec<Stamp>);
+
+impl Source {
+    /// What its files are now, for [`Source::must_be`].
+    ///
+    /// # Errors
+    /// [`DataError::File`].
+    pub fn seen(&self) -> Result<Seen, DataError> {
+        let stamp = |path: &Arc<Path>| -> Result<Stamp, DataError> {
+            Ok(Stamp::of(&std::fs::metadata(path).map_err(FileError::of("read", path))?))
+        };
+        self.files().iter().map(stamp).collect::<Result<_, _>>().map(Seen)
+    }
+
+    /// Refuses a source whose files are others than when they were seen. Where only mode or links may have changed,
+    /// and it is known what the files must hold, they are hashed again.
+    ///
+    /// # Errors
+    /// [`DataError::Changed`] naming the file; [`DataError::File`].
+    pub fn must_be(&self, seen: &Seen) -> Result<(), DataError> {
+        let now = self.seen()?;
+        for ((path, before), now) in self.files().iter().zip(&seen.0).zip(&now.0) {
+            if let Some(what) = before.difference(now) {
+                return Err(DataError::Changed { file: path.to_path_buf(), what });
+            }
+        }
+        match self.expected() {
+            Some(expected) if seen.0 != now.0 && *self.hash()? != **expected => {
+                let what = "it was written to".to_owned();
+                Err(DataError::Changed { file: self.path().to_owned(), what })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The files of a source while they are read: each is hashed, and all together are compared with what they must hold.
+pub(crate) struct Watch {
+    source: PathBuf,
+    expected: Arc<str>,
+    /// Whether the source is one file; of several, the names count too.
+    single: bool,
+    parts: Vec<(String, String)>,
+}
+
+impl Watch {
+    pub fn of(source: &Source) -> Option<Self> {
+        let (expected, single) = (source.expected()?.clone(), source.is_one_file());
+        Some(Watch { source: source.path().to_owned(), expected, single, parts: Vec::new() })
+    }
+
+    /// Takes the hash of a file that was read to its end.
+    pub fn file(&mut self, path: &Path, hash: String) {
+        self.parts.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), hash));
+    }
+
+    /// Compares all files, which have been read to their ends.
+    pub fn end(&self) -> Result<(), DataError> {
+        let found = combined(self.single, &self.parts);
+        if *found == *self.expected {
+            return Ok(());
+        }
+        let what = format!("its blake3 was {}, and what was read has {found}", self.expected);
+        Err(DataError::Changed { file: self.source.clone(), what })
+    }
+}
+
+/// One hash for all files of a source.
+pub(super) fn combined(single: bool, parts: &[(String, String)]) -> String {
+    match parts {
+        [(_, only)] if single => only.clone(),
+        _ => parts_hash(parts.iter().map(|(name, hash)| (name.as_str(), hash.as_str()))),
+    }
+}
+
+/// A file that hashes what is read of it, from its first byte on.
+pub(crate) struct Hashed {
+    file: File,
+    /// Shared, so that it can be asked where a library owns the reader; none where nobody will ask.
+    hasher: Option<SharedHasher>,
+}
+
+/// The hash of what has been read so far.
+#[derive(Clone, Default)]
+pub(crate) struct SharedHasher(Arc<Mutex<Hasher>>);
+
+impl SharedHasher {
+    pub fn finish(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).finish()
+    }
+}
+
+impl Hashed {
+    pub fn new(file: File, hasher: Option<SharedHasher>) -> Self {
+        Hashed { file, hasher }
+    }
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        if let Some(hasher) = &self.hasher {
+            hasher.0.lock().unwrap_or_else(PoisonError::into_inner).update(&buffer[..read]);
+        }
+        Ok(read)
+    }
+}
+
+/// blake3 of an open file, from its first byte to its last.
+pub(crate) fn hash_open(mut file: &File, path: &Path, stop: &StopSignal) -> Result<String, DataError> {
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; 1 << 20];
+    file.rewind().map_err(FileError::of("read", path))?;
+    loop {
+        stop.check()?;
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(read) => drop(hasher.update(&buffer[..read])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(FileError::new("read", path, error).into()),
+        }
+    }
+}
