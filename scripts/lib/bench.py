@@ -34,6 +34,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from busy import busy_core
 from document import must_have_place, processor, write_between
 from program import ROOT, predict, run
 
@@ -58,6 +59,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", default="", help="ways whose name holds this text")
     parser.add_argument("--rows", type=int, help="rows of a pass, instead of each workload's own")
+    parser.add_argument("--busy", action="store_true", help="every way also while a process computes on one of the cores")
     parser.add_argument("--json", help="write all rounds here")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     return parser.parse_args()
@@ -304,13 +306,19 @@ def student_ways(work, make, directory, rows, machine, scratch):
 def measure(title, ways, work, flops, config, machine, arguments):
     ways = {name: way for name, way in ways.items() if arguments.only in name}
     seconds, products = {name: [] for name in ways}, []
+    next_to_busy = {name: [] for name in ways}
     for round_number in range(arguments.rounds):
         products.append(machine.product(config))
         for name, way in ways.items():
             seconds[name].append(way())
             print(f"{title}, round {round_number + 1}: {name} {seconds[name][-1]:.2f} s", file=sys.stderr, flush=True)
+        with busy_core() if arguments.busy else contextlib.nullcontext():
+            for name, way in ways.items() if arguments.busy else ():
+                next_to_busy[name].append(way())
+                print(f"{title}, round {round_number + 1}, one core busy: {name} {next_to_busy[name][-1]:.2f} s",
+                      file=sys.stderr, flush=True)
     return {"title": title, "rows": len(work.texts), "tokens": sum(work.lengths), "flops": flops,
-            "products": products, "seconds": seconds}
+            "products": products, "seconds": seconds, "busy": next_to_busy if arguments.busy else None}
 
 
 def table(result):
@@ -327,6 +335,20 @@ def table(result):
         ratio = f"{median / own:.2f}×" if own and not name.startswith("distill") else ""
         lines.append(f"| {name} | {result['rows'] / median:.1f} | {min(rates):.1f} to {max(rates):.1f} | "
                      f"{result['flops'] / median / product:.0%} | {ratio} |")
+    return "\n".join(lines) + "\n" + busy_table(result, medians)
+
+
+def busy_table(result, medians):
+    """The same ways while another process computes on one of the cores; nothing where that was not asked for."""
+    if not result["busy"]:
+        return ""
+    lines = ["", "While another process computes on one of the cores:", "",
+             "| way | rows/s, median | slowest to fastest | of its own speed on the idle machine |", "| --- | --- | --- | --- |"]
+    for name, times in result["busy"].items():
+        rates = [result["rows"] / second for second in times]
+        median = statistics.median(times)
+        lines.append(f"| {name} | {result['rows'] / median:.1f} | {min(rates):.1f} to {max(rates):.1f} | "
+                     f"{medians[name] / median:.2f} |")
     return "\n".join(lines) + "\n"
 
 
