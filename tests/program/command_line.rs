@@ -82,6 +82,31 @@ fn the_default_number_of_threads_is_that_of_the_cpus_this_process_may_use() {
 }
 
 #[test]
+fn messages_about_flags_say_what_to_write_instead() {
+    let work = Work::new();
+    work.run("run p.toml --text-column question").exits(2).says("--set data.columns.text=NAME");
+    work.run("student --out x --epochs -1").exits(2).says("-1 is not in");
+    work.run("student --out x --targets t --learning-rate -1").exits(2).says("learning_rate is -1");
+    std::fs::create_dir_all(work.path("runs/ok/targets")).unwrap();
+    work.write("runs/ok/targets/manifest.json", "{}");
+    work.run("student --targets runs/ok --init tiny --out x").fails(2, &["did you mean runs/ok/targets?"]);
+}
+
+/// A shell shows 141 for `distill doctor | head -0`, as for other tools.
+#[test]
+fn a_reader_of_stdout_that_leaves_ends_the_program_in_silence() {
+    use std::os::unix::process::ExitStatusExt;
+    let work = Work::new();
+    let mut command = work.command(binary());
+    command.arg("doctor").stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.signal(), Some(13), "{ended:?}");
+    assert!(ended.stderr.is_empty(), "{ended:?}");
+}
+
+#[test]
 fn inspect_says_what_a_model_holds_and_what_a_student_would_weigh() {
     let work = Work::new();
     copy_model(&work, "m");

@@ -43,6 +43,11 @@ fn all_stages_then_nothing_then_only_what_changed() {
     assert!(!work.path("runs").exists());
 
     let first = work.run("run p.toml").exits(1);
+    assert!(
+        first.stderr.contains("── stage 2 of 5 ── targets: teacher → runs/p/targets ("),
+        "{}",
+        first.shown()
+    );
     for stage in STAGES {
         assert!(first.stderr.contains(&format!("── {stage}: done in")), "{stage}\n{}", first.shown());
         assert_eq!(work.json(&format!("runs/p/{stage}/run.json"))["format_version"], 1);
@@ -71,7 +76,7 @@ fn all_stages_then_nothing_then_only_what_changed() {
     );
     let third = work.run("run p.toml --set student.epochs=2").exits(1).says("── targets: up to date");
     assert!(
-        third.stderr.contains("── student: student (setting student.epochs changed: 1 → 2)"),
+        third.stderr.contains("── student: student → runs/p/student (setting student.epochs changed: 1 → 2)"),
         "{}",
         third.shown()
     );
@@ -79,7 +84,10 @@ fn all_stages_then_nothing_then_only_what_changed() {
 
     let gates =
         work.run_with("run p.toml --set student.epochs=2 --set", &["report.gates=[\"accuracy >= 0\"]"], &[]);
-    gates.succeeds().says("── baseline: up to date").says("── report: report (setting report.gates changed");
+    gates
+        .succeeds()
+        .says("── baseline: up to date")
+        .says("── report: report → runs/p/report (setting report.gates changed");
 }
 
 #[test]
@@ -99,7 +107,11 @@ fn changed_rows_run_everything_again_and_a_moved_file_nothing() {
         work.read("rows.jsonl").lines().skip(1).map(|line| format!("{line}\n")).collect::<String>(),
     );
     let changed = work.run(&only("moved.jsonl")).succeeds();
-    assert!(changed.stderr.contains("── teacher: finetune (input data changed: "), "{}", changed.shown());
+    assert!(
+        changed.stderr.contains("── teacher: finetune → runs/p/teacher (input data changed: "),
+        "{}",
+        changed.shown()
+    );
     assert_eq!(work.json("runs/p/targets/manifest.json")["rows"], 39);
 }
 
@@ -162,13 +174,25 @@ fn a_stage_whose_result_is_gone_is_run_again() {
     let planned = work.run(&format!("{run} --dry-run")).succeeds().stdout;
     assert!(planned.starts_with("teacher: would run, because model/config.json is missing\n"), "{planned}");
     let again = work.run(run).succeeds();
-    assert!(again.stderr.contains("── teacher: finetune (model/config.json is missing)"), "{}", again.shown());
+    assert!(
+        again.stderr.contains("── teacher: finetune → runs/p/teacher (model/config.json is missing)"),
+        "{}",
+        again.shown()
+    );
     assert!(again.stderr.contains("── targets: up to date"), "the same teacher again\n{}", again.shown());
-    assert!(again.stderr.contains("── report: report (report.html is missing)"), "{}", again.shown());
+    assert!(
+        again.stderr.contains("── report: report → runs/p/report (report.html is missing)"),
+        "{}",
+        again.shown()
+    );
     assert!(weights == work.bytes("runs/p/teacher/model/model.safetensors"));
     std::fs::remove_file(work.path("runs/p/targets/train-00000-of-00001.parquet")).unwrap();
     let again = work.run(run).succeeds();
-    assert!(again.stderr.contains("── targets: teacher (runs/p/targets/train-00000"), "{}", again.shown());
+    assert!(
+        again.stderr.contains("── targets: teacher → runs/p/targets (runs/p/targets/train-00000"),
+        "{}",
+        again.shown()
+    );
     let alone = work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();
     std::fs::remove_file(work.path("ft/model/model.safetensors")).unwrap();
     let again = work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();

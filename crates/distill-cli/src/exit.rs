@@ -1,6 +1,7 @@
 //! Errors to exit codes. The only place that knows both.
 
 use std::any::Any;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -67,6 +68,11 @@ pub fn run(command: impl FnOnce() -> anyhow::Result<Status>) -> ExitCode {
     match catch_unwind(AssertUnwindSafe(command)) {
         Ok(Ok(Status::Done)) => ExitCode::SUCCESS,
         Ok(Ok(Status::GateFailed)) => ExitCode::from(1),
+        Ok(Err(error)) if reader_left(&error) => {
+            // As other tools end: by the signal, in silence.
+            drop(signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE));
+            ExitCode::from(Category::Io.exit_code())
+        }
         Ok(Err(error)) => {
             complain(&format!("error: {}", chain(&error)));
             ExitCode::from(category(&error).exit_code())
@@ -79,6 +85,14 @@ pub fn run(command: impl FnOnce() -> anyhow::Result<Status>) -> ExitCode {
             ExitCode::from(Category::Internal.exit_code())
         }
     }
+}
+
+/// Whether whoever read stdout wants no more, such as `head`. What is said of a file is another matter.
+fn reader_left(error: &anyhow::Error) -> bool {
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    };
+    error.chain().any(closed) && !error.chain().any(|cause| cause.is::<FileError>())
 }
 
 /// The error with its causes, each said once.

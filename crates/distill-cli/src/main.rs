@@ -14,8 +14,6 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// Called by the loader before any library is initialised.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[used]
@@ -28,7 +26,7 @@ fn main() -> ExitCode {
     distill_torch::device::settle();
     exit::run(|| {
         signals::watch()?;
-        let status = commands::dispatch(args::Args::parse());
+        let status = commands::dispatch(args::parse());
         // Also of a run that failed or was stopped.
         let traced = output::timeline::finish();
         let status = status?;

@@ -36,6 +36,11 @@ pub enum LabelError {
     /// There is no label at all.
     #[error("the label map is empty")]
     Empty,
+    /// No row has a label, so that there is nothing to make a map of.
+    #[error(
+        "no row has a label; name the column that holds it (--label-column NAME; in a pipeline data.columns.label)"
+    )]
+    Unlabelled,
     /// Two maps that must agree do not.
     #[error("label maps differ: {left_name} has {left}, {right_name} has {right}")]
     Differ {

@@ -4,6 +4,8 @@
 pub trait Progress: Sync {
     /// A pass begins: what it does, how many units it has, what a unit is (`rows`, `steps`).
     fn begin(&self, what: &str, total: u64, unit: &'static str);
+    /// `done` units of the pass that just began were finished by an earlier process: they took none of this one's time.
+    fn resume(&self, _done: u64) {}
     /// `done` units of the pass are finished in all; `note` is a short state such as a loss.
     fn update(&self, done: u64, note: &str);
     /// The pass is over.

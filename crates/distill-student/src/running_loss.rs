@@ -41,15 +41,19 @@ impl RunningLoss {
         let (sum, rows) = self.sums();
         let loss = if rows == 0 { f64::NAN } else { sum / rows as f64 };
         let rate = self.timed_rows as f64 / self.since.elapsed().as_secs_f64().max(1e-9);
-        self.note = format!("loss {loss:.4}");
         self.set_sums(0.0, 0);
         self.restart_clock();
         (loss, rate)
     }
 
-    /// The last mean loss, for people.
+    /// What was said of the last line, for people.
     pub fn note(&self) -> &str {
         &self.note
+    }
+
+    /// Says so until the next line.
+    pub fn set_note(&mut self, note: String) {
+        self.note = note;
     }
 
     /// Sum of the loss and number of rows, for a checkpoint.

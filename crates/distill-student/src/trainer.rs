@@ -86,6 +86,7 @@ impl Trainer<'_> {
         let mut run = Run::start(self, checkpoints.newest()?, directory)?;
         let total_steps = run.steps_per_epoch as u64 * u64::from(self.plan.epochs);
         self.progress.begin("train", total_steps, "steps");
+        self.progress.resume(run.state.global_step);
         let trained = run.epochs(&checkpoints);
         if let Err(TrainError::Stopped(reason)) = trained {
             return Err(run.save_and_stop(&checkpoints, reason));
@@ -257,7 +258,20 @@ impl<'a> Run<'a> {
             learning_rate,
             rows_per_second,
         })?;
+        self.running_loss.set_note(self.note(epoch, loss, learning_rate, rows_per_second));
         Ok(())
+    }
+
+    /// How it goes, for people: `epoch 1.3/3, loss 0.1234, lr 4.1e-5, 312 rows/s, best 0.8912`.
+    fn note(&self, epoch: f64, loss: f64, learning_rate: f64, rows_per_second: f64) -> String {
+        let plan = self.trainer.plan;
+        let decimals = if rows_per_second < 10.0 { 2 } else { 0 };
+        let best = self.state.best.zip(plan.selection).and_then(|((_, best), metric)| best.figure(metric));
+        let best = best.map_or(String::new(), |best| format!(", best {best:.4}"));
+        format!(
+            "epoch {epoch:.1}/{}, loss {loss:.4}, lr {learning_rate:.1e}, {rows_per_second:.decimals$} rows/s{best}",
+            plan.epochs
+        )
     }
 
     fn validate(&mut self) -> Result<(), TrainError> {

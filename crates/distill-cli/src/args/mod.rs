@@ -11,6 +11,7 @@ mod common;
 mod doctor;
 mod finetune;
 mod inspect;
+mod parse;
 mod predict;
 mod report;
 mod rows;
@@ -30,6 +31,7 @@ pub use common::{Common, LogFormat, duration};
 pub use doctor::Doctor;
 pub use finetune::Finetune;
 pub use inspect::Inspect;
+pub use parse::parse;
 pub use predict::Predict;
 pub use report::Report;
 pub use rows::Rows;
@@ -95,15 +97,4 @@ pub enum Command {
     Cache(Cache),
     /// Say what this machine offers and what is missing
     Doctor(Doctor),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
-    }
 }

@@ -36,7 +36,7 @@ pub struct Training {
     /// Epochs without improvement after which training stops; 0: never [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     pub early_stopping_patience: Option<u32>,
-    /// Validation rows: a file, or a share of the training rows [default: 0.1]
+    /// Validation rows: a file, or a share of the training rows such as 0.1 or 10% [default: 0.1]
     #[arg(long, value_name = "SRC|SHARE")]
     pub validation: Option<String>,
     /// Save every so many steps (500) or minutes (5m); 0: only when stopped [default: 5m]

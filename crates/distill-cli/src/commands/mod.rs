@@ -38,14 +38,33 @@ mod teacher;
 mod training;
 mod trial;
 
+use distill_core::Category;
+
 use crate::args::{Args, Command};
-use crate::exit::Status;
+use crate::exit::{self, Failure, Status};
 
 /// Runs the subcommand.
 ///
 /// # Errors
 /// Whatever stopped it; [`crate::exit`] makes the exit code of it.
 pub fn dispatch(args: Args) -> anyhow::Result<Status> {
+    let resumes = resumes(&args.command);
+    run_command(args).map_err(|error| match exit::category(&error) {
+        Category::Stopped if resumes => {
+            let what = exit::chain(&error);
+            Failure::of(Category::Stopped, format!("{what}; the same command resumes it")).into()
+        }
+        _ => error,
+    })
+}
+
+/// Whether the same command continues where a stopped one ended, rather than at its beginning.
+fn resumes(command: &Command) -> bool {
+    use Command::{Ablate, Finetune, Run, Student, Sweep, Teacher};
+    matches!(command, Finetune(_) | Teacher(_) | Student(_) | Run(_) | Sweep(_) | Ablate(_))
+}
+
+fn run_command(args: Args) -> anyhow::Result<Status> {
     match args.command {
         Command::Finetune(args) => finetune::command(&args),
         Command::Augment(args) => augment::command(&args),

@@ -285,9 +285,10 @@ impl Pipeline<'_> {
         let common = &self.args.common;
         let mut status = Status::Done;
         let mut all = Map::new();
-        for step in steps {
+        for (number, step) in steps.iter().enumerate() {
+            let place = format!("── stage {} of {} ── {}", number + 1, steps.len(), step.name);
             let earlier = step.needs.iter().find(|name| planned.contains(*name)).copied();
-            let went = self.run_step(step, earlier).with_context(|| format!("stage {}", step.name))?;
+            let went = self.run_step(step, &place, earlier).with_context(|| format!("stage {}", step.name))?;
             if went.why.is_some() && !went.ran {
                 planned.push(step.name);
             }
@@ -305,9 +306,9 @@ impl Pipeline<'_> {
         Ok(AllWent { status, stages: all, planned: !planned.is_empty() })
     }
 
-    /// Runs a stage unless its result is there. `after` names an earlier stage that a dry run would
-    /// run first, so that this one's inputs are not known yet.
-    fn run_step(&self, step: &Step<'_>, after: Option<&str>) -> anyhow::Result<Went> {
+    /// Runs a stage unless its result is there. `place` says which of how many it is. `after` names an earlier stage
+    /// that a dry run would run first, so that this one's inputs are not known yet.
+    fn run_step(&self, step: &Step<'_>, place: &str, after: Option<&str>) -> anyhow::Result<Went> {
         let (name, directory) = (step.name, self.out.join(step.name));
         if let Some(earlier) = after {
             return Ok(would_run(name, Some(format!("{earlier} runs before it"))));
@@ -327,15 +328,15 @@ impl Pipeline<'_> {
         let (planned, out, why) = match claim::claim(step.stage, self.session, &directory, replace)? {
             Claim::Run { planned, out, why } => (planned, out, why),
             Claim::UpToDate(done) => {
-                talk(&format!("── {name}: up to date"));
+                talk(&format!("{place}: up to date"));
                 step.stage.publish(&directory)?;
                 return Ok(repeat(step, &done));
             }
         };
-        talk(&format!("── {name}: {} ({why})", step.stage.command()));
+        talk(&format!("{place}: {} → {} ({why})", step.stage.command(), directory.display()));
         let start = std::time::Instant::now();
         let finished = stage::run_into(step.stage, self.session, out, *planned)?;
-        talk(&format!("── {name}: done in {}", seconds(start.elapsed())));
+        talk(&format!("{place}: done in {}", seconds(start.elapsed())));
         step.stage.publish(&directory)?;
         Ok(Went {
             status: finished.status,

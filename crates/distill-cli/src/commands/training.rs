@@ -105,10 +105,10 @@ fn check_stratify(data: &DataSettings, problem_type: ProblemType) -> anyhow::Res
 pub fn check_validation(data: &DataSettings) -> anyhow::Result<()> {
     check_stratify(data, data.problem_type.unwrap_or_default())?;
     match &data.validation {
-        Validation::Share(share) if !(*share > 0.0 && *share < 1.0) => {
-            Err(Failure::usage(format!("validation is {share}, expected a file or a share between 0 and 1"))
-                .into())
-        }
+        Validation::Share(share) if !(*share > 0.0 && *share < 1.0) => Err(Failure::usage(format!(
+            "validation is {share}, expected a file or a share between 0 and 1, such as 0.1 or 10%"
+        ))
+        .into()),
         _ => Ok(()),
     }
 }
@@ -173,13 +173,12 @@ impl Job<'_> {
 
     fn announce(&self) {
         tracing::info!("{}", self.plan.loss.formula());
-        let settings = serde_json::to_string(self.settings).unwrap_or_default();
-        tracing::info!("settings {settings}");
+        tracing::info!("settings: {}", changed_settings(self.settings));
         tracing::info!(
             parameters = self.model.num_parameters(),
             layers = self.model.config().num_hidden_layers,
             compute = dtype_name(self.session.kind),
-            labels = %self.model.config().labels,
+            labels = self.model.config().labels.num_labels(),
             "model"
         );
         let fresh = self.model.made_fresh();
@@ -323,6 +322,19 @@ fn class_counts(names: &[String], counts: &[u64]) -> String {
     format!("{}, … ({} more) …, {}", shown(&classes[..MOST]), last - MOST, shown(&classes[last..]))
 }
 
+/// The settings that differ from the defaults, in one line; `run.json` has them all.
+fn changed_settings(settings: &TrainSettings) -> String {
+    let as_json = |settings: &TrainSettings| serde_json::to_value(settings).unwrap_or_default();
+    let (settings, defaults) = (as_json(settings), as_json(&TrainSettings::default()));
+    let fields = settings.as_object().into_iter().flatten();
+    let changed = fields.filter(|(name, value)| defaults.get(name) != Some(value));
+    let changed: Vec<String> = changed.map(|(name, value)| format!("{name}={value}")).collect();
+    match changed.is_empty() {
+        true => "all at their defaults, see run.json".to_owned(),
+        false => format!("{}; all others at their defaults, see run.json", changed.join(" ")),
+    }
+}
+
 /// Removes the checkpoints of a finished run.
 ///
 /// # Errors
@@ -359,5 +371,18 @@ mod tests {
         assert!(text.starts_with("c29 29, c28 28") && text.ends_with("c1 1, c0 0"), "{text}");
         assert!(text.contains("(12 more)"), "{text}");
         assert_eq!(class_counts(&names[..2], &[3, 5]), "c1 5, c0 3");
+    }
+
+    #[test]
+    fn only_settings_that_differ_from_the_defaults_are_shown() {
+        let defaults = TrainSettings::default();
+        assert_eq!(changed_settings(&defaults), "all at their defaults, see run.json");
+        let changed = TrainSettings { epochs: defaults.epochs + 1, temperature: 4.5, ..defaults };
+        let shown = changed_settings(&changed);
+        assert!(
+            shown.contains(&format!("epochs={}", changed.epochs)) && shown.contains("temperature=4.5"),
+            "{shown}"
+        );
+        assert!(!shown.contains("batch_size"), "{shown}");
     }
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::time::Uptime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::args::{Common, LogFormat};
+use crate::output::text_lines::TextLines;
 use crate::output::{printer, timeline};
 
 /// Starts logging. `DISTILL_LOG` takes a filter such as `debug` or `distill_data=trace`.
@@ -51,8 +51,6 @@ fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(common: &Common) -> impl Layer<
         .with_ansi(printer::is_watched() && std::env::var_os("NO_COLOR").is_none());
     match common.log_format {
         LogFormat::Json => layer.json().flatten_event(true).with_filter(filter).boxed(),
-        LogFormat::Text => {
-            layer.with_timer(Uptime::default()).with_level(true).compact().with_filter(filter).boxed()
-        }
+        LogFormat::Text => layer.event_format(TextLines).with_filter(filter).boxed(),
     }
 }

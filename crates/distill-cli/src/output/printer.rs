@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use distill_core::text;
 
+use crate::output::figures;
+
 // One size reads the same in what is said and in a report.
 pub use distill_report::documents::format::bytes;
 
@@ -44,7 +46,7 @@ pub fn annotate(lines: &str) {
 
 /// A closed stderr is not worth failing for.
 fn line(shown: &str) {
-    if let Err(error) = writeln!(io::stderr().lock(), "{shown}") {
+    if let Err(error) = writeln!(io::stderr().lock(), "{}", folded(shown)) {
         tracing::trace!("stderr: {error}");
     }
 }
@@ -54,7 +56,7 @@ fn line(shown: &str) {
 /// # Errors
 /// The system's, such as a closed pipe.
 pub fn result(found: &str) -> io::Result<()> {
-    out(&text::lines(found))
+    out(&within(&console::Term::stdout(), &text::lines(found)))
 }
 
 /// As [`result`], of a text with colours of our own, in which every name is escaped already. Where no terminal shows it,
@@ -64,7 +66,8 @@ pub fn result(found: &str) -> io::Result<()> {
 /// As [`result`].
 pub fn styled(found: &str) -> io::Result<()> {
     let has_colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    out(&if has_colours { text::coloured(found) } else { text::lines(&text::without_colours(found)) })
+    let shown = if has_colours { text::coloured(found) } else { text::lines(&text::without_colours(found)) };
+    out(&within(&console::Term::stdout(), &shown))
 }
 
 /// Prints a JSON document on stdout.
@@ -79,6 +82,19 @@ fn out(shown: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", shown.trim_end_matches('\n'))?;
     stdout.flush()
+}
+
+/// The text as it is shown on stderr: on a terminal no line is wider than that.
+pub fn folded(text: &str) -> String {
+    within(&console::Term::stderr(), text)
+}
+
+/// The text in lines that fit the terminal; unchanged where there is none.
+fn within(terminal: &console::Term, text: &str) -> String {
+    match terminal.size_checked() {
+        Some((_, columns)) => figures::fold(text, usize::from(columns)),
+        None => text.to_owned(),
+    }
 }
 
 /// Whether a person watches stderr.

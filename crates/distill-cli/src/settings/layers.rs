@@ -243,6 +243,22 @@ mod tests {
     }
 
     #[test]
+    fn a_share_may_be_given_in_percent() {
+        use crate::settings::schema::Validation::{File, Share};
+        for (given, expected) in [
+            ("10%", Share(0.1)),
+            ("12.5 %", Share(0.125)),
+            ("0.2", Share(0.2)),
+            ("val.jsonl", File("val.jsonl".into())),
+            ("a%", File("a%".into())),
+        ] {
+            let mut layers = Layers::default();
+            layers.set(&format!("data.validation={given}")).unwrap();
+            assert_eq!(layers.resolve().unwrap().data.validation, expected, "{given}");
+        }
+    }
+
+    #[test]
     fn values_are_toml_and_anything_else_is_text() {
         assert_eq!(parse_value("3"), Value::Integer(3));
         assert_eq!(parse_value("[0, 2]"), Value::Array(vec![0.into(), 2.into()]));

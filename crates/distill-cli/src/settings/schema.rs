@@ -108,12 +108,33 @@ impl Default for DataSettings {
 
 /// Where validation rows come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, from = "GivenValidation")]
 pub enum Validation {
     /// A seeded part of the training rows.
     Share(f64),
     /// A file of its own.
     File(PathBuf),
+}
+
+/// As it may be written: a share also as `"10%"`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum GivenValidation {
+    Share(f64),
+    Text(String),
+}
+
+impl From<GivenValidation> for Validation {
+    fn from(given: GivenValidation) -> Self {
+        let percent = |text: &str| text.strip_suffix('%')?.trim_end().parse::<f64>().ok();
+        match given {
+            GivenValidation::Share(share) => Validation::Share(share),
+            GivenValidation::Text(text) => match percent(&text) {
+                Some(percent) => Validation::Share(percent / 100.0),
+                None => Validation::File(text.into()),
+            },
+        }
+    }
 }
 
 /// `distill finetune`.

@@ -116,7 +116,7 @@ impl Summary {
         }
         let map = match (class_names, self.label_counts.last_key_value()) {
             (Some(names), _) => LabelMap::new(names),
-            (None, None) => Err(LabelError::Empty),
+            (None, None) => Err(LabelError::Unlabelled),
             (None, Some((RawLabel::Name(_), _))) => {
                 LabelMap::new(self.label_counts.keys().map(RawLabel::to_name))
             }

@@ -55,6 +55,7 @@ pub(super) fn features(
             model.pack_for_inference()?;
         }
         progress.begin("encode", cache.len() as u64, "rows");
+        progress.resume(found as u64);
         let computed = pass.compute(progress);
         // Also what was finished before a stop.
         pass.write()?;

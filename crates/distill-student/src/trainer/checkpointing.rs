@@ -49,7 +49,7 @@ impl Run<'_> {
         add("beside", beside.iter().map(|(n, t)| (n.clone(), t.detach())).collect());
         add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
         let path = checkpoints.save(&state, &tensors)?;
-        tracing::info!("checkpoint {}", path.display());
+        tracing::debug!("checkpoint {}", path.display());
         self.saved = Instant::now();
         self.saved_state = Some(state);
         Ok(())
@@ -90,7 +90,7 @@ impl Run<'_> {
             vocabulary.set_decay(state.vocabulary_decay);
         }
         self.running_loss.set_sums(state.loss_sum, state.loss_rows);
-        tracing::info!(global_step = state.global_step, epoch = state.epoch, "going on from a checkpoint");
+        tracing::info!(global_step = state.global_step, epoch = state.epoch, "resumed from a checkpoint");
         self.saved_state = Some(state.clone());
         self.state = state;
         Ok(())

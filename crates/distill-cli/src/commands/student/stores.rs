@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use distill_core::ProblemType;
 use distill_core::record::RunRecord;
-use distill_data::logits::{Store, find_stores};
+use distill_data::logits::{MANIFEST_FILE, Store, find_stores};
 use distill_data::source::Columns;
 use distill_model::ModelDirectory;
 
@@ -29,6 +29,14 @@ pub fn open_store(path: &Path) -> anyhow::Result<Store> {
         bail!(Failure::usage(format!(
             "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
             path.display()
+        )));
+    }
+    let inner = path.join("targets");
+    if !path.join(MANIFEST_FILE).exists() && inner.join(MANIFEST_FILE).exists() {
+        bail!(Failure::usage(format!(
+            "{} is no soft-target store; did you mean {}?",
+            path.display(),
+            inner.display()
         )));
     }
     Ok(Store::open(path)?.stopped_by(stop_signal()))
