@@ -16,7 +16,7 @@ use crate::error::DataError;
 /// A hash of 16 bytes, of which no two ids have the same.
 pub(super) type IdHash = [u8; TEXT_HASH_LEN];
 
-/// Hashes that are looked up at once: 18 MB.
+/// Hashes that are looked up at once.
 const IN_MEMORY: usize = 1 << 19;
 /// Bytes of all runs together that are read ahead while they are merged.
 const READ_AHEAD: usize = 8 << 20;

@@ -9,11 +9,12 @@ use tokenizers::models::ModelWrapper;
 const MAX_DEPTH: usize = 64;
 /// WordPiece looks at every part of a word of this many characters; published models have 100 or 200.
 const MAX_WORD_CHARS: usize = 1_000;
-/// Added tokens of published models: some ten to a thousand, in Gemma 3 6,415. What the library builds of them takes time
-/// for each pair of them.
+/// Added tokens of published models: some ten to a thousand, in Gemma 3 6,415.
 const MAX_ADDED: usize = 16_384;
-/// Bytes of one; it takes time for each pair of them, too.
+/// Bytes of one.
 const MAX_ADDED_BYTES: usize = 1_024;
+/// Bytes of all: the library builds an automaton of them, at 4 MB in a second and 320 MB of memory.
+const MAX_ADDED_ALL: usize = 4 << 20;
 /// How many times longer replacements may make a text.
 const MAX_GROWTH: usize = 4_096;
 /// Bytes of a text after replacements that are tokenized at once; each takes some twenty bytes of memory.
@@ -46,9 +47,10 @@ pub(super) fn check_added(bytes: &[u8]) -> Result<(), String> {
 
 /// Checks tokens that are to be added; the error is in words.
 pub(super) fn check_tokens<'a>(contents: impl Iterator<Item = &'a str>) -> Result<(), String> {
-    let mut count = 0;
+    let (mut count, mut bytes) = (0, 0);
     for content in contents {
         count += 1;
+        bytes += content.len();
         if content.len() > MAX_ADDED_BYTES {
             let length = content.len();
             return Err(format!("an added token has {length} bytes, at most {MAX_ADDED_BYTES} are supported"));
@@ -56,6 +58,11 @@ pub(super) fn check_tokens<'a>(contents: impl Iterator<Item = &'a str>) -> Resul
     }
     if count > MAX_ADDED {
         return Err(format!("it adds {count} tokens, at most {MAX_ADDED} are supported"));
+    }
+    if bytes > MAX_ADDED_ALL {
+        return Err(format!(
+            "the tokens that it adds have {bytes} bytes, at most {MAX_ADDED_ALL} are supported"
+        ));
     }
     Ok(())
 }
@@ -129,6 +136,7 @@ mod tests {
         check_added(&file(MAX_ADDED, 3)).unwrap();
         check_added(&file(3, MAX_ADDED_BYTES)).unwrap();
         assert!(check_added(&file(MAX_ADDED + 1, 3)).unwrap_err().contains("adds 16385 tokens"));
+        assert!(check_added(&file(4_097, MAX_ADDED_BYTES)).unwrap_err().contains("4195328 bytes"));
         assert!(check_added(&file(1, 42_000)).unwrap_err().contains("42000 bytes"));
     }
 
