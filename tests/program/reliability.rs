@@ -113,8 +113,8 @@ fn a_disk_that_fills_up_leaves_the_last_checkpoint() {
     for at in (1..=pass.seen.count("write")).step_by(5) {
         let fault = Fault { kind: "write", at, action: "ENOSPC", sticky: true };
         let (full, _) = run(&pass.work, &pass.command_line(), Some(fault));
-        let full = full
-            .fails(74, &["the disk is full: free some space and run the same command again", "No space left"]);
+        // Before the stage begins, as where its directory is taken, there is nothing to say but that.
+        let full = full.fails(74, &["No space left"]);
         let out = if pass.work.path("out/checkpoints").exists() {
             pass.work.tree("out/checkpoints")
         } else {
@@ -123,7 +123,9 @@ fn a_disk_that_fills_up_leaves_the_last_checkpoint() {
         let whole =
             out.iter().filter(|name| name.ends_with("/manifest.json") && !name.starts_with('.')).count();
         if whole > 0 {
-            full.says("it resumes where it last saved itself");
+            full.says(
+                "the disk is full: free some space and run the same command again, it resumes where it last",
+            );
             kept += 1;
         } else {
             begun += 1;
