@@ -82,7 +82,9 @@ def columns():
         )
     ids = [uuid.UUID(int=value) for value in (0, 2**128 - 1, 0x1234)]
     yield "uuid", pa.array([value.bytes for value in ids], pa.uuid()), texts([str(value) for value in ids])
-    yield "json", pa.array(['{"a": 1}', "[]", '"x"'], pa.json_()), texts(['{"a": 1}', "[]", '"x"'])
+    # A class that looks like a list is refused.
+    documents = texts(['{"a": 1}', "[]", '"x"'])
+    yield "json", pa.array(['{"a": 1}', "[]", '"x"'], pa.json_()), {**documents, "class": None}
 
 
 def decimal_columns():
@@ -118,6 +120,21 @@ def main():
     write("int96", [("int96", pa.array(points, pa.timestamp("ns")), moments(points, lambda p: p.isoformat()))],
           use_deprecated_int96_timestamps=True)
     pq.write_table(pa.table({"text": ["a", "b"]}), OUT / "brotli.parquet", compression="brotli")
+    class_labels()
+
+
+def class_labels():
+    """The same rows as `datasets` writes them: a ClassLabel column whose names are in the order of bert-tiny's labels,
+    in the reverse order, and other names."""
+    labels = ["alpha", "beta", "gamma", "delta", "epsilon"]
+    rows = [labels[row % 5] for row in range(20)]
+    texts = [f"{'what where city'.split()[row % 3]} is {'the river'.split()[row % 2]}" for row in range(20)]
+    for name, order in (("same", labels), ("reversed", labels[::-1]), ("other", [name.upper() for name in labels])):
+        ids = [labels.index(label) if name == "other" else order.index(label) for label in rows]
+        features = {"text": {"dtype": "string", "_type": "Value"}, "label": {"names": order, "_type": "ClassLabel"}}
+        table = pa.table({"text": texts, "label": pa.array(ids, pa.int64())})
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+        pq.write_table(table, OUT / f"class-labels-{name}.parquet")
 
 
 if __name__ == "__main__":

@@ -97,11 +97,14 @@ pub fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
     write(&path, bytes);
     let source = Source::open(&path, &Columns::default())?;
     for kind in [ProblemType::MultiLabel, ProblemType::Regression] {
-        drop(Summary::scan(&source.clone().labelled(kind), &StopSignal::default()));
+        let source = source.clone().labelled(kind);
+        drop(Summary::scan(&source, &StopSignal::default()).and_then(|summary| summary.own_map(&source)));
     }
     let summary = Summary::scan(&source, &StopSignal::default())?;
     if summary.unlabelled < summary.rows {
-        summary.label_map(None)?;
+        let (map, fitted) = summary.own_map(&source)?;
+        summary.fit(&source, &map)?;
+        source.read_by(fitted.reading).rows()?.try_for_each(|row| row.map(drop))?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The binary's settings, which no library offers: its own files, with the one type that they take from elsewhere.
 #![allow(dead_code, missing_docs)]
 
+#[path = "../../crates/distill-cli/src/settings/delimiter.rs"]
+mod delimiter;
 #[path = "../../crates/distill-cli/src/settings/layers.rs"]
 pub mod layers;
 #[path = "../../crates/distill-cli/src/settings/schema.rs"]

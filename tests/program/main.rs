@@ -57,6 +57,7 @@ mod hub;
 mod hub_hostile;
 mod hub_server;
 mod kinds;
+mod labels;
 mod masked;
 mod methods;
 mod model_directories;

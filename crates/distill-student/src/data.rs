@@ -257,7 +257,9 @@ pub(crate) fn reading(source: &Source) -> String {
     let ending = source.path().extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let columns = source.columns();
     let names = [columns.id_name(), columns.text_name(), columns.text_pair_name(), columns.label_name()];
-    format!("{ending}\u{1f}{}", names.join("\u{1f}"))
+    // The number changes where the same bytes are read as other rows.
+    let asked = (source.label_type(), source.label_names(), source.delimiter(), source.reading());
+    format!("2\u{1f}{ending}\u{1f}{}\u{1f}{asked:?}", names.join("\u{1f}"))
 }
 
 /// Soft targets by id and text hash. Memory: the logits and 24 bytes a row.

@@ -11,7 +11,7 @@ use distill_core::hash::{TEXT_HASH_LEN, text_hash};
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::augment::{AugmentSettings, Neighbours};
-use distill_data::source::{Columns, Row, Source};
+use distill_data::source::{Columns, Label, RawLabel, Row, Source};
 use distill_model::ModelDirectory;
 use serde_json::{Map, Value, json};
 
@@ -74,7 +74,7 @@ impl AugmentStage<'_> {
     /// Adds the texts of a validation file: as a further row, that of a validation row would be trained on.
     fn know_validation(&self, known: &mut HashSet<TextHash>, session: &Session) -> anyhow::Result<()> {
         let Validation::File(path) = &self.settings.data.validation else { return Ok(()) };
-        for (number, row) in self.source_at(path)?.rows()?.enumerate() {
+        for (number, row) in self.source_at(path)?.without_labels().rows()?.enumerate() {
             if number % BLOCK_ROWS == 0 {
                 session.stop.check()?;
             }
@@ -121,6 +121,12 @@ impl Stage for AugmentStage<'_> {
         check(augment)?;
         let data = &self.settings.data;
         let mut settings = json!({"data": {"columns": data.columns}, "augment": augment, "seed": session.seed});
+        if let Some(label_type) = data.label_type {
+            settings["data"]["label_type"] = json!(label_type);
+        }
+        if let Some(delimiter) = data.delimiter {
+            settings["data"]["delimiter"] = json!(delimiter);
+        }
         if augment.masked_model.is_some() {
             // What the model sees of a text, and what it computes in.
             settings["data"]["max_length"] = data.max_length.unwrap_or(length::DEFAULT).into();
@@ -163,10 +169,13 @@ impl Stage for AugmentStage<'_> {
 
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
         let source = self.source()?.holding(inputs::recorded(record, "data"));
-        let total = inputs::scan(&source, session)?.rows;
+        let summary = inputs::scan(&source, session)?;
+        let source = source.clone().read_by(summary.portable(&source)?);
+        let total = summary.rows;
         let augment = &self.settings.augment;
         let further = augment.unlabelled.as_deref().map(|path| self.source_at(path)).transpose()?;
-        let further = further.map(|further| further.holding(inputs::recorded(record, "unlabelled")));
+        let further =
+            further.map(|further| further.holding(inputs::recorded(record, "unlabelled")).without_labels());
         if let Some(further) = &further {
             inputs::scan(further, session)?; // before the copies, which may take long
         }
@@ -183,6 +192,7 @@ impl Stage for AugmentStage<'_> {
         let mut writer = Writer {
             file: AtomicFile::create(&path)?,
             columns: source.columns(),
+            vector: summary.vector_length(source.reading()),
             rows: 0,
             copies: 0,
             others: 0,
@@ -281,6 +291,8 @@ fn hash_of(row: &Row) -> TextHash {
 struct Writer<'a> {
     file: AtomicFile,
     columns: &'a Columns,
+    /// How many values of 0 and 1 a row's label has, where it is such a list.
+    vector: Option<usize>,
     rows: u64,
     copies: u64,
     others: u64,
@@ -300,6 +312,17 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// A label as it is read again: lists of 0 and 1 stay such, and as floating-point numbers can be nothing else.
+    fn label(&self, label: Option<&Label<RawLabel>>) -> Value {
+        match (self.vector, label) {
+            (Some(length), Some(Label::Classes(classes))) => {
+                let bit = |place: usize| f64::from(classes.contains(&RawLabel::Id(place.cast_signed() as i64)));
+                (0..length).map(bit).collect()
+            }
+            (_, label) => json!(label),
+        }
+    }
+
     fn line(&mut self, row: &Row) -> Result<(), FileError> {
         let mut object = Map::new();
         object.insert(self.columns.id_name().to_owned(), row.id.clone().into());
@@ -307,7 +330,7 @@ impl Writer<'_> {
         if let Some(pair) = &row.text_pair {
             object.insert(self.columns.text_pair_name().to_owned(), pair.clone().into());
         }
-        object.insert(self.columns.label_name().to_owned(), json!(row.label));
+        object.insert(self.columns.label_name().to_owned(), self.label(row.label.as_ref()));
         let mut line = Value::Object(object).to_string();
         line.push('\n');
         self.file.write_all(line.as_bytes()).map_err(|error| FileError::new("write", self.file.path(), error))

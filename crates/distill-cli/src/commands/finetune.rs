@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use distill_core::record::RunRecord;
 use distill_core::{LabelMap, ProblemType};
-use distill_data::source::{RawLabel, Source, Summary};
+use distill_data::source::{Fitted, Source, Summary};
 use distill_model::ModelDirectory;
 use distill_report::signs;
 use distill_student::metrics::METRICS_FILE;
@@ -18,7 +18,7 @@ use crate::args::Finetune;
 use crate::commands::outdir::OutDir;
 use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::{inputs, length, training};
-use crate::exit::Status;
+use crate::exit::{Failure, Status};
 use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
 use crate::settings::flags::Flags;
@@ -119,7 +119,9 @@ impl Stage for FinetuneStage<'_> {
         let data_hash = inputs::recorded(record, "data");
         let source = self.source()?.holding(data_hash);
         let problem_type = self.problem_type()?;
-        let labels = label_map(&inputs::scan(&source, session)?, &source, &directory)?;
+        let summary = inputs::scan(&source, session)?;
+        let (labels, source) = label_map(&summary, source, &directory)?;
+        several_classes(&summary, &source)?;
         if let Some(student) = self.student_after {
             training::fits(student, problem_type, labels.num_labels())
                 .context("[student], which learns from this teacher")?;
@@ -186,23 +188,53 @@ fn warn_of_an_early_end(out: &Path, finished: &Finished) {
     }
 }
 
-/// The model's own label map where the data's labels all stand in it, else one made from the data.
+/// The model's own label map where the data's labels are all in it, else one made from the data; and the rows with
+/// their labels read for it.
 ///
 /// # Errors
 /// [`distill_data::DataError`] without any label, or for one that is no class.
-pub fn label_map(summary: &Summary, source: &Source, directory: &ModelDirectory) -> anyhow::Result<LabelMap> {
+pub fn label_map(
+    summary: &Summary,
+    source: Source,
+    directory: &ModelDirectory,
+) -> anyhow::Result<(LabelMap, Source)> {
     let own = &directory.config().labels;
+    let has_classifier = directory.config().has_classifier();
     if summary.problem_type == ProblemType::Regression {
         // One output has one name, whatever it is.
-        let is_own = directory.config().has_classifier() && own.num_labels() == 1;
-        return Ok(if is_own { own.clone() } else { summary.label_map(None)? });
+        let is_own = has_classifier && own.num_labels() == 1;
+        return Ok((if is_own { own.clone() } else { summary.own_map(&source)?.0 }, source));
     }
-    let known = |label: &RawLabel| match label {
-        RawLabel::Name(name) => own.id(name).is_some(),
-        RawLabel::Id(id) => usize::try_from(*id).is_ok_and(|id| id < own.num_labels()),
-    };
-    if directory.config().has_classifier() && summary.label_counts.keys().all(known) {
-        return Ok(own.clone());
+    // A head that has other labels is no reason to stop: it starts afresh.
+    if has_classifier
+        && let Ok(Fitted { reading, notes }) = summary.fit(&source, own)
+        && summary.is_known(own, &reading)
+        && !source.class_names()?.is_some_and(|names| own.is_numbered() && names != own.names())
+    {
+        inputs::say(&notes);
+        return Ok((own.clone(), source.read_by(reading)));
     }
-    Ok(summary.label_map(source.class_names()?.as_deref())?)
+    let (map, Fitted { reading, notes }) = summary.own_map(&source)?;
+    inputs::say(&notes);
+    if has_classifier {
+        tracing::info!("the model tells {own} apart, the data have {map}: the head starts afresh");
+    }
+    Ok((map, source.read_by(reading)))
+}
+
+/// Refuses rows of one class: whatever learns from them always says the same.
+///
+/// # Errors
+/// Bad data, with the class.
+pub fn several_classes(summary: &Summary, source: &Source) -> anyhow::Result<()> {
+    let counts = summary.counts(source.reading());
+    match (summary.problem_type, counts.len(), counts.first_key_value()) {
+        // Of a single row no validation part can be cut, which is said there.
+        (ProblemType::SingleLabel, 1, Some((only, rows))) if *rows > 1 => Err(Failure::data(format!(
+            "{}: all {rows} labelled rows have the label {only}; a classifier needs at least two classes",
+            source.path().display()
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }

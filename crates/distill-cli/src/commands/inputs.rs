@@ -1,13 +1,14 @@
 //! Opening what the user named, with the checks that every stage makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::bail;
 use distill_core::record::RunRecord;
 use distill_core::{LabelMap, ProblemType};
 use distill_data::TextTokenizer;
-use distill_data::source::{RawLabel, Source, Summary, resolve};
+use distill_data::source::{Fitted, LabelNames, Note, Source, Summary, resolve};
 use distill_model::{ModelConfig, ModelDirectory};
 use serde_json::Value;
 use tracing::trace_span;
@@ -34,7 +35,26 @@ pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> anyhow
 /// # Errors
 /// [`distill_data::DataError`] for a missing file or an unknown format.
 pub fn source(path: &Path, data: &DataSettings, problem_type: ProblemType) -> anyhow::Result<Source> {
-    Ok(Source::open(path, &data.columns)?.labelled(problem_type).stopped_by(stop_signal()))
+    let names = data.label_map.as_deref().map(LabelNames::read).transpose()?;
+    Ok(Source::open(path, &data.columns)?
+        .labelled(problem_type)
+        .with_labels(data.label_type, names)
+        .delimited_by(data.delimiter.map(|delimiter| delimiter.0))
+        .stopped_by(stop_signal()))
+}
+
+/// Says how rows were read, each sentence once in a process: stages and models read the same files again.
+pub fn say(notes: &[Note]) {
+    static SAID: Mutex<BTreeSet<Note>> = Mutex::new(BTreeSet::new());
+    for note in notes {
+        if !SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(note.clone()) {
+            continue;
+        }
+        match note.is_warning {
+            true => tracing::warn!("{note}"),
+            false => tracing::info!("{note}"),
+        }
+    }
 }
 
 /// What a model's logits mean, which `[data] problem_type` must not contradict.
@@ -59,6 +79,7 @@ pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
     let scanning = trace_span!(target: timeline::TARGET, "scan").entered();
     let summary = Summary::scan(source, &session.stop)?;
     drop(scanning);
+    say(&summary.notes);
     let (rows, unlabelled, empty_texts) = (summary.rows, summary.unlabelled, summary.empty_texts);
     tracing::info!(rows, unlabelled, empty_texts, "read {}", source.path().display());
     if empty_texts > 0 {
@@ -67,15 +88,42 @@ pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
     Ok(summary)
 }
 
+/// Rows that were all read once, whose labels are now read for a label map.
+pub struct Scanned {
+    /// The rows.
+    pub source: Source,
+    /// What one pass over them found.
+    pub summary: Summary,
+}
+
 /// As [`scan`], for rows whose labels must all be the model's: the first that is not is told with its row
 /// before anything is computed.
 ///
 /// # Errors
 /// [`distill_data::DataError`] with file, row and field.
-pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> anyhow::Result<Summary> {
+pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> anyhow::Result<Scanned> {
     let summary = scan(source, session)?;
-    check_labels(source, &summary, labels)?;
-    Ok(summary)
+    let source = fit(source, &summary, labels)?;
+    check_labels(&source, &summary, labels)?;
+    Ok(Scanned { source, summary })
+}
+
+/// The same rows with their labels read as a label map needs them, and says how.
+///
+/// # Errors
+/// [`distill_data::DataError`] where labels can be read in two ways, or have other names than the map's.
+pub fn fit(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<Source> {
+    let Fitted { reading, notes } = summary.fit(source, labels)?;
+    say(&notes);
+    Ok(source.clone().read_by(reading))
+}
+
+/// [`fit`] and [`check_labels`], for rows that are not read again.
+///
+/// # Errors
+/// Those of both.
+pub fn check_fit(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<()> {
+    check_labels(&fit(source, summary, labels)?, summary, labels)
 }
 
 /// Refuses the first row of a scanned source whose label is not the model's.
@@ -83,11 +131,7 @@ pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> any
 /// # Errors
 /// [`distill_data::DataError`] with file, row and field.
 pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<()> {
-    let known = |label: &RawLabel| match label {
-        RawLabel::Name(name) => labels.id(name).is_some(),
-        RawLabel::Id(id) => usize::try_from(*id).is_ok_and(|id| id < labels.num_labels()),
-    };
-    if !summary.label_counts.keys().all(known) {
+    if !summary.is_known(labels, source.reading()) {
         for row in source.rows()? {
             let row = row?;
             if let Some(label) = &row.label {
@@ -192,13 +236,17 @@ pub fn classifier(directory: ModelDirectory) -> anyhow::Result<ModelDirectory> {
 /// `[data]` as far as a stage depends on it, with the length that rows are cut to.
 ///
 /// # Errors
-/// Where it cannot be written as JSON, which would be a defect.
+/// A file of label names that cannot be read.
 pub fn data_settings(settings: &Settings, max_length: Option<usize>) -> anyhow::Result<Value> {
     let data = DataSettings { max_length, ..settings.data.clone() };
     let mut data = serde_json::to_value(&data)?;
     if let Some(data) = data.as_object_mut() {
         // Held-out rows and the cache change no result of training.
         data.retain(|key, _| !["test", "cache"].contains(&key.as_str()));
+        if let Some(path) = &settings.data.label_map {
+            // What it says counts, not where it lies.
+            data.insert("label_map".to_owned(), LabelNames::read(path)?.to_json());
+        }
         if let Validation::File(_) = settings.data.validation {
             // Its hash is among the inputs.
             data.insert("validation".to_owned(), "a file".into());

@@ -9,6 +9,7 @@ use distill_core::record::RunRecord;
 use distill_data::logits::{LogitsWriter, WriterOptions};
 
 use crate::args::Predict;
+use crate::commands::inputs::Scanned;
 use crate::commands::outfile::{self, Kind};
 use crate::commands::predict_files::{Format, TextWriter};
 use crate::commands::{inference, inputs, length};
@@ -65,7 +66,8 @@ pub fn command(args: &Predict) -> anyhow::Result<Status> {
     let source = source.holding(inputs::recorded(&record, "data"));
     let directory = directory.holding(inputs::recorded(&record, "model"));
     let labels = directory.config().labels.clone();
-    let rows = inputs::scan_labels(&source, &labels, &session)?.rows;
+    let Scanned { source, summary } = inputs::scan_labels(&source, &labels, &session)?;
+    let rows = summary.rows;
     let model = directory.load_classifier_as(session.device, session.kind)?;
     let runner = inference::runner(&model, &tokenizer, &settings, &session);
     let stats = match format {

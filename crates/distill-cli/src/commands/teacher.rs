@@ -13,6 +13,7 @@ use distill_teacher::runner::BLOCK_ROWS;
 use serde_json::{Value, json};
 
 use crate::args::Teacher;
+use crate::commands::inputs::Scanned;
 use crate::commands::outdir::{Found, OutDir};
 use crate::commands::stage::{self, Finished, Stage};
 use crate::commands::store_files::{PROGRESS_FILE, StoreFiles};
@@ -130,7 +131,7 @@ impl Stage for TeacherStage<'_> {
         let directory = self.model()?.holding(inputs::recorded(record, "model"));
         // The scan reads all rows and compares their hash; from then on the files must stay as they were before it.
         let seen = source.seen()?;
-        let summary = inputs::scan_labels(&source, &directory.config().labels, session)?;
+        let Scanned { source, summary } = inputs::scan_labels(&source, &directory.config().labels, session)?;
         let unchanged = || source.must_be(&seen);
         unchanged()?;
         let max_length = self.max_length(&directory)?;

@@ -58,7 +58,7 @@ pub fn with_validation(
         Validation::File(path) => {
             let hash = inputs::recorded(record, "validation");
             let source = inputs::source(path, data, builder.problem_type)?.holding(hash);
-            inputs::scan_labels(&source, builder.labels, session)?;
+            let source = inputs::scan_labels(&source, builder.labels, session)?.source;
             let validation = builder.from_source(&source, hash)?;
             Ok(TrainingData { train: part, validation })
         }

@@ -57,6 +57,9 @@ fn lay_rows(rows: &Rows, layers: &mut Layers) {
     layers.flag("data.columns.text_pair", rows.text_pair_column.clone());
     layers.flag("data.columns.label", rows.label_column.clone());
     layers.flag("data.problem_type", rows.problem_type.clone());
+    layers.flag("data.label_type", rows.label_type.clone());
+    layers.flag("data.label_map", rows.label_map.as_deref().map(path));
+    layers.flag("data.delimiter", rows.delimiter.clone());
     layers.flag("data.max_length", rows.max_length.map(integer));
 }
 

@@ -4,6 +4,7 @@
 //! sources are put together), [`flags`] (which flag is which setting), [`test_sets`] (held-out rows, one
 //! file or several).
 
+mod delimiter;
 pub mod flags;
 pub mod layers;
 pub mod schema;

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use distill_core::ProblemType;
 use distill_data::augment::AugmentSettings;
-use distill_data::source::Columns;
+use distill_data::source::{Columns, LabelType};
 use distill_report::ReportSettings;
 use distill_student::TrainSettings;
 use distill_student::teachers::Average;
 use serde::{Deserialize, Serialize};
 
+use super::delimiter::Delimiter;
 use super::test_sets::TestSets;
 
 /// A whole settings file. Each stage reads its own table and the shared ones.
@@ -85,6 +86,15 @@ pub struct DataSettings {
     /// What a row's label is; by default what the model says, else one class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_type: Option<ProblemType>,
+    /// Whether labels are names or ids, or lists of 0 and 1, where they could be either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_type: Option<LabelType>,
+    /// File of label names: what the labels of the data are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_map: Option<PathBuf>,
+    /// What separates the fields of CSV and TSV; by default what the ending and the header say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Delimiter>,
     /// Names of the columns.
     pub columns: Columns,
     /// Keep tokenized rows in the user's cache for the next run.
@@ -100,6 +110,9 @@ impl Default for DataSettings {
             test: None,
             max_length: None,
             problem_type: None,
+            label_type: None,
+            label_map: None,
+            delimiter: None,
             columns: Columns::default(),
             cache: true,
         }
@@ -351,7 +364,7 @@ mod tests {
         for key in STUDENT_KEYS {
             all["student"].as_table_mut().unwrap().insert((*key).to_owned(), true.into());
         }
-        for key in ["problem_type", "max_length", "stratify"] {
+        for key in ["problem_type", "max_length", "stratify", "label_type", "label_map", "delimiter"] {
             all["data"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }
         for key in ["masked_model", "unlabelled"] {

@@ -12,11 +12,12 @@ use super::row::TableRow;
 use super::schema::COLUMNS;
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
+use crate::source::found::Found;
 use crate::source::json_rows;
 use crate::source::json_value::{JsonValue as Json, List, pick};
 use crate::source::lines::Lines;
 use crate::source::parquet_rows;
-use crate::source::{Label, RawLabel, Rows, Source};
+use crate::source::{Label, RawLabel, Reading, Rows, Source};
 
 /// A table of logits: a Parquet file, or JSON lines with an array `logits`. Besides `logits` it may have
 /// `row`, `id`, `text_hash`, `text`, `text_pair` and `label`; other columns are ignored. A CSV or TSV file
@@ -313,11 +314,20 @@ fn interpret(
     let text_hash = hash.map_or(Ok(None), hash_of).map_err(error(2))?;
     let text = text.map_or(Ok(None), text_of).map_err(error(3))?;
     let text_pair = text_pair.map_or(Ok(None), text_of).map_err(error(4))?;
+    let ask = problem_type.into();
+    let num_labels = logits.as_ref().map(Vec::len);
     let label = match label {
         None => Ok(None),
-        Some(Cell::Json(value)) => json_rows::label_of(&value, problem_type),
-        Some(Cell::Parquet(value)) => parquet_rows::label_of(value, problem_type),
-        Some(Cell::List(list)) => list.map(parquet_rows::classes_of).transpose(),
+        Some(Cell::Json(value)) => {
+            json_rows::label_of(&value, ask).and_then(|label| as_it_is(label, num_labels))
+        }
+        Some(Cell::Parquet(value)) => {
+            parquet_rows::label_of(value, ask).and_then(|label| as_it_is(label, num_labels))
+        }
+        Some(Cell::List(list)) => {
+            let list = list.map(|list| parquet_rows::classes_of(list, ask)).transpose();
+            list.and_then(|label| as_it_is(label, num_labels))
+        }
         Some(Cell::Label(label)) => Ok(label),
     };
     let label = label.map_err(error(5))?;
@@ -327,6 +337,18 @@ fn interpret(
         return Err(error(6)(format!("{kind} {class} is {value} (row id {id:?})")));
     }
     Ok(TableRow { row, id, text_hash, text, text_pair, label, logits, place })
+}
+
+/// A label without a look at those of other rows: what can only be a vector of 0 and 1 is one.
+fn as_it_is(found: Option<Found>, num_labels: Option<usize>) -> Result<Option<Label<RawLabel>>, String> {
+    let Some(found) = found else { return Ok(None) };
+    let reading = match &found {
+        Found::Several(several) if Some(several.classes.len()) == num_labels && several.is_vector() => {
+            Reading::vectors()
+        }
+        _ => Reading::default(),
+    };
+    reading.apply(found)
 }
 
 fn row_of(cell: Cell) -> Result<i64, String> {

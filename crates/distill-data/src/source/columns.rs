@@ -2,8 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::DataError;
+use super::note::Note;
+use crate::error::{DataError, nearest};
 use std::path::Path;
+
+/// As the label's column: the data's labels are passed over.
+pub(super) const NONE: &str = "none";
+/// Names that columns of labels have elsewhere.
+const SYNONYMS: [&str; 12] = [
+    "labels",
+    "target",
+    "targets",
+    "class",
+    "classes",
+    "category",
+    "sentiment",
+    "intent",
+    "topic",
+    "y",
+    "gold",
+    "label_text",
+];
 
 /// Names of the input's columns. One that is named here must exist; one that is left out is looked for
 /// under its default name and, but for the text, need not be there.
@@ -19,7 +38,7 @@ pub struct Columns {
     /// The second text of a pair, `text_pair` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_pair: Option<String>,
-    /// The label, `label` by default: a name or an id; null or empty where a row has none.
+    /// The label, `label` by default: a name or an id; null or empty where a row has none. `none`: there are no labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
@@ -92,21 +111,64 @@ impl Columns {
     }
 
     pub(crate) fn required(&self, role: Role) -> bool {
-        role == Role::Text || self.setting(role).is_some()
+        role == Role::Text || (self.setting(role).is_some() && !self.is_off(role))
     }
 
-    /// Where each of the four columns stands among the `known` names of `file`.
+    /// Whether the data's labels are passed over: the label's column is `none`.
+    pub fn label_is_off(&self) -> bool {
+        self.label.as_deref() == Some(NONE)
+    }
+
+    fn is_off(&self, role: Role) -> bool {
+        role == Role::Label && self.label_is_off()
+    }
+
+    /// Where the only column is that has a default name but for spaces at its ends and the case of its letters.
+    pub(crate) fn alike(&self, role: Role, known: &[impl AsRef<str>]) -> Option<usize> {
+        let wanted = self.name(role).to_lowercase();
+        let is_alike = |name: &str| name.trim().to_lowercase() == wanted;
+        let mut alike = known.iter().enumerate().filter(|(_, name)| is_alike(name.as_ref()));
+        let found = alike.next().filter(|_| self.setting(role).is_none())?.0;
+        alike.next().is_none().then_some(found)
+    }
+
+    pub(crate) fn taken_as(&self, file: &Path, role: Role, found: &str) -> Note {
+        Note::said(format!("{}: column {found:?} is taken as the {}", file.display(), role.word()))
+    }
+
+    /// What to say where no column has the label's default name, but one whose name is much like it.
+    pub(crate) fn near_label(&self, file: &Path, known: &[impl AsRef<str>]) -> Option<Note> {
+        let wanted = self.name(Role::Label);
+        if self.label.is_some() || known.iter().any(|name| name.as_ref() == wanted) {
+            return None;
+        }
+        let others: Vec<&str> = known
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|name| ![Role::Id, Role::Text, Role::TextPair].iter().any(|role| *name == self.name(*role)))
+            .collect();
+        let synonym = others.iter().find(|name| SYNONYMS.contains(&name.trim().to_lowercase().as_str()));
+        let near = synonym.map(|name| (*name).to_owned()).or_else(|| nearest(wanted, &others))?;
+        Some(Note::warning(format!(
+            "{}: there is no column {wanted:?}, so that no row has a label; if {near:?} holds the labels, give \
+             --label-column {near:?}, if none does, --label-column {NONE}",
+            file.display()
+        )))
+    }
+
+    /// Where each of the four columns stands among the `known` names of `file`, and what to say of it.
     ///
     /// # Errors
-    /// [`DataError::MissingColumn`] for a required one; [`DataError::Format`] for one that stands there
+    /// [`DataError::MissingColumn`] for a required one; [`DataError::ColumnType`] for one that stands there
     /// twice.
     pub(crate) fn positions(
         &self,
         file: &Path,
         known: &[impl AsRef<str>],
-    ) -> Result<[Option<usize>; 4], DataError> {
+    ) -> Result<([Option<usize>; 4], Vec<Note>), DataError> {
         let mut positions = [None; 4];
-        for (slot, role) in positions.iter_mut().zip(Role::ALL) {
+        let mut notes = Vec::new();
+        for (slot, role) in positions.iter_mut().zip(Role::ALL).filter(|(_, role)| !self.is_off(*role)) {
             let name = self.name(role);
             let mut found = known.iter().enumerate().filter(|(_, known)| known.as_ref() == name);
             *slot = found.next().map(|(position, _)| position);
@@ -118,10 +180,22 @@ impl Columns {
                     found: "several".to_owned(),
                 });
             }
+            if slot.is_none() {
+                *slot = self.alike(role, known);
+                notes.extend(slot.map(|at| self.taken_as(file, role, known[at].as_ref())));
+            }
             if slot.is_none() && self.required(role) {
                 return Err(DataError::missing_column(file, name, role.word(), known));
             }
+            if slot.is_none() && role == Role::Label {
+                notes.extend(self.near_label(file, known));
+            }
         }
-        Ok(positions)
+        Ok((positions, notes))
+    }
+
+    /// Whether a file with these columns has the text.
+    pub(crate) fn has_text(&self, known: &[impl AsRef<str>]) -> bool {
+        known.iter().any(|name| name.as_ref() == self.text_name()) || self.alike(Role::Text, known).is_some()
     }
 }

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use distill_core::atomic::FileError;
-use distill_core::{ProblemType, open};
+use distill_core::open;
 
 use super::columns::{Columns, Role};
+use super::found::Ask;
 use super::labels::label_from_cell;
 use super::lines::MAX_LINE;
+use super::note::Note;
 use super::row::RawRow;
 use super::watch::{Hashed, SharedHasher};
 use crate::error::{At, DataError, Place};
@@ -28,8 +30,9 @@ pub(super) struct CsvRows {
     record: ByteRecord,
     positions: [Option<usize>; 4],
     columns: Columns,
-    problem_type: ProblemType,
+    ask: Ask,
     separator: u8,
+    pub(super) notes: Vec<Note>,
     drawn: Arc<AtomicUsize>,
     last_start: Option<(u64, u64)>,
     /// 1 where lines end in CR LF: the csv crate counts the LF to the next record.
@@ -37,43 +40,47 @@ pub(super) struct CsvRows {
 }
 
 impl CsvRows {
+    /// Opens a file whose fields are separated as its ending says, or as another separator makes sense of its
+    /// header; `delimiter` decides where it is given.
     pub(super) fn open(
         path: &Arc<Path>,
         separator: u8,
+        delimiter: Option<u8>,
         columns: &Columns,
-        problem_type: ProblemType,
+        ask: Ask,
         hasher: Option<SharedHasher>,
     ) -> Result<Self, DataError> {
-        let drawn = Arc::new(AtomicUsize::new(0));
-        let file = open::to_read(path).map_err(FileError::of("open", path))?;
-        // The header counts as one that has been read in part: only this much of it is left.
-        drawn.store(MAX_LINE - MAX_HEADER, Ordering::Relaxed);
-        let bounded = Bounded { file: Hashed::new(file, hasher), drawn: Arc::clone(&drawn) };
-        let mut reader = ReaderBuilder::new().delimiter(separator).buffer_capacity(BUFFER).from_reader(bounded);
-        let header = reader.byte_headers().map_err(|error| match failure(path, error, 0) {
-            DataError::Damaged { .. } => DataError::damaged(path, "its header is longer than 1 MiB"),
-            other => other,
-        })?;
-        let header = header.clone();
-        let mut names = Vec::with_capacity(header.len());
-        for name in &header {
-            let place = Place { file: Arc::clone(path), at: At::Line(1) };
-            let name = std::str::from_utf8(name);
-            names.push(name.map_err(|_| DataError::record(&place, "the header is not UTF-8"))?);
+        let mut opened = Opened::new(path, delimiter.unwrap_or(separator), hasher.clone())?;
+        let mut notes = Vec::new();
+        if delimiter.is_none() && !columns.has_text(&opened.names) {
+            for other in SEPARATORS.into_iter().filter(|other| *other != separator) {
+                let Ok(with) = Opened::new(path, other, None) else { continue };
+                if columns.has_text(&with.names) {
+                    notes.push(Note::said(format!(
+                        "{}: its fields are separated by {}, not by {}",
+                        path.display(),
+                        separator_name(other),
+                        separator_name(separator)
+                    )));
+                    // The file is read from its first byte again, and so it is hashed.
+                    hasher.iter().for_each(SharedHasher::restart);
+                    opened = Opened::new(path, other, hasher)?;
+                    break;
+                }
+            }
         }
-        if names.is_empty() {
-            return Err(DataError::NoRows { file: path.to_path_buf() });
-        }
-        let positions = columns.positions(path, &names)?;
+        let (positions, of_columns) = columns.positions(path, &opened.names)?;
+        notes.extend(of_columns);
         Ok(CsvRows {
             file: Arc::clone(path),
-            reader,
+            reader: opened.reader,
             record: ByteRecord::new(),
             positions,
             columns: columns.clone(),
-            problem_type,
-            separator,
-            drawn,
+            ask,
+            separator: opened.separator,
+            notes,
+            drawn: opened.drawn,
             last_start: None,
             line_offset: u64::from(ends_lines_with_cr(path)?),
         })
@@ -100,7 +107,7 @@ impl CsvRows {
                 DataError::value(&place, self.columns.name(role), what)
             })
         };
-        let label = cell(Role::Label)?.map(|cell| label_from_cell(cell, self.problem_type)).transpose();
+        let label = cell(Role::Label)?.map(|cell| label_from_cell(cell, self.ask)).transpose();
         let label = label.map_err(|what| DataError::value(&place, self.columns.label_name(), what))?;
         Ok(RawRow {
             id: cell(Role::Id)?.map(str::to_owned),
@@ -124,6 +131,49 @@ impl CsvRows {
             return Err(DataError::record(&place, "a quoted field is never closed; the file may be cut off"));
         }
         Ok(())
+    }
+}
+
+/// What separates fields, the likeliest first.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+fn separator_name(separator: u8) -> String {
+    match separator {
+        b'\t' => "tabs".to_owned(),
+        other => format!("{:?}", char::from(other)),
+    }
+}
+
+/// A file whose header was read.
+struct Opened {
+    reader: Reader<Bounded>,
+    separator: u8,
+    names: Vec<String>,
+    drawn: Arc<AtomicUsize>,
+}
+
+impl Opened {
+    fn new(path: &Arc<Path>, separator: u8, hasher: Option<SharedHasher>) -> Result<Self, DataError> {
+        let drawn = Arc::new(AtomicUsize::new(0));
+        let file = open::to_read(path).map_err(FileError::of("open", path))?;
+        // The header counts as one that has been read in part: only this much of it is left.
+        drawn.store(MAX_LINE - MAX_HEADER, Ordering::Relaxed);
+        let bounded = Bounded { file: Hashed::new(file, hasher), drawn: Arc::clone(&drawn) };
+        let mut reader = ReaderBuilder::new().delimiter(separator).buffer_capacity(BUFFER).from_reader(bounded);
+        let header = reader.byte_headers().map_err(|error| match failure(path, error, 0) {
+            DataError::Damaged { .. } => DataError::damaged(path, "its header is longer than 1 MiB"),
+            other => other,
+        })?;
+        let mut names = Vec::with_capacity(header.len());
+        for name in header {
+            let place = Place { file: Arc::clone(path), at: At::Line(1) };
+            let name = std::str::from_utf8(name);
+            names.push(name.map_err(|_| DataError::record(&place, "the header is not UTF-8"))?.to_owned());
+        }
+        match names.is_empty() {
+            true => Err(DataError::NoRows { file: path.to_path_buf() }),
+            false => Ok(Opened { reader, separator, names, drawn }),
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use distill_core::{Label, ProblemType};
+use distill_core::ProblemType;
 
 use super::columns::{Columns, Role};
+use super::found::{Ask, Found, LabelType, Several};
 use super::json_value::{JsonValue, List, keys, pick};
-use super::labels::{RawLabel, finite, label_from_cell, several};
+use super::labels::{RawLabel, finite, one_class, several_from_text};
 use super::lines::Lines;
+use super::note::Note;
 use super::row::RawRow;
 use super::watch::SharedHasher;
 use crate::error::{DataError, Place};
@@ -17,8 +19,11 @@ use crate::error::{DataError, Place};
 pub(super) struct JsonRows {
     lines: Lines,
     columns: Columns,
-    problem_type: ProblemType,
+    /// The keys of the four columns.
+    names: [String; 4],
+    ask: Ask,
     file: Arc<Path>,
+    pub(super) notes: Vec<Note>,
     /// Which columns any row had: one that the user named must turn up at least once.
     seen: [bool; 4],
     /// Whether rows have ids, as the first one decides.
@@ -30,14 +35,28 @@ impl JsonRows {
     pub(super) fn open(
         path: &Arc<Path>,
         columns: &Columns,
-        problem_type: ProblemType,
+        ask: Ask,
         hasher: Option<SharedHasher>,
     ) -> Result<Self, DataError> {
+        let lines = Lines::open_hashed(path, hasher)?;
+        let known = first_keys(path).unwrap_or_default();
+        let mut notes = Vec::new();
+        let names = Role::ALL.map(|role| {
+            let exact = columns.name(role);
+            let alike = columns.alike(role, &known).filter(|_| !known.iter().any(|key| key == exact));
+            let found = alike.map_or(exact, |at| known[at].as_str()).to_owned();
+            if found != exact {
+                notes.push(columns.taken_as(path, role, &found));
+            }
+            found
+        });
         Ok(JsonRows {
-            lines: Lines::open_hashed(path, hasher)?,
+            lines,
             columns: columns.clone(),
-            problem_type,
+            names,
+            ask,
             file: Arc::clone(path),
+            notes,
             seen: [false; 4],
             has_id: None,
             any: false,
@@ -48,11 +67,25 @@ impl JsonRows {
         let Some(line) = self.lines.next_line()? else {
             return self.check_seen().map(|()| None);
         };
-        let names = Role::ALL.map(|role| self.columns.name(role));
-        let picked = pick(line, &names, &[(self.columns.label_name(), List::Labels)]);
+        let mut names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        // Another spelling was taken for these: that the name itself turns up later must not be missed.
+        let aliased: Vec<Role> = Role::ALL
+            .into_iter()
+            .filter(|role| self.columns.name(*role) != self.names[*role as usize])
+            .collect();
+        names.extend(aliased.iter().map(|role| self.columns.name(*role)));
+        let picked = pick(line, &names, &[(&self.names[Role::Label as usize], List::Labels)]);
         let known = picked.as_ref().is_ok_and(|fields| fields[1].is_none()).then(|| keys(line));
         let place = self.lines.place();
-        let fields = picked.map_err(|what| DataError::record(&place, what))?;
+        let mut fields = picked.map_err(|what| DataError::record(&place, what))?;
+        let again = fields.split_off(Role::ALL.len());
+        if let Some((role, _)) = aliased.iter().zip(&again).find(|(_, field)| field.is_some()) {
+            let (name, taken) = (self.columns.name(*role), &self.names[*role as usize]);
+            return Err(DataError::value(&place, name, format!("rows before it have {taken:?} in its place")));
+        }
+        if self.columns.label_is_off() {
+            fields[Role::Label as usize] = None;
+        }
         for (seen, field) in self.seen.iter_mut().zip(&fields) {
             *seen |= field.is_some();
         }
@@ -64,7 +97,8 @@ impl JsonRows {
     }
 
     fn row(&mut self, fields: Vec<Option<JsonValue>>, place: Place) -> Result<RawRow, DataError> {
-        let at = |role: Role| (&place, self.columns.name(role));
+        let names = self.names.clone();
+        let at = |role: Role| (&place, names[role as usize].as_str());
         let [id, text, text_pair, label] = <[Option<JsonValue>; 4]>::try_from(fields).unwrap_or_default();
         let id = id.map(|id| id_of(&id).map_err(|what| value_error(at(Role::Id), what))).transpose()?;
         if *self.has_id.get_or_insert(id.is_some()) != id.is_some() {
@@ -75,7 +109,7 @@ impl JsonRows {
         let text = text.map_err(|what| value_error(at(Role::Text), what))?;
         let text_pair = text_of(text_pair.unwrap_or(JsonValue::Null));
         let text_pair = text_pair.map_err(|what| value_error(at(Role::TextPair), what))?;
-        let label = label_of(&label.unwrap_or(JsonValue::Null), self.problem_type);
+        let label = label_of(&label.unwrap_or(JsonValue::Null), self.ask);
         let label = label.map_err(|what| value_error(at(Role::Label), what))?;
         Ok(RawRow { id, text, text_pair, label, place })
     }
@@ -88,7 +122,10 @@ impl JsonRows {
     }
 
     /// At the end of the file: every column that the user named has turned up.
-    fn check_seen(&self) -> Result<(), DataError> {
+    fn check_seen(&mut self) -> Result<(), DataError> {
+        if self.any && !self.seen[Role::Label as usize] {
+            self.notes.extend(self.columns.near_label(&self.file, &first_keys(&self.file)?));
+        }
         for (seen, role) in self.seen.iter().zip(Role::ALL) {
             if self.any && !seen && self.columns.required(role) {
                 let known = first_keys(&self.file)?;
@@ -131,16 +168,24 @@ pub(crate) fn text_of(value: JsonValue) -> Result<Option<String>, String> {
 }
 
 /// A row's label, or none for null and the empty string.
-pub(crate) fn label_of(
-    value: &JsonValue,
-    problem_type: ProblemType,
-) -> Result<Option<Label<RawLabel>>, String> {
-    match (problem_type, value) {
-        (ProblemType::SingleLabel, one) => Ok(class_of(one)?.map(Label::Class)),
+pub(crate) fn label_of(value: &JsonValue, ask: Ask) -> Result<Option<Found>, String> {
+    match (ask.problem_type, value) {
+        (ProblemType::SingleLabel, one) => {
+            if let JsonValue::Text(text) = one {
+                one_class(text, ask)?;
+            }
+            Ok(class_of(one, ask.label_type)?.map(Found::One))
+        }
         (_, JsonValue::Null) => Ok(None),
-        (_, JsonValue::Text(text)) if text.is_empty() => Ok(None),
-        (ProblemType::MultiLabel, JsonValue::Labels(labels)) => several(labels.iter().map(class_of)).map(Some),
-        (ProblemType::MultiLabel, JsonValue::Text(text)) => label_from_cell(text, problem_type),
+        (_, JsonValue::Text(text)) if text.trim().is_empty() => Ok(None),
+        (ProblemType::MultiLabel, JsonValue::Labels(labels)) => {
+            let several = Several::of(labels.iter().map(|label| class_of(label, ask.label_type)))?;
+            let is_float = |label: &JsonValue| matches!(label, JsonValue::Number(number) if number.is_f64());
+            Ok(Some(Found::Several(Several { floats: labels.iter().any(is_float), ..several })))
+        }
+        (ProblemType::MultiLabel, JsonValue::Text(text)) => {
+            several_from_text(text, ask).map(|several| Some(Found::Several(several)))
+        }
         (ProblemType::MultiLabel, other) => Err(format!("{other} is not a list of names or ids")),
         (ProblemType::Regression, JsonValue::Number(number)) => {
             finite(number.as_f64().unwrap_or(f64::NAN)).map(Some)
@@ -150,11 +195,12 @@ pub(crate) fn label_of(
 }
 
 /// A class, or none for null and the empty string.
-fn class_of(value: &JsonValue) -> Result<Option<RawLabel>, String> {
+fn class_of(value: &JsonValue, label_type: Option<LabelType>) -> Result<Option<RawLabel>, String> {
+    let by_name = label_type == Some(LabelType::Name);
     match value {
         JsonValue::Null => Ok(None),
-        JsonValue::Text(name) if name.is_empty() => Ok(None),
-        JsonValue::Text(name) => Ok(Some(RawLabel::Name(name.clone()))),
+        JsonValue::Text(name) => RawLabel::from_name(name, label_type),
+        JsonValue::Bool(_) | JsonValue::Number(_) if by_name => Ok(Some(RawLabel::Name(value.to_string()))),
         JsonValue::Bool(flag) => Ok(Some(RawLabel::Id(i64::from(*flag)))),
         JsonValue::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(id), _) => Ok(Some(RawLabel::Id(id))),

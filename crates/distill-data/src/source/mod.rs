@@ -2,20 +2,28 @@
 //!
 //! Read in this order: `files` (which files a path stands for), [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
 //! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`), [`watch`] (what is read is what was
-//! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids`, and [`labels`] (from raw labels to ids).
+//! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids` and `tally`, `decide` (which reading
+//! of the labels fits a label map), `reading` (that reading, row by row) and [`labels`] (from raw labels to ids).
 
 pub mod columns;
 mod csv_rows;
+mod decide;
 mod files;
+pub(crate) mod found;
 mod ids;
 pub(crate) mod json_rows;
 pub(crate) mod json_value;
+mod label_names;
 pub mod labels;
 pub(crate) mod lines;
+mod list_cell;
+mod note;
 pub(crate) mod parquet_rows;
+mod reading;
 pub mod row;
 pub mod rows;
 pub mod summary;
+mod tally;
 pub mod watch;
 
 use std::path::{Path, PathBuf};
@@ -25,10 +33,16 @@ use distill_core::hash::file_hash_until;
 use distill_core::{ProblemType, StopSignal};
 
 use crate::error::DataError;
+use found::Ask;
 
 pub use columns::Columns;
+pub use decide::Fitted;
 pub use distill_core::Label;
+pub use found::LabelType;
+pub use label_names::LabelNames;
 pub use labels::{RawLabel, resolve, resolve_label};
+pub use note::Note;
+pub use reading::Reading;
 pub use row::Row;
 pub use rows::Rows;
 pub use summary::Summary;
@@ -50,7 +64,10 @@ pub struct Source {
     files: Vec<Arc<Path>>,
     format: Format,
     columns: Columns,
-    problem_type: ProblemType,
+    ask: Ask,
+    delimiter: Option<u8>,
+    label_names: Option<LabelNames>,
+    reading: Reading,
     stop: StopSignal,
     /// What its hash must be when it is read.
     expected: Option<Arc<str>>,
@@ -67,8 +84,18 @@ impl Source {
     pub fn open(path: &Path, columns: &Columns) -> Result<Self, DataError> {
         let (files, format) = files::find(path)?;
         let stop = StopSignal::default();
-        let (columns, problem_type) = (columns.clone(), ProblemType::default());
-        Ok(Source { path: path.to_owned(), files, format, columns, problem_type, stop, expected: None })
+        Ok(Source {
+            path: path.to_owned(),
+            files,
+            format,
+            columns: columns.clone(),
+            ask: Ask::default(),
+            delimiter: None,
+            label_names: None,
+            reading: Reading::default(),
+            stop,
+            expected: None,
+        })
     }
 
     /// The same source, of which reading and hashing end with [`DataError::Stopped`] once a stop is asked for.
@@ -78,7 +105,35 @@ impl Source {
 
     /// The same source, whose labels are read as a model of this type needs them: one class a row by default.
     pub fn labelled(self, problem_type: ProblemType) -> Self {
-        Source { problem_type, ..self }
+        Source { ask: Ask { problem_type, ..self.ask }, ..self }
+    }
+
+    /// The same source, of whose labels this is known: whether they are names or ids, and what the ids are called.
+    pub fn with_labels(self, label_type: Option<LabelType>, label_names: Option<LabelNames>) -> Self {
+        Source { ask: Ask { label_type, ..self.ask }, label_names, ..self }
+    }
+
+    /// The same source, in which this byte separates the fields of CSV and TSV, whatever the name's ending says.
+    pub fn delimited_by(self, delimiter: Option<u8>) -> Self {
+        Source { delimiter, ..self }
+    }
+
+    /// The same source, whose labels are read so.
+    pub fn read_by(self, reading: Reading) -> Self {
+        Source { reading, ..self }
+    }
+
+    /// The same rows, each with the text of one of its columns as the name of its class: text as it is, numbers,
+    /// truth values, dates and the like in their usual form.
+    pub fn with_column(&self, name: &str) -> Self {
+        let ask = Ask { problem_type: ProblemType::SingleLabel, label_type: Some(LabelType::Name) };
+        let columns = Columns { label: Some(name.to_owned()), ..self.columns.clone() };
+        Source { columns, ask, label_names: None, reading: Reading::default(), ..self.clone() }
+    }
+
+    /// The same rows without their labels.
+    pub fn without_labels(self) -> Self {
+        Source { columns: Columns { label: Some(columns::NONE.to_owned()), ..self.columns }, ..self }
     }
 
     /// The same source, whose rows end with [`DataError::Changed`] unless what was read has this [`Source::hash`].
@@ -88,7 +143,31 @@ impl Source {
 
     /// What a row's label is.
     pub fn problem_type(&self) -> ProblemType {
-        self.problem_type
+        self.ask.problem_type
+    }
+
+    /// What was asked for of its labels.
+    pub fn label_type(&self) -> Option<LabelType> {
+        self.ask.label_type
+    }
+
+    /// What its labels mean, where a file says it.
+    pub fn label_names(&self) -> Option<&LabelNames> {
+        self.label_names.as_ref()
+    }
+
+    /// How its labels are read.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    pub(crate) fn ask(&self) -> Ask {
+        self.ask
+    }
+
+    /// The byte that separates fields, where it was given.
+    pub fn delimiter(&self) -> Option<u8> {
+        self.delimiter
     }
 
     /// The path as it was given.
@@ -132,16 +211,27 @@ impl Source {
         self.expected.as_ref()
     }
 
-    /// Label names in the order of their ids, where a Parquet file carries them as a `ClassLabel` in the
+    /// Label names in the order of their ids, where Parquet files carry them as a `ClassLabel` in the
     /// metadata that `datasets` writes.
     ///
     /// # Errors
-    /// Those of opening the first Parquet file.
+    /// Those of opening the Parquet files; [`DataError::Label`] where two of them carry different names.
     pub fn class_names(&self) -> Result<Option<Vec<String>>, DataError> {
-        match (self.format, self.files.first()) {
-            (Format::Parquet, Some(file)) => parquet_rows::class_names(file, self.columns.label_name()),
-            _ => Ok(None),
+        if self.format != Format::Parquet || self.columns.label_is_off() {
+            return Ok(None);
         }
+        let mut first: Option<Option<Vec<String>>> = None;
+        for file in &self.files {
+            let names = parquet_rows::class_names(file, &self.columns)?;
+            match &first {
+                Some(first) if *first != names => {
+                    let what = format!("its label names are not those of {}", self.files[0].display());
+                    return Err(DataError::Label { file: file.to_path_buf(), what });
+                }
+                _ => first = Some(names),
+            }
+        }
+        Ok(first.flatten())
     }
 
     pub(crate) fn files(&self) -> &[Arc<Path>] {
@@ -157,5 +247,7 @@ impl Source {
     }
 }
 
+#[cfg(test)]
+mod label_tests;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use distill_core::{Label, ProblemType, StopSignal};
+use distill_core::{ProblemType, StopSignal};
 use serde_json::Value as Json;
 
 use super::columns::{Columns, Role};
-use super::labels::{RawLabel, finite, label_from_cell, several};
+use super::found::{Ask, Found, LabelType, Several};
+use super::labels::{RawLabel, finite, one_class, several_from_text};
+use super::note::Note;
 use super::row::RawRow;
 use super::watch::Stamp;
 use crate::error::{At, DataError, Place};
@@ -30,23 +32,26 @@ pub(super) struct ParquetRows {
     /// The labels of the same rows, where each has a list.
     label_lists: Option<IntoIter<Option<Vec<Option<Value>>>>>,
     columns: Columns,
-    problem_type: ProblemType,
+    ask: Ask,
+    pub(super) notes: Vec<Note>,
     row: u64,
 }
 
 impl ParquetRows {
-    pub(super) fn open(path: &Path, columns: &Columns, problem_type: ProblemType) -> Result<Self, DataError> {
+    pub(super) fn open(path: &Path, columns: &Columns, ask: Ask) -> Result<Self, DataError> {
         let file = ParquetFile::open(path)?;
         let opened = file.stamp()?;
-        let positions = columns.positions(path, &file.column_names())?;
+        let known = file.column_names();
+        let (positions, notes) = columns.positions(path, &known)?;
         let mut names = Vec::new();
         let slots = std::array::from_fn(|role| {
-            positions[role]?;
-            names.push(columns.name(Role::ALL[role]));
+            names.push(known[positions[role]?]);
             Some(names.len() - 1)
         });
-        for role in Role::ALL.into_iter().filter(|role| positions[*role as usize].is_some()) {
-            check_kind(&file, role, columns.name(role), problem_type)?;
+        for role in Role::ALL {
+            if let Some(at) = positions[role as usize] {
+                check_kind(&file, role, known[at], ask.problem_type)?;
+            }
         }
         let batches = ColumnBatches::new(&file, &names)?;
         Ok(ParquetRows {
@@ -58,7 +63,8 @@ impl ParquetRows {
             current: Vec::new(),
             label_lists: None,
             columns: columns.clone(),
-            problem_type,
+            ask,
+            notes,
             row: 0,
         })
     }
@@ -96,8 +102,8 @@ impl ParquetRows {
         let text_pair = text_of(take(Role::TextPair).flatten());
         let text_pair = text_pair.map_err(|what| error(Role::TextPair, what))?;
         let label = match &mut self.label_lists {
-            Some(lists) => lists.next().flatten().map(classes_of).transpose(),
-            None => label_of(take(Role::Label).flatten(), self.problem_type),
+            Some(lists) => lists.next().flatten().map(|list| classes_of(list, self.ask)).transpose(),
+            None => label_of(take(Role::Label).flatten(), self.ask),
         };
         let label = label.map_err(|what| error(Role::Label, what))?;
         Ok(Some(RawRow { id, text, text_pair, label, place }))
@@ -106,7 +112,7 @@ impl ParquetRows {
     fn take_batch(&mut self, mut batch: Vec<Column>) -> Result<(), DataError> {
         self.label_lists = None;
         if let Some(slot) =
-            self.slots[Role::Label as usize].filter(|_| self.problem_type == ProblemType::MultiLabel)
+            self.slots[Role::Label as usize].filter(|_| self.ask.problem_type == ProblemType::MultiLabel)
             && let Some(lists) = batch[slot].lists()
         {
             self.label_lists = Some(lists.into_iter());
@@ -204,17 +210,22 @@ pub(crate) fn text_of(value: Option<Value>) -> Result<Option<String>, String> {
 }
 
 /// A row's label, or none for null and the empty string.
-pub(crate) fn label_of(
-    value: Option<Value>,
-    problem_type: ProblemType,
-) -> Result<Option<Label<RawLabel>>, String> {
-    match (problem_type, value) {
-        (ProblemType::SingleLabel, value) => Ok(class_of(value)?.map(Label::Class)),
+pub(crate) fn label_of(value: Option<Value>, ask: Ask) -> Result<Option<Found>, String> {
+    match (ask.problem_type, value) {
         (_, None) => Ok(None),
-        (ProblemType::MultiLabel, Some(text @ (Value::Bytes(_) | Value::Text(_)))) => {
-            label_from_cell(&text.to_text()?, problem_type)
+        (ProblemType::SingleLabel, Some(value)) => {
+            if let Value::Bytes(_) | Value::Text(_) = value {
+                one_class(&value.to_text()?, ask)?;
+            }
+            Ok(class_of(Some(value), ask.label_type)?.map(Found::One))
         }
-        (ProblemType::MultiLabel, value) => several(std::iter::once(class_of(value))).map(Some),
+        (ProblemType::MultiLabel, Some(text @ (Value::Bytes(_) | Value::Text(_)))) => {
+            let text = text.to_text()?;
+            let several = (!text.trim().is_empty()).then(|| several_from_text(&text, ask)).transpose()?;
+            Ok(several.map(Found::Several))
+        }
+        (ProblemType::MultiLabel, value) => Several::of(std::iter::once(class_of(value, ask.label_type)))
+            .map(|several| Some(Found::Several(several))),
         (ProblemType::Regression, Some(value)) => match (value.to_f64(), value.to_text()?) {
             (Some(number), _) => finite(number).map(Some),
             (None, text) if text.is_empty() => Ok(None),
@@ -224,14 +235,17 @@ pub(crate) fn label_of(
 }
 
 /// The classes of one list.
-pub(crate) fn classes_of(list: Vec<Option<Value>>) -> Result<Label<RawLabel>, String> {
-    several(list.into_iter().map(class_of))
+pub(crate) fn classes_of(list: Vec<Option<Value>>, ask: Ask) -> Result<Found, String> {
+    let floats = list.iter().flatten().any(|value| matches!(value, Value::Float(_)));
+    let several = Several::of(list.into_iter().map(|value| class_of(value, ask.label_type)))?;
+    Ok(Found::Several(Several { floats, ..several }))
 }
 
 /// A class, or none for null and the empty string.
-fn class_of(value: Option<Value>) -> Result<Option<RawLabel>, String> {
+fn class_of(value: Option<Value>, label_type: Option<LabelType>) -> Result<Option<RawLabel>, String> {
     let Some(value) = value else { return Ok(None) };
     match value {
+        _ if label_type == Some(LabelType::Name) => RawLabel::from_name(&value.to_text()?, label_type),
         Value::Integer(id) => Ok(Some(RawLabel::Id(id))),
         Value::Bool(flag) => Ok(Some(RawLabel::Id(i64::from(flag)))),
         Value::Float(value) => RawLabel::from_float(value).map(Some),
@@ -240,15 +254,18 @@ fn class_of(value: Option<Value>) -> Result<Option<RawLabel>, String> {
             _ => Err(format!("{decimal} is neither a name nor a whole number")),
         },
         Value::Unsigned(number) => Err(format!("{number} is no label id")),
-        Value::Bytes(_) | Value::Text(_) => {
-            Ok(Some(value.to_text()?).filter(|name| !name.is_empty()).map(RawLabel::Name))
-        }
+        Value::Bytes(_) | Value::Text(_) => RawLabel::from_name(&value.to_text()?, label_type),
     }
 }
 
 /// The label names that `datasets` keeps under the key `huggingface` of the footer.
-pub(super) fn class_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
+pub(super) fn class_names(path: &Path, columns: &Columns) -> Result<Option<Vec<String>>, DataError> {
     let file = ParquetFile::open(path)?;
+    let known = file.column_names();
+    let label = match columns.alike(Role::Label, &known) {
+        Some(at) if !known.contains(&columns.label_name()) => known[at],
+        _ => columns.label_name(),
+    };
     let Some(text) = file.key_value("huggingface") else { return Ok(None) };
     if text.len() > MAX_HUGGINGFACE {
         return Err(DataError::damaged(path, "its key \"huggingface\" holds more than 8 MiB"));

@@ -2,6 +2,7 @@
 
 use distill_core::Label;
 
+use super::found::Found;
 use super::labels::RawLabel;
 use crate::error::Place;
 
@@ -28,6 +29,6 @@ pub(super) struct RawRow {
     pub(super) id: Option<String>,
     pub(super) text: String,
     pub(super) text_pair: Option<String>,
-    pub(super) label: Option<Label<RawLabel>>,
+    pub(super) label: Option<Found>,
     pub(super) place: Place,
 }

@@ -1,14 +1,18 @@
 //! The stream of rows over a source's files.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use distill_core::{ProblemType, StopSignal};
+use distill_core::StopSignal;
 
 use super::columns::Columns;
 use super::csv_rows::CsvRows;
+use super::found::{Ask, Found};
 use super::json_rows::JsonRows;
+use super::note::Note;
 use super::parquet_rows::ParquetRows;
+use super::reading::Reading;
 use super::row::{RawRow, Row};
 use super::watch::{SharedHasher, Watch};
 use super::{Format, Source};
@@ -20,7 +24,10 @@ pub struct Rows {
     files: std::vec::IntoIter<Arc<std::path::Path>>,
     format: Format,
     columns: Columns,
-    problem_type: ProblemType,
+    ask: Ask,
+    delimiter: Option<u8>,
+    reading: Reading,
+    notes: BTreeSet<Note>,
     current: Option<Reader>,
     /// Of what is read of the current file.
     hasher: Option<SharedHasher>,
@@ -42,7 +49,10 @@ impl Rows {
             files: source.files().to_vec().into_iter(),
             format: source.format(),
             columns: source.columns().clone(),
-            problem_type: source.problem_type(),
+            ask: source.ask(),
+            delimiter: source.delimiter(),
+            reading: source.reading().clone(),
+            notes: BTreeSet::new(),
             current: None,
             hasher: None,
             next_row: 0,
@@ -55,17 +65,19 @@ impl Rows {
 
     /// Opens the next file; false where there is none.
     fn open_next(&mut self) -> Result<bool, DataError> {
+        self.keep_notes();
         let Some(file) = self.files.next() else {
             self.current = None;
             return Ok(false);
         };
-        let (columns, kind) = (&self.columns, self.problem_type);
+        let (columns, ask) = (&self.columns, self.ask);
         let hasher = self.watch.is_some().then(SharedHasher::default);
         self.current = Some(match self.format {
-            Format::Parquet => Reader::Parquet(Box::new(ParquetRows::open(&file, columns, kind)?)),
-            Format::Json => Reader::Json(Box::new(JsonRows::open(&file, columns, kind, hasher.clone())?)),
+            Format::Parquet => Reader::Parquet(Box::new(ParquetRows::open(&file, columns, ask)?)),
+            Format::Json => Reader::Json(Box::new(JsonRows::open(&file, columns, ask, hasher.clone())?)),
             Format::Separated(separator) => {
-                Reader::Separated(Box::new(CsvRows::open(&file, separator, columns, kind, hasher.clone())?))
+                let (delimiter, hasher) = (self.delimiter, hasher.clone());
+                Reader::Separated(Box::new(CsvRows::open(&file, separator, delimiter, columns, ask, hasher)?))
             }
         });
         self.hasher = hasher;
@@ -83,6 +95,37 @@ impl Rows {
             _ => {}
         }
         if self.files.as_slice().is_empty() { watch.end() } else { Ok(()) }
+    }
+
+    fn keep_notes(&mut self) {
+        self.notes.extend(match &mut self.current {
+            None => Vec::new(),
+            Some(Reader::Parquet(rows)) => std::mem::take(&mut rows.notes),
+            Some(Reader::Json(rows)) => std::mem::take(&mut rows.notes),
+            Some(Reader::Separated(rows)) => std::mem::take(&mut rows.notes),
+        });
+    }
+
+    /// What is to be said of the files that were read to their end.
+    pub(super) fn into_notes(self) -> Vec<Note> {
+        self.notes.into_iter().collect()
+    }
+
+    /// The next row with its label as it stands there.
+    pub(super) fn next_found(&mut self) -> Result<Option<(Row, Option<Found>)>, DataError> {
+        let Some(raw) = self.next_raw()? else { return Ok(None) };
+        let row = self.next_row;
+        self.next_row += 1;
+        let RawRow { id, text, text_pair, label, place } = raw;
+        let id = id.unwrap_or_else(|| row.to_string());
+        Ok(Some((Row { row, id, text, text_pair, label: None, place }, label)))
+    }
+
+    fn next_read(&mut self) -> Result<Option<Row>, DataError> {
+        let Some((row, found)) = self.next_found()? else { return Ok(None) };
+        let label = found.map(|found| self.reading.apply(found)).transpose();
+        let label = label.map_err(|what| DataError::value(&row.place, self.columns.label_name(), what))?;
+        Ok(Some(Row { label: label.flatten(), ..row }))
     }
 
     fn next_raw(&mut self) -> Result<Option<RawRow>, DataError> {
@@ -109,17 +152,10 @@ impl Iterator for Rows {
     type Item = Result<Row, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let raw = match self.next_raw() {
-            Ok(raw) => raw?,
-            Err(error) => {
-                self.current = None;
-                return Some(Err(error));
-            }
-        };
-        let row = self.next_row;
-        self.next_row += 1;
-        let RawRow { id, text, text_pair, label, place } = raw;
-        let id = id.unwrap_or_else(|| row.to_string());
-        Some(Ok(Row { row, id, text, text_pair, label, place }))
+        let row = self.next_read();
+        if row.is_err() {
+            self.current = None;
+        }
+        row.transpose()
     }
 }

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelError, LabelMap, ProblemType, StopSignal};
+use distill_core::{ProblemType, StopSignal};
 
 use super::Source;
+use super::found::Found;
 use super::ids::{IdHash, Ids};
 use super::labels::RawLabel;
+use super::note::Note;
+use super::reading::{self, Reading};
 use super::row::Row;
-use crate::error::{DataError, Place, name_list};
-
-/// More classes than any classifier has: a larger id means that the column holds something else.
-const MAX_LABELS: i64 = 1 << 20;
+use super::tally::Tally;
+use crate::error::{DataError, Place};
 
 /// What one pass over a source found. All ids differ and labels are of one kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +33,13 @@ pub struct Summary {
     pub longest_text_bytes: u64,
     /// What a row's label is.
     pub problem_type: ProblemType,
-    /// How often each class occurs; empty where labels are numbers.
+    /// How often each class occurs, as far as this is known without a label map: a number may still turn out to be
+    /// a name. Empty where labels are numbers.
     pub label_counts: BTreeMap<RawLabel, u64>,
+    /// What is to be said of how the source was read.
+    pub notes: Vec<Note>,
+    pub(super) reading: Reading,
+    pub(super) tally: Tally,
 }
 
 impl Summary {
@@ -53,101 +59,108 @@ impl Summary {
             longest_text_bytes: 0,
             problem_type: source.problem_type(),
             label_counts: BTreeMap::new(),
+            notes: Vec::new(),
+            reading: Reading::default(),
+            tally: Tally::default(),
         };
         let mut ids = Ids::default();
-        for row in source.rows()? {
-            let row = row?;
+        let mut rows = source.rows()?;
+        while let Some((row, found)) = rows.next_found()? {
             stop.check()?;
             if !ids.add(&row.id) {
                 return Err(duplicate(source, row));
             }
-            summary.count(&row, source.columns().label_name())?;
+            summary.count(&row, found.as_ref(), source)?;
         }
         let repeated = ids.repeated(stop)?;
-        if repeated.is_empty() { Ok(summary) } else { Err(far_apart(source, &repeated)) }
+        if !repeated.is_empty() {
+            return Err(far_apart(source, &repeated));
+        }
+        summary.notes = rows.into_notes();
+        summary.look_back(source)?;
+        Ok(summary)
     }
 
-    fn count(&mut self, row: &Row, column: &str) -> Result<(), DataError> {
+    fn count(&mut self, row: &Row, found: Option<&Found>, source: &Source) -> Result<(), DataError> {
         let length = row.text.len() + row.text_pair.as_ref().map_or(0, String::len);
         self.rows += 1;
         self.empty_texts += u64::from(length == 0);
         self.has_pair |= row.text_pair.is_some();
         self.longest_text_bytes = self.longest_text_bytes.max(length as u64);
-        let Some(label) = &row.label else {
-            self.unlabelled += 1;
-            return Ok(());
-        };
-        label.classes().iter().try_for_each(|class| self.count_class(class, row, column))
-    }
-
-    fn count_class(&mut self, label: &RawLabel, row: &Row, column: &str) -> Result<(), DataError> {
-        if let RawLabel::Id(id) = label
-            && !(0..MAX_LABELS).contains(id)
-        {
-            return Err(DataError::value(
-                &row.place,
-                column,
-                format!("{id} is no label id; they are 0 to {}", MAX_LABELS - 1),
-            ));
+        match found {
+            None => self.unlabelled += 1,
+            Some(found) => {
+                let added = self.tally.add(found, source.ask(), &row.place);
+                added.map_err(|what| DataError::value(&row.place, source.columns().label_name(), what))?;
+            }
         }
-        let other_kind = self.label_counts.keys().next().filter(|first| is_name(first) != is_name(label));
-        if let Some(first) = other_kind {
-            let what = format!("{label} among labels such as {first}: names and ids cannot be mixed");
-            return Err(DataError::value(&row.place, column, what));
-        }
-        if self.label_counts.len() as i64 >= MAX_LABELS && !self.label_counts.contains_key(label) {
-            return Err(DataError::value(&row.place, column, "too many different labels for classes"));
-        }
-        *self.label_counts.entry(label.clone()).or_default() += 1;
         Ok(())
     }
 
-    /// The label map that these labels call for: `class_names` where the data carries them, else names
-    /// sorted, else `LABEL_0` to the largest id; for numbers `LABEL_0` alone.
-    ///
-    /// # Errors
-    /// [`DataError::Labels`] without any label, for an id below zero or beyond `class_names`, or a name
-    /// that is not among them.
-    pub fn label_map(&self, class_names: Option<&[String]>) -> Result<LabelMap, DataError> {
-        let failed = |source: LabelError| DataError::Labels { file: self.path.clone(), source };
-        let unfit = |what: String| DataError::Label { file: self.path.clone(), what };
-        if self.problem_type == ProblemType::Regression {
-            return LabelMap::numbered(1).map_err(failed);
+    /// What only shows when all labels have been seen.
+    fn look_back(&mut self, source: &Source) -> Result<(), DataError> {
+        let file = self.path.display().to_string();
+        let column = source.columns().label_name();
+        if let Some(place) = &self.tally.minus_one {
+            if self.tally.counts.len() > 1 || self.tally.lists.rows > 0 {
+                let what = "-1 is no label id; where a row has no label, leave it empty or null (a file in which all \
+                            labels are -1 has none; --label-type name takes -1 as a name)";
+                return Err(DataError::value(place, column, what));
+            }
+            self.reading.minus_one = true;
+            self.tally.counts.clear();
+            self.unlabelled = self.rows;
+            self.notes.push(Note::said(format!("{file}: all labels are -1: its rows are unlabelled")));
         }
-        let map = match (class_names, self.label_counts.last_key_value()) {
-            (Some(names), _) => LabelMap::new(names),
-            (None, None) => Err(LabelError::Unlabelled),
-            (None, Some((RawLabel::Name(_), _))) => {
-                LabelMap::new(self.label_counts.keys().map(RawLabel::to_name))
-            }
-            (None, Some((RawLabel::Id(last), _))) => {
-                LabelMap::numbered((*last).clamp(0, MAX_LABELS) as usize + 1)
-            }
-        };
-        let map = map.map_err(failed)?;
-        for label in self.label_counts.keys() {
-            match label {
-                RawLabel::Id(id) if !(0..map.num_labels() as i64).contains(id) || *id >= MAX_LABELS => {
-                    return Err(unfit(format!("label {id} is outside 0..{}", map.num_labels())));
-                }
-                RawLabel::Name(name) if map.id(name).is_none() => {
-                    return Err(unfit(format!("label {name:?} is none of {}", name_list(map.names()))));
-                }
-                _ => {}
-            }
+        if self.tally.are_codes() {
+            self.reading.ids = reading::Ids::AsNames;
+            let code = self.tally.digits.as_deref().unwrap_or_default();
+            self.notes.push(Note::said(format!(
+                "{file}: labels such as {code:?} stand among numbers: all are read as names (--label-type id reads \
+                 ids)"
+            )));
         }
-        Ok(map)
+        for (label, count) in &self.tally.counts {
+            let label = self.reading.class(label.clone()).unwrap_or_else(|_| label.clone());
+            *self.label_counts.entry(label).or_default() += count;
+        }
+        self.notes.extend(self.variants());
+        Ok(())
     }
-}
 
-fn is_name(label: &RawLabel) -> bool {
-    matches!(label, RawLabel::Name(_))
+    /// Names that differ in the case of their letters, or in spaces inside, alone.
+    fn variants(&self) -> Option<Note> {
+        let mut alike: BTreeMap<String, Vec<(&str, u64)>> = BTreeMap::new();
+        for (label, count) in &self.label_counts {
+            if let RawLabel::Name(name) = label {
+                let plain = name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+                alike.entry(plain).or_default().push((name, *count));
+            }
+        }
+        let groups: Vec<String> = alike
+            .values()
+            .filter(|names| names.len() > 1)
+            .take(5)
+            .map(|names| {
+                let shown = names.iter().map(|(name, count)| format!("{name:?} ({count} rows)"));
+                shown.collect::<Vec<_>>().join(" and ")
+            })
+            .collect();
+        (!groups.is_empty()).then(|| {
+            Note::warning(format!(
+                "{}: labels differ in upper and lower case or in spaces alone and are different classes: {}",
+                self.path.display(),
+                groups.join("; ")
+            ))
+        })
+    }
 }
 
 /// Reads the source again to say where the first of these ids stands for the second time.
 fn far_apart(source: &Source, repeated: &BTreeSet<IdHash>) -> DataError {
     let mut known = HashSet::new();
-    let rows = source.rows().map(|mut rows| {
+    // Labels are not what is looked for: how they are read is not decided yet.
+    let rows = source.clone().without_labels().rows().map(|mut rows| {
         rows.find(|row| match row {
             Ok(row) => {
                 let hash = text_hash(&row.id, None);
@@ -168,7 +181,12 @@ fn far_apart(source: &Source, repeated: &BTreeSet<IdHash>) -> DataError {
 
 /// Reads the source again to say where the id stood first.
 fn duplicate(source: &Source, second: Row) -> DataError {
-    let first = source.rows().ok().and_then(|mut rows| rows.find_map(|row| first_of(row, &second.id)));
+    let first = source
+        .clone()
+        .without_labels()
+        .rows()
+        .ok()
+        .and_then(|mut rows| rows.find_map(|row| first_of(row, &second.id)));
     if let Err(reason) = source.stop().check() {
         return reason.into();
     }

@@ -88,7 +88,11 @@ fn a_defect_names_file_line_and_field() {
         ("a.csv", b"text,label\na,1\nb\n", "a.csv: line 3: 1 fields, the header has 2"),
         ("a.csv", b"text,label\na,1\n\xffb,2\n", "a.csv: line 3: column \"text\": not UTF-8 at byte 1"),
         ("a.csv", b"label,text\n1,a\n2,\"b\n3,c\n", "a.csv: line 3: a quoted field is never closed"),
-        ("a.csv", b"Text,label\na,1\n", "a.csv: no column \"text\" (for text); there are \"Text\", \"label\""),
+        (
+            "a.csv",
+            b"Texts,label\na,1\n",
+            "a.csv: no column \"text\" (for text); there are \"Texts\", \"label\"",
+        ),
     ];
     for (name, bytes, expected) in cases {
         let found = message(name, bytes);
@@ -145,20 +149,8 @@ fn a_summary_counts_and_makes_the_label_map() {
     assert_eq!((summary.rows, summary.unlabelled, summary.empty_texts), (4, 1, 1));
     assert_eq!((summary.has_pair, summary.longest_text_bytes), (true, 3));
     assert_eq!(summary.label_counts[&RawLabel::Id(0)], 2);
-    assert!(summary.label_map(None).unwrap().is_numbered());
-    assert_eq!(summary.label_map(None).unwrap().num_labels(), 3);
-    let names = ["a", "b"].map(str::to_owned);
-    let error = summary.label_map(Some(&names)).unwrap_err().to_string();
-    assert!(error.ends_with("label 2 is outside 0..2"), "{error}");
-
-    let summary =
-        scan("a.jsonl", b"{\"text\":\"\",\"label\":\"no\"}\n{\"text\":\"\",\"label\":\"a\"}").unwrap();
-    assert_eq!(summary.label_map(None).unwrap().names(), ["a", "no"]);
-    assert!(scan("a.csv", b"text\nx\n").unwrap().label_map(None).is_err());
-    for id in ["-1", "999999999999"] {
-        let error = scan("a.csv", format!("text,label\nx,{id}\n").as_bytes()).unwrap_err().to_string();
-        assert!(error.contains(&format!("line 2: column \"label\": {id} is no label id")), "{error}");
-    }
+    let error = scan("a.csv", b"text,label\nx,-2\n").unwrap_err().to_string();
+    assert!(error.contains("line 2: column \"label\": -2 is no label id"), "{error}");
 }
 
 #[test]
@@ -247,10 +239,10 @@ fn a_summary_counts_every_class_of_a_row_and_none_of_numbers() {
     let summary = Summary::scan(&source, &StopSignal::default()).unwrap();
     assert_eq!((summary.rows, summary.unlabelled), (4, 1));
     assert_eq!(summary.label_counts.values().copied().collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(summary.label_map(None).unwrap().names(), ["x", "y"]);
+    assert_eq!(summary.own_map(&source).unwrap().0.names(), ["x", "y"]);
     let (_directory, path) = file("a.csv", b"text,label\na,0.5\nb,7\n");
     let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::Regression);
     let summary = Summary::scan(&source, &StopSignal::default()).unwrap();
     assert!(summary.label_counts.is_empty());
-    assert_eq!(summary.label_map(None).unwrap().names(), ["LABEL_0"]);
+    assert_eq!(summary.own_map(&source).unwrap().0.names(), ["LABEL_0"]);
 }

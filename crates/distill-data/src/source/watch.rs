@@ -142,6 +142,11 @@ pub(crate) struct Hashed {
 pub(crate) struct SharedHasher(Arc<Mutex<Hasher>>);
 
 impl SharedHasher {
+    /// Forgets what was read: the file is opened again.
+    pub fn restart(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Hasher::default();
+    }
+
     pub fn finish(&self) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).finish()
     }

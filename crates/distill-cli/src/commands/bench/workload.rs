@@ -69,11 +69,9 @@ impl Workload {
 }
 
 fn read(path: &Path, count: Option<usize>, settings: &Settings) -> anyhow::Result<Vec<Row>> {
-    let rows = inputs::source(path, &settings.data, settings.data.problem_type.unwrap_or_default())?
-        .rows()?
-        .take(count.unwrap_or(usize::MAX));
-    let unlabelled = rows.map(|row| row.map(|row| Row { label: None, ..row }));
-    Ok(unlabelled.collect::<Result<Vec<Row>, DataError>>()?)
+    let source = inputs::source(path, &settings.data, settings.data.problem_type.unwrap_or_default())?;
+    let rows = source.without_labels().rows()?.take(count.unwrap_or(usize::MAX));
+    Ok(rows.collect::<Result<Vec<Row>, DataError>>()?)
 }
 
 fn make(lengths: &str, count: usize, tokenizer: &TextTokenizer, seed: u64) -> anyhow::Result<Vec<Row>> {

@@ -52,10 +52,11 @@ impl Checker<'_> {
         to_finetune: Option<&Model>,
     ) -> anyhow::Result<()> {
         if let Some(model) = to_finetune {
-            let labels = finetune::label_map(summary, source, &model.directory);
+            let labels = finetune::label_map(summary, source.clone(), &model.directory)
+                .and_then(|(labels, source)| finetune::several_classes(summary, &source).map(|()| labels));
             self.labels = self.found.problems.take("data.train", labels)?;
         } else if let Some(labels) = &self.labels {
-            let checked = inputs::check_labels(source, summary, labels);
+            let checked = inputs::check_fit(source, summary, labels);
             self.found.problems.take("data.train", checked)?;
         }
         Ok(())
@@ -86,7 +87,7 @@ impl Checker<'_> {
                     return Ok(());
                 };
                 if let Some(labels) = &self.labels {
-                    let checked = inputs::check_labels(&source, &summary, labels);
+                    let checked = inputs::check_fit(&source, &summary, labels);
                     self.found.problems.take("data.validation", checked)?;
                 }
                 if settings.finetune.model.is_some() && summary.unlabelled == summary.rows {

@@ -43,7 +43,7 @@ impl Common {
     pub fn check_rows(&self, set: &TestSet) -> anyhow::Result<()> {
         let (summary, name) = (&set.summary, set.source.path().display());
         if let Some(labels) = &self.labels {
-            inputs::check_labels(&set.source, summary, labels)?;
+            inputs::check_fit(&set.source, summary, labels)?;
         }
         if summary.unlabelled == summary.rows {
             let column = set.source.columns().label_name();

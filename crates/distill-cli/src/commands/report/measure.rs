@@ -90,11 +90,12 @@ fn predict(
 ) -> anyhow::Result<(Predictions, f64)> {
     let labels = &loaded.directory.config().labels;
     let problem_type = loaded.directory.config().problem_type;
-    inputs::check_labels(&set.source, &set.summary, labels)?;
+    let source = inputs::fit(&set.source, &set.summary, labels)?;
+    inputs::check_labels(&source, &set.summary, labels)?;
     let runner = inference::runner(&loaded.model, &loaded.tokenizer, settings, session);
-    runner.warm_up(set.source.rows()?)?;
+    runner.warm_up(source.rows()?)?;
     let mut columns = Columns::default();
-    let stats = runner.run(&loaded.entry.name, set.source.rows()?, set.summary.rows, |rows| {
+    let stats = runner.run(&loaded.entry.name, source.rows()?, set.summary.rows, |rows| {
         rows.iter()
             .for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label.clone(), &row.logits));
         Ok(())

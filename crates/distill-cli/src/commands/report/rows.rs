@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use distill_core::hash::text_hash;
 use distill_core::{Label, LabelMap, ProblemType, StopSignal};
 use distill_data::error::Place;
-use distill_data::source::{Columns as Names, RawLabel, Source, Summary, resolve};
+use distill_data::source::{RawLabel, Source, Summary, resolve};
 use distill_report::error::{IdList, OtherRows, RowDifference};
 use distill_report::{Predictions, ReportError};
 
@@ -23,21 +23,19 @@ pub struct TestSet {
     pub columns: Vec<(String, Vec<String>)>,
 }
 
-/// Reads a column of any name: text, whole numbers and truth values as text, nothing as an empty text.
+/// Reads a column of any name as text: numbers, truth values, dates and the like in their usual form, nothing as an
+/// empty text.
 ///
 /// # Errors
 /// [`distill_data::DataError`] where the column is not there, with those that are, or cannot be read.
 pub fn column(source: &Source, name: &str, stop: &StopSignal) -> anyhow::Result<Vec<String>> {
-    // What may be a label may be a slice: the reader of labels takes names and whole numbers alike.
-    let names = Names { label: Some(name.to_owned()), ..source.columns().clone() };
     let mut values = Vec::new();
-    for row in Source::open(source.path(), &names)?.rows()? {
+    for row in source.with_column(name).rows()? {
         if values.len() % 4096 == 0 {
             stop.check()?;
         }
         values.push(match row?.label {
             Some(Label::Class(RawLabel::Name(name))) => name,
-            Some(Label::Class(RawLabel::Id(id))) => id.to_string(),
             _ => String::new(),
         });
     }
@@ -110,14 +108,14 @@ struct LabelledRow {
 }
 
 impl Labelled {
-    /// Reads a data set, whose ids were checked to be unique.
+    /// Reads a data set, whose ids were checked to be unique, by labels that are read for a label map.
     ///
     /// # Errors
     /// [`distill_data::DataError`] with file, row and field.
-    pub fn read(set: &TestSet, stop: &StopSignal) -> anyhow::Result<Self> {
+    pub fn read(set: &TestSet, source: &Source, stop: &StopSignal) -> anyhow::Result<Self> {
         let mut ids = Vec::new();
         let mut rows = HashMap::new();
-        for row in set.source.rows()? {
+        for row in source.rows()? {
             if ids.len() % 4096 == 0 {
                 stop.check()?;
             }
@@ -127,7 +125,7 @@ impl Labelled {
             let label = row.label.map(|label| (label, row.place));
             rows.insert(row.id, LabelledRow { at: ids.len() - 1, text: row.text, text_hash, label });
         }
-        let label_column = set.source.columns().label_name().to_owned();
+        let label_column = source.columns().label_name().to_owned();
         Ok(Labelled { name: set.name.clone(), ids, rows, label_column })
     }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use distill_core::{LabelMap, ProblemType, StopSignal};
 use distill_data::logits::LogitsTable;
-use distill_data::source::{RawLabel, resolve};
+use distill_data::source::{Label, RawLabel, resolve};
 use distill_report::{DataSet, Predictions};
 
 use super::named::{Entry, Named, entries};
 use super::rows::{Columns, Labelled, TestSet};
+use crate::commands::inputs;
 use crate::exit::Failure;
 
 /// The tables by data set: those of `--data`, else those that the tables name.
@@ -65,11 +66,10 @@ pub fn read(
     let mut data = Vec::with_capacity(tables.len());
     for (name, entries) in tables {
         let set = sets.iter().find(|set| set.name == name);
-        let labelled = set.map(|set| Labelled::read(set, stop)).transpose()?;
         let mut predictions = Vec::with_capacity(entries.len());
         for entry in &entries {
             let named = TableOf { path: &entry.path, model: &entry.name, problem_type };
-            let table = read_table(&named, shared.as_ref(), labelled.as_ref(), stop)?;
+            let table = read_table(&named, shared.as_ref(), set, stop)?;
             let further = set.map_or(&[][..], |set| &set.columns);
             predictions.push(table.predictions(entry, further)?);
         }
@@ -125,6 +125,17 @@ struct TableOf<'a> {
     problem_type: ProblemType,
 }
 
+/// Numbers are names where all names of the map are numbers.
+fn by_name(label: Label<RawLabel>, map: &LabelMap) -> Label<RawLabel> {
+    match label {
+        Label::Class(class) => Label::Class(class.by_name(map)),
+        Label::Classes(classes) => {
+            Label::Classes(classes.into_iter().map(|class| class.by_name(map)).collect())
+        }
+        value => value,
+    }
+}
+
 struct Table {
     columns: Columns,
     map: LabelMap,
@@ -140,7 +151,7 @@ impl Table {
 fn read_table(
     of: &TableOf<'_>,
     shared: Option<&LabelMap>,
-    labelled: Option<&Labelled>,
+    set: Option<&TestSet>,
     stop: &StopSignal,
 ) -> anyhow::Result<Table> {
     const HOW: &str = "labels by name need --labels, the names in the order of the logits";
@@ -148,6 +159,7 @@ fn read_table(
     let table = LogitsTable::open(path)?.labelled(problem_type);
     let problem_type = table.problem_type();
     let known = table.fingerprint().map(|fingerprint| fingerprint.label_map.clone()).or(shared.cloned());
+    let is_foreign = table.fingerprint().is_none();
     let (is_numbered, mut map) = (known.is_none(), known);
     let (mut columns, mut hashes) = (Columns::default(), Vec::new());
     for row in table.rows()? {
@@ -159,9 +171,14 @@ fn read_table(
             Some(map) => map,
             None => map.insert(LabelMap::numbered(row.logits.len())?),
         };
-        let label = row.label.as_ref().map(|label| resolve(label, map, &row.place, "label")).transpose();
+        let given = match &row.label {
+            // Tables that this program wrote have ids.
+            Some(label) if is_foreign => Some(by_name(label.clone(), map)),
+            label => label.clone(),
+        };
+        let label = given.as_ref().map(|label| resolve(label, map, &row.place, "label")).transpose();
         let is_name = |class: &RawLabel| matches!(class, RawLabel::Name(_));
-        let is_name = row.label.as_ref().is_some_and(|label| label.classes().iter().any(is_name));
+        let is_name = given.as_ref().is_some_and(|label| label.classes().iter().any(is_name));
         let label = if is_numbered && is_name { label.context(HOW)? } else { label? };
         columns.push(row.id, row.text, label, &row.logits);
         hashes.push(row.text_hash);
@@ -175,7 +192,8 @@ fn read_table(
             map.num_labels()
         )));
     }
-    if let Some(labelled) = labelled {
+    if let Some(set) = set {
+        let labelled = Labelled::read(set, &inputs::fit(&set.source, &set.summary, &map)?, stop)?;
         let joined = labelled.join(model, columns, &hashes, &map);
         columns = if is_numbered && labelled.has_label_names() { joined.context(HOW)? } else { joined? };
     }

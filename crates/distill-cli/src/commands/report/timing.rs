@@ -91,7 +91,7 @@ fn timed(rows: usize, rounds: &[Duration], latencies: Vec<Duration>) -> Timed {
 fn spread(set: &TestSet, count: usize) -> anyhow::Result<Vec<Row>> {
     let total = usize::try_from(set.summary.rows).unwrap_or(usize::MAX);
     let step = (total / count).max(1);
-    Ok(set.source.rows()?.step_by(step).take(count).collect::<Result<_, _>>()?)
+    Ok(set.source.clone().without_labels().rows()?.step_by(step).take(count).collect::<Result<_, _>>()?)
 }
 
 fn latency(times: Vec<Duration>) -> Latency {

@@ -12,6 +12,7 @@ use distill_core::LabelMap;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::logits::{Fingerprint, Store};
+use distill_data::source::{Source, Summary};
 use distill_model::ModelDirectory;
 use distill_model::student::Shape;
 use distill_student::data::{CacheBuilder, Part};
@@ -125,10 +126,13 @@ impl<'a> StudentStage<'a> {
     }
 
     /// Rows with their soft targets.
-    fn part(&self, builder: &CacheBuilder<'_>, stores: Vec<Store>, record: &RunRecord) -> anyhow::Result<Part> {
-        let data = self.data(&stores)?;
-        let source = |rows: &PathBuf| inputs::source(rows, &data, builder.problem_type);
-        let rows = self.rows.as_ref().map(source).transpose()?;
+    fn part(
+        &self,
+        builder: &CacheBuilder<'_>,
+        stores: Vec<Store>,
+        rows: Option<Source>,
+        record: &RunRecord,
+    ) -> anyhow::Result<Part> {
         let data_hash = inputs::recorded(record, "data").to_owned();
         let hash = targets_hash(record);
         let Some((store, others)) = stores.split_first() else {
@@ -192,6 +196,13 @@ impl<'a> StudentStage<'a> {
             return Ok(judged::by_the_store(validation));
         };
         let source = inputs::source(path, data, problem_type(stores))?;
+        let source = match stores.first() {
+            None => source,
+            Some(store) => {
+                let summary = Summary::scan(&source, &session.stop)?;
+                inputs::fit(&source, &summary, &store.fingerprint().label_map)?
+            }
+        };
         let (named, mixture, caches) = (self.named_teacher()?, self.mixture(stores)?, training::caches(data)?);
         let (named, mixture, caches) = (named.as_ref(), &mixture, caches.as_deref());
         judged::ModelsBehind { stores, named, mixture, caches, session }.say(&source)
@@ -353,11 +364,12 @@ impl Stage for StudentStage<'_> {
 
         let caches = training::caches(data)?;
         let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
-        if let Some(rows) = &self.rows {
+        let scanned = |rows: &PathBuf| -> anyhow::Result<Source> {
             let source = inputs::source(rows, data, problem_type)?.holding(inputs::recorded(record, "data"));
-            inputs::scan_labels(&source, &labels, session)?;
-        }
-        let part = self.part(&builder, stores.clone(), record)?;
+            Ok(inputs::scan_labels(&source, &labels, session)?.source)
+        };
+        let rows = self.rows.as_ref().map(scanned).transpose()?;
+        let part = self.part(&builder, stores.clone(), rows, record)?;
         check_soft_targets(&part, labels.num_labels())?;
         let mut parts = training::with_validation(part, data, &builder, session, record)?;
         if self.labelled_only {
