@@ -10,8 +10,8 @@ fn student(work: &Work, more: &str) -> crate::harness::Run {
 fn numbers_out_of_range_name_the_setting() {
     let work = Work::with_targets();
     for (more, part) in [
-        ("--temperature 0", "temperature is 0, expected above 0"),
-        ("--temperature=-2", "temperature is -2, expected above 0"),
+        ("--temperature 0", "temperature is 0, expected from 0.01 to 1000"),
+        ("--temperature=-2", "temperature is -2, expected from 0.01 to 1000"),
         ("--temperature nan", "temperature is NaN"),
         ("--hard-weight=-0.1", "hard_weight is -0.1, expected at least 0"),
         ("--soft-weight=-1", "soft_weight is -1, expected at least 0"),

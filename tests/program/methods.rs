@@ -99,7 +99,7 @@ fn losses_that_say_nothing_of_two_labels_are_refused_with_the_reason() {
     work.run("finetune --model tiny --data two.jsonl --epochs 1 --out ft").succeeds();
     work.run("teacher --model ft/model --data two.jsonl --out targets").succeeds();
     for (more, part) in [
-        ("--loss dkd", "loss = \"dkd\" cannot be used with two labels: beside the target there is one label"),
+        ("--loss dkd", "loss = \"dkd\" cannot be used with two labels: next to the target there is one label"),
         ("--loss dist", "loss = \"dist\" cannot be used with two labels"),
         ("--set student.standardize_logits=true", "standardize_logits = true cannot be used with two labels"),
     ] {

@@ -262,7 +262,7 @@ fn a_pipeline_owns_its_directory_for_the_whole_run() {
     }
     let pid = format!(" pid {};", running.id());
     for command in ["run p.toml --seed 2", "run p.toml --seeds 1,2", "sweep s.toml --out runs"] {
-        work.run(command).fails(73, &["runs is in use by host ", &pid]);
+        work.run(command).fails(73, &["is in use by host ", &pid]);
     }
     faults::signal(&running, "TERM");
     assert_eq!(faults::wait(&mut running, Duration::from_secs(60)), Some(75));
