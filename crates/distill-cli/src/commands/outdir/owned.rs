@@ -230,8 +230,8 @@ impl Run<'_> {
                 lines(&path)? == rows
             }
             "report.json" => command == "report" && baseline::read(&path).is_ok(),
-            "report.md" => command == "report" && text().starts_with("# Distillation report\n"),
-            "report.html" => command == "report" && text().contains("<title>Distillation report</title>"),
+            "report.md" => command == "report" && text().starts_with("# Distillation report"),
+            "report.html" => command == "report" && text().contains("Distillation report</title>"),
             _ => false,
         })
     }
