@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::faults::{Fault, Pass, run, start, start_failing, wait};
+use crate::faults::{self, Fault, Pass, run, start, start_failing, wait};
 use crate::harness::{Run, Work, binary};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -72,6 +72,8 @@ fn where_there_is_no_flock_a_directory_is_one_runs_all_the_same() {
         );
         std::thread::sleep(Duration::from_millis(2));
     }
+    // Held where it is, so that it cannot end before the others have looked.
+    faults::signal(&first, "STOP");
     // On the same file system, and on one mounted with locks.
     let pid = format!("pid {}", first.id());
     let (second, _) = run(&pass.work, &pass.command_line(), Some(held("ENOTSUP")));

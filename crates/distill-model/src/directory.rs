@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
-use distill_core::{LabelMap, ProblemType, StopSignal, hash};
+use distill_core::{Category, LabelMap, ProblemType, StopSignal, hash};
 pub use distill_hub::files::CONFIG_FILE;
 use distill_hub::{HubName, verify};
 use tch::{Device, Kind, Tensor};
@@ -71,11 +71,17 @@ impl ModelDirectory {
 
     /// The same directory, with what the names of its weights say and the config does not. Weights that are missing or
     /// damaged are refused where they are read.
+    ///
+    /// # Errors
+    /// Where the system refuses to read them.
     fn reading_weights_names(mut self) -> Result<Self, ModelError> {
-        let Ok((shapes, wrapper)) = weights::weight_files(&self.path).and_then(|files| weights::shapes(&files))
-        else {
-            return Ok(self);
-        };
+        let (shapes, wrapper) =
+            match weights::weight_files(&self.path).and_then(|files| weights::shapes(&files)) {
+                Ok(found) => found,
+                // Weights that cannot be read for now may hold a head.
+                Err(error) if error.category() == Category::Io => return Err(error),
+                Err(_) => return Ok(self),
+            };
         let path = self.path.display();
         if !wrapper.is_empty() {
             self.notes.push(format!("{path}: all weights are named {wrapper}…, which is taken off"));

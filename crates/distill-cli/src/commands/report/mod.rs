@@ -308,7 +308,7 @@ impl Stage for ReportStage<'_> {
         let mut report = distill_report::build(data, &self.settings.report, &session.stop)?;
         report.timing = timing;
         report.training = self.entries()?.iter().filter_map(curves).collect();
-        let mut about = self.about(out.path(), record)?;
+        let mut about = self.about(out.target(), record)?;
         for (model, info) in report.data.iter().flat_map(|set| &set.models).zip(&mut about.models) {
             info.parameters = model.cost.map(|cost| cost.parameters);
         }
