@@ -31,7 +31,7 @@ fn all_stages_then_nothing_then_only_what_changed() {
     let work = work();
     let planned = work.run("run p.toml --dry-run").succeeds();
     assert!(
-        planned.stdout.starts_with("teacher: would run, because no result is there\n"),
+        planned.stdout.starts_with("teacher: would run, because there is no result yet\n"),
         "{}",
         planned.shown()
     );

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use distill_core::lock::must_be_free;
-use distill_core::record::RunRecord;
+use distill_core::record::{RUN_FILE, RunRecord};
 
 use crate::commands::outdir::seen::Seen;
 use crate::commands::outdir::{Found, OutDir, overlap, swap};
@@ -96,8 +96,8 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
             why
         }
     };
-    if out.path() != path {
-        tracing::info!("what lies in {} stays until the new result is whole", path.display());
+    if out.path() != path && path.join(RUN_FILE).exists() {
+        tracing::info!("the result in {} stays until the new one is whole", path.display());
     }
     Ok(Claim::Run { planned: Box::new(planned), out, why })
 }
@@ -128,7 +128,7 @@ pub fn todo(stage: &dyn Stage, path: &Path, planned: &RunRecord, replace: Replac
     }
     Ok(match found {
         _ if replace == Replace::All => Todo::All("--overwrite".to_owned()),
-        Found::Empty => Todo::All("no result is there".to_owned()),
+        Found::Empty => Todo::All("there is no result yet".to_owned()),
         Found::Foreign(name) => bail!(foreign(path, &name)),
         Found::Run(done) => match stale(&done, planned) {
             Some(why) if replace == Replace::Never => bail!(Failure::cannot_create(format!(
