@@ -70,7 +70,9 @@ fn the_order_of_rows_does_not_matter_and_another_text_is_no_match() {
             directory: None,
             stop: &StopSignal::default(),
         };
-        builder.from_join(&source, "source", &store, "targets").map_err(|error| error.to_string())
+        builder
+            .from_join(&source, &source.hash().unwrap(), &store, "targets")
+            .map_err(|error| error.to_string())
     };
     let firsts = |part: Part| -> Vec<(u64, f32)> {
         part.iter().map(|example| (example.id_hash, example.logits[0])).collect()
