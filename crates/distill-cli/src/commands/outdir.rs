@@ -85,7 +85,8 @@ impl OutDir {
         let found = Self::look(path)?;
         must_be_free(path)?;
         match found {
-            Found::Foreign(name) => bail!(foreign(path, &name)),
+            // A result whose move was cut off has no record yet: the run that takes the directory finishes the move.
+            Found::Foreign(name) if !swap::is_begun(path) => bail!(foreign(path, &name)),
             _ => Ok(()),
         }
     }

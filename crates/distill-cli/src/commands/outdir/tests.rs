@@ -183,3 +183,12 @@ fn a_filled_directory_appears_whole_or_not_at_all_and_replaces_one_of_the_same_r
     let text = out.fill_directory("model", &begun, |_| Ok(())).unwrap_err().to_string();
     assert!(text.contains("model/mine.txt") && root.path().join("model/mine.txt").exists(), "{text}");
 }
+
+#[test]
+fn a_result_whose_move_was_cut_off_is_not_foreign() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), &["report.html"]);
+    assert!(OutDir::refuse_foreign(root.path()).is_err());
+    put(root.path(), &[names::JOURNAL]);
+    OutDir::refuse_foreign(root.path()).unwrap();
+}
