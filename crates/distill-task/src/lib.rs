@@ -1,0 +1,1 @@
+//! What a model predicts, without libtorch and without reading files.
