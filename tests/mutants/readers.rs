@@ -9,6 +9,7 @@ use distill_data::cache::{CacheError, Example, FeatureFiles, FeatureShape, Token
 use distill_data::logits::{FileEntry, LogitsTable, LogitsWriter, Manifest, Shard, Store, WriterOptions};
 use distill_data::parquet::{ColumnBatches, ParquetFile};
 use distill_data::source::{Columns, Source, Summary};
+use distill_data::tokens::WordsFor;
 use distill_model::ModelDirectory;
 use distill_student::checkpoint::{Checkpoints, State};
 use distill_teacher::runner::Runner;
@@ -159,6 +160,22 @@ pub fn encode(directory: &Path) -> Outcome {
         texts.iter().flat_map(|text| [(*text, None), (*text, Some("who")), ("who", Some(*text))]).collect();
     for tokens in tokenizer.encode_batch(&rows)? {
         assert!(tokens.input_ids.len() <= 16 && tokens.input_ids.len() == tokens.token_type_ids.len());
+    }
+    encode_words(tokenizer, &texts)
+}
+
+/// The same texts as words of one row.
+fn encode_words(tokenizer: TextTokenizer, texts: &[&str]) -> Outcome {
+    let words: Vec<String> = texts.iter().map(|word| (*word).to_owned()).collect();
+    let (tokenizer, _) = tokenizer.for_words(WordsFor::FreshHead)?;
+    if tokenizer.special_tokens(false) >= 16 {
+        return Ok(());
+    }
+    let windows = tokenizer.encode_words_batch(&[words.as_slice()], 4)?.remove(0);
+    assert_eq!(windows.iter().map(|window| window.words.len()).sum::<usize>(), words.len());
+    for window in &windows {
+        let length = window.tokens.input_ids.len();
+        assert!(length <= 16 && window.predicted().all(|(_, place)| (place as usize) < length));
     }
     Ok(())
 }

@@ -20,4 +20,4 @@ pub mod tokens;
 pub use cache::{CacheError, TokenCache};
 pub use error::{At, DataError, Place};
 pub use split::choose_validation;
-pub use tokens::{TextTokenizer, TokenError, Tokens};
+pub use tokens::{TextTokenizer, TokenError, Tokens, WordWindow};

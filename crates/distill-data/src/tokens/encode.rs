@@ -101,7 +101,12 @@ impl TextTokenizer {
     }
 
     /// Puts special tokens around the texts.
-    fn processed(&self, first: Encoding, second: Option<Encoding>, truncated: bool) -> Plain<EncodedRow> {
+    pub(super) fn processed(
+        &self,
+        first: Encoding,
+        second: Option<Encoding>,
+        truncated: bool,
+    ) -> Plain<EncodedRow> {
         let lengths = [first.len(), second.as_ref().map_or(0, Encoding::len)];
         let encoding = self.tokenizer.post_process(first, second, true).map_err(|error| error.to_string())?;
         Ok(EncodedRow { encoding, lengths, truncated })

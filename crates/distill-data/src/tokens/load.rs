@@ -1,6 +1,6 @@
 //! From a Hugging Face directory to a [`TextTokenizer`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use distill_core::StopSignal;
 use distill_core::hash::bytes_hash;
@@ -42,7 +42,7 @@ pub(super) fn load(directory: &Path, max_length: usize) -> Result<TextTokenizer,
     let growth = limits::check(&tokenizer).map_err(|reason| invalid(&path, reason))?;
     tokenizer.set_encode_special_tokens(options.split_special);
     let saved = Saved::new(bytes, &tokenizer, &files.config, &options, &special);
-    finish(tokenizer, growth, max_length, &options, saved)
+    finish(tokenizer, growth, max_length, &options, saved, path)
 }
 
 fn finish(
@@ -51,6 +51,7 @@ fn finish(
     max_length: usize,
     options: &Options<'_>,
     saved: Saved,
+    path: PathBuf,
 ) -> Result<TextTokenizer, TokenError> {
     let special = |pair| tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(pair));
     let (special_single, special_pair) = (special(false), special(true));
@@ -70,6 +71,9 @@ fn finish(
         vocab_size: vocabulary.len(),
         max_token_id: vocabulary.values().copied().max().unwrap_or(0),
         hash: bytes_hash(&[saved.tokenizer(), options.changes().as_bytes()].concat()),
+        class: options.class,
+        changes: options.changes(),
+        path,
         saved,
         tokenizer,
         stop: StopSignal::default(),

@@ -3,9 +3,10 @@
 //! [`TextTokenizer`] reads a Hugging Face directory and encodes rows on all cores. `load` puts it together: from the
 //! `files`, by the rules of the tokenizer `class`, with the `options` and `special` tokens that the files have, as the
 //! class's `pipeline`; `steps` tells whether `tokenizer.json` says all of it, `save` writes it. `limits` checks what the
-//! files ask for, `encode` bounds the work on long texts and truncates, `error` is what can go wrong, `words` what the
-//! vocabulary holds whole, `locate` where in a text such words are, `unknown` the
-//! token for what the vocabulary does not hold.
+//! files ask for, `encode` bounds the work on long texts and truncates, `word_windows` encodes rows of words, with
+//! `prefix_space` where a vocabulary needs spaces in front of them, `error` is what can go wrong, `words` what the
+//! vocabulary holds whole, `locate` where in a text such words are, `unknown` the token for what the vocabulary does not
+//! hold.
 
 mod class;
 mod encode;
@@ -16,13 +17,15 @@ mod load;
 mod locate;
 mod options;
 mod pipeline;
+mod prefix_space;
 mod save;
 mod special;
 mod steps;
 mod unknown;
+mod word_windows;
 mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use distill_core::StopSignal;
 use rayon::prelude::*;
@@ -30,8 +33,11 @@ use tokenizers::{Tokenizer, TruncationDirection};
 
 pub use error::TokenError;
 pub use locate::Located;
+pub use prefix_space::WordsFor;
+pub use word_windows::WordWindow;
 pub use words::WholeWords;
 
+use class::Class;
 use encode::Splitting;
 
 /// One encoded row, special tokens included, nothing padded.
@@ -61,7 +67,12 @@ pub struct TextTokenizer {
     special_pair: usize,
     vocab_size: usize,
     max_token_id: u32,
+    class: Class,
+    /// What changes ids and is not in `tokenizer.json`.
+    changes: String,
     hash: String,
+    /// The file that the vocabulary was read from, for messages.
+    path: PathBuf,
     saved: save::Saved,
     stop: StopSignal,
 }
@@ -139,3 +150,5 @@ impl TextTokenizer {
 mod settings_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod word_tests;

@@ -83,6 +83,11 @@ impl Saved {
         &self.tokenizer
     }
 
+    /// Writes another `tokenizer.json`.
+    pub fn replace_tokenizer(&mut self, bytes: Vec<u8>) {
+        self.tokenizer = bytes;
+    }
+
     /// A special token's text.
     pub fn special(&self, name: &str) -> Option<&str> {
         self.config.get(name)?.as_str()
