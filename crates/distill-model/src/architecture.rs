@@ -1,4 +1,4 @@
-//! What an architecture is to the rest of the crate; [`crate::encoders`] has one file for each.
+//! What an architecture is to the rest of the crate; [`crate::backbones`] has one file for each.
 
 use serde_json::{Map, Value};
 use tch::Tensor;
@@ -8,8 +8,8 @@ use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, Tokens};
 use crate::parts::head::Head;
+use crate::pass::{Pass, Tokens};
 
 /// Turns tokens into hidden states.
 pub(crate) trait Encoder: std::fmt::Debug {

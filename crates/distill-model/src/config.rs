@@ -8,7 +8,7 @@ use distill_core::read::bounded;
 use serde_json::{Map, Value};
 
 use crate::architecture::Architecture;
-use crate::encoders;
+use crate::backbones;
 use crate::error::ModelError;
 use crate::fields::{Fields, shown};
 pub use crate::kinds::{Activation, ProblemType};
@@ -84,11 +84,11 @@ impl ModelConfig {
     /// As [`ModelConfig::read`].
     pub fn from_json(raw: Map<String, Value>, path: &Path) -> Result<Self, ModelError> {
         let model_type = raw.get("model_type").and_then(Value::as_str).unwrap_or_default();
-        let Some(architecture) = encoders::named(model_type) else {
+        let Some(architecture) = backbones::named(model_type) else {
             return Err(ModelError::UnknownArchitecture {
                 path: path.to_owned(),
                 found: model_type.to_owned(),
-                known: encoders::known(),
+                known: backbones::known(),
             });
         };
         let fields = Fields { raw: &raw, path, architecture };

@@ -10,9 +10,9 @@ use distill_hub::{HubName, verify};
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
-use crate::classifier::SequenceClassifier;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
+use crate::model::Model;
 use crate::parameters::{Fresh, canonical_names};
 use crate::weights::{self, WEIGHTS_FILE};
 
@@ -143,7 +143,7 @@ impl ModelDirectory {
     ///
     /// # Errors
     /// [`ModelError::Weights`] for any tensor missing, extra or misshapen, the head's too.
-    pub fn load_classifier(&self, device: Device) -> Result<SequenceClassifier, ModelError> {
+    pub fn load_classifier(&self, device: Device) -> Result<Model, ModelError> {
         self.build(self.config.clone(), Fresh::Nothing, device)
     }
 
@@ -151,7 +151,7 @@ impl ModelDirectory {
     ///
     /// # Errors
     /// As [`ModelDirectory::load_classifier`].
-    pub fn load_classifier_as(&self, device: Device, kind: Kind) -> Result<SequenceClassifier, ModelError> {
+    pub fn load_classifier_as(&self, device: Device, kind: Kind) -> Result<Model, ModelError> {
         let model = self.load_classifier(device)?;
         model.convert(kind)?;
         model.pack_for_inference()?;
@@ -168,12 +168,12 @@ impl ModelDirectory {
         labels: &LabelMap,
         problem_type: ProblemType,
         device: Device,
-    ) -> Result<SequenceClassifier, ModelError> {
+    ) -> Result<Model, ModelError> {
         if self.config.has_classifier() && self.config.labels == *labels {
             return self.build(self.config.with_problem_type(problem_type), Fresh::Nothing, device);
         }
         let given = self.read_weights()?;
-        SequenceClassifier::build(
+        Model::build(
             self.config.with_labels(labels.clone()).with_problem_type(problem_type),
             self.without_output(canonical_names(given, self.config.architecture)),
             Fresh::Head,
@@ -190,14 +190,9 @@ impl ModelDirectory {
     }
 
     /// Builds the architecture of `config` with this directory's weights.
-    pub(crate) fn build(
-        &self,
-        config: ModelConfig,
-        fresh: Fresh,
-        device: Device,
-    ) -> Result<SequenceClassifier, ModelError> {
+    pub(crate) fn build(&self, config: ModelConfig, fresh: Fresh, device: Device) -> Result<Model, ModelError> {
         let given = self.read_weights()?;
-        SequenceClassifier::build(config, given, fresh, device, &self.path)
+        Model::build(config, given, fresh, device, &self.path)
     }
 }
 
@@ -206,7 +201,7 @@ impl ModelDirectory {
 ///
 /// # Errors
 /// [`ModelError`] naming the file.
-pub fn save(model: &SequenceClassifier, directory: &Path) -> Result<String, ModelError> {
+pub fn save(model: &Model, directory: &Path) -> Result<String, ModelError> {
     let _span = trace_span!(target: "timeline", "save").entered();
     let config_path = directory.join(CONFIG_FILE);
     let mut config = model.config().to_json();
@@ -221,7 +216,7 @@ pub fn save(model: &SequenceClassifier, directory: &Path) -> Result<String, Mode
 }
 
 /// The number format of the weights as `transformers` names it, which is what it loads them in.
-fn dtype(model: &SequenceClassifier) -> &'static str {
+fn dtype(model: &Model) -> &'static str {
     match model.parameters().first().map(|(_, tensor)| tensor.kind()) {
         Some(Kind::BFloat16) => "bfloat16",
         Some(Kind::Half) => "float16",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tch::Tensor;
 
 use crate::architecture::{Architecture, Place};
-use crate::classifier::SequenceClassifier;
+use crate::model::Model;
 
 /// Numbers of parameters by part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Parts {
 
 impl Parts {
     /// The parts of a model.
-    pub fn of(model: &SequenceClassifier) -> Self {
+    pub fn of(model: &Model) -> Self {
         Self::count(model.config().architecture, model.parameters())
     }
 

@@ -15,15 +15,15 @@ use distill_torch::{TorchError, copied_to, guard};
 use tch::{Device, Kind, Tensor};
 
 use crate::architecture::Encoder;
-use crate::classifier::Mode;
+use crate::backbones;
 use crate::config::{Activation, ModelConfig};
 use crate::directory::ModelDirectory;
-use crate::encoders;
 use crate::error::ModelError;
 use crate::inputs::Inputs;
+use crate::mode::Mode;
 use crate::parameters::{Builder, Fresh, Init, Parameters, Scope, canonical_names};
-use crate::parts::attention::{Pass, Tokens};
 use crate::parts::{LayerNorm, Linear, activate, as_kind_of};
+use crate::pass::{Pass, Tokens};
 use crate::weights;
 
 /// Logits that are held at a time, `M·W`: 128 MB in f32.
@@ -50,8 +50,8 @@ impl MaskedLayout {
     fn of(directory: &ModelDirectory) -> Result<&'static Self, ModelError> {
         let config = directory.config();
         let model_type = config.architecture.model_type;
-        encoders::masked(model_type).ok_or_else(|| {
-            let known = encoders::MASKED.iter().flat_map(|layout| layout.model_types);
+        backbones::masked(model_type).ok_or_else(|| {
+            let known = backbones::MASKED.iter().flat_map(|layout| layout.model_types);
             config.fields().unsupported(
                 "model_type",
                 format!("{model_type} with the head of a masked language model"),

@@ -1,4 +1,4 @@
-//! The parts that encoders are put together from. Last dimension first in every comment: `[.., in]`.
+//! The parts that backbones are put together from. Last dimension first in every comment: `[.., in]`.
 
 pub mod attention;
 pub mod embeddings;
@@ -14,6 +14,7 @@ use distill_torch::or_panic;
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
+use crate::mode::Mode;
 use crate::parameters::{Init, Scope};
 
 /// `y = x·Wᵀ + b`, `W`: `[out, in]`; some architectures have no `b`.
@@ -74,6 +75,14 @@ impl Linear {
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Tensor {
         let fused = self.packed_for(x).map(|packed| or_panic(packed.forward_add(x, residual)));
         fused.unwrap_or_else(|| self.plain(x) + residual) // [.., out]
+    }
+
+    /// `dropout(x·Wᵀ + b) + residual`
+    pub fn forward_residual(&self, x: &Tensor, mode: Mode<'_>, probability: f64, residual: &Tensor) -> Tensor {
+        match mode {
+            Mode::Train(_) => mode.dropout(self.forward(x), probability) + residual,
+            Mode::Evaluate => self.forward_add(x, residual),
+        }
     }
 
     /// The first `outputs` of what [`Linear::forward`] makes of `first`, and the others of what it makes of `others`.

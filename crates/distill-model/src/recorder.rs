@@ -13,9 +13,9 @@ use tch::{Kind, Tensor};
 /// What a layer's attention computes with.
 #[derive(Debug)]
 pub struct Attention {
-    /// `[T, h, d]`, turned by its position where the architecture turns.
+    /// `[T, h, d]`, rotated by its position where the architecture has rotary positions.
     pub query: Tensor,
-    /// `[T, h, d]`, turned as the queries.
+    /// `[T, h, d]`, rotated like the queries.
     pub key: Tensor,
     /// `[T, h, d]`
     pub value: Tensor,

@@ -10,10 +10,10 @@ use distill_core::{LabelMap, ProblemType};
 use tch::{Device, Tensor};
 
 use crate::architecture::Architecture;
-use crate::classifier::SequenceClassifier;
 use crate::config::ModelConfig;
 use crate::directory::ModelDirectory;
 use crate::error::ModelError;
+use crate::model::Model;
 use crate::parameters::{Fresh, canonical_names};
 
 /// What a student is to be smaller in than the directory that it starts from.
@@ -40,10 +40,10 @@ pub fn initialize(
     labels: &LabelMap,
     problem_type: ProblemType,
     device: Device,
-) -> Result<SequenceClassifier, ModelError> {
+) -> Result<Model, ModelError> {
     let config = config(from.config(), shape, labels, problem_type)?;
     if !from.has_weights() {
-        return SequenceClassifier::build(config, BTreeMap::new(), Fresh::Everything, device, from.path());
+        return Model::build(config, BTreeMap::new(), Fresh::Everything, device, from.path());
     }
     let architecture = config.architecture;
     let mut given = canonical_names(from.read_weights()?, architecture);
@@ -54,8 +54,8 @@ pub fn initialize(
     let fresh = if keeps_head { Fresh::Nothing } else { Fresh::Head };
     let given = keep_layers(given, architecture, &shape.chosen(from.config()));
     let build = match shape.hidden_size {
-        None => SequenceClassifier::build,
-        Some(_) => SequenceClassifier::build_truncated,
+        None => Model::build,
+        Some(_) => Model::build_truncated,
     };
     build(config, given, fresh, device, from.path())
 }

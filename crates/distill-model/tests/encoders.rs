@@ -7,12 +7,10 @@
 use std::collections::BTreeMap;
 
 use distill_core::LabelMap;
-use distill_model::encoders;
+use distill_model::backbones;
 use distill_model::inspect::Parts;
 use distill_model::student::Shape;
-use distill_model::{
-    Inputs, Mode, ModelDirectory, ProblemType, Recorder, SequenceClassifier, directory, student,
-};
+use distill_model::{Inputs, Mode, Model, ModelDirectory, ProblemType, Recorder, directory, student};
 use distill_torch::Dropout;
 use support::{golden, largest_difference, packed, tensors};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -46,7 +44,7 @@ fn layers(chosen: &[usize]) -> Shape<'_> {
     Shape { layers: Some(chosen), ..Shape::default() }
 }
 
-fn loss(model: &SequenceClassifier, logits: &Tensor, labels: &Tensor) -> Tensor {
+fn loss(model: &Model, logits: &Tensor, labels: &Tensor) -> Tensor {
     match model.config().problem_type {
         ProblemType::MultiLabel => {
             logits.binary_cross_entropy_with_logits::<Tensor>(labels, None, None, Reduction::Mean)
@@ -345,7 +343,7 @@ fn dropout_is_drawn_in_every_architecture() {
         let config = distill_model::ModelConfig::from_json(raw, &golden(name)).unwrap();
         let weights = tensors(&golden(name).join("model.safetensors"));
         let fresh = distill_model::parameters::Fresh::Nothing;
-        let model = SequenceClassifier::build(config, weights, fresh, Device::Cpu, &golden(name)).unwrap();
+        let model = Model::build(config, weights, fresh, Device::Cpu, &golden(name)).unwrap();
         let (inputs, _) = packed(&tensors(&golden(name).join("golden.safetensors")));
         let pass = |seed| model.forward(&inputs, Mode::Train(&Dropout::new(seed))).unwrap();
         assert_eq!(pass(1), pass(1), "{name}");
@@ -359,7 +357,7 @@ fn dropout_is_drawn_in_every_architecture() {
 
 #[test]
 fn every_known_architecture_has_a_golden() {
-    for architecture in encoders::ALL {
+    for architecture in backbones::ALL {
         let model_type = architecture.model_type;
         assert!(
             model_type == "bert" || GOLDENS.iter().any(|(_, known, _)| *known == model_type),

@@ -10,7 +10,7 @@ use std::path::Path;
 use distill_core::{LabelMap, ProblemType};
 use distill_model::parameters::Fresh;
 use distill_model::student::Shape;
-use distill_model::{Mode, ModelDirectory, SequenceClassifier, directory};
+use distill_model::{Mode, Model, ModelDirectory, directory};
 use distill_torch::Dropout;
 use support::{golden, largest_difference, packed, repository, tensors};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -21,7 +21,7 @@ fn layers(chosen: &[usize]) -> Shape<'_> {
     Shape { layers: Some(chosen), ..Shape::default() }
 }
 
-fn tiny() -> SequenceClassifier {
+fn tiny() -> Model {
     ModelDirectory::open(&golden("bert-tiny")).unwrap().load_classifier(Device::Cpu).unwrap()
 }
 
@@ -125,9 +125,7 @@ fn a_saved_model_is_read_back_bit_for_bit() {
 fn weights_that_do_not_fit_are_told_apart() {
     let given = || tensors(&golden("bert-tiny/model.safetensors"));
     let config = ModelDirectory::open(&golden("bert-tiny")).unwrap().config().clone();
-    let build = |weights| {
-        SequenceClassifier::build(config.clone(), weights, Fresh::Nothing, Device::Cpu, Path::new("m"))
-    };
+    let build = |weights| Model::build(config.clone(), weights, Fresh::Nothing, Device::Cpu, Path::new("m"));
     let problem = |change: &dyn Fn(&mut BTreeMap<String, Tensor>)| {
         let mut weights = given();
         change(&mut weights);
@@ -201,7 +199,7 @@ fn minilm_has_transformers_logits_on_real_questions() {
         given.insert(name.to_owned(), golden[name].shallow_clone());
     }
     let config = directory.config().with_labels(LabelMap::numbered(6).unwrap());
-    let model = SequenceClassifier::build(config, given, Fresh::Nothing, Device::Cpu, &path).unwrap();
+    let model = Model::build(config, given, Fresh::Nothing, Device::Cpu, &path).unwrap();
     let (inputs, order) = packed(&golden);
     let logits = tch::no_grad(|| model.forward(&inputs, Mode::Evaluate)).unwrap();
     let difference = largest_difference(&logits, &golden["logits"].index_select(0, &order));

@@ -3,7 +3,7 @@
 use distill_core::logits::argmax;
 use distill_core::{ProblemType, StopSignal};
 use distill_data::cache::Example;
-use distill_model::SequenceClassifier;
+use distill_model::Model;
 use distill_teacher::ForwardPass;
 use tch::Tensor;
 
@@ -98,7 +98,7 @@ pub struct Scoring<'a> {
 /// # Errors
 /// [`TrainError`] from the pass.
 pub fn evaluate(
-    model: &SequenceClassifier,
+    model: &Model,
     part: &Part,
     scoring: &Scoring<'_>,
     batch_tokens: u64,

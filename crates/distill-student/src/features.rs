@@ -9,7 +9,7 @@ mod pass;
 use std::sync::Arc;
 
 use distill_core::{Progress, StopSignal};
-use distill_model::{Mode, SequenceClassifier};
+use distill_model::{Mode, Model};
 use distill_torch::{TorchError, copied_to};
 use tch::Tensor;
 
@@ -31,7 +31,7 @@ impl Features {
     /// # Errors
     /// [`TrainError`] from the pass, or a stop.
     pub fn of(
-        model: &SequenceClassifier,
+        model: &Model,
         data: &TrainingData,
         batch_tokens: u64,
         stop: &StopSignal,
@@ -51,7 +51,7 @@ impl Features {
     /// [`TorchError`] from libtorch.
     pub fn logits(
         &self,
-        model: &SequenceClassifier,
+        model: &Model,
         rows: &[u32],
         packed: &[u32],
         mode: Mode<'_>,
@@ -63,7 +63,7 @@ impl Features {
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
-    pub fn validation_logits(&self, model: &SequenceClassifier) -> Result<Vec<f32>, TorchError> {
+    pub fn validation_logits(&self, model: &Model) -> Result<Vec<f32>, TorchError> {
         let _no_gradients = tch::no_grad_guard();
         let logits = model.classify(&self.validation, Mode::Evaluate)?.to_device(tch::Device::Cpu);
         let mut values = vec![0f32; logits.numel()];

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use distill_model::recorder::{Attention, Record};
-use distill_model::{Inputs, Mode, ModelConfig, Recorder, SequenceClassifier};
+use distill_model::{Inputs, Mode, Model, ModelConfig, Recorder};
 use distill_torch::relations::{Scores, scores};
 use distill_torch::{Packing, TorchError, guard};
 use rand_chacha::ChaCha8Rng;
@@ -35,7 +35,7 @@ type Pairs = Vec<(usize, usize)>;
 #[derive(Debug)]
 pub struct IntermediateLosses<'a> {
     plan: &'a IntermediateTerms,
-    teacher: &'a SequenceClassifier,
+    teacher: &'a Model,
     hidden: Pairs,
     attention: Pairs,
     relation: Pairs,
@@ -99,8 +99,8 @@ impl<'a> IntermediateLosses<'a> {
     /// [`TrainError::Intermediate`] where a term cannot be had between these two models, with the reason.
     pub fn new(
         plan: &'a IntermediateTerms,
-        student: &SequenceClassifier,
-        teacher: Option<&'a SequenceClassifier>,
+        student: &Model,
+        teacher: Option<&'a Model>,
         seed: u64,
     ) -> Result<Option<Self>, TrainError> {
         if !plan.any() {
@@ -127,7 +127,7 @@ impl<'a> IntermediateLosses<'a> {
     }
 
     /// The teacher that runs beside the student.
-    pub fn teacher(&self) -> &'a SequenceClassifier {
+    pub fn teacher(&self) -> &'a Model {
         self.teacher
     }
 

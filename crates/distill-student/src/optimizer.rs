@@ -1,6 +1,6 @@
 //! The optimizer that the settings ask for.
 
-use distill_model::SequenceClassifier;
+use distill_model::Model;
 use distill_torch::{Optimizer, Rule};
 use tch::Tensor;
 
@@ -13,7 +13,7 @@ use crate::settings::OptimizerChoice;
 pub fn build(
     plan: &OptimizerPlan,
     groups: &ParamGroups,
-    model: &SequenceClassifier,
+    model: &Model,
     extra: Vec<(String, Tensor)>,
 ) -> Optimizer {
     let own: Vec<String> = extra.iter().map(|(name, _)| name.clone()).collect();

@@ -108,7 +108,7 @@ impl ParamGroups {
 
 #[cfg(test)]
 mod tests {
-    use distill_model::encoders;
+    use distill_model::backbones;
 
     use super::*;
     use crate::settings::TrainSettings;
@@ -122,7 +122,7 @@ mod tests {
     ];
 
     fn groups(settings: &TrainSettings) -> ParamGroups {
-        ParamGroups::new(settings.trainable(), encoders::named("bert").unwrap(), 3)
+        ParamGroups::new(settings.trainable(), backbones::named("bert").unwrap(), 3)
     }
 
     fn moves(settings: &TrainSettings, epoch: u32) -> [bool; 5] {
@@ -176,7 +176,7 @@ mod tests {
     fn every_architecture_says_where_its_layers_and_head_are() {
         let plan = TrainSettings::default().trainable();
         let height = |model_type: &str, name: &str| {
-            ParamGroups::new(plan, encoders::named(model_type).unwrap(), 12).height(name)
+            ParamGroups::new(plan, backbones::named(model_type).unwrap(), 12).height(name)
         };
         assert_eq!(height("modernbert", "model.layers.11.attn.Wqkv.weight"), 12);
         assert_eq!(height("modernbert", "head.dense.weight"), 13);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use distill_core::{Progress, StopSignal};
-use distill_model::SequenceClassifier;
+use distill_model::Model;
 use distill_teacher::RunnerError;
 use distill_torch::{Dropout, Optimizer};
 use tch::Tensor;
@@ -38,9 +38,9 @@ pub use checks::check_soft_targets;
 /// One training run.
 pub struct Trainer<'a> {
     /// The model; at the end it holds the best checkpoint.
-    pub model: &'a SequenceClassifier,
+    pub model: &'a Model,
     /// What runs beside it, where a loss looks inside both.
-    pub teacher: Option<&'a SequenceClassifier>,
+    pub teacher: Option<&'a Model>,
     /// How to train.
     pub plan: &'a TrainPlan,
     /// What to train on.

@@ -12,7 +12,7 @@ use distill_core::{ProblemType, Progress, Silent, StopReason, StopSignal};
 use distill_data::CacheError;
 use distill_data::cache::{Example, TokenCache};
 use distill_model::student::{Shape, initialize};
-use distill_model::{ModelDirectory, SequenceClassifier};
+use distill_model::{Model, ModelDirectory};
 use distill_student::data::Part;
 use distill_student::intermediate_losses::IntermediateLosses;
 use distill_student::settings::{OptimizerChoice, ScheduleChoice};
@@ -48,12 +48,12 @@ fn data(rows: u64) -> TrainingData {
     TrainingData { validation: Part { rows: vec![0, 1, 2], ..train.clone() }, train }
 }
 
-fn teacher() -> SequenceClassifier {
+fn teacher() -> Model {
     ModelDirectory::open(&golden("bert-tiny")).unwrap().load_classifier_as(Device::Cpu, Kind::Float).unwrap()
 }
 
 /// Two of the teacher's layers, at its width or half of it.
-fn student(hidden_size: Option<i64>) -> SequenceClassifier {
+fn student(hidden_size: Option<i64>) -> Model {
     let directory = ModelDirectory::open(&golden("bert-tiny")).unwrap();
     let labels = directory.config().labels.clone();
     initialize(

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use distill_core::StopSignal;
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::Example;
-use distill_model::{Inputs, Mode, ModelConfig, SequenceClassifier};
+use distill_model::{Inputs, Mode, Model, ModelConfig};
 use distill_torch::{ReadBack, TorchError};
 use tch::{Device, Kind};
 use tracing::trace_span;
@@ -28,7 +28,7 @@ const FILLED_UP_FROM: usize = 1_024;
 /// A model applied to examples, without gradients and without dropout.
 pub struct ForwardPass<'a> {
     /// The model.
-    pub model: &'a SequenceClassifier,
+    pub model: &'a Model,
     /// Most tokens of a batch; a longer row is a batch of its own.
     pub batch_tokens: u64,
     /// Asked before every batch.
@@ -190,7 +190,7 @@ pub fn packed(config: &ModelConfig, examples: &[Example<'_>]) -> Result<PackedBa
 ///
 /// # Errors
 /// [`RunnerError`] where the copy fails.
-pub fn packed_inputs(packed: &PackedBatch, model: &SequenceClassifier) -> Result<Inputs, RunnerError> {
+pub fn packed_inputs(packed: &PackedBatch, model: &Model) -> Result<Inputs, RunnerError> {
     Ok(inputs_on(packed, model.device())?.computed_in(model.compute_kind()))
 }
 

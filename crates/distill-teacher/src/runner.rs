@@ -10,7 +10,7 @@ use distill_core::{LabelMap, Progress, StopSignal};
 use distill_data::logits::LogitsRow;
 use distill_data::source::{Row, resolve};
 use distill_data::{DataError, TextTokenizer};
-use distill_model::SequenceClassifier;
+use distill_model::Model;
 use tracing::trace_span;
 
 use crate::block::Block;
@@ -27,7 +27,7 @@ const LABEL: &str = "label";
 /// A model over rows.
 pub struct Runner<'a> {
     /// The model.
-    pub model: &'a SequenceClassifier,
+    pub model: &'a Model,
     /// Its tokenizer.
     pub tokenizer: &'a TextTokenizer,
     /// Most tokens of a batch.

@@ -6,7 +6,7 @@ use distill_core::Category;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::logits::Fingerprint;
-use distill_model::{ModelConfig, SequenceClassifier};
+use distill_model::{Model, ModelConfig};
 use distill_teacher::forward::default_batch_tokens;
 use distill_teacher::{RunStats, Runner};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::settings::Settings;
 
 /// The runner over a model.
 pub fn runner<'a>(
-    model: &'a SequenceClassifier,
+    model: &'a Model,
     tokenizer: &'a TextTokenizer,
     settings: &Settings,
     session: &'a Session,

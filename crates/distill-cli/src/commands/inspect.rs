@@ -4,7 +4,7 @@ use distill_core::text::visible;
 use distill_data::TextTokenizer;
 use distill_model::inspect::Parts;
 use distill_model::student::{self, Shape};
-use distill_model::{ModelDirectory, SequenceClassifier};
+use distill_model::{Model, ModelDirectory};
 use serde_json::{Value, json};
 use tch::Device;
 
@@ -95,7 +95,7 @@ fn students(parts: &Parts) -> Vec<Value> {
         .collect()
 }
 
-fn weight(student: &SequenceClassifier) -> Value {
+fn weight(student: &Model) -> Value {
     let config = student.config();
     json!({
         "layers": config.num_hidden_layers,

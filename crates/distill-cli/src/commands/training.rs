@@ -10,7 +10,7 @@ use distill_core::text::markdown;
 use distill_core::{LabelMap, ProblemType, atomic};
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
-use distill_model::{SequenceClassifier, directory};
+use distill_model::{Model, directory};
 use distill_report::documents::card_notes;
 use distill_report::documents::text::visible;
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
@@ -124,9 +124,9 @@ pub struct Job<'a> {
     /// What to train on.
     pub data: &'a TrainingData,
     /// What to train.
-    pub model: &'a SequenceClassifier,
+    pub model: &'a Model,
     /// What runs beside it, where a loss looks inside both.
-    pub teacher: Option<&'a SequenceClassifier>,
+    pub teacher: Option<&'a Model>,
     /// Saved beside the weights.
     pub tokenizer: &'a TextTokenizer,
     /// Where to.

@@ -4,9 +4,9 @@
 
 use tch::Tensor;
 
-use crate::classifier::Mode;
 use crate::config::ModelConfig;
 use crate::inputs::Inputs;
+use crate::mode::Mode;
 use crate::parameters::Scope;
 use crate::parts::{Embedding, LayerNorm, Linear};
 

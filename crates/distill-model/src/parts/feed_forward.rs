@@ -4,8 +4,8 @@
 
 use tch::Tensor;
 
-use crate::classifier::Mode;
 use crate::config::Activation;
+use crate::mode::Mode;
 use crate::parts::{Linear, activate};
 
 /// `H → I`, before the activation.
@@ -40,7 +40,7 @@ impl FeedForward {
                 activate(&halves[0], self.activation) * &halves[1]
             }
         };
-        mode.residual(&self.outer, &mode.dropout(inner, self.dropout), dropout, residual) // [N, H]
+        self.outer.forward_residual(&mode.dropout(inner, self.dropout), mode, dropout, residual) // [N, H]
     }
 
     pub fn pack(&self) {

@@ -6,12 +6,12 @@ use distill_torch::{Packing, copied_to, or_panic};
 use tch::{Kind, Tensor};
 
 use crate::architecture::Encoder;
-use crate::classifier::Mode;
 use crate::config::{Activation, ModelConfig};
 use crate::inputs::Inputs;
+use crate::mode::Mode;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, Tokens};
 use crate::parts::{LayerNorm, Linear, activate};
+use crate::pass::{Pass, Tokens};
 use crate::recorder::Recorder;
 
 /// What a row's vector is made from.

@@ -4,12 +4,13 @@
 
 use tch::Tensor;
 
-use crate::classifier::Mode;
 use crate::config::ModelConfig;
+use crate::mode::Mode;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, SelfAttention, Tokens};
+use crate::parts::attention::SelfAttention;
 use crate::parts::feed_forward::{FeedForward, Inner};
 use crate::parts::{LayerNorm, Linear};
+use crate::pass::{Pass, Tokens};
 
 /// What an architecture calls the parts of a layer.
 pub(crate) struct LayerNames {
@@ -64,7 +65,7 @@ impl PostNorm {
     /// `x`: the layer's input, `gathered`: what attention made of it; both and the result `[N, H]`.
     pub fn forward(&self, x: &Tensor, gathered: &Tensor, mode: Mode<'_>) -> Tensor {
         let [after_attention, after_feed_forward] = self.dropout;
-        let projected = mode.residual(&self.attention_output, gathered, after_attention, x); // [N, H]
+        let projected = self.attention_output.forward_residual(gathered, mode, after_attention, x); // [N, H]
         let attended = self.attention_norm.forward(&projected); // [N, H]
         let fed = self.feed_forward.forward(&attended, mode, after_feed_forward, &attended); // [N, H]
         self.output_norm.forward(&fed) // [N, H]

@@ -8,7 +8,7 @@ use distill_torch::Packing;
 use distill_torch::relations::MASKED_SCORE;
 use tch::{Device, Kind, Tensor};
 
-/// Rotary positions: neighbours in `d/2` distance turn together by an angle that grows with the position.
+/// Rotary positions: dimensions at distance `d/2` rotate together by an angle that grows with the position.
 ///
 /// Source: Su et al. 2021, arXiv:2104.09864, section 3.4, in the half-split form of GPT-NeoX.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ impl Rotary {
         Rotary { cos: angles.cos(), sin: angles.sin() }
     }
 
-    /// `x` `[T, h, d]` turned by its tokens' positions.
-    pub fn turn(&self, x: &Tensor) -> Tensor {
+    /// `x` `[T, h, d]` rotated by its tokens' positions.
+    pub fn apply_rotary(&self, x: &Tensor) -> Tensor {
         let wide = x.to_kind(Kind::Float);
         let halves = wide.chunk(2, -1); // 2 of [T, h, d/2]
         let across = Tensor::cat(&[halves[1].neg(), halves[0].shallow_clone()], -1); // [T, h, d]

@@ -12,7 +12,7 @@ use distill_core::{Progress, StopSignal};
 use distill_data::batches::order_by_length;
 use distill_data::cache::{FeatureFiles, FeatureShape};
 use distill_data::{CacheError, TokenCache};
-use distill_model::{Mode, SequenceClassifier};
+use distill_model::{Mode, Model};
 use distill_teacher::forward::{packed, packed_inputs};
 use distill_torch::info::{LibtorchInfo, instruction_sets};
 use distill_torch::{ReadBack, TorchError};
@@ -28,7 +28,7 @@ const WRITE_VALUES: usize = 1 << 24;
 
 /// Features of all rows of a cache, `[N, H]`, on the model's device.
 pub(super) fn features(
-    model: &SequenceClassifier,
+    model: &Model,
     cache: &TokenCache,
     batch_tokens: u64,
     stop: &StopSignal,
@@ -68,7 +68,7 @@ pub(super) fn features(
 
 /// Where they are kept; none for rows that leave no cache behind.
 fn files(
-    model: &SequenceClassifier,
+    model: &Model,
     cache: &TokenCache,
     shape: FeatureShape,
     batch_tokens: u64,
@@ -99,7 +99,7 @@ fn kept<T>(result: Result<T, CacheError>) -> Result<Option<T>, TrainError> {
 }
 
 /// Everything that decides a bit of the features: what reads the rows, the rows, and what computes.
-fn key(model: &SequenceClassifier, cache: &TokenCache, batch_tokens: u64) -> Result<String, TrainError> {
+fn key(model: &Model, cache: &TokenCache, batch_tokens: u64) -> Result<String, TrainError> {
     let mut weights = Hasher::default();
     let encoder = model.parameters().iter().filter(|(name, _)| !model.config().architecture.is_head(name));
     for (name, tensor) in encoder {
@@ -124,7 +124,7 @@ fn key(model: &SequenceClassifier, cache: &TokenCache, batch_tokens: u64) -> Res
 }
 
 struct Pass<'a> {
-    model: &'a SequenceClassifier,
+    model: &'a Model,
     cache: &'a TokenCache,
     batch_tokens: u64,
     stop: &'a StopSignal,

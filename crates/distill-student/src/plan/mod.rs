@@ -7,7 +7,7 @@ mod resolve;
 use std::time::Duration;
 
 use distill_core::ProblemType;
-use distill_model::SequenceClassifier;
+use distill_model::Model;
 use tch::Device;
 
 use crate::layer_map::LayerMap;
@@ -35,7 +35,7 @@ pub struct ModelFacts {
 
 impl ModelFacts {
     /// Those of a loaded model.
-    pub fn of(model: &SequenceClassifier) -> Self {
+    pub fn of(model: &Model) -> Self {
         let config = model.config();
         ModelFacts {
             problem_type: config.problem_type,

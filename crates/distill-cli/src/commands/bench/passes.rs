@@ -11,7 +11,7 @@ use distill_data::logits::{
 };
 use distill_data::source::Label;
 use distill_model::student::Shape;
-use distill_model::{ModelConfig, ModelDirectory, SequenceClassifier, directory, student};
+use distill_model::{Model, ModelConfig, ModelDirectory, directory, student};
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::{ModelFacts, TrainSettings, Trainer, TrainingData};
 use distill_teacher::Runner;
@@ -130,7 +130,7 @@ impl<'a> Passes<'a> {
         Ok(Timed { run: Box::new(run), measured: named("student", self.session) })
     }
 
-    fn load_student(&self) -> anyhow::Result<SequenceClassifier> {
+    fn load_student(&self) -> anyhow::Result<Model> {
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
         let (problem_type, device) = (ProblemType::SingleLabel, self.session.device);
@@ -139,14 +139,14 @@ impl<'a> Passes<'a> {
         Ok(model)
     }
 
-    fn runner<'b>(&'b self, model: &'b SequenceClassifier) -> Runner<'b> {
+    fn runner<'b>(&'b self, model: &'b Model) -> Runner<'b> {
         Runner { progress: &Silent, ..inference::runner(model, self.tokenizer, self.settings, self.session) }
     }
 
     /// The seconds from before the first step to after the last, by a clock that waits for the device.
     fn train(
         &self,
-        model: &SequenceClassifier,
+        model: &Model,
         settings: &TrainSettings,
         train: Part,
         out: &Path,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use distill_core::atomic::FileError;
 use distill_data::TextTokenizer;
-use distill_model::{ModelDirectory, SequenceClassifier, weights};
+use distill_model::{Model, ModelDirectory, weights};
 use distill_report::report::Timing;
 use distill_report::{Cost, DataSet, Predictions, ReportError};
 
@@ -20,7 +20,7 @@ pub struct Loaded {
     entry: Entry,
     directory: ModelDirectory,
     tokenizer: TextTokenizer,
-    model: SequenceClassifier,
+    model: Model,
 }
 
 /// The length that a model's rows are cut to.

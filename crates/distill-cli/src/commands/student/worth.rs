@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use distill_data::cache::Example;
-use distill_model::SequenceClassifier;
+use distill_model::Model;
 use distill_student::TrainPlan;
 use distill_student::data::Part;
 use distill_student::evaluate::Evaluation;
@@ -19,7 +19,7 @@ pub struct Worth<'a> {
     /// How it is to be trained.
     pub plan: &'a TrainPlan,
     /// The student.
-    pub model: &'a SequenceClassifier,
+    pub model: &'a Model,
     /// The validation part.
     pub validation: &'a Part,
     /// The teacher's logits of that part.

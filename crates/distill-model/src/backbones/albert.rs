@@ -13,10 +13,10 @@ use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::Linear;
-use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::{Embeddings, Tables};
 use crate::parts::head::Head;
 use crate::parts::layer::{self, Layer, LayerNames, Step};
+use crate::pass::{Pass, Tokens};
 
 pub(super) static ALBERT: Architecture = Architecture {
     model_type: "albert",

@@ -20,12 +20,12 @@ use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::{Embeddings, Tables};
 use crate::parts::head::Head;
 use crate::parts::layer::LayerNames;
 use crate::parts::positions::longest;
 use crate::parts::{Embedding, LayerNorm};
+use crate::pass::{Pass, Tokens};
 
 pub(super) static DEBERTA_V2: Architecture = Architecture {
     model_type: "deberta-v2",

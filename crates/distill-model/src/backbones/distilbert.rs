@@ -3,8 +3,8 @@
 //! Source: Sanh et al. 2019, arXiv:1910.01108; names as in `transformers`' `DistilBertForSequenceClassification`.
 
 use crate::architecture::{Architecture, Built, Encoder, Keys, any_layers};
+use crate::backbones::bert::BertEncoder;
 use crate::config::{Activation, ModelConfig};
-use crate::encoders::bert::BertEncoder;
 use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::masked::MaskedLayout;

@@ -9,13 +9,14 @@ use distill_torch::attention::Scores;
 use tch::{Device, Kind, Tensor};
 
 use super::{Details, NAMES};
-use crate::classifier::Mode;
 use crate::config::ModelConfig;
+use crate::mode::Mode;
 use crate::parameters::Scope;
 use crate::parts::Linear;
-use crate::parts::attention::{Pass, SelfAttention, Tokens, by_head};
+use crate::parts::attention::{SelfAttention, by_head};
 use crate::parts::layer::PostNorm;
 use crate::parts::positions::{distance_places, distances};
+use crate::pass::{Pass, Tokens};
 
 /// Relative positions of one pass.
 pub(super) struct Relative {

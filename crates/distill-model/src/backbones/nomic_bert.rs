@@ -14,13 +14,14 @@ use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, StackedAttention, Tokens};
+use crate::parts::attention::StackedAttention;
 use crate::parts::embeddings::Embeddings;
 use crate::parts::feed_forward::{FeedForward, Inner};
 use crate::parts::head::Head;
 use crate::parts::layer::{self, PostNorm, Step};
 use crate::parts::positions::Rotary;
 use crate::parts::{Embedding, LayerNorm, Linear};
+use crate::pass::{Pass, Tokens};
 
 pub(super) static NOMIC_BERT: Architecture = Architecture {
     model_type: "nomic_bert",

@@ -4,8 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use distill_torch::attention::Dropped;
-use distill_torch::{Dropout, TorchError, guard};
+use distill_torch::{TorchError, guard};
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
@@ -13,49 +12,15 @@ use crate::architecture::Encoder;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::inputs::Inputs;
+use crate::mode::Mode;
 use crate::parameters::{Builder, Fresh, Parameters, canonical_names};
+use crate::parts;
 use crate::parts::head::Head;
-use crate::parts::{self, Linear};
 use crate::recorder::Recorder;
-
-/// Whether a forward pass belongs to training.
-#[derive(Clone, Copy, Debug)]
-pub enum Mode<'a> {
-    /// Dropout is active, with masks from here.
-    Train(&'a Dropout),
-    /// The same input gives the same logits.
-    Evaluate,
-}
-
-impl<'a> Mode<'a> {
-    /// `x`, in training with dropout at `probability`.
-    pub(crate) fn dropout(self, x: Tensor, probability: f64) -> Tensor {
-        match self {
-            Mode::Train(dropout) if probability > 0.0 => dropout.apply(&x, probability),
-            _ => x,
-        }
-    }
-
-    /// `dropout(layer(x)) + residual`
-    pub(crate) fn residual(self, layer: &Linear, x: &Tensor, probability: f64, residual: &Tensor) -> Tensor {
-        match self {
-            Mode::Train(_) => self.dropout(layer.forward(x), probability) + residual,
-            Mode::Evaluate => layer.forward_add(x, residual),
-        }
-    }
-
-    /// The dropout of attention weights at `probability`.
-    pub(crate) fn dropped(self, probability: f64) -> Dropped<'a> {
-        match self {
-            Mode::Train(dropout) if probability > 0.0 => Some((dropout, probability)),
-            _ => None,
-        }
-    }
-}
 
 /// Text classifier over packed batches.
 #[derive(Debug)]
-pub struct SequenceClassifier {
+pub struct Model {
     config: ModelConfig,
     encoder: Box<dyn Encoder>,
     head: Head,
@@ -64,7 +29,7 @@ pub struct SequenceClassifier {
     compute: Cell<Option<Kind>>,
 }
 
-impl SequenceClassifier {
+impl Model {
     /// Puts a model together from weights by name; `origin` is named in errors.
     ///
     /// # Errors
@@ -80,10 +45,10 @@ impl SequenceClassifier {
         Self::assemble(&config, Builder::new(&config, given, fresh, device), origin)
     }
 
-    /// As [`SequenceClassifier::build`]; larger weights give their first rows and columns.
+    /// As [`Model::build`]; larger weights give their first rows and columns.
     ///
     /// # Errors
-    /// As [`SequenceClassifier::build`].
+    /// As [`Model::build`].
     pub(crate) fn build_truncated(
         config: ModelConfig,
         weights: BTreeMap<String, Tensor>,
@@ -101,7 +66,7 @@ impl SequenceClassifier {
         let (encoder, head) = guard("building the model", || build(&builder.root(), config))??;
         let parameters =
             builder.finish().map_err(|problems| ModelError::Weights { path: origin.to_owned(), problems })?;
-        Ok(SequenceClassifier { config: config.clone(), encoder, head, parameters, compute: Cell::new(None) })
+        Ok(Model { config: config.clone(), encoder, head, parameters, compute: Cell::new(None) })
     }
 
     /// Logits of each row, `[B, C]`, in the batch's order; untempered, no softmax.
@@ -120,7 +85,7 @@ impl SequenceClassifier {
         guard("forward pass", || self.head.pool(self.encoder.as_ref(), inputs, mode, None))
     }
 
-    /// As [`SequenceClassifier::forward`], and `recorder` keeps what happens inside.
+    /// As [`Model::forward`], and `recorder` keeps what happens inside.
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
@@ -164,7 +129,7 @@ impl SequenceClassifier {
         self.compute.set(Some(kind));
     }
 
-    /// What [`SequenceClassifier::compute_in`] said, for [`Inputs::computed_in`].
+    /// What [`Model::compute_in`] said, for [`Inputs::computed_in`].
     pub fn compute_kind(&self) -> Option<Kind> {
         self.compute.get()
     }
@@ -209,7 +174,7 @@ impl SequenceClassifier {
         self.parameters.named.iter().map(|(name, tensor)| (name.clone(), tensor.detach().copy())).collect()
     }
 
-    /// Puts parameters from [`SequenceClassifier::snapshot`] back.
+    /// Puts parameters from [`Model::snapshot`] back.
     ///
     /// # Errors
     /// [`TorchError`] naming a tensor that is missing or misshapen.

@@ -12,18 +12,18 @@ use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::backbones::roberta;
 use crate::config::ModelConfig;
-use crate::encoders::roberta;
 use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::masked::MaskedLayout;
 use crate::parameters::Scope;
 use crate::parts::Embedding;
-use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::Embeddings;
 use crate::parts::layer::{self, Layer, LayerNames, Step};
 use crate::parts::positions::{distance_places, distances, longest};
+use crate::pass::{Pass, Tokens};
 
 pub(super) static MPNET: Architecture = Architecture {
     model_type: "mpnet",

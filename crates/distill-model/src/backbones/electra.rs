@@ -5,17 +5,17 @@
 use tch::Tensor;
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::backbones::roberta;
 use crate::config::{Activation, ModelConfig};
-use crate::encoders::roberta;
 use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::Linear;
-use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::{Embeddings, Tables};
 use crate::parts::head::Head;
 use crate::parts::layer::{self, BERT_NAMES, Layer, Step};
+use crate::pass::{Pass, Tokens};
 
 pub(super) static ELECTRA: Architecture = Architecture {
     model_type: "electra",

@@ -17,12 +17,13 @@ use crate::error::ModelError;
 use crate::fields::{Fields, shown};
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, StackedAttention, Tokens};
+use crate::parts::attention::StackedAttention;
 use crate::parts::embeddings::Embeddings;
 use crate::parts::feed_forward::{FeedForward, Inner};
 use crate::parts::head::{Head, Pooling};
 use crate::parts::positions::{Rotary, Window, longest};
 use crate::parts::{Embedding, LayerNorm, Linear};
+use crate::pass::{Pass, Tokens};
 
 pub(super) static MODERNBERT: Architecture = Architecture {
     model_type: "modernbert",
@@ -260,7 +261,7 @@ impl Layer {
         let normed = self.attention_norm.as_ref().map_or(x.shallow_clone(), |norm| norm.forward(x)); // [T, H]
         let gathered = self.attention.forward(&normed, tokens, pass); // [N, H]
         let x = tokens.of(x, pass.packing); // [N, H]
-        let attended = pass.mode.residual(&self.attention_output, &gathered, self.dropout, &x); // [N, H]
+        let attended = self.attention_output.forward_residual(&gathered, pass.mode, self.dropout, &x); // [N, H]
         self.feed_forward.forward(&self.norm.forward(&attended), pass.mode, 0.0, &attended) // [N, H]
     }
 }

@@ -5,8 +5,8 @@
 //! arXiv:1911.03894; names as in `transformers`' `RobertaForSequenceClassification`, which all three share.
 
 use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::backbones::bert::BertEncoder;
 use crate::config::{Activation, ModelConfig};
-use crate::encoders::bert::BertEncoder;
 use crate::error::ModelError;
 use crate::fields::Fields;
 use crate::masked::MaskedLayout;

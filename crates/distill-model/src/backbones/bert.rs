@@ -10,10 +10,10 @@ use crate::error::ModelError;
 use crate::inputs::Inputs;
 use crate::masked::MaskedLayout;
 use crate::parameters::Scope;
-use crate::parts::attention::{Pass, Tokens};
 use crate::parts::embeddings::Embeddings;
 use crate::parts::head::Head;
 use crate::parts::layer::{self, BERT_NAMES, Layer, Step};
+use crate::pass::{Pass, Tokens};
 
 pub(super) static BERT: Architecture = Architecture {
     model_type: "bert",
