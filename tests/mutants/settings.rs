@@ -1,11 +1,11 @@
 //! The binary's settings, which no library offers: its own files, with the one type that they take from elsewhere.
 #![allow(dead_code, missing_docs)]
 
-#[path = "../../crates/distill-cli/src/settings/delimiter.rs"]
+#[path = "../../crates/distill-run/src/settings/delimiter.rs"]
 mod delimiter;
 #[path = "../../crates/distill-cli/src/settings/layers.rs"]
 pub mod layers;
-#[path = "../../crates/distill-cli/src/settings/schema.rs"]
+#[path = "../../crates/distill-run/src/settings/schema.rs"]
 pub mod schema;
-#[path = "../../crates/distill-cli/src/settings/test_sets.rs"]
+#[path = "../../crates/distill-run/src/settings/test_sets.rs"]
 pub mod test_sets;

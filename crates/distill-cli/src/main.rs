@@ -1,7 +1,7 @@
 //! `distill`: arguments → settings → one call.
 //!
-//! Read in this order: [`args`] (what the user typed), [`settings`] (what the program needs),
-//! [`commands`] (one file a subcommand), [`session`] (device and threads), [`signals`], [`output`]
+//! Read in this order: [`args`] (what the user typed), [`settings`] (file, environment and flags put together),
+//! [`commands`] (one call of `distill-run` each), [`session`] (device and threads), [`signals`], [`output`]
 //! (stdout is data, stderr is talk), [`exit`] (errors to exit codes).
 
 mod args;

@@ -1,12 +1,13 @@
 //! Signals to stops: the first one asks the loops to end, a second one ends the process at once.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use distill_core::lock::on_loss;
-use distill_core::{Category, StopReason, StopSignal};
+use distill_core::{Category, StopReason};
+use distill_run::session::stop_signal;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
@@ -15,13 +16,6 @@ use crate::output::printer::{complain, talk};
 /// Time in which a command must end by itself after a signal. What is cut off then is what a kill may cut off
 /// anywhere; only training says that it has something to save first.
 const GRACE: Duration = Duration::from_secs(15);
-
-static STOP: LazyLock<StopSignal> = LazyLock::new(StopSignal::default);
-
-/// The process's stop signal: raised by [`watch`], and by the time limit once a session sets it.
-pub fn stop_signal() -> &'static StopSignal {
-    &STOP
-}
 
 /// Watches SIGINT, SIGTERM and SIGUSR1. Called first in the program, so that no loop runs unwatched.
 ///
@@ -47,7 +41,7 @@ pub fn watch() -> anyhow::Result<()> {
                 SIGTERM => StopReason::Terminate,
                 _ => StopReason::User1,
             };
-            STOP.raise(reason);
+            stop_signal().raise(reason);
             talk(&format!("{reason}; ending in order, a second signal ends at once"));
             end_late(reason, code);
         }
@@ -81,7 +75,7 @@ fn watch_files() -> anyhow::Result<()> {
 /// scheduler waits.
 fn end_late(reason: StopReason, code: i32) {
     let asked = Instant::now();
-    while asked.elapsed() < GRACE || STOP.has_unsaved_work() {
+    while asked.elapsed() < GRACE || stop_signal().has_unsaved_work() {
         std::thread::sleep(Duration::from_millis(100));
     }
     complain(&format!("error: {reason}; cut off after {} s", asked.elapsed().as_secs()));

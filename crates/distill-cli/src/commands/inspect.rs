@@ -5,12 +5,13 @@ use distill_data::TextTokenizer;
 use distill_model::inspect::Parts;
 use distill_model::student::{self, Shape};
 use distill_model::{Model, ModelDirectory};
+use distill_run::once;
 use serde_json::{Value, json};
 use tch::Device;
 
 use crate::args::Inspect;
 use crate::exit::Status;
-use crate::output::{once, printer};
+use crate::output::printer;
 use crate::session;
 
 /// Runs the subcommand. Loading the weights also checks that every one of them fits.

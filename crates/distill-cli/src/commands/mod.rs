@@ -1,42 +1,16 @@
-//! One file a subcommand.
+//! What each subcommand does with its arguments: settings, a session, one call of `distill-run`, and printing.
 //!
-//! [`stage`] holds what finetune, teacher, student and report share: what they would do, whether
-//! that was done already; [`inputs`] opens what they read, [`length`] says how much of a row they take, [`inference`] runs
-//! a classifier over rows, [`claim`] and [`outdir`] say where the result goes and what it may replace, [`outfile`] the same
-//! for single files. [`run`] strings them together, after [`check`] has found
-//! nothing wrong. Beside
-//! each other stand [`targets`], [`cache`] and [`doctor`], which look at what is there.
+//! [`stages`] has the single stages, [`pipelines`] what runs a pipeline file. [`targets`], [`cache`], [`inspect`] and
+//! [`doctor`] look at what is there, [`mod@compare`] at two reports, [`bench`] at time.
 
-mod ablate;
-mod augment;
 mod bench;
 mod cache;
-mod check;
-mod claim;
+mod compare;
 mod doctor;
-mod finetune;
-mod inference;
-mod inputs;
 mod inspect;
-mod length;
-mod masked;
-mod neighbours;
-mod outdir;
-pub mod outfile;
-mod predict;
-mod predict_files;
-mod report;
-mod run;
-mod seeds;
-mod shard;
-mod stage;
-mod store_files;
-mod student;
-mod sweep;
+mod pipelines;
+mod stages;
 mod targets;
-mod teacher;
-mod training;
-mod trial;
 
 use distill_core::Category;
 
@@ -66,17 +40,17 @@ fn resumes(command: &Command) -> bool {
 
 fn run_command(args: Args) -> anyhow::Result<Status> {
     match args.command {
-        Command::Finetune(args) => finetune::command(&args),
-        Command::Augment(args) => augment::command(&args),
-        Command::Teacher(args) => teacher::command(&args),
-        Command::Student(args) => student::command(&args),
-        Command::Report(args) => report::command(&args),
-        Command::Predict(args) => predict::command(&args),
-        Command::Run(args) => run::command(&args),
-        Command::Check(args) => check::command(&args),
+        Command::Finetune(args) => stages::finetune(&args),
+        Command::Augment(args) => stages::augment(&args),
+        Command::Teacher(args) => stages::teacher(&args),
+        Command::Student(args) => stages::student(&args),
+        Command::Report(args) => stages::report(&args),
+        Command::Predict(args) => stages::predict(&args),
+        Command::Run(args) => pipelines::run(&args),
+        Command::Check(args) => pipelines::check(&args),
         Command::Inspect(args) => inspect::command(&args),
-        Command::Ablate(args) => ablate::command(&args),
-        Command::Sweep(args) => sweep::command(&args),
+        Command::Ablate(args) => pipelines::ablate(&args),
+        Command::Sweep(args) => pipelines::sweep(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Doctor(args) => doctor::command(&args),
         Command::Targets(args) => targets::command(&args),

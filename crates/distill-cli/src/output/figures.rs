@@ -1,15 +1,8 @@
 //! Numbers for people: rates, times, the clock, memory; and lines no wider than a terminal.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds below a minute with a decimal, minutes above.
-pub fn seconds(time: Duration) -> String {
-    match time.as_secs() {
-        0..60 => format!("{:.1} s", time.as_secs_f64()),
-        total @ 60..3600 => format!("{} min {:02} s", total / 60, total % 60),
-        total => format!("{} h {:02} min", total / 3600, total / 60 % 60),
-    }
-}
+pub use distill_run::figures::seconds;
 
 /// A rate, with decimals below 10: a pass of 0.4 steps a second is no pass of 0.
 pub fn rate(rate: f64) -> String {
@@ -93,6 +86,7 @@ fn columns(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn slow_rates_have_decimals_and_fast_ones_are_grouped() {

@@ -19,10 +19,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::commands::outfile::{self, Kind};
-
-/// The target of spans that belong to the timeline.
-pub const TARGET: &str = "timeline";
+use distill_run::outfile::{self, Kind};
+pub use distill_run::timeline::TARGET;
 
 /// A phase that others are part of and that is one all the same: a forward pass in it is no time of training.
 const WHOLE: &str = "validate";

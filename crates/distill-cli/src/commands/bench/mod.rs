@@ -18,12 +18,12 @@ use distill_core::LabelMap;
 use distill_model::ModelConfig;
 
 use crate::args::{Bench, Pass};
-use crate::commands::{inputs, length};
 use crate::exit::{Failure, Status};
 use crate::output::printer;
 use crate::output::timeline::Phase;
-use crate::session::{Session, dtype_name};
+use crate::session::{self, Session, dtype_name};
 use crate::settings::flags::Flags;
+use distill_run::{inputs, length};
 use workload::Workload;
 
 /// One round of one pass.
@@ -57,7 +57,7 @@ pub struct Measured {
 /// Whatever stopped it.
 pub fn command(args: &Bench) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
-    let session = Session::start_with_timeline(&args.common, &settings.runtime)?;
+    let session = session::start_with_timeline(&args.common, &settings.runtime)?;
     let path = inputs::required(settings.teacher.model.as_ref(), "--model", "teacher.model")?;
     let directory = inputs::model(path)?;
     let max_length =

@@ -21,10 +21,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::steps::Steps;
 use super::workload::Workload;
 use super::{Measured, Round, forward_flops, named};
-use crate::commands::inference;
 use crate::output::timeline;
 use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
+use distill_run::inference;
 
 /// What the passes share.
 pub struct Passes<'a> {

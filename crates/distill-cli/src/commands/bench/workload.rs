@@ -12,9 +12,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::lengths::Lengths;
 use crate::args::Bench;
-use crate::commands::inputs;
 use crate::exit::Failure;
 use crate::settings::Settings;
+use distill_run::inputs;
 
 /// Made-up rows, where nothing else is asked for.
 const ROWS: usize = 2000;

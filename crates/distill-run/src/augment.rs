@@ -1,0 +1,324 @@
+//! `distill augment`: rows → the same rows and copies of them for a teacher to label.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use distill_core::atomic::{AtomicFile, FileError};
+use distill_core::hash::{TEXT_HASH_LEN, text_hash};
+use distill_core::record::RunRecord;
+use distill_data::TextTokenizer;
+use distill_data::augment::{AugmentSettings, Neighbours};
+use distill_data::source::{Columns, Label, RawLabel, Row, Source};
+use distill_model::ModelDirectory;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Failure, Status};
+use crate::masked::{self, MaskedWords};
+use crate::outdir::OutDir;
+use crate::session::{Session, dtype_name};
+use crate::settings::{Settings, Validation};
+use crate::stage::{self, Finished, Stage};
+use crate::{inputs, length, neighbours};
+
+/// The result's name inside the run directory.
+pub const ROWS_FILE: &str = "rows.jsonl";
+/// A row's text, as stores hash it.
+type TextHash = [u8; TEXT_HASH_LEN];
+
+/// Rows that a mixture finds its other half among.
+const BLOCK_ROWS: usize = 4096;
+
+/// The stage with its settings.
+pub struct AugmentStage<'a> {
+    /// All settings; `[data]` and `[augment]` are read.
+    pub settings: &'a Settings,
+}
+
+impl AugmentStage<'_> {
+    /// What words are like is for the teacher's own vectors to say. Beside a masked model there need be none.
+    fn model(&self) -> anyhow::Result<Option<(ModelDirectory, TextTokenizer)>> {
+        let AugmentSettings { replace, masked_model, .. } = &self.settings.augment;
+        if *replace == 0.0 || (masked_model.is_some() && self.settings.teacher.model.is_none()) {
+            return Ok(None);
+        }
+        let path = inputs::required(self.settings.teacher.model.as_ref(), "--model", "teacher.model")?;
+        let model = inputs::classifier(inputs::model(path)?)?;
+        let tokenizer = inputs::tokenizer(
+            model.path(),
+            self.settings.data.max_length.unwrap_or(length::DEFAULT.min(length::positions(model.config()))),
+            model.config(),
+        )?;
+        Ok(Some((model, tokenizer)))
+    }
+
+    fn source(&self) -> anyhow::Result<Source> {
+        self.source_at(inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?)
+    }
+
+    /// Adds the texts of a validation file: as a further row, that of a validation row would be trained on.
+    fn know_validation(&self, known: &mut HashSet<TextHash>, session: &Session) -> anyhow::Result<()> {
+        let Validation::File(path) = &self.settings.data.validation else { return Ok(()) };
+        for (number, row) in self.source_at(path)?.without_labels().rows()?.enumerate() {
+            if number % BLOCK_ROWS == 0 {
+                session.stop.check()?;
+            }
+            known.insert(hash_of(&row?));
+        }
+        Ok(())
+    }
+
+    fn source_at(&self, path: &Path) -> anyhow::Result<Source> {
+        let problem_type = self.settings.data.problem_type.unwrap_or_default();
+        inputs::source(path, &self.settings.data, problem_type)
+    }
+}
+
+/// Checks settings by themselves.
+///
+/// # Errors
+/// Wrong usage, with the setting.
+pub fn check(augment: &AugmentSettings) -> anyhow::Result<()> {
+    if !augment.adds_rows() {
+        bail!(Failure::usage(
+            "augment.copies is 0, expected at least 1 (--copies), or other rows (--unlabelled)"
+        ));
+    }
+    if let Some((name, value, expected)) = augment.problem() {
+        bail!(Failure::usage(format!("augment.{name} is {value}, expected {expected}")));
+    }
+    if augment.masked_model.is_some() && augment.replace == 0.0 {
+        bail!(Failure::usage(
+            "augment.masked_model is set, but augment.replace is 0: no word would be replaced; give the share of \
+             words that are (--replace 0.4)"
+        ));
+    }
+    Ok(())
+}
+
+impl Stage for AugmentStage<'_> {
+    fn command(&self) -> &'static str {
+        "augment"
+    }
+
+    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
+        let augment = &self.settings.augment;
+        check(augment)?;
+        let data = &self.settings.data;
+        let mut settings = json!({"data": {"columns": data.columns}, "augment": augment, "seed": session.seed});
+        if let Some(label_type) = data.label_type {
+            settings["data"]["label_type"] = json!(label_type);
+        }
+        if let Some(delimiter) = data.delimiter {
+            settings["data"]["delimiter"] = json!(delimiter);
+        }
+        if augment.masked_model.is_some() {
+            // What the model sees of a text, and what it computes in.
+            settings["data"]["max_length"] = data.max_length.unwrap_or(length::DEFAULT).into();
+            settings["dtype"] = dtype_name(session.kind).into();
+        }
+        Ok(settings)
+    }
+
+    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut hashes = BTreeMap::from([("data".to_owned(), self.source()?.hash()?)]);
+        if let Some((model, tokenizer)) = self.model()? {
+            hashes.insert("model".to_owned(), model.weights_hash()?);
+            hashes.insert("tokenizer".to_owned(), tokenizer.hash().to_owned());
+        }
+        if let Some(path) = &self.settings.augment.unlabelled {
+            hashes.insert("unlabelled".to_owned(), self.source_at(path)?.hash()?);
+            inputs::add_validation(&mut hashes, self.settings)?;
+        }
+        if let Some(path) = &self.settings.augment.masked_model {
+            let (model, tokenizer) = masked::open(path, self.settings.data.max_length)?;
+            hashes.insert("masked_model".to_owned(), model.weights_hash()?);
+            hashes.insert("masked_tokenizer".to_owned(), tokenizer.hash().to_owned());
+        }
+        Ok(hashes)
+    }
+
+    fn reads(&self) -> Vec<PathBuf> {
+        let (data, augment) = (&self.settings.data, &self.settings.augment);
+        let model = self.settings.teacher.model.as_ref().filter(|_| augment.replace > 0.0);
+        let validation = inputs::validation_file(data).filter(|_| augment.unlabelled.is_some());
+        let named = [
+            data.train.as_ref(),
+            model,
+            validation,
+            augment.unlabelled.as_ref(),
+            augment.masked_model.as_ref(),
+        ];
+        named.into_iter().flatten().cloned().collect()
+    }
+
+    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
+        let source = self.source()?.holding(inputs::recorded(record, "data"));
+        let summary = inputs::scan(&source, session)?;
+        let source = source.clone().read_by(summary.portable(&source)?);
+        let total = summary.rows;
+        let augment = &self.settings.augment;
+        let further = augment.unlabelled.as_deref().map(|path| self.source_at(path)).transpose()?;
+        let further =
+            further.map(|further| further.holding(inputs::recorded(record, "unlabelled")).without_labels());
+        if let Some(further) = &further {
+            inputs::scan(further, session)?; // before the copies, which may take long
+        }
+        let like = match self.model()? {
+            None => Neighbours::default(),
+            Some((model, tokenizer)) => {
+                neighbours::of_source(&source, &model, &tokenizer, augment.neighbours, session)?
+            }
+        };
+        let masked = augment.masked_model.as_deref();
+        let masked = masked.map(|path| MaskedWords::load(path, self.settings, session)).transpose()?;
+        record.write(out.path())?;
+        let path = out.path().join(ROWS_FILE);
+        let mut writer = Writer {
+            file: AtomicFile::create(&path)?,
+            columns: source.columns(),
+            vector: summary.vector_length(source.reading()),
+            rows: 0,
+            copies: 0,
+            others: 0,
+            known: further.is_some().then(HashSet::new),
+        };
+        match &masked {
+            None => write_all(&source, &mut writer, session, |rows, _, writer| {
+                rows.iter().try_for_each(|row| {
+                    session.stop.check()?;
+                    let copies = augment.copies_of_one(row, rows, &like, session.seed);
+                    Ok(writer.write(row, &copies)?)
+                })
+            })?,
+            Some(masked) => {
+                session.progress.begin("augment", total, "rows");
+                let written = write_all(&source, &mut writer, session, |rows, done, writer| {
+                    let copies = masked.copies_of(augment, rows, &like, session, done)?;
+                    let mut both = rows.iter().zip(&copies);
+                    Ok(both.try_for_each(|(row, copies)| writer.write(row, copies))?)
+                });
+                session.progress.end();
+                written?;
+            }
+        }
+        if let Some(further) = &further {
+            self.know_validation(writer.known.get_or_insert_default(), session)?;
+            let left_out = write_unlabelled(further, &mut writer, session)?;
+            if left_out > 0 {
+                tracing::info!(
+                    "{left_out} further rows have the text of a training or validation row: left out"
+                );
+            }
+        }
+        let Writer { rows, copies, others, .. } = writer;
+        writer.file.commit()?;
+        Ok(Finished {
+            status: Status::Done,
+            results: [("rows", json!(rows)), ("copies", json!(copies)), ("unlabelled", json!(others))]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+            text: format!(
+                "{rows} rows, {copies} copies and {others} further rows without labels\nrows: {}",
+                out.target().join(ROWS_FILE).display()
+            ),
+        })
+    }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, &[ROWS_FILE]))
+    }
+}
+
+/// Writes the rows of a source, each with its copies behind it. `write` does it for rows that stand next to one another,
+/// and is told how many rows came before.
+fn write_all(
+    source: &Source,
+    writer: &mut Writer<'_>,
+    session: &Session,
+    write: impl Fn(&[Row], u64, &mut Writer<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut rows = source.rows()?;
+    loop {
+        session.stop.check()?;
+        let block = rows.by_ref().take(BLOCK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+        if block.is_empty() {
+            return Ok(());
+        }
+        write(&block, writer.rows, writer)?;
+    }
+}
+
+/// Writes the rows of another source without their labels, under ids that no row of the first one has, and counts those
+/// that are left out because their text is known.
+fn write_unlabelled(source: &Source, writer: &mut Writer<'_>, session: &Session) -> anyhow::Result<u64> {
+    let mut left_out = 0;
+    for (number, row) in source.rows()?.enumerate() {
+        if number % BLOCK_ROWS == 0 {
+            session.stop.check()?;
+        }
+        let row = row?;
+        if writer.known.as_ref().is_some_and(|known| known.contains(&hash_of(&row))) {
+            left_out += 1;
+            continue;
+        }
+        writer.line(&Row { id: format!("unlabelled-{}", row.id), label: None, ..row })?;
+        writer.others += 1;
+    }
+    Ok(left_out)
+}
+
+fn hash_of(row: &Row) -> TextHash {
+    text_hash(&row.text, row.text_pair.as_deref())
+}
+
+/// Writes rows under the columns that they were read by.
+struct Writer<'a> {
+    file: AtomicFile,
+    columns: &'a Columns,
+    /// How many values of 0 and 1 a row's label has, where it is such a list.
+    vector: Option<usize>,
+    rows: u64,
+    copies: u64,
+    others: u64,
+    /// Texts that no further row may have; none where there are no further rows.
+    known: Option<HashSet<TextHash>>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, row: &Row, copies: &[Row]) -> Result<(), FileError> {
+        self.line(row)?;
+        if let Some(known) = &mut self.known {
+            known.insert(hash_of(row));
+        }
+        copies.iter().try_for_each(|copy| self.line(copy))?;
+        self.rows += 1;
+        self.copies += copies.len() as u64;
+        Ok(())
+    }
+
+    /// A label as it is read again: lists of 0 and 1 stay such, and as floating-point numbers can be nothing else.
+    fn label(&self, label: Option<&Label<RawLabel>>) -> Value {
+        match (self.vector, label) {
+            (Some(length), Some(Label::Classes(classes))) => {
+                let bit = |place: usize| f64::from(classes.contains(&RawLabel::Id(place.cast_signed() as i64)));
+                (0..length).map(bit).collect()
+            }
+            (_, label) => json!(label),
+        }
+    }
+
+    fn line(&mut self, row: &Row) -> Result<(), FileError> {
+        let mut object = Map::new();
+        object.insert(self.columns.id_name().to_owned(), row.id.clone().into());
+        object.insert(self.columns.text_name().to_owned(), row.text.clone().into());
+        if let Some(pair) = &row.text_pair {
+            object.insert(self.columns.text_pair_name().to_owned(), pair.clone().into());
+        }
+        object.insert(self.columns.label_name().to_owned(), self.label(row.label.as_ref()));
+        let mut line = Value::Object(object).to_string();
+        line.push('\n');
+        self.file.write_all(line.as_bytes()).map_err(|error| FileError::new("write", self.file.path(), error))
+    }
+}

@@ -1,0 +1,179 @@
+//! The models of a pipeline: opened, or known by what they are made of.
+
+use std::path::Path;
+
+use anyhow::Context;
+use distill_core::ProblemType;
+use distill_hub::HubName;
+use distill_model::stored::{Stored, estimate};
+use distill_model::{ModelConfig, ModelDirectory};
+
+use super::Checker;
+use super::found::ModelFound;
+use crate::error::Failure;
+use crate::settings::Settings;
+use crate::{inputs, length, masked};
+
+/// A model, or one that an earlier stage makes of it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Where its weights and its tokenizer come from.
+    pub directory: ModelDirectory,
+    /// Its config, with the labels that it has or will have.
+    pub config: ModelConfig,
+}
+
+impl Checker<'_> {
+    /// The model that the pipeline's soft targets come from, and what its logits mean.
+    pub(super) fn teacher(&mut self, settings: &Settings) -> anyhow::Result<Option<Model>> {
+        if let Some(path) = &settings.finetune.model {
+            return self.before_finetuning(settings, path);
+        }
+        let used = self.is_taught(settings) || settings.teacher.model.is_some();
+        if !used {
+            return Ok(None);
+        }
+        let Some(path) = &settings.teacher.model else {
+            let what = "teacher.model is missing: set it to a classifier, or finetune.model to an encoder that becomes one";
+            self.found.problems.add("[teacher]", Failure::usage(what));
+            return Ok(None);
+        };
+        let Some(directory) = self.open("teacher.model", path)? else { return Ok(None) };
+        let config = directory.config().clone();
+        let problems = &mut self.found.problems;
+        problems.take("teacher.model", inputs::classifier(directory.clone()))?;
+        let own = problems.take("[data]", inputs::problem_type(&config, &settings.data))?;
+        if self.is_taught(settings) {
+            self.problem_type = self.problem_type.or(own);
+            self.labels = self.labels.take().or_else(|| Some(config.labels.clone()));
+        }
+        let length = length::of_model(settings.data.max_length, directory.path(), &config);
+        self.max_length = self.found.problems.take("teacher.model", length)?;
+        self.fits_tokenizer("teacher.model", directory.path(), self.length(), &config)?;
+        self.weights("teacher.model", &directory)?;
+        Ok(Some(Model { directory, config }))
+    }
+
+    fn before_finetuning(&mut self, settings: &Settings, path: &Path) -> anyhow::Result<Option<Model>> {
+        let Some(directory) = self.open("finetune.model", path)? else { return Ok(None) };
+        let config = directory.config().clone();
+        let own = if config.has_classifier() { config.problem_type } else { ProblemType::default() };
+        let problem_type = settings.data.problem_type.unwrap_or(own);
+        self.problem_type = self.problem_type.or(Some(problem_type));
+        let train = &settings.finetune.train;
+        self.found.problems.take("[finetune]", train.for_problem(problem_type))?;
+        let length = length::to_train(settings.data.max_length, directory.path(), &config);
+        self.max_length = self.found.problems.take("finetune.model", length)?;
+        self.fits_tokenizer("finetune.model", directory.path(), self.length(), &config)?;
+        self.weights("finetune.model", &directory)?;
+        Ok(Some(Model { directory, config }))
+    }
+
+    /// Opens a model; none where it cannot be, which is a problem, or would have to be fetched first, which is said.
+    pub(super) fn open(&mut self, place: &str, path: &Path) -> anyhow::Result<Option<ModelDirectory>> {
+        if let Some(known) = self.models.get(path) {
+            return Ok(known.clone());
+        }
+        let opened = match HubName::to_fetch(path).filter(|_| !self.request.fetch) {
+            Some(name) => {
+                self.found.notes.push(format!(
+                    "{place}: {} would be fetched from the Hugging Face hub; what depends on it is not checked",
+                    name.shown()
+                ));
+                None
+            }
+            None => self.found.problems.take(place, inputs::model(path))?,
+        };
+        self.models.insert(path.to_owned(), opened.clone());
+        Ok(opened)
+    }
+
+    /// A model by the path that a later stage knows it by: that of the fine-tuned teacher is there only afterwards.
+    pub(super) fn known(
+        &mut self,
+        place: &str,
+        path: &Path,
+        settings: &Settings,
+    ) -> anyhow::Result<Option<Model>> {
+        let finetuned = self.request.out.join("teacher/model");
+        let directory = match &settings.finetune.model {
+            Some(model) if path == finetuned => self.open("finetune.model", model)?,
+            _ => self.open(place, path)?,
+        };
+        let Some(directory) = directory else { return Ok(None) };
+        let mut config = directory.config().clone();
+        if path == finetuned
+            && let Some((labels, problem_type)) = self.labels()
+        {
+            config = config.with_labels(labels).with_problem_type(problem_type);
+        }
+        Ok(Some(Model { directory, config }))
+    }
+
+    /// Tokens of a row that the teacher reads.
+    pub(super) fn length(&self) -> usize {
+        self.max_length.unwrap_or(length::DEFAULT)
+    }
+
+    /// Whether a tokenizer and a model belong together, and whether rows may be so long.
+    pub(super) fn fits_tokenizer(
+        &mut self,
+        place: &str,
+        tokenizer: &Path,
+        max_length: usize,
+        config: &ModelConfig,
+    ) -> anyhow::Result<Option<String>> {
+        let key = (tokenizer.to_owned(), max_length, config.vocab_size, config.max_length());
+        if let Some(hash) = self.tokenizers.get(&key) {
+            return Ok(Some(hash.clone()));
+        }
+        let loaded = inputs::tokenizer(tokenizer, max_length, config);
+        let Some(loaded) = self.found.problems.take(place, loaded)? else { return Ok(None) };
+        let has_pair = self.rows.values().flatten().any(|(_, summary)| summary.has_pair);
+        let special = loaded.special_tokens(true);
+        if has_pair && special > max_length {
+            let what = format!("max_length is {max_length}, but a text pair has {special} special tokens");
+            self.found.problems.add("data.max_length", Failure::usage(what));
+        } else {
+            self.tokenizers.insert(key, loaded.hash().to_owned());
+        }
+        Ok(Some(loaded.hash().to_owned()))
+    }
+
+    /// How many parameters a model's files hold; a problem where a file was cut off.
+    fn weights(&mut self, place: &str, directory: &ModelDirectory) -> anyhow::Result<()> {
+        let Some(stored) = self.found.problems.take(place, Stored::read(directory))? else { return Ok(()) };
+        let config = directory.config();
+        let parameters = stored.parameters(config, config.num_hidden_layers);
+        self.found.add_model(ModelFound::of(place, directory, parameters));
+        Ok(())
+    }
+
+    /// Parameters of a student of these layers.
+    pub(super) fn parameters(
+        &mut self,
+        place: &str,
+        from: &Model,
+        student: &ModelConfig,
+    ) -> anyhow::Result<u64> {
+        if !from.directory.has_weights() {
+            return Ok(estimate(student));
+        }
+        let stored = self.found.problems.take(place, Stored::read(&from.directory))?;
+        let all = stored.map_or(0, |stored| stored.parameters(&from.config, student.num_hidden_layers));
+        // A narrower student keeps at most this share of each matrix.
+        Ok((all as f64 * student.hidden_size as f64 / from.config.hidden_size.max(1) as f64) as u64)
+    }
+
+    /// The masked language model of `[augment]`.
+    pub(super) fn masked_model(&mut self, settings: &Settings) -> anyhow::Result<()> {
+        let Some(path) = settings.augment.masked_model.as_ref().filter(|_| settings.augment.adds_rows()) else {
+            return Ok(());
+        };
+        if self.open("augment.masked_model", path)?.is_some() {
+            let opened = masked::open(path, settings.data.max_length).context("augment.masked_model");
+            self.found.problems.take("augment.masked_model", opened)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! `distill finetune`: labelled rows → a teacher.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use distill_core::record::RunRecord;
+use distill_core::{LabelMap, ProblemType};
+use distill_data::source::{Fitted, Source, Summary};
+use distill_model::ModelDirectory;
+use distill_report::signs;
+use distill_student::metrics::METRICS_FILE;
+use distill_student::{ModelFacts, TrainSettings};
+use distill_torch::rng;
+use serde_json::{Value, json};
+
+use crate::error::Failure;
+use crate::outdir::OutDir;
+use crate::session::{Session, dtype_name};
+use crate::settings::Settings;
+use crate::settings::schema::FinetuneSettings;
+use crate::stage::{self, Finished, Stage};
+use crate::{inputs, length, training};
+
+/// The stage with its settings.
+pub struct FinetuneStage<'a> {
+    /// All settings; `[data]` and `[finetune]` are read.
+    pub settings: &'a Settings,
+    /// How a student is to be trained on what this teacher says: what does not fit its labels ends the pipeline before
+    /// the teacher is trained.
+    pub student_after: Option<&'a TrainSettings>,
+}
+
+impl FinetuneStage<'_> {
+    fn model(&self) -> anyhow::Result<ModelDirectory> {
+        inputs::model(inputs::required(self.settings.finetune.model.as_ref(), "--model", "finetune.model")?)
+    }
+
+    fn source(&self) -> anyhow::Result<Source> {
+        let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
+        inputs::source(path, &self.settings.data, self.problem_type()?)
+    }
+
+    /// What `[data] problem_type` asks for, else what a classifier says, else one class a row.
+    fn problem_type(&self) -> anyhow::Result<ProblemType> {
+        if let Some(asked) = self.settings.data.problem_type {
+            return Ok(asked);
+        }
+        let model = self.model()?;
+        Ok(if model.config().has_classifier() { model.config().problem_type } else { ProblemType::default() })
+    }
+
+    fn max_length(&self) -> anyhow::Result<usize> {
+        let model = self.model()?;
+        length::to_train(self.settings.data.max_length, model.path(), model.config())
+    }
+
+    fn train(&self) -> anyhow::Result<TrainSettings> {
+        Ok(self.settings.finetune.train.for_problem(self.problem_type()?)?)
+    }
+}
+
+impl Stage for FinetuneStage<'_> {
+    fn command(&self) -> &'static str {
+        "finetune"
+    }
+
+    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
+        self.settings.finetune.train.check()?;
+        training::check_validation(&self.settings.data)?;
+        Ok(json!({
+            "data": inputs::data_settings(self.settings, Some(self.max_length()?))?,
+            "finetune": FinetuneSettings { train: self.train()?, ..self.settings.finetune.clone() },
+            "seed": session.seed,
+            "dtype": dtype_name(session.kind),
+        }))
+    }
+
+    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+        let model = self.model()?;
+        let tokenizer = inputs::tokenizer(model.path(), self.max_length()?, model.config())?;
+        let mut hashes = BTreeMap::from([
+            ("model".to_owned(), model.weights_hash()?),
+            ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
+            ("data".to_owned(), self.source()?.hash()?),
+        ]);
+        inputs::add_validation(&mut hashes, self.settings)?;
+        Ok(hashes)
+    }
+
+    fn reads(&self) -> Vec<PathBuf> {
+        let data = &self.settings.data;
+        let named = [self.settings.finetune.model.as_ref(), data.train.as_ref(), inputs::validation_file(data)];
+        named.into_iter().flatten().cloned().collect()
+    }
+
+    fn works_in_place(&self) -> bool {
+        true
+    }
+
+    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
+        let data = &self.settings.data;
+        let directory = self.model()?.holding(inputs::recorded(record, "model"));
+        let tokenizer = inputs::tokenizer(directory.path(), self.max_length()?, directory.config())?;
+        inputs::must_be_recorded(record, "tokenizer", tokenizer.hash(), directory.path())?;
+        let data_hash = inputs::recorded(record, "data");
+        let source = self.source()?.holding(data_hash);
+        let problem_type = self.problem_type()?;
+        let summary = inputs::scan(&source, session)?;
+        let (labels, source) = label_map(&summary, source, &directory)?;
+        several_classes(&summary, &source)?;
+        if let Some(student) = self.student_after {
+            training::fits(student, problem_type, labels.num_labels())
+                .context("[student], which learns from this teacher")?;
+        }
+        let caches = training::caches(data)?;
+        let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
+        let mut parts = training::with_validation(
+            builder.from_source(&source, data_hash)?,
+            data,
+            &builder,
+            session,
+            record,
+        )?;
+        let (rows, labelled) = (parts.train.rows.len(), parts.train.labelled());
+        if (1..rows).contains(&labelled) {
+            tracing::info!("{} of {rows} training rows have no label: left out", rows - labelled);
+            parts.train = parts.train.labelled_part();
+        }
+        rng::manual_seed(session.seed);
+        let model = directory.load_for_training(&labels, problem_type, session.device)?;
+        let settings = &self.train()?;
+        let plan = &settings.resolve(&ModelFacts::of(&model))?;
+        let finished = training::Job {
+            session,
+            plan,
+            settings,
+            data: &parts,
+            model: &model,
+            teacher: None,
+            tokenizer: &tokenizer,
+            out,
+            record,
+        }
+        .run()?;
+        warn_of_an_early_end(out.path(), &finished);
+        Ok(finished)
+    }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, training::RESULT))
+    }
+
+    fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
+        training::remove_checkpoints(out)
+    }
+
+    fn has_left_overs(&self, out: &Path) -> bool {
+        training::has_checkpoints(out)
+    }
+}
+
+/// Says where a teacher could have been trained further: what it does not know, no student learns from it.
+fn warn_of_an_early_end(out: &Path, finished: &Finished) {
+    let curves = distill_report::training::read("the teacher", &out.join(METRICS_FILE));
+    if let Some(sign) = curves.ok().as_ref().and_then(signs::still_improving) {
+        tracing::warn!("{sign}: {}", signs::TRAIN_LONGER);
+    }
+    let missed = finished.results.get("validation").and_then(|figures| figures["never_predicted"].as_u64());
+    if let Some(missed) = missed.filter(|missed| *missed > 0) {
+        tracing::warn!(
+            "{missed} classes that have validation rows are never predicted: a student cannot learn them from this \
+             teacher; train it longer, with best_metric = \"macro_f1\", class_weights or sampling for rare classes"
+        );
+    }
+}
+
+/// The model's own label map where the data's labels are all in it, else one made from the data; and the rows with
+/// their labels read for it.
+///
+/// # Errors
+/// [`distill_data::DataError`] without any label, or for one that is no class.
+pub fn label_map(
+    summary: &Summary,
+    source: Source,
+    directory: &ModelDirectory,
+) -> anyhow::Result<(LabelMap, Source)> {
+    let own = &directory.config().labels;
+    let has_classifier = directory.config().has_classifier();
+    if summary.problem_type == ProblemType::Regression {
+        // One output has one name, whatever it is.
+        let is_own = has_classifier && own.num_labels() == 1;
+        return Ok((if is_own { own.clone() } else { summary.own_map(&source)?.0 }, source));
+    }
+    // A head that has other labels is no reason to stop: it starts afresh.
+    if has_classifier
+        && let Ok(Fitted { reading, notes }) = summary.fit(&source, own)
+        && summary.is_known(own, &reading)
+        && !source.class_names()?.is_some_and(|names| own.is_numbered() && names != own.names())
+    {
+        inputs::say(&notes);
+        return Ok((own.clone(), source.read_by(reading)));
+    }
+    let (map, Fitted { reading, notes }) = summary.own_map(&source)?;
+    inputs::say(&notes);
+    if has_classifier {
+        tracing::info!("the model tells {own} apart, the data have {map}: the head starts afresh");
+    }
+    Ok((map, source.read_by(reading)))
+}
+
+/// Refuses rows of one class: whatever learns from them always says the same.
+///
+/// # Errors
+/// Bad data, with the class.
+pub fn several_classes(summary: &Summary, source: &Source) -> anyhow::Result<()> {
+    let counts = summary.counts(source.reading());
+    match (summary.problem_type, counts.len(), counts.first_key_value()) {
+        // Of a single row no validation part can be cut, which is said there.
+        (ProblemType::SingleLabel, 1, Some((only, rows))) if *rows > 1 => Err(Failure::data(format!(
+            "{}: all {rows} labelled rows have the label {only}; a classifier needs at least two classes",
+            source.path().display()
+        ))
+        .into()),
+        _ => Ok(()),
+    }
+}

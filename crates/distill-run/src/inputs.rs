@@ -1,0 +1,275 @@
+//! Opening what the user named, with the checks that every stage makes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::bail;
+use distill_core::record::RunRecord;
+use distill_core::{LabelMap, ProblemType};
+use distill_data::TextTokenizer;
+use distill_data::source::{Fitted, LabelNames, Note, Source, Summary, resolve};
+use distill_model::{ModelConfig, ModelDirectory};
+use serde_json::Value;
+use tracing::trace_span;
+
+use crate::error::Failure;
+use crate::session::Session;
+use crate::session::stop_signal;
+use crate::settings::{DataSettings, Settings, Validation};
+use crate::{once, timeline};
+
+/// A setting that a command cannot do without.
+///
+/// # Errors
+/// Wrong usage, naming the flag and the setting.
+pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> anyhow::Result<&'a Path> {
+    match value {
+        Some(path) => Ok(path),
+        None => bail!(Failure::usage(format!("{flag} is missing (or set {key} in a --config file)"))),
+    }
+}
+
+/// Opens rows with the configured columns, whose labels are what `problem_type` says.
+///
+/// # Errors
+/// [`distill_data::DataError`] for a missing file or an unknown format.
+pub fn source(path: &Path, data: &DataSettings, problem_type: ProblemType) -> anyhow::Result<Source> {
+    let names = data.label_map.as_deref().map(LabelNames::read).transpose()?;
+    Ok(Source::open(path, &data.columns)?
+        .labelled(problem_type)
+        .with_labels(data.label_type, names)
+        .delimited_by(data.delimiter.map(|delimiter| delimiter.0))
+        .stopped_by(stop_signal()))
+}
+
+/// Says how rows were read, each sentence once in a process: stages and models read the same files again.
+pub fn say(notes: &[Note]) {
+    static SAID: Mutex<BTreeSet<Note>> = Mutex::new(BTreeSet::new());
+    for note in notes {
+        if !SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(note.clone()) {
+            continue;
+        }
+        match note.is_warning {
+            true => tracing::warn!("{note}"),
+            false => tracing::info!("{note}"),
+        }
+    }
+}
+
+/// What a model's logits mean, which `[data] problem_type` must not contradict.
+///
+/// # Errors
+/// Wrong usage, with both.
+pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> anyhow::Result<ProblemType> {
+    match data.problem_type {
+        Some(asked) if asked != config.problem_type => {
+            let own = config.problem_type;
+            bail!(Failure::usage(format!("data.problem_type is {asked}, but the model is of {own}")))
+        }
+        _ => Ok(config.problem_type),
+    }
+}
+
+/// Reads every row once: checks them all and counts, before any work is done on them.
+///
+/// # Errors
+/// [`distill_data::DataError`] with file, row and field.
+pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
+    let scanning = trace_span!(target: timeline::TARGET, "scan").entered();
+    let summary = Summary::scan(source, &session.stop)?;
+    drop(scanning);
+    say(&summary.notes);
+    let (rows, unlabelled, empty_texts) = (summary.rows, summary.unlabelled, summary.empty_texts);
+    tracing::info!(rows, unlabelled, empty_texts, "read {}", source.path().display());
+    if empty_texts > 0 {
+        tracing::warn!("{empty_texts} of {rows} rows have an empty text");
+    }
+    Ok(summary)
+}
+
+/// Rows that were all read once, whose labels are now read for a label map.
+pub struct Scanned {
+    /// The rows.
+    pub source: Source,
+    /// What one pass over them found.
+    pub summary: Summary,
+}
+
+/// As [`scan`], for rows whose labels must all be the model's: the first that is not is told with its row
+/// before anything is computed.
+///
+/// # Errors
+/// [`distill_data::DataError`] with file, row and field.
+pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> anyhow::Result<Scanned> {
+    let summary = scan(source, session)?;
+    let source = fit(source, &summary, labels)?;
+    check_labels(&source, &summary, labels)?;
+    Ok(Scanned { source, summary })
+}
+
+/// The same rows with their labels read as a label map needs them, and says how.
+///
+/// # Errors
+/// [`distill_data::DataError`] where labels can be read in two ways, or have other names than the map's.
+pub fn fit(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<Source> {
+    let Fitted { reading, notes } = summary.fit(source, labels)?;
+    say(&notes);
+    Ok(source.clone().read_by(reading))
+}
+
+/// [`fit`] and [`check_labels`], for rows that are not read again.
+///
+/// # Errors
+/// Those of both.
+pub fn check_fit(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<()> {
+    check_labels(&fit(source, summary, labels)?, summary, labels)
+}
+
+/// Refuses the first row of a scanned source whose label is not the model's.
+///
+/// # Errors
+/// [`distill_data::DataError`] with file, row and field.
+pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<()> {
+    if !summary.is_known(labels, source.reading()) {
+        for row in source.rows()? {
+            let row = row?;
+            if let Some(label) = &row.label {
+                resolve(label, labels, &row.place, source.columns().label_name())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Loads the tokenizer of a model directory and checks that it fits the model.
+///
+/// # Errors
+/// [`Failure`] where texts may be longer than the model has positions, or where the tokenizer has
+/// ids that the model does not.
+pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> anyhow::Result<TextTokenizer> {
+    let _span = trace_span!(target: timeline::TARGET, "load").entered();
+    if i64::try_from(max_length).unwrap_or(i64::MAX) > config.max_length() {
+        bail!(Failure::usage(format!(
+            "max_length {max_length} is more than the model's {} positions",
+            config.max_length()
+        )));
+    }
+    let tokenizer = TextTokenizer::load(directory, max_length)?.stopped_by(stop_signal());
+    if i64::from(tokenizer.max_token_id()) >= config.vocab_size {
+        bail!(Failure::data(format!(
+            "{}: the tokenizer has token ids to {}, the model's vocabulary ends at {}; they do not belong together",
+            directory.display(),
+            tokenizer.max_token_id(),
+            config.vocab_size - 1
+        )));
+    }
+    Ok(tokenizer)
+}
+
+/// The hash of an input as a run's record has it: what is read later must have it too.
+pub fn recorded<'a>(record: &'a RunRecord, name: &str) -> &'a str {
+    record.inputs.get(name).map_or("", String::as_str)
+}
+
+/// Refuses an input that was read again and is not what was hashed.
+///
+/// # Errors
+/// Bad data, naming the file or directory.
+pub fn must_be_recorded(record: &RunRecord, name: &str, found: &str, path: &Path) -> anyhow::Result<()> {
+    if recorded(record, name) == found {
+        return Ok(());
+    }
+    bail!(Failure::data(format!(
+        "{} changed while it was in use: its {name} is no longer what was hashed; the same command starts from what \
+         it holds now",
+        path.display()
+    )))
+}
+
+/// Warns about rows that were cut.
+pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
+    if truncated > 0 {
+        tracing::warn!("{truncated} of {rows} rows are longer than {max_length} tokens and were cut");
+    }
+}
+
+/// Warns where the vocabulary does not hold a large part of the texts: a wrong tokenizer, language or encoding.
+pub fn warn_unknown(unknown: u64, tokens: u64) {
+    const SHARE: f64 = 0.05;
+    let share = unknown as f64 / tokens.max(1) as f64;
+    if share > SHARE {
+        tracing::warn!(
+            "{:.1} % of the tokens are unknown to the vocabulary ({unknown} of {tokens}): the model reads them all as the \
+             same; is it made for this language, and is the text column the right one?",
+            100.0 * share
+        );
+    }
+}
+
+/// Opens a model directory.
+///
+/// # Errors
+/// [`distill_model::ModelError`] where it is none, or a regression of several values.
+pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
+    let directory = ModelDirectory::open_until(path, stop_signal())?;
+    directory.config().must_have_one_value()?;
+    directory.notes().iter().cloned().for_each(once::say);
+    Ok(directory)
+}
+
+/// Refuses a directory whose weights carry no classification head.
+///
+/// # Errors
+/// [`Failure`] saying what to do instead.
+pub fn classifier(directory: ModelDirectory) -> anyhow::Result<ModelDirectory> {
+    if directory.config().has_classifier() {
+        return Ok(directory);
+    }
+    Err(Failure::data(format!(
+        "{}: an encoder without a classification head; fine-tune it first with `distill finetune`",
+        directory.path().display()
+    ))
+    .into())
+}
+
+/// `[data]` as far as a stage depends on it, with the length that rows are cut to.
+///
+/// # Errors
+/// A file of label names that cannot be read.
+pub fn data_settings(settings: &Settings, max_length: Option<usize>) -> anyhow::Result<Value> {
+    let data = DataSettings { max_length, ..settings.data.clone() };
+    let mut data = serde_json::to_value(&data)?;
+    if let Some(data) = data.as_object_mut() {
+        // Held-out rows and the cache change no result of training.
+        data.retain(|key, _| !["test", "cache"].contains(&key.as_str()));
+        if let Some(path) = &settings.data.label_map {
+            // What it says counts, not where it lies.
+            data.insert("label_map".to_owned(), LabelNames::read(path)?.to_json());
+        }
+        if let Validation::File(_) = settings.data.validation {
+            // Its hash is among the inputs.
+            data.insert("validation".to_owned(), "a file".into());
+        }
+    }
+    Ok(data)
+}
+
+/// The file of the validation part, where there is one.
+pub fn validation_file(data: &DataSettings) -> Option<&PathBuf> {
+    match &data.validation {
+        Validation::File(path) => Some(path),
+        Validation::Share(_) => None,
+    }
+}
+
+/// Adds the hash of a validation file.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn add_validation(hashes: &mut BTreeMap<String, String>, settings: &Settings) -> anyhow::Result<()> {
+    if let Validation::File(path) = &settings.data.validation {
+        hashes.insert("validation".to_owned(), source(path, &settings.data, ProblemType::default())?.hash()?);
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! How many tokens of a row are read, where the user does not say: what the model or the store says.
+
+use std::path::Path;
+
+use distill_data::TextTokenizer;
+use distill_data::logits::Store;
+use distill_model::ModelConfig;
+
+use crate::once;
+
+/// Tokens of a row where nobody says otherwise.
+pub const DEFAULT: usize = 128;
+
+/// The length of a classifier over rows: the one that was asked for, else the one that its directory says it was
+/// trained with. The choice is said.
+///
+/// # Errors
+/// [`distill_data::TokenError`] for a `tokenizer_config.json` that cannot be read.
+pub fn of_model(asked: Option<usize>, directory: &Path, config: &ModelConfig) -> anyhow::Result<usize> {
+    let name = directory.display();
+    let own = TextTokenizer::model_max_length(directory)?.map(|own| own.min(positions(config)));
+    Ok(match (asked, own) {
+        (Some(asked), Some(own)) if asked != own => {
+            once::say(format!("max_length {asked}, as asked for; {name} says {own}"));
+            asked
+        }
+        (Some(asked), _) => asked,
+        (None, Some(own)) => {
+            once::say(format!("max_length {own}, as {name} says"));
+            own
+        }
+        (None, None) => {
+            let length = DEFAULT.min(positions(config));
+            once::say(format!("max_length {length}, the default; {name} does not say"));
+            length
+        }
+    })
+}
+
+/// The length of a model that is to be fine-tuned: the one that was asked for, else the default, or the model's own
+/// where that is less.
+///
+/// # Errors
+/// As [`of_model`].
+pub fn to_train(asked: Option<usize>, directory: &Path, config: &ModelConfig) -> anyhow::Result<usize> {
+    if let Some(asked) = asked {
+        return Ok(asked);
+    }
+    let own = TextTokenizer::model_max_length(directory)?.unwrap_or(usize::MAX).min(positions(config));
+    let length = DEFAULT.min(own);
+    once::say(match own {
+        usize::MAX => format!("max_length {length}, the default"),
+        own => format!("max_length {length}, the default; the model takes {own}"),
+    });
+    Ok(length)
+}
+
+/// The length of a student: the one that was asked for, else what all of its teachers read, as far as the student has
+/// positions.
+pub fn of_student(asked: Option<usize>, stores: &[Store], config: &ModelConfig) -> usize {
+    if let Some(asked) = asked {
+        return asked;
+    }
+    let read = stores.iter().map(|store| (store.fingerprint().max_length as usize, store));
+    let Some((read, store)) = read.min_by_key(|(length, _)| *length) else {
+        return DEFAULT.min(positions(config));
+    };
+    let (length, store) = (read.min(positions(config)), store.directory().display());
+    once::say(match length < read {
+        true => format!("max_length {length}, the student's positions; the teacher of {store} read {read}"),
+        false => format!("max_length {length}, as the teacher of {store} read"),
+    });
+    length
+}
+
+/// The most tokens that a model takes.
+pub fn positions(config: &ModelConfig) -> usize {
+    usize::try_from(config.max_length()).unwrap_or(usize::MAX)
+}

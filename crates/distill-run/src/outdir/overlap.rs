@@ -1,0 +1,87 @@
+//! A run never writes where it reads.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use distill_core::record::RunRecord;
+
+use super::names::{self, is_own};
+use crate::error::Failure;
+
+/// Refuses an output directory that is one of the paths that the run reads, that lies in a model or a store of them, or
+/// whose results are among them.
+///
+/// # Errors
+/// [`Failure`] naming both.
+pub fn check(reads: &[PathBuf], out: &Path) -> anyhow::Result<()> {
+    let Some(real_out) = real(out) else { return Ok(()) };
+    for read in reads {
+        let Ok(real_read) = read.canonicalize() else { continue };
+        let is_whole = || ["config.json", "manifest.json"].iter().any(|name| real_read.join(name).is_file());
+        if real_out == real_read || (real_out.starts_with(&real_read) && is_whole()) {
+            bail!(Failure::cannot_create(format!(
+                "{} is read by this run, which would write into {}; choose another directory",
+                read.display(),
+                out.display()
+            )));
+        }
+        let Ok(below) = real_read.strip_prefix(&real_out) else { continue };
+        let first = below.iter().next().unwrap_or_default().to_string_lossy().into_owned();
+        if is_own(&first) || names::is_of_swap(&first) || is_listed(&real_out, below) {
+            bail!(Failure::cannot_create(format!(
+                "{} is read by this run, which writes to that name in {}; choose another directory, or copy what is read \
+                 elsewhere first",
+                read.display(),
+                out.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A path whose last parts may not exist yet.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let existing = path.ancestors().find(|part| part.exists())?;
+    let rest = path.strip_prefix(existing).ok()?;
+    let real = existing.canonicalize().ok()?;
+    Some(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
+}
+
+fn is_listed(out: &Path, below: &Path) -> bool {
+    let name = below.to_string_lossy();
+    RunRecord::read(out).is_ok_and(|record| record.files.contains_key(name.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use distill_core::atomic;
+
+    #[test]
+    fn what_is_read_is_not_written_to_whatever_its_path_looks_like() {
+        let work = tempfile::tempdir().unwrap();
+        let at = |name: &str| work.path().join(name);
+        for directory in ["ft/model", "data", "a"] {
+            std::fs::create_dir_all(at(directory)).unwrap();
+        }
+        for file in
+            ["ft/model/config.json", "data/rows.jsonl", "data/mine.csv", "data/x.parquet", "a/manifest.json"]
+        {
+            atomic::write(&at(file), b"x").unwrap();
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(at("ft"), at("link")).unwrap();
+        let refused = |read: &str, out: &str| check(&[at(read)], &at(out)).is_err();
+        assert!(refused("ft/model", "ft"), "an earlier result of its own");
+        assert!(refused("ft/model", "ft/../ft/."));
+        assert!(refused("link/model", "ft") && refused("ft/model", "link"));
+        assert!(refused("a", "a") && refused("a", "a/below") && refused("ft/model", "ft/model/run"));
+        assert!(refused("data/rows.jsonl", "data"), "rows.jsonl is what augment writes");
+        assert!(refused("data", "data"), "shards in a directory of data");
+        assert!(
+            !refused("data/mine.csv", "data") && !refused("data", "data/run") && !refused("ft/model", "st")
+        );
+        assert!(!refused("ORG/NAME", "ORG"), "a model on the hub");
+    }
+}

@@ -1,0 +1,186 @@
+//! Predictions as JSONL or CSV, for people and scripts; Parquet is the logits table of the store.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::bail;
+use distill_core::atomic::{AtomicFile, FileError};
+use distill_core::logits::{argmax, sigmoid, softmax};
+use distill_core::{LabelMap, ProblemType};
+use distill_data::logits::LogitsRow;
+use distill_data::source::Label;
+use serde_json::{Value, json};
+
+use crate::error::Failure;
+
+/// Formats by the file's ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The logits table.
+    Parquet,
+    /// An object a row.
+    Jsonl,
+    /// A line a row, without logits.
+    Csv,
+}
+
+impl Format {
+    /// The format that a file's name asks for.
+    ///
+    /// # Errors
+    /// Wrong usage for another ending.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
+            "parquet" => Ok(Format::Parquet),
+            "jsonl" | "ndjson" => Ok(Format::Jsonl),
+            "csv" => Ok(Format::Csv),
+            _ => bail!(Failure::usage(format!(
+                "{}: expected a name ending in .parquet, .jsonl or .csv",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// Writes rows as text; the file appears when it is whole.
+pub struct TextWriter<'a> {
+    file: AtomicFile,
+    format: Format,
+    labels: &'a LabelMap,
+    problem_type: ProblemType,
+}
+
+impl<'a> TextWriter<'a> {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// [`FileError`] naming it.
+    pub fn create(
+        path: &Path,
+        format: Format,
+        labels: &'a LabelMap,
+        problem_type: ProblemType,
+    ) -> Result<Self, FileError> {
+        let mut writer = TextWriter { file: AtomicFile::create(path)?, format, labels, problem_type };
+        if format == Format::Csv {
+            writer.line(match problem_type {
+                ProblemType::SingleLabel => "row,id,label,prediction,probability",
+                ProblemType::MultiLabel => "row,id,label,prediction,probabilities",
+                ProblemType::Regression => "row,id,label,prediction",
+            })?;
+        }
+        Ok(writer)
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// [`FileError`] naming the file.
+    pub fn write(&mut self, rows: &[LogitsRow]) -> Result<(), FileError> {
+        for row in rows {
+            let (cells, object) = match self.problem_type {
+                ProblemType::SingleLabel => self.one_class(row),
+                ProblemType::MultiLabel => self.several_classes(row),
+                ProblemType::Regression => number(row),
+            };
+            let line = match self.format {
+                Format::Csv => {
+                    let cells = cells.iter().map(|cell| field(cell));
+                    [row.row.to_string(), field(&row.id)].into_iter().chain(cells).collect::<Vec<_>>().join(",")
+                }
+                _ => {
+                    let mut line = json!({"row": row.row, "id": row.id, "label": row.label});
+                    if let (Some(line), Value::Object(object)) = (line.as_object_mut(), object) {
+                        line.extend(object);
+                        line.insert("logits".to_owned(), json!(row.logits));
+                    }
+                    line.to_string()
+                }
+            };
+            self.line(&line)?;
+        }
+        Ok(())
+    }
+
+    fn one_class(&self, row: &LogitsRow) -> (Vec<String>, Value) {
+        let predicted = argmax(&row.logits);
+        let probability = softmax(&row.logits)[predicted];
+        let prediction = self.labels.name(predicted).unwrap_or_default();
+        let class = row.label.as_ref().and_then(|label| label.classes().first());
+        let label = class.and_then(|class| self.name(*class));
+        let cells =
+            vec![label.unwrap_or_default().to_owned(), prediction.to_owned(), format!("{probability:.6}")];
+        let object = json!({
+            "label_name": label, "prediction": predicted, "prediction_name": prediction, "probability": probability,
+        });
+        (cells, object)
+    }
+
+    /// Names between `|`, as such a cell is read; the probabilities of all labels in their order.
+    fn several_classes(&self, row: &LogitsRow) -> (Vec<String>, Value) {
+        let predicted = row.logits.iter().zip(0..).filter(|(logit, _)| **logit > 0.0);
+        let predicted: Vec<i32> = predicted.map(|(_, class)| class).collect();
+        let probabilities: Vec<f64> = row.logits.iter().map(|logit| sigmoid(*logit)).collect();
+        let names = |classes: &[i32]| classes.iter().filter_map(|class| self.name(*class)).collect::<Vec<_>>();
+        let labels = row.label.as_ref().map(|label| names(label.classes()));
+        let predictions = names(&predicted);
+        let shown: Vec<String> = probabilities.iter().map(|value| format!("{value:.6}")).collect();
+        let cells = vec![labels.as_deref().map(bars).unwrap_or_default(), bars(&predictions), shown.join("|")];
+        let object = json!({
+            "label_names": labels, "prediction": predicted, "prediction_names": predictions,
+            "probabilities": probabilities,
+        });
+        (cells, object)
+    }
+
+    fn name(&self, class: i32) -> Option<&str> {
+        self.labels.name(usize::try_from(class).ok()?)
+    }
+
+    /// Makes the file visible.
+    ///
+    /// # Errors
+    /// [`FileError`] naming it.
+    pub fn finish(self) -> Result<(), FileError> {
+        self.file.commit()
+    }
+
+    fn line(&mut self, text: &str) -> Result<(), FileError> {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.write_all(b"\n"));
+        written.map_err(|error| FileError::new("write", self.file.path(), error))
+    }
+}
+
+/// The value that a model gives, and the label's.
+fn number(row: &LogitsRow) -> (Vec<String>, Value) {
+    let value = row.logits.first().copied().unwrap_or_default();
+    let label =
+        row.label.as_ref().and_then(|label| if let Label::Value(value) = label { Some(value) } else { None });
+    let cells = vec![label.map(f64::to_string).unwrap_or_default(), value.to_string()];
+    (cells, json!({"prediction": value}))
+}
+
+/// Names with bars between them; a bar alone for none.
+fn bars(names: &[&str]) -> String {
+    if names.is_empty() { "|".to_owned() } else { names.join("|") }
+}
+
+/// A CSV field, quoted where it has to be (RFC 4180).
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_and_other_endings_refused() {
+        assert_eq!(field("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert!(Format::of(Path::new("x.txt")).is_err());
+    }
+}

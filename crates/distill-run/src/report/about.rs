@@ -1,0 +1,180 @@
+//! What a report is about: the run's name and date, models with their training, data sets.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use distill_core::record::RunRecord;
+use distill_report::report::{About, DataInfo, ModelInfo};
+use serde_json::Value;
+
+use super::named::Entry;
+use super::{ReportStage, measure};
+use crate::inputs;
+
+impl ReportStage<'_> {
+    /// All of it. `record` has the hashes of this report's inputs.
+    ///
+    /// # Errors
+    /// Where a model's directory or a table cannot be opened.
+    pub(super) fn about(&self, out: &Path, record: &RunRecord) -> anyhow::Result<About> {
+        let hash = |name: String| record.inputs.get(&name).cloned();
+        let mut models = Vec::new();
+        for entry in self.entries()? {
+            models.push(self.model_info(&entry, hash(format!("model {}", entry.name)))?);
+        }
+        if !self.predictions.is_empty() {
+            for (set, entries) in self.tables()? {
+                models.extend(entries.into_iter().map(|Entry { name, path, .. }| ModelInfo {
+                    hash: hash(format!("predictions {name} on {set}")),
+                    path: path.display().to_string(),
+                    name,
+                    ..ModelInfo::default()
+                }));
+            }
+        }
+        let data = self.sets().into_iter().map(|(name, path)| DataInfo {
+            hash: hash(format!("data {name}")),
+            path: path.display().to_string(),
+            name,
+        });
+        // Without timing a report is the same bytes every time.
+        let date = self.settings.report.timing.then(now).flatten();
+        Ok(About { run: run_name(out), date, versions: record.versions.clone(), models, data: data.collect() })
+    }
+
+    fn model_info(&self, entry: &Entry, hash: Option<String>) -> anyhow::Result<ModelInfo> {
+        let directory = inputs::model(&entry.path)?;
+        let config = directory.config();
+        let (trained_by, training) = training(&entry.path).unwrap_or_default();
+        Ok(ModelInfo {
+            name: entry.name.clone(),
+            path: entry.path.display().to_string(),
+            hash,
+            architecture: config.to_json()["model_type"].as_str().map(str::to_owned),
+            layers: Some(config.num_hidden_layers),
+            hidden_size: usize::try_from(config.hidden_size).ok(),
+            parameters: None,
+            max_length: Some(measure::max_length(&directory, self.settings)?),
+            trained_by,
+            training,
+        })
+    }
+}
+
+/// The command that trained a model and what it was given, where its run's directory still holds both.
+fn training(model: &Path) -> Option<(Option<String>, BTreeMap<String, Value>)> {
+    /// Settings of a training that say what it was, by the name that a report gives them.
+    const SETTINGS: [(&str, &str); 15] = [
+        ("loss", "soft_loss"),
+        ("hard_weight", "hard_weight"),
+        ("soft_weight", "soft_weight"),
+        ("temperature", "temperature"),
+        ("hidden_weight", "hidden_weight"),
+        ("attention_weight", "attention_weight"),
+        ("relation_weight", "relation_weight"),
+        ("epochs", "epochs"),
+        ("batch_size", "batch_size"),
+        ("learning_rate", "learning_rate"),
+        ("label_smoothing", "label_smoothing"),
+        ("class_weights", "class_weights"),
+        ("sampling", "sampling"),
+        ("freeze", "freeze"),
+        ("best_metric", "best_metric"),
+    ];
+    let run = model.parent().filter(|_| model.file_name().is_some_and(|name| name == "model"))?;
+    let record = RunRecord::read(run).ok().filter(|record| !record.results.is_empty())?;
+    let table = &record.settings[&record.command];
+    let mut found: BTreeMap<String, Value> = BTreeMap::new();
+    let mut add = |name: &str, value: &Value| {
+        if !value.is_null() {
+            found.insert(name.to_owned(), value.clone());
+        }
+    };
+    let is_taught = table["soft_weight"].as_f64().is_some_and(|weight| weight > 0.0);
+    for (key, name) in SETTINGS {
+        // What is multiplied by nothing says nothing.
+        let is_used = is_taught || !["loss", "temperature"].contains(&key);
+        let is_off = key.ends_with("_weight") && !["hard_weight", "soft_weight"].contains(&key);
+        if is_used && !(is_off && table[key].as_f64() == Some(0.0)) {
+            add(name, &table[key]);
+        }
+    }
+    add("max_length", &record.settings["data"]["max_length"]);
+    for name in ["seed", "dtype"] {
+        add(name, &record.settings[name]);
+    }
+    for name in ["train_rows", "validation_rows", "best_epoch", "stopped_early"] {
+        add(name, record.results.get(name).unwrap_or(&Value::Null));
+    }
+    for name in ["data", "targets", "init"] {
+        if let Some(hash) = record.inputs.get(name) {
+            add(name, &Value::from(hash.as_str()));
+        }
+    }
+    for (name, version) in &record.versions {
+        add(name, &Value::from(version.as_str()));
+    }
+    Some((Some(record.command), found))
+}
+
+/// A pipeline's report lies in `report` of the run's directory.
+fn run_name(out: &Path) -> String {
+    let whole = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let own = name(&whole).unwrap_or_else(|| whole.display().to_string());
+    match whole.parent().and_then(name) {
+        Some(run) if own == "report" => run,
+        _ => own,
+    }
+}
+
+/// The time in UTC, as `SOURCE_DATE_EPOCH` has it where that is set.
+fn now() -> Option<String> {
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+    let seconds = match given {
+        Some(seconds) => seconds,
+        None => SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs(),
+    };
+    Some(date(seconds))
+}
+
+/// `2026-11-30 19:04` of seconds since 1970.
+///
+/// Source: H. Hinnant, `civil_from_days`, for days after 1970.
+fn date(seconds: u64) -> String {
+    let (days, minutes) = (seconds / 86_400 + 719_468, seconds % 86_400 / 60);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `date -u -d @SECONDS`.
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00"),
+            (951_826_541, "2000-02-29 12:15"),
+            (1_709_251_199, "2024-02-29 23:59"),
+            (1_735_689_600, "2025-01-01 00:00"),
+            (4_107_542_400, "2100-03-01 00:00"),
+        ] {
+            assert_eq!(date(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn a_report_is_called_after_its_run() {
+        assert_eq!(run_name(Path::new("/runs/trec/report")), "trec");
+        assert_eq!(run_name(Path::new("/runs/mine")), "mine");
+    }
+}

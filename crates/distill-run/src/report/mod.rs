@@ -1,0 +1,339 @@
+//! `distill report`: models or logits tables → metrics, comparison, gates.
+//!
+//! Read in this order: [`named`] (which model plays which part), [`rows`] (data sets as columns),
+//! [`before`] (what does not go together), [`measure`] with [`timing`] (models that are run) or [`tables`] (logits from
+//! files), [`mod@about`] (what it is about), [`publish`] (JUnit, GitHub, model card).
+
+mod about;
+pub mod before;
+mod measure;
+pub mod named;
+mod publish;
+pub mod rows;
+mod tables;
+mod timing;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use distill_core::ProblemType;
+use distill_core::atomic::FileError;
+use distill_core::hash::file_hash_until;
+use distill_core::record::RunRecord;
+use distill_report::documents::{self, terminal};
+use distill_report::gates::baseline::{self, Baselines};
+use distill_report::gates::{Gate, Planned};
+use distill_report::{signs, training};
+use serde_json::{Value, json};
+
+pub use named::Named;
+
+use crate::error::{Failure, Status};
+use crate::outdir::OutDir;
+use crate::outfile::{self, Kind};
+use crate::report::named::{Entry, entries};
+use crate::report::rows::TestSet;
+use crate::session::{Session, dtype_name};
+use crate::settings::Settings;
+use crate::stage::{self, Finished, Stage};
+use crate::{inference, inputs};
+
+/// The stage with its settings.
+pub struct ReportStage<'a> {
+    /// All settings; `[data]` and `[report]` are read.
+    pub settings: &'a Settings,
+    /// Classifiers to run.
+    pub models: Vec<Named>,
+    /// Logits tables to read.
+    pub predictions: Vec<Named>,
+    /// Whether the students' model cards are filled.
+    pub writes_card: bool,
+}
+
+impl ReportStage<'_> {
+    fn sets(&self) -> Vec<(String, PathBuf)> {
+        self.settings.data.test.as_ref().map(|sets| sets.named()).unwrap_or_default()
+    }
+
+    fn set_names(&self) -> Vec<String> {
+        self.sets().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The models that are run.
+    fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        entries(&self.models.iter().collect::<Vec<_>>())
+    }
+
+    /// The tables that are read, by data set.
+    fn tables(&self) -> anyhow::Result<Vec<(String, Vec<Entry>)>> {
+        tables::by_set(&self.predictions, &self.set_names())
+    }
+
+    /// The earlier reports that gates compare with, by path. A misspelt gate, and one that this report could not decide,
+    /// are found here, before any model runs.
+    fn baselines(&self) -> anyhow::Result<Baselines> {
+        let gates = before::gates(&self.settings.report)?;
+        let baselines = baseline::read_all(&gates)?;
+        if !gates.is_empty() {
+            before::check_gates(&gates, &self.planned()?, &baselines)?;
+        }
+        Ok(baselines)
+    }
+
+    /// The data sets that the report will have, each with its models.
+    fn planned(&self) -> anyhow::Result<Vec<(String, Planned)>> {
+        let (problem_type, settings) = (self.problem_type()?, &self.settings.report);
+        let runs_models = !self.models.is_empty();
+        let (sets, labels) = if runs_models {
+            let entries = self.entries()?;
+            let map = before::Common::of(&entries, problem_type)?.labels;
+            let sets = self.set_names().into_iter().map(|set| (set, entries.clone())).collect();
+            (sets, map.map(|map| map.names().to_vec()))
+        } else {
+            (self.tables()?, (!settings.labels.is_empty()).then(|| settings.labels.clone()))
+        };
+        let data: Vec<String> = sets.iter().map(|(set, _)| set.clone()).collect();
+        let planned = |entries: &[Entry]| Planned {
+            models: before::planned_models(entries),
+            data: data.clone(),
+            problem_type: Some(problem_type),
+            labels: labels.clone(),
+            runs_models,
+            timing: settings.timing,
+            resamples: settings.resamples,
+        };
+        Ok(sets.iter().map(|(set, entries)| (set.clone(), planned(entries))).collect())
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.models.is_empty() == self.predictions.is_empty() {
+            bail!(Failure::usage("give either --model or --predictions, each as often as needed"));
+        }
+        if !self.models.is_empty() && self.settings.data.test.is_none() {
+            bail!(Failure::usage("--data is missing (or set data.test in a --config file)"));
+        }
+        self.settings.report.check()?;
+        let column = self.settings.report.slice_columns().next();
+        if let (true, Some(column)) = (self.sets().is_empty(), column) {
+            bail!(Failure::usage(format!("to slice by {column:?}, give the rows that have it: --data")));
+        }
+        if let Some(junit) = &self.settings.report.junit {
+            check_junit(junit)?;
+            outfile::check(junit, Kind::Junit, &self.reads())?;
+        }
+        Ok(())
+    }
+
+    /// The length that each model's rows are cut to.
+    fn max_lengths(&self) -> anyhow::Result<BTreeMap<String, usize>> {
+        let length =
+            |Entry { name, path, .. }| Ok((name, measure::max_length(&inputs::model(&path)?, self.settings)?));
+        self.entries()?.into_iter().map(length).collect()
+    }
+
+    /// What the logits of all models mean.
+    fn problem_type(&self) -> anyhow::Result<ProblemType> {
+        let data = &self.settings.data;
+        if self.models.is_empty() {
+            return tables::problem_type(&self.tables()?, data.problem_type);
+        }
+        let mut found: Option<(String, ProblemType)> = None;
+        for Entry { name, path, .. } in self.entries()? {
+            let own = inputs::problem_type(inputs::model(&path)?.config(), data)?;
+            match &found {
+                Some((first, other)) if *other != own => {
+                    let message = format!("{first} is of {other} and {name} of {own}; one report has one kind");
+                    return Err(Failure::data(message).into());
+                }
+                _ => found = Some((name, own)),
+            }
+        }
+        Ok(found.map(|(_, problem_type)| problem_type).unwrap_or_default())
+    }
+
+    /// The data sets with the columns that slices are cut by.
+    fn test_sets(&self, session: &Session, record: &RunRecord) -> anyhow::Result<Vec<TestSet>> {
+        let mut sets = Vec::new();
+        for (name, path) in self.sets() {
+            let source = inputs::source(&path, &self.settings.data, self.problem_type()?)?;
+            let source = source.holding(inputs::recorded(record, &format!("data {name}")));
+            // Every row is checked before any model runs.
+            let summary = inputs::scan(&source, session)?;
+            let columns = self
+                .settings
+                .report
+                .slice_columns()
+                .map(|column| Ok((column.to_owned(), rows::column(&source, column, &session.stop)?)));
+            let columns = columns.collect::<anyhow::Result<_>>()?;
+            sets.push(TestSet { name, source, summary, columns });
+        }
+        Ok(sets)
+    }
+}
+
+/// Refuses a file for the gates that could not be written.
+///
+/// # Errors
+/// Output that cannot be made, with the path.
+pub fn check_junit(path: &Path) -> anyhow::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        bail!(Failure::cannot_create(format!("the directory {} is missing, for --junit", parent.display())));
+    }
+    if path.is_dir() {
+        bail!(Failure::cannot_create(format!(
+            "{} is a directory, expected a file for --junit",
+            path.display()
+        )));
+    }
+    if let Err(error) = tempfile::tempfile_in(parent) {
+        let what = format!("nothing can be written into {}, for --junit: {error}", parent.display());
+        bail!(Failure::cannot_create(what));
+    }
+    Ok(())
+}
+
+impl Stage for ReportStage<'_> {
+    fn command(&self) -> &'static str {
+        "report"
+    }
+
+    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+        Ok(stage::first_missing(out, &["report.json", "report.md", "report.html"]))
+    }
+
+    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
+        self.check()?;
+        let mut data = inputs::data_settings(self.settings, self.settings.data.max_length)?;
+        if let Some(data) = data.as_object_mut() {
+            data.retain(|key, _| !["train", "validation"].contains(&key.as_str()));
+            if self.settings.data.max_length.is_none() && !self.models.is_empty() {
+                data.insert("max_length".to_owned(), json!(self.max_lengths()?));
+            }
+        }
+        let names = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>();
+        let predictions: Vec<(String, Vec<String>)> = match self.predictions.is_empty() {
+            true => Vec::new(),
+            false => self.tables()?.into_iter().map(|(set, entries)| (set, names(entries))).collect(),
+        };
+        Ok(json!({
+            "data": data,
+            "data_names": self.set_names(),
+            "report": self.settings.report,
+            "model_names": names(self.entries()?),
+            "prediction_names": predictions,
+            "dtype": dtype_name(session.kind),
+        }))
+    }
+
+    fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut hashes = BTreeMap::new();
+        let hash = |path: &Path| file_hash_until(path, &session.stop);
+        for Entry { name, path, .. } in self.entries()? {
+            let model = inputs::classifier(inputs::model(&path)?)?;
+            let tokenizer =
+                inputs::tokenizer(model.path(), measure::max_length(&model, self.settings)?, model.config())?;
+            hashes.insert(format!("model {name}"), model.weights_hash()?);
+            hashes.insert(format!("labels {name}"), inference::labels_hash(model.config()));
+            hashes.insert(format!("tokenizer {name}"), tokenizer.hash().to_owned());
+        }
+        if !self.predictions.is_empty() {
+            for (set, entries) in self.tables()? {
+                for Entry { name, path, .. } in entries {
+                    hashes.insert(format!("predictions {name} on {set}"), hash(&path)?);
+                }
+            }
+        }
+        for (name, path) in self.sets() {
+            let source = inputs::source(&path, &self.settings.data, ProblemType::default())?;
+            hashes.insert(format!("data {name}"), source.hash()?);
+        }
+        for path in self.baselines()?.into_keys() {
+            hashes.insert(format!("baseline {path}"), hash(Path::new(&path))?);
+        }
+        Ok(hashes)
+    }
+
+    fn reads(&self) -> Vec<PathBuf> {
+        let named = self.models.iter().chain(&self.predictions).map(|named| named.path.clone());
+        let sets = self.sets().into_iter().map(|(_, path)| path);
+        // What cannot be parsed is refused by the check of settings.
+        let gates = self.settings.report.gates.iter().filter_map(|gate| Gate::parse(gate).ok()?.against);
+        named.chain(sets).chain(gates.map(PathBuf::from)).collect()
+    }
+
+    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
+        let sets = self.test_sets(session, record)?;
+        let (data, timing) = match self.models.is_empty() {
+            true => {
+                let labels = &self.settings.report.labels;
+                (tables::read(self.tables()?, &sets, labels, self.problem_type()?, &session.stop)?, None)
+            }
+            false => {
+                let common = before::Common::of(&self.entries()?, self.problem_type()?)?;
+                sets.iter().try_for_each(|set| common.check_rows(set))?;
+                measure::run(self.entries()?, &sets, self.settings, session)?
+            }
+        };
+        let mut report = distill_report::build(data, &self.settings.report, &session.stop)?;
+        report.timing = timing;
+        report.training = self.entries()?.iter().filter_map(curves).collect();
+        let mut about = self.about(out.target(), record)?;
+        for (model, info) in report.data.iter().flat_map(|set| &set.models).zip(&mut about.models) {
+            info.parameters = model.cost.map(|cost| cost.parameters);
+        }
+        report.about = Some(about);
+        let signs = signs::findings(&report);
+        report.findings.extend(signs);
+        session.stop.check()?;
+        // From here on the directory holds a run that the same command goes on with.
+        record.write(out.path())?;
+        let files = documents::write(&report, out.path())?;
+        let files: Vec<PathBuf> =
+            files.iter().filter_map(|file| file.file_name()).map(|name| out.target().join(name)).collect();
+        let status = if report.gates_passed() { Status::Done } else { Status::GateFailed };
+        let results = BTreeMap::from([
+            ("verdict".to_owned(), json!(report.verdict.text)),
+            ("gates_passed".to_owned(), json!(report.gates_passed())),
+            ("gates".to_owned(), json!(report.gates)),
+            ("findings".to_owned(), json!(report.findings)),
+        ]);
+        Ok(Finished { status, results, text: terminal::render(&report, &files, session.messages.style()) })
+    }
+
+    fn publish(&self, session: &Session, out: &Path) -> anyhow::Result<()> {
+        let messages = &*session.messages;
+        let report = baseline::read(&out.join("report.json"))?;
+        if let Some(path) = &self.settings.report.junit {
+            publish::write_junit(&report, path, messages)?;
+        }
+        publish::tell_github(&report, messages)?;
+        if self.writes_card {
+            publish::write_cards(&report, &self.entries()?)?;
+        }
+        Ok(())
+    }
+
+    /// The whole report: `report.json`.
+    fn json(&self, out: &Path, _finished: &Finished) -> anyhow::Result<String> {
+        let path = out.join("report.json");
+        Ok(std::fs::read_to_string(&path).map_err(FileError::of("read", &path))?)
+    }
+}
+
+/// The course of the training, where the model still lies in its run's directory.
+fn curves(entry: &Entry) -> Option<distill_report::report::TrainingCurves> {
+    let path = entry.path.file_name().filter(|name| *name == "model").and(entry.path.parent())?;
+    let path = path.join("metrics.jsonl");
+    if !path.is_file() {
+        return None;
+    }
+    match training::read(&entry.name, &path) {
+        Ok(curves) => Some(curves),
+        Err(error) => {
+            tracing::warn!("no training curves of {}: {error}", entry.name);
+            None
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Logits from files: this program's or any other's.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use distill_core::{LabelMap, ProblemType, StopSignal};
+use distill_data::logits::LogitsTable;
+use distill_data::source::{Label, RawLabel, resolve};
+use distill_report::{DataSet, Predictions};
+
+use super::named::{Entry, Named, entries};
+use super::rows::{Columns, Labelled, TestSet};
+use crate::error::Failure;
+use crate::inputs;
+
+/// The tables by data set: those of `--data`, else those that the tables name.
+///
+/// # Errors
+/// Wrong usage where it is not said which data set a table is about.
+pub fn by_set(tables: &[Named], sets: &[String]) -> anyhow::Result<Vec<(String, Vec<Entry>)>> {
+    let mut names = sets.to_vec();
+    for data in tables.iter().filter_map(|table| table.data.as_ref()) {
+        if names.contains(data) {
+            continue;
+        }
+        if !sets.is_empty() {
+            bail!(Failure::usage(format!("there is no data set {data:?}; --data has {}", sets.join(", "))));
+        }
+        names.push(data.clone());
+    }
+    if names.is_empty() {
+        names.push("test".to_owned());
+    }
+    if let (true, Some(table)) = (names.len() > 1, tables.iter().find(|table| table.data.is_none())) {
+        bail!(Failure::usage(format!(
+            "{}: which data set is it about? Write NAME@DATA=FILE; the data sets are {}",
+            table.path.display(),
+            names.join(", ")
+        )));
+    }
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        let is_about = |table: &&Named| table.data.as_ref().is_none_or(|data| *data == name);
+        let entries = entries(&tables.iter().filter(is_about).collect::<Vec<_>>())?;
+        if entries.is_empty() {
+            bail!(Failure::usage(format!("no --predictions are about the data set {name:?}")));
+        }
+        found.push((name, entries));
+    }
+    Ok(found)
+}
+
+/// Reads the tables of every data set. Where the data set's own rows are given, labels and texts are
+/// theirs, joined by id.
+///
+/// # Errors
+/// [`distill_data::DataError`] and [`distill_report::ReportError`] with file and row.
+pub fn read(
+    tables: Vec<(String, Vec<Entry>)>,
+    sets: &[TestSet],
+    labels: &[String],
+    problem_type: ProblemType,
+    stop: &StopSignal,
+) -> anyhow::Result<Vec<DataSet>> {
+    let shared = shared_labels(tables.iter().flat_map(|(_, entries)| entries), labels)?;
+    let mut data = Vec::with_capacity(tables.len());
+    for (name, entries) in tables {
+        let set = sets.iter().find(|set| set.name == name);
+        let mut predictions = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            let named = TableOf { path: &entry.path, model: &entry.name, problem_type };
+            let table = read_table(&named, shared.as_ref(), set, stop)?;
+            let further = set.map_or(&[][..], |set| &set.columns);
+            predictions.push(table.predictions(entry, further)?);
+        }
+        data.push(DataSet { name, predictions });
+    }
+    Ok(data)
+}
+
+/// The label names that were given, else those of the first table that has them. Tables of text have
+/// none, so they are theirs too.
+fn shared_labels<'a>(
+    mut entries: impl Iterator<Item = &'a Entry>,
+    labels: &[String],
+) -> anyhow::Result<Option<LabelMap>> {
+    if !labels.is_empty() {
+        return Ok(Some(LabelMap::new(labels.iter().cloned())?));
+    }
+    let with_names = entries.find_map(|entry| match LogitsTable::open(&entry.path) {
+        Ok(table) => table.fingerprint().map(|fingerprint| Ok(fingerprint.label_map.clone())),
+        Err(error) => Some(Err(error)),
+    });
+    Ok(with_names.transpose()?)
+}
+
+/// What the logits of these tables mean: what was said, else what the first table that says it says.
+///
+/// # Errors
+/// Where a table cannot be opened; wrong usage where one says otherwise than was said.
+pub fn problem_type(
+    tables: &[(String, Vec<Entry>)],
+    asked: Option<ProblemType>,
+) -> anyhow::Result<ProblemType> {
+    let mut found = asked;
+    for entry in tables.iter().flat_map(|(_, entries)| entries) {
+        let table = LogitsTable::open(&entry.path)?;
+        let Some(own) = table.fingerprint().map(|fingerprint| fingerprint.problem_type) else { continue };
+        match found {
+            Some(other) if other != own => bail!(Failure::usage(format!(
+                "{}: its logits are of {own}, the others of {other}",
+                entry.path.display()
+            ))),
+            _ => found = Some(own),
+        }
+    }
+    Ok(found.unwrap_or_default())
+}
+
+/// A table to read.
+struct TableOf<'a> {
+    path: &'a Path,
+    model: &'a str,
+    /// What its logits mean where it does not say.
+    problem_type: ProblemType,
+}
+
+/// Numbers are names where all names of the map are numbers.
+fn by_name(label: Label<RawLabel>, map: &LabelMap) -> Label<RawLabel> {
+    match label {
+        Label::Class(class) => Label::Class(class.by_name(map)),
+        Label::Classes(classes) => {
+            Label::Classes(classes.into_iter().map(|class| class.by_name(map)).collect())
+        }
+        value => value,
+    }
+}
+
+struct Table {
+    columns: Columns,
+    map: LabelMap,
+    problem_type: ProblemType,
+}
+
+impl Table {
+    fn predictions(self, entry: &Entry, further: &[(String, Vec<String>)]) -> anyhow::Result<Predictions> {
+        Ok(self.columns.predictions(entry, self.map, self.problem_type, further)?)
+    }
+}
+
+fn read_table(
+    of: &TableOf<'_>,
+    shared: Option<&LabelMap>,
+    set: Option<&TestSet>,
+    stop: &StopSignal,
+) -> anyhow::Result<Table> {
+    const HOW: &str = "labels by name need --labels, the names in the order of the logits";
+    let TableOf { path, model, problem_type } = *of;
+    let table = LogitsTable::open(path)?.labelled(problem_type);
+    let problem_type = table.problem_type();
+    let known = table.fingerprint().map(|fingerprint| fingerprint.label_map.clone()).or(shared.cloned());
+    let is_foreign = table.fingerprint().is_none();
+    let (is_numbered, mut map) = (known.is_none(), known);
+    let (mut columns, mut hashes) = (Columns::default(), Vec::new());
+    for row in table.rows()? {
+        if hashes.len() % 4096 == 0 {
+            stop.check()?;
+        }
+        let row = row?;
+        let map = match &map {
+            Some(map) => map,
+            None => map.insert(LabelMap::numbered(row.logits.len())?),
+        };
+        let given = match &row.label {
+            // Tables that this program wrote have ids.
+            Some(label) if is_foreign => Some(by_name(label.clone(), map)),
+            label => label.clone(),
+        };
+        let label = given.as_ref().map(|label| resolve(label, map, &row.place, "label")).transpose();
+        let is_name = |class: &RawLabel| matches!(class, RawLabel::Name(_));
+        let is_name = given.as_ref().is_some_and(|label| label.classes().iter().any(is_name));
+        let label = if is_numbered && is_name { label.context(HOW)? } else { label? };
+        columns.push(row.id, row.text, label, &row.logits);
+        hashes.push(row.text_hash);
+    }
+    let Some(map) = map else { bail!(Failure::data(format!("{}: has no rows", path.display()))) };
+    let width = columns.logits.len() / columns.ids.len().max(1);
+    if width != map.num_labels() {
+        bail!(Failure::data(format!(
+            "{}: {width} logits a row, but there are {} labels: {map}",
+            path.display(),
+            map.num_labels()
+        )));
+    }
+    if let Some(set) = set {
+        let labelled = Labelled::read(set, &inputs::fit(&set.source, &set.summary, &map)?, stop)?;
+        let joined = labelled.join(model, columns, &hashes, &map);
+        columns = if is_numbered && labelled.has_label_names() { joined.context(HOW)? } else { joined? };
+    }
+    Ok(Table { columns, map, problem_type })
+}

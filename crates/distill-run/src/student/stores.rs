@@ -1,0 +1,157 @@
+//! The stores that a student learns from: opened, named, and what they say of their teacher.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use distill_core::ProblemType;
+use distill_core::record::RunRecord;
+use distill_data::logits::{MANIFEST_FILE, Store, find_stores};
+use distill_data::source::Columns;
+use distill_model::ModelDirectory;
+
+use crate::error::Failure;
+use crate::inputs;
+use crate::once;
+use crate::session::stop_signal;
+
+/// As `--init`: the model that computed the soft targets.
+pub const TEACHER: &str = "teacher";
+
+/// Opens a store of all rows.
+///
+/// # Errors
+/// For the shards of a pass that were not merged, and for a store that cannot be read.
+pub fn open_store(path: &Path) -> anyhow::Result<Store> {
+    if let Ok(found) = find_stores(path)
+        && found.stores.len() + found.missing.len() > 1
+    {
+        bail!(Failure::usage(format!(
+            "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
+            path.display()
+        )));
+    }
+    let inner = path.join("targets");
+    if !path.join(MANIFEST_FILE).exists() && inner.join(MANIFEST_FILE).exists() {
+        bail!(Failure::usage(format!(
+            "{} is no soft-target store; did you mean {}?",
+            path.display(),
+            inner.display()
+        )));
+    }
+    Ok(Store::open(path)?.stopped_by(stop_signal()))
+}
+
+/// What the logits of stores of one label map mean.
+pub fn problem_type(stores: &[Store]) -> ProblemType {
+    stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default()
+}
+
+/// `targets`, `targets 2`, …
+pub fn targets_name(number: usize) -> String {
+    if number == 0 { "targets".to_owned() } else { format!("targets {}", number + 1) }
+}
+
+/// One hash for all stores, in their order.
+pub fn targets_hash(record: &RunRecord) -> String {
+    let hash = |number: usize| record.inputs.get(&targets_name(number));
+    let hashes: Vec<&str> = (0..).map_while(hash).map(String::as_str).collect();
+    hashes.join(" ")
+}
+
+/// The model that a store's logits come from, as `--init`.
+///
+/// # Errors
+/// As [`model_behind`].
+pub fn teacher_of(store: &Store) -> anyhow::Result<ModelDirectory> {
+    model_behind(store, None).with_context(|| format!("--init {TEACHER}"))
+}
+
+/// The model that a store's logits come from: `named`, where that has its weights, else what its directory's record
+/// says.
+///
+/// # Errors
+/// Wrong usage where the record does not say, or where other weights lie there now.
+pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Result<ModelDirectory> {
+    let weights = &store.fingerprint().teacher_weights;
+    if let Some(named) = named
+        && named.weights_hash()? == *weights
+    {
+        return Ok(named.clone());
+    }
+    let directory = store.directory();
+    let record = match RunRecord::read(directory) {
+        Err(error) if error.source.kind() == ErrorKind::NotFound => None,
+        read => Some(read?),
+    };
+    let path = record.as_ref().and_then(|record| record.settings["teacher"]["model"].as_str());
+    let Some(path) = path else {
+        bail!(Failure::usage(format!(
+            "{} does not say where its teacher lies; name the directory",
+            directory.display()
+        )));
+    };
+    let model = inputs::model(Path::new(path))?;
+    if model.weights_hash()? != *weights {
+        bail!(Failure::usage(format!(
+            "{path} no longer holds the weights that the logits in {} come from",
+            directory.display()
+        )));
+    }
+    Ok(model)
+}
+
+/// The columns that a store's rows were read from, for those that `asked` does not name. A store that does not say, such
+/// as a merged one, changes nothing.
+///
+/// # Errors
+/// For a `run.json` that cannot be read.
+pub fn columns_of(store: &Store, asked: &Columns) -> anyhow::Result<Columns> {
+    let record = match RunRecord::read(store.directory()) {
+        Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(asked.clone()),
+        read => read?,
+    };
+    let own = serde_json::from_value(record.settings["data"]["columns"].clone()).unwrap_or_default();
+    let columns = asked.clone().or(&own);
+    if columns != *asked {
+        once::say(format!("columns as the teacher of {} read them", store.directory().display()));
+    }
+    Ok(columns)
+}
+
+/// Where the model lay that a store's logits come from, as far as its record says.
+pub fn path_behind(store: &Path) -> Option<PathBuf> {
+    let record = RunRecord::read(store).ok()?;
+    record.settings["teacher"]["model"].as_str().map(PathBuf::from)
+}
+
+/// Soft targets of one teacher and the states of another are two teachers, which should be on purpose.
+pub fn warn_of_another(named: &ModelDirectory, stores: &[Store]) {
+    // Without weights it is refused where they are needed.
+    let Ok(weights) = named.weights_hash() else { return };
+    if stores.iter().all(|store| store.fingerprint().teacher_weights != weights) {
+        let of: Vec<String> = stores.iter().map(|store| store.directory().display().to_string()).collect();
+        tracing::warn!(
+            "the teacher model {} has other weights than the soft targets in {} come from",
+            named.path().display(),
+            of.join(", ")
+        );
+    }
+}
+
+/// A student may read less of a text than its teacher did, but it should be on purpose.
+///
+/// # Errors
+/// Wrong usage where it would read more.
+pub fn check_max_length(store: &Store, max_length: usize) -> anyhow::Result<()> {
+    let teachers = store.fingerprint().max_length as usize;
+    if max_length > teachers {
+        bail!(Failure::usage(format!(
+            "max_length {max_length} is more than the {teachers} tokens that the teacher read of each row"
+        )));
+    }
+    if max_length < teachers {
+        tracing::warn!("the teacher read up to {teachers} tokens of each row, the student reads {max_length}");
+    }
+    Ok(())
+}
