@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
@@ -56,6 +57,27 @@ class Row:
     id: str
     text: str
     label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TaggedRow:
+    """One sentence with a tag per word, as it is written; `domain` where a data set has several."""
+
+    id: str
+    tokens: list[str]
+    tags: list[str]
+    domain: str | None = None
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.tokens)
+
+    def columns(self) -> dict[str, object]:
+        """What the line of this row has."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+
+AnyRow = TypeVar("AnyRow", Row, TaggedRow)
 
 
 def make(recipe: Recipe, into: pathlib.Path, force: bool = False) -> bool:
@@ -129,21 +151,21 @@ def without_repeats(rows: Iterable[Row], seen: Iterable[Row] = ()) -> list[Row]:
     return kept
 
 
-def split(rows: list[Row], seed: int, test_share: float = 0.2) -> tuple[list[Row], list[Row]]:
+def split(rows: list[AnyRow], seed: int, test_share: float = 0.2) -> tuple[list[AnyRow], list[AnyRow]]:
     """Splits into train and test, each in the order of `rows`.
 
     The rows with the lowest BLAKE2b of seed and text are the test part: where a row goes depends on no
     generator, and barely on the other rows.
     """
 
-    def rank(row: Row) -> bytes:
+    def rank(row: AnyRow) -> bytes:
         return hashlib.blake2b(f"{seed}\0{row.text}".encode(), digest_size=16).digest()
 
     test = {row.id for row in sorted(rows, key=rank)[: round(test_share * len(rows))]}
     return [row for row in rows if row.id not in test], [row for row in rows if row.id in test]
 
 
-def write_jsonl(path: pathlib.Path, rows: Iterable[dict[str, str]]) -> None:
+def write_jsonl(path: pathlib.Path, rows: Iterable[dict[str, object]]) -> None:
     """One JSON object a line."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for row in rows:
@@ -160,6 +182,29 @@ def numbered(prefix: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Row]:
     """Rows of (text, label) with the position in the source in their ids."""
     for number, (text, label) in enumerate(pairs):
         yield Row(f"{prefix}-{number:05}", text, label)
+
+
+def write_tagged(path: pathlib.Path, rows: Iterable[TaggedRow]) -> None:
+    """A file of sentences with a tag per word."""
+    write_jsonl(path, (row.columns() for row in rows))
+
+
+def read_columns(path: pathlib.Path, separator: str | None = None) -> Iterator[list[list[str]]]:
+    """The sentences of a file with one word a line, its columns, and an empty line after each sentence.
+
+    Lines that begin with `#` are comments where columns are separated by tabs (CoNLL-U); `-DOCSTART-` lines are left
+    out (CoNLL-2003).
+    """
+    sentence = []
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        if not line.strip():
+            if sentence:
+                yield sentence
+            sentence = []
+        elif not line.startswith("-DOCSTART-") and not (separator == "\t" and line.startswith("#")):
+            sentence.append(line.split(separator))
+    if sentence:
+        yield sentence
 
 
 def read_csv(path: pathlib.Path) -> Iterator[dict[str, str]]:
