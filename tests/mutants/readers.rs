@@ -315,6 +315,7 @@ fn build_cache(directory: &Path) -> (TokenCache, bool) {
                 id_hash: u64::from(row),
                 partner_hash: None,
                 row: u64::from(row),
+                ..Example::default()
             })?;
         }
         Ok::<_, CacheError>(())

@@ -124,6 +124,7 @@ pub fn logits_rows(first: usize, count: usize) -> Vec<LogitsRow> {
             text_pair: None,
             label: (row % 3 > 0).then_some(Label::Class((row % 5) as i32)),
             logits: (0..5).map(|class| (row * 7 + class * 3) as f32 / 11.0 - 2.0).collect(),
+            ..LogitsRow::default()
         })
         .collect()
 }

@@ -139,6 +139,7 @@ fn masked_row<'a>(question: &'a Question, draft: &'a Draft) -> MaskedRow<'a> {
             id_hash: id_hash(&row.id),
             partner_hash: None,
             row: row.row,
+            ..Example::default()
         },
         id: &row.id,
         places: &question.tokens.places,

@@ -168,6 +168,7 @@ mod tests {
                     id_hash: row,
                     partner_hash: None,
                     row,
+                    ..Example::default()
                 })?;
             }
             Ok(())

@@ -214,6 +214,7 @@ impl CacheBuilder<'_> {
                 id_hash: id_hash(origin.id),
                 partner_hash: origin.partner_hash,
                 row: row.row,
+                ..Example::default()
             })?;
         }
         Ok(())
@@ -241,6 +242,7 @@ impl CacheBuilder<'_> {
                 id_hash: id_hash(origin.id),
                 partner_hash: origin.partner_hash,
                 row: row.row.cast_unsigned(),
+                ..Example::default()
             })?;
         }
         Ok(())

@@ -99,6 +99,7 @@ mod tests {
                     id_hash: row,
                     partner_hash: None,
                     row,
+                    ..Example::default()
                 })?;
             }
             Ok(())

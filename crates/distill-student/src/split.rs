@@ -105,6 +105,7 @@ mod tests {
                     id_hash: row * 7919,
                     partner_hash: None,
                     row,
+                    ..Example::default()
                 })
             })
         });

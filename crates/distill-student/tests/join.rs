@@ -40,6 +40,7 @@ fn store(directory: &Path) -> Store {
         text_pair: None,
         label: None,
         logits: vec![row as f32, -1.0],
+        ..LogitsRow::default()
     };
     writer.write(&ROWS.iter().enumerate().map(row).collect::<Vec<_>>()).unwrap();
     let shard = Shard { file: writer.finish().unwrap(), first_row: 0 };

@@ -39,6 +39,7 @@ fn data(rows: u64) -> TrainingData {
                 id_hash: row,
                 partner_hash: None,
                 row,
+                ..Example::default()
             })?;
             Ok::<(), CacheError>(())
         })

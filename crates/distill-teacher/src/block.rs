@@ -81,6 +81,7 @@ fn example<'a>(row: &Row, tokens: &'a Tokens) -> Example<'a> {
         id_hash: id_hash(&row.id),
         partner_hash: None,
         row: row.row,
+        ..Example::default()
     }
 }
 

@@ -244,7 +244,9 @@ fn logits_row(row: Row, logits: &[f32], labels: &LabelMap) -> Result<LogitsRow, 
         id: row.id,
         text: Some(row.text),
         text_pair: row.text_pair,
+        tokens: None,
         label,
+        positions: Vec::new(),
         logits: logits.to_vec(),
     })
 }

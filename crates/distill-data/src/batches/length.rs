@@ -9,20 +9,6 @@
 /// - `lengths`: tokens of each row, `[N]`
 /// - returns indices into `lengths`, each exactly once
 pub fn order_by_length(lengths: &[u32], token_budget: u64) -> Vec<Vec<u32>> {
-    batches_of(lengths, 0, token_budget)
-}
-
-/// [`order_by_length`] within each run of `block_rows` rows, so that no batch crosses a block's border: a
-/// row's batch then depends on its block alone, not on where a shard begins or a run was stopped.
-///
-/// Blocks come in order; `block_rows` of 0 counts as 1.
-pub fn order_by_length_in_blocks(lengths: &[u32], block_rows: usize, token_budget: u64) -> Vec<Vec<u32>> {
-    let block_rows = block_rows.max(1);
-    let blocks = lengths.chunks(block_rows).enumerate();
-    blocks.flat_map(|(block, lengths)| batches_of(lengths, block * block_rows, token_budget)).collect()
-}
-
-fn batches_of(lengths: &[u32], first: usize, token_budget: u64) -> Vec<Vec<u32>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|row| std::cmp::Reverse(lengths[*row]));
     let mut batches = Vec::new();
@@ -34,7 +20,7 @@ fn batches_of(lengths: &[u32], first: usize, token_budget: u64) -> Vec<Vec<u32>>
             batches.push(std::mem::take(&mut batch));
             tokens = 0;
         }
-        batch.push((first + row) as u32);
+        batch.push(row as u32);
         tokens += length;
     }
     if !batch.is_empty() {
@@ -76,19 +62,5 @@ mod tests {
     #[test]
     fn lengths_fall_from_batch_to_batch_and_equal_rows_keep_their_order() {
         assert_eq!(order_by_length(&[2, 5, 2, 5, 9], 10), [vec![4], vec![1, 3], vec![0, 2]]);
-    }
-
-    #[test]
-    fn blocks_are_ordered_alone_so_that_a_later_start_gives_the_same_batches() {
-        let lengths = lengths(700);
-        let all = order_by_length_in_blocks(&lengths, 128, 1000);
-        assert_eq!(sorted(&all), (0..700).collect::<Vec<_>>());
-        assert!(all.iter().all(|batch| batch.iter().all(|row| row / 128 == batch[0] / 128)));
-        let from_the_third: Vec<Vec<u32>> = order_by_length_in_blocks(&lengths[256..], 128, 1000)
-            .into_iter()
-            .map(|batch| batch.into_iter().map(|row| row + 256).collect())
-            .collect();
-        assert!(all.ends_with(&from_the_third));
-        assert_eq!(order_by_length_in_blocks(&[1, 1], 0, 9).len(), 2);
     }
 }

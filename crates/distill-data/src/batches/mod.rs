@@ -7,6 +7,6 @@ mod length;
 mod packed;
 mod training;
 
-pub use length::{order_by_length, order_by_length_in_blocks};
+pub use length::order_by_length;
 pub use packed::{BatchError, PackedBatch};
 pub use training::TrainingOrder;

@@ -18,6 +18,9 @@ pub struct PackedBatch {
     pub position_ids: Vec<i64>,
     /// Where each row begins, and `T` at the end, `[B + 1]`.
     pub cu_seqlens: Vec<i32>,
+    /// The tokens for which there is a prediction each, as indices into the `T` tokens, in the order of
+    /// [`PackedBatch::rows`], `[N]`; empty where there is one for each row.
+    pub positions: Vec<i64>,
     /// For each row of the batch, its place among the examples the batch was made from, `[B]`.
     pub rows: Vec<u32>,
     /// Tokens of the longest row.
@@ -63,6 +66,16 @@ pub enum BatchError {
         /// Token types that the model has embeddings for.
         type_vocab_size: u32,
     },
+    /// A prediction for a token that the row does not have.
+    #[error("row {row} (position in the source, from 0) has {tokens} input_ids and a position {position}")]
+    Position {
+        /// Position in the source, from 0.
+        row: u64,
+        /// Length of `input_ids`.
+        tokens: usize,
+        /// The position in the row.
+        position: u32,
+    },
     /// A row without any token, not even a special one.
     #[error("row {row} (position in the source, from 0) has no tokens; the tokenizer adds no special ones")]
     Empty {
@@ -82,7 +95,9 @@ impl BatchError {
     pub fn category(&self) -> Category {
         match self {
             BatchError::TokenId { .. } | BatchError::TypeId { .. } | BatchError::Empty { .. } => Category::Data,
-            BatchError::TypeIds { .. } | BatchError::TooLarge { .. } => Category::Internal,
+            BatchError::TypeIds { .. } | BatchError::Position { .. } | BatchError::TooLarge { .. } => {
+                Category::Internal
+            }
         }
     }
 }
@@ -104,6 +119,7 @@ impl PackedBatch {
             token_type_ids: Vec::with_capacity(tokens),
             position_ids: Vec::with_capacity(tokens),
             cu_seqlens: vec![0],
+            positions: Vec::new(),
             max_length: rows.first().map_or(0, |row| examples[*row as usize].input_ids.len()),
             rows: Vec::new(),
         };
@@ -126,6 +142,11 @@ impl PackedBatch {
         if let Some(id) = ids.iter().find(|id| **id >= vocab_size) {
             return Err(BatchError::TokenId { row: example.row, id: *id, vocab_size });
         }
+        if let Some(position) = example.positions.iter().find(|position| **position as usize >= ids.len()) {
+            return Err(BatchError::Position { row, tokens: ids.len(), position: *position });
+        }
+        let start = self.input_ids.len() as i64;
+        self.positions.extend(example.positions.iter().map(|position| start + i64::from(*position)));
         self.input_ids.extend(ids.iter().map(|id| i64::from(*id)));
         self.position_ids.extend(0..ids.len() as i64);
         match example.token_type_ids {
@@ -194,16 +215,23 @@ mod tests {
     use super::*;
 
     fn example<'a>(row: u64, input_ids: &'a [u32], token_type_ids: Option<&'a [u8]>) -> Example<'a> {
-        Example {
-            input_ids,
-            token_type_ids,
-            label: None,
-            targets: &[],
-            logits: &[],
-            id_hash: 0,
-            partner_hash: None,
-            row,
-        }
+        Example { input_ids, token_type_ids, row, ..Example::default() }
+    }
+
+    /// A head reads the states at these places of the packed tokens, wherever the rows went.
+    #[test]
+    fn positions_count_in_the_whole_batch_in_the_order_of_its_rows() {
+        let rows = [
+            Example { positions: &[1], ..example(0, &[1, 2], None) },
+            Example { positions: &[0, 2], ..example(1, &[3, 4, 5], None) },
+            example(2, &[6, 7], None),
+        ];
+        let mut batch = PackedBatch::new(&rows, 8, 2).unwrap();
+        assert_eq!((batch.rows.as_slice(), batch.positions.as_slice()), (&[1, 0, 2][..], &[0, 2, 4][..]));
+        batch.fill_up(10);
+        assert_eq!(batch.positions, [0, 2, 4]);
+        let error = PackedBatch::new(&[Example { positions: &[2], ..rows[0] }], 8, 2).unwrap_err();
+        assert_eq!(error, BatchError::Position { row: 0, tokens: 2, position: 2 });
     }
 
     /// The rows that fill a batch up belong to nobody, their tokens are counted from 0 as any row's, and none is longer

@@ -30,15 +30,6 @@ impl TrainingOrder {
     pub fn batches_per_epoch(&self) -> usize {
         self.rows.len().div_ceil(self.batch_rows.max(1))
     }
-
-    /// Where the batch number `step` (from 0, over all epochs) stands: (epoch, index in it).
-    /// Without rows there is no batch, and the answer is (0, 0).
-    pub fn position(&self, step: u64) -> (u64, usize) {
-        match self.batches_per_epoch() as u64 {
-            0 => (0, 0),
-            batches => (step / batches, (step % batches) as usize),
-        }
-    }
 }
 
 fn generator(seed: u64, epoch: u64) -> ChaCha8Rng {
@@ -83,7 +74,6 @@ mod tests {
         assert_eq!(batches.last().map(Vec::len), Some(4));
         let none = TrainingOrder { rows: Vec::new(), batch_rows: 0, seed: 0 };
         assert!(none.epoch(0).is_empty());
-        assert_eq!(none.position(5), (0, 0));
     }
 
     #[test]
@@ -93,13 +83,6 @@ mod tests {
         assert_ne!(order(7).epoch(3), order(8).epoch(3));
         // Seed and epoch do not stand in for each other.
         assert_ne!(order(3).epoch(7), order(7).epoch(3));
-    }
-
-    #[test]
-    fn a_step_counted_over_all_epochs_finds_its_batch() {
-        assert_eq!(order(1).position(0), (0, 0));
-        assert_eq!(order(1).position(6), (0, 6));
-        assert_eq!(order(1).position(7), (1, 0));
     }
 
     /// A checkpoint of today must be resumable by a later build: these numbers never change.

@@ -33,6 +33,9 @@ struct MappedChunk {
     labels: PrimitiveArray<i32>,
     targets: Column<f32>,
     logits: Column<f32>,
+    positions: Column<u32>,
+    tags: Column<i32>,
+    first_words: PrimitiveArray<u32>,
     id_hashes: PrimitiveArray<u64>,
     partner_hashes: PrimitiveArray<u64>,
     rows: PrimitiveArray<u64>,
@@ -89,6 +92,9 @@ impl MappedRows {
             label: chunk.labels.get(at),
             targets: chunk.targets.get(at),
             logits: chunk.logits.get(at),
+            positions: chunk.positions.get(at),
+            tags: chunk.tags.get(at),
+            first_word: chunk.first_words.values()[at],
             id_hash: chunk.id_hashes.values()[at],
             partner_hash: chunk.partner_hashes.get(at),
             row: chunk.rows.values()[at],
@@ -103,7 +109,19 @@ impl MappedRows {
 
 impl MappedChunk {
     fn of(first: usize, columns: &[Box<dyn Array>]) -> Option<Self> {
-        let [input_ids, token_type_ids, labels, targets, logits, id_hashes, partner_hashes, rows] = columns
+        let [
+            input_ids,
+            token_type_ids,
+            labels,
+            targets,
+            logits,
+            positions,
+            tags,
+            first_words,
+            id_hashes,
+            partner_hashes,
+            rows,
+        ] = columns
         else {
             return None;
         };
@@ -114,6 +132,9 @@ impl MappedChunk {
             labels: labels.as_any().downcast_ref::<PrimitiveArray<i32>>()?.clone(),
             targets: Column::of(targets.as_ref())?,
             logits: Column::of(logits.as_ref())?,
+            positions: Column::of(positions.as_ref())?,
+            tags: Column::of(tags.as_ref())?,
+            first_words: first_words.as_any().downcast_ref::<PrimitiveArray<u32>>()?.clone(),
             id_hashes: id_hashes.as_any().downcast_ref::<PrimitiveArray<u64>>()?.clone(),
             partner_hashes: partner_hashes.as_any().downcast_ref::<PrimitiveArray<u64>>()?.clone(),
             rows: rows.as_any().downcast_ref::<PrimitiveArray<u64>>()?.clone(),

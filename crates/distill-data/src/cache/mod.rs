@@ -26,14 +26,14 @@ pub use error::CacheError;
 pub use features::{FeatureFiles, FeatureShape};
 pub use manage::{CacheEntry, Cleaned, Cleaning, Holds, cache_dir, clean, info};
 pub use mapped::explain_lost_pages;
-pub use rows::Example;
+pub use rows::{Example, NO_TAG};
 pub use writer::CacheWriter;
 
 use map::MappedRows;
 use rows::Rows;
 
 /// Version of the files; it stands in the sidecar, and another version is built again.
-pub const CACHE_FORMAT: u32 = 3;
+pub const CACHE_FORMAT: u32 = 4;
 
 /// Rows that were tokenized once, mapped from disk or held in memory.
 #[derive(Debug)]
@@ -67,15 +67,20 @@ impl TokenCache {
         self.directory.as_deref()
     }
 
-    /// Hash of what an encoder reads: every row's ids and type ids, in their order.
+    /// Hash of what an encoder reads: every row's ids and type ids, and the positions that are predicted, in their order.
     pub fn tokens_hash(&self) -> String {
         let mut hasher = Hasher::default();
         for row in 0..self.len() {
-            let Example { input_ids, token_type_ids, .. } = self.get(row);
+            let Example { input_ids, token_type_ids, positions, .. } = self.get(row);
             hasher.update(&(input_ids.len() as u64).to_le_bytes());
             let ids: Vec<u8> = input_ids.iter().flat_map(|id| id.to_le_bytes()).collect();
             hasher.update(&ids).update(&[u8::from(token_type_ids.is_some())]);
             hasher.update(token_type_ids.unwrap_or_default());
+            if !positions.is_empty() {
+                hasher.update(&(positions.len() as u64).to_le_bytes());
+                let places: Vec<u8> = positions.iter().flat_map(|place| place.to_le_bytes()).collect();
+                hasher.update(&places);
+            }
         }
         hasher.finish()
     }

@@ -2,8 +2,11 @@
 
 use super::CacheError;
 
-/// One cached row.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// As the tag of a word: it is not supervised. `transformers` and PyTorch use the same number.
+pub const NO_TAG: i32 = -100;
+
+/// One cached row, or one window of a row of words. The windows of a row follow one another.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Example<'a> {
     /// Ids in the vocabulary, special tokens included.
     pub input_ids: &'a [u32],
@@ -14,8 +17,15 @@ pub struct Example<'a> {
     /// What a row is labelled with that has several classes, or a number: 1 or 0 for each label, `[C]`, or the
     /// number, `[1]`. Empty with one class, and where the row is unlabelled.
     pub targets: &'a [f32],
-    /// The teacher's logits, untempered, `[C]`; empty without a teacher.
+    /// The teacher's logits, untempered, `[N, C]` row-major, `N` one for each position, or 1 without positions; empty
+    /// without a teacher.
     pub logits: &'a [f32],
+    /// Places in `input_ids` for which there is a prediction each, rising. Empty: there is one for the whole row.
+    pub positions: &'a [u32],
+    /// Index in the label map for each position, or [`NO_TAG`]; empty where nothing is labelled.
+    pub tags: &'a [i32],
+    /// Number in the row of the word at the first position.
+    pub first_word: u32,
     /// [`super::id_hash`] of the row's id; of an augmented row, of the row that it was made of.
     pub id_hash: u64,
     /// The same of the row whose half an augmented row ends with; `None` with all others.
@@ -27,7 +37,12 @@ pub struct Example<'a> {
 impl Example<'_> {
     /// Whether the row has a label of any kind.
     pub fn is_labelled(&self) -> bool {
-        self.label.is_some() || !self.targets.is_empty()
+        self.label.is_some() || !self.targets.is_empty() || self.tags.iter().any(|tag| *tag != NO_TAG)
+    }
+
+    /// How many predictions there are for it: `N`.
+    pub fn predictions(&self) -> usize {
+        self.positions.len().max(1)
     }
 }
 
@@ -40,6 +55,9 @@ pub(super) struct Rows {
     pub labels: Vec<Option<i32>>,
     pub targets: Lists<f32>,
     pub logits: Lists<f32>,
+    pub positions: Lists<u32>,
+    pub tags: Lists<i32>,
+    pub first_words: Vec<u32>,
     pub id_hashes: Vec<u64>,
     pub partner_hashes: Vec<Option<u64>>,
     pub rows: Vec<u64>,
@@ -90,25 +108,22 @@ impl Rows {
     }
 
     pub fn push(&mut self, example: &Example<'_>) -> Result<(), CacheError> {
+        if let Some(problem) = problem_of(example) {
+            return Err(CacheError::Row { row: example.row, problem });
+        }
         let types = example.token_type_ids.filter(|types| types.iter().any(|id| *id != 0));
-        let problem = match types {
-            _ if example.input_ids.is_empty() => "no tokens".to_owned(),
-            Some(types) if types.len() != example.input_ids.len() => {
-                format!("{} input_ids and {} token_type_ids", example.input_ids.len(), types.len())
-            }
-            _ => {
-                self.input_ids.push(example.input_ids);
-                self.token_type_ids.push(types.unwrap_or_default());
-                self.labels.push(example.label);
-                self.targets.push(example.targets);
-                self.logits.push(example.logits);
-                self.id_hashes.push(example.id_hash);
-                self.partner_hashes.push(example.partner_hash);
-                self.rows.push(example.row);
-                return Ok(());
-            }
-        };
-        Err(CacheError::Row { row: example.row, problem })
+        self.input_ids.push(example.input_ids);
+        self.token_type_ids.push(types.unwrap_or_default());
+        self.labels.push(example.label);
+        self.targets.push(example.targets);
+        self.logits.push(example.logits);
+        self.positions.push(example.positions);
+        self.tags.push(example.tags);
+        self.first_words.push(example.first_word);
+        self.id_hashes.push(example.id_hash);
+        self.partner_hashes.push(example.partner_hash);
+        self.rows.push(example.row);
+        Ok(())
     }
 
     pub fn get(&self, index: usize) -> Example<'_> {
@@ -119,6 +134,9 @@ impl Rows {
             label: self.labels[index],
             targets: self.targets.get(index),
             logits: self.logits.get(index),
+            positions: self.positions.get(index),
+            tags: self.tags.get(index),
+            first_word: self.first_words[index],
             id_hash: self.id_hashes[index],
             partner_hash: self.partner_hashes[index],
             row: self.rows[index],
@@ -133,10 +151,36 @@ impl Rows {
         self.input_ids.clear();
         self.token_type_ids.clear();
         self.logits.clear();
+        self.positions.clear();
+        self.tags.clear();
+        self.first_words.clear();
         self.labels.clear();
         self.targets.clear();
         self.id_hashes.clear();
         self.partner_hashes.clear();
         self.rows.clear();
     }
+}
+
+/// What keeps a row from being cached.
+fn problem_of(example: &Example<'_>) -> Option<String> {
+    let Example { input_ids, token_type_ids, positions, tags, logits, .. } = example;
+    let tokens = input_ids.len();
+    if input_ids.is_empty() {
+        return Some("no tokens".to_owned());
+    }
+    if let Some(types) = token_type_ids.filter(|types| types.len() != tokens) {
+        return Some(format!("{tokens} input_ids and {} token_type_ids", types.len()));
+    }
+    let rising = positions.windows(2).all(|pair| pair[0] < pair[1]);
+    if !rising || positions.last().is_some_and(|last| *last as usize >= tokens) {
+        return Some(format!("positions that do not rise inside its {tokens} input_ids"));
+    }
+    if !tags.is_empty() && tags.len() != positions.len() {
+        return Some(format!("{} positions and {} tags", positions.len(), tags.len()));
+    }
+    if !logits.len().is_multiple_of(example.predictions()) {
+        return Some(format!("{} positions and {} logits", positions.len(), logits.len()));
+    }
+    None
 }

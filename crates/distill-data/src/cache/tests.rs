@@ -6,18 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use distill_core::{StopReason, StopSignal};
 
 use super::writer::CHUNK_ROWS;
-use super::{CacheError, CacheWriter, Cleaned, Cleaning, Example, Holds, TokenCache, clean, id_hash, info};
+use super::{
+    CacheError, CacheWriter, Cleaned, Cleaning, Example, Holds, NO_TAG, TokenCache, clean, id_hash, info,
+};
 
 const KEY: &str = "0123abcd";
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// A row as `rows` makes it, owned.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 struct Row {
     input_ids: Vec<u32>,
     token_type_ids: Option<Vec<u8>>,
     label: Option<i32>,
     logits: Vec<f32>,
+    positions: Vec<u32>,
+    tags: Vec<i32>,
 }
 
 fn rows(count: usize) -> Vec<Row> {
@@ -32,6 +36,8 @@ fn rows(count: usize) -> Vec<Row> {
                 input_ids,
                 label: (row % 4 != 2).then_some(row as i32 % 6 - 1),
                 logits: (0..row % 2 * 6).map(|class| row as f32 * 0.1 - class as f32).collect(),
+                positions: if row % 3 == 2 && length > 4 { vec![0, 2, length as u32 - 1] } else { vec![] },
+                tags: if row % 6 == 2 && length > 4 { vec![row as i32, NO_TAG, 0] } else { vec![] },
             }
         })
         .collect()
@@ -46,6 +52,9 @@ fn push_all(rows: &[Row]) -> impl FnOnce(&mut CacheWriter) -> Result<(), CacheEr
                 label: row.label,
                 targets: &row.logits,
                 logits: &row.logits,
+                positions: &row.positions,
+                tags: &row.tags,
+                first_word: index as u32 * 3,
                 id_hash: id_hash(&index.to_string()),
                 partner_hash: (index % 5 == 3).then_some(index as u64 * 7),
                 row: index as u64,
@@ -60,12 +69,15 @@ fn read_all(cache: &TokenCache) -> Vec<Row> {
         .map(|index| {
             let example = cache.get(index);
             assert_eq!((example.row, example.id_hash), (index as u64, id_hash(&index.to_string())));
+            assert_eq!(example.first_word, index as u32 * 3);
             assert_eq!(example.partner_hash, (index % 5 == 3).then_some(index as u64 * 7));
             Row {
                 input_ids: example.input_ids.to_vec(),
                 token_type_ids: example.token_type_ids.map(<[u8]>::to_vec),
                 label: example.label,
                 logits: example.logits.to_vec(),
+                positions: example.positions.to_vec(),
+                tags: example.tags.to_vec(),
             }
         })
         .collect()
@@ -106,7 +118,7 @@ fn rows_come_back_as_they_were_pushed_from_disk_and_from_memory() {
 
 #[test]
 fn type_ids_that_are_all_zero_are_not_stored() {
-    let zeros = [Row { input_ids: vec![1, 2], token_type_ids: Some(vec![0, 0]), label: None, logits: vec![] }];
+    let zeros = [Row { input_ids: vec![1, 2], token_type_ids: Some(vec![0, 0]), ..Row::default() }];
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(open(directory.path(), KEY, &zeros).0.get(0).token_type_ids, None);
     assert_eq!(TokenCache::in_memory(push_all(&zeros)).unwrap().get(0).token_type_ids, None);
@@ -114,23 +126,20 @@ fn type_ids_that_are_all_zero_are_not_stored() {
 
 #[test]
 fn a_row_whose_columns_do_not_fit_is_refused_by_its_number() {
-    let push = |input_ids: &[u32], types: Option<&[u8]>| {
-        TokenCache::in_memory(|writer| {
-            let (label, logits, id_hash) = (None, &[][..], 0);
-            writer.push(Example {
-                input_ids,
-                token_type_ids: types,
-                label,
-                targets: &[],
-                logits,
-                id_hash,
-                partner_hash: None,
-                row: 41,
-            })
-        })
-        .unwrap_err()
-        .to_string()
+    let refused = |example: Example<'_>| {
+        TokenCache::in_memory(|writer| writer.push(Example { row: 41, ..example })).unwrap_err().to_string()
     };
+    let push = |input_ids: &[u32], token_type_ids: Option<&[u8]>| {
+        refused(Example { input_ids, token_type_ids, ..Example::default() })
+    };
+    let at = |positions: &[u32], tags: &[i32], logits: &[f32]| {
+        refused(Example { input_ids: &[7, 8, 9], positions, tags, logits, ..Example::default() })
+    };
+    assert!(at(&[0, 3], &[], &[]).contains("positions that do not rise inside its 3 input_ids"));
+    assert!(at(&[1, 1], &[], &[]).contains("do not rise"));
+    assert!(at(&[0, 1], &[4], &[]).contains("2 positions and 1 tags"));
+    assert!(at(&[0, 1], &[], &[0.5; 3]).contains("2 positions and 3 logits"));
+    assert!(at(&[], &[4], &[]).contains("0 positions and 1 tags"));
     assert!(push(&[], None).contains("row 41"));
     assert!(push(&[1, 2], Some(&[1])).contains("2 input_ids and 1 token_type_ids"));
 }
@@ -173,7 +182,7 @@ fn a_missing_damaged_or_foreign_sidecar_means_a_new_cache() {
         String::new(),
         "{".to_owned(),
         text.replace(KEY, "another"),
-        text.replace("\"format\": 3", "\"format\": 999"),
+        text.replace("\"format\": 4", "\"format\": 999"),
         text.replace("\"rows\": 50", "\"rows\": 51"),
     ] {
         assert_ne!(changed, text);

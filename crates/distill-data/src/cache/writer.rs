@@ -43,14 +43,16 @@ impl CacheWriter {
     /// Appends a row. Type ids that are all zero are stored as absent.
     ///
     /// # Errors
-    /// [`CacheError::Row`] for a row without tokens or with type ids of another length;
+    /// [`CacheError::Row`] for a row without tokens, with type ids of another length, or with positions that do not rise
+    /// inside it or have another number of tags or logits;
     /// [`CacheError::File`] where the file cannot be written.
     pub fn push(&mut self, example: Example<'_>) -> Result<(), CacheError> {
         self.pending.push(&example)?;
         self.rows += 1;
         self.tokens += example.input_ids.len() as u64;
-        let Rows { input_ids, logits, targets, .. } = &self.pending;
-        let values = input_ids.values.len() + logits.values.len() + targets.values.len();
+        let Rows { input_ids, logits, targets, tags, .. } = &self.pending;
+        let values =
+            input_ids.values.len() + logits.values.len() + targets.values.len() + 2 * tags.values.len();
         if self.file.is_some() && (self.pending.len() == CHUNK_ROWS || values >= CHUNK_VALUES) {
             self.flush()?;
         }
@@ -109,6 +111,9 @@ pub(super) fn schema() -> Schema {
         Field::new("label", DataType::Int32, true),
         Field::new("targets", list_of(DataType::Float32), false),
         Field::new("logits", list_of(DataType::Float32), false),
+        Field::new("positions", list_of(DataType::UInt32), false),
+        Field::new("tags", list_of(DataType::Int32), false),
+        Field::new("first_word", DataType::UInt32, false),
         Field::new("id_hash", DataType::UInt64, false),
         Field::new("partner_hash", DataType::UInt64, true),
         Field::new("row", DataType::UInt64, false),
@@ -123,6 +128,9 @@ fn chunk(rows: &Rows) -> Result<Chunk<Box<dyn Array>>, arrow2::error::Error> {
         PrimitiveArray::<i32>::from(&rows.labels).boxed(),
         list(&rows.targets, DataType::Float32, None)?,
         list(&rows.logits, DataType::Float32, None)?,
+        list(&rows.positions, DataType::UInt32, None)?,
+        list(&rows.tags, DataType::Int32, None)?,
+        PrimitiveArray::from_slice(&rows.first_words).boxed(),
         PrimitiveArray::from_slice(&rows.id_hashes).boxed(),
         PrimitiveArray::<u64>::from(&rows.partner_hashes).boxed(),
         PrimitiveArray::from_slice(&rows.rows).boxed(),

@@ -6,7 +6,7 @@ use crate::error::Place;
 use crate::source::{Label, RawLabel};
 
 /// One row of a soft-target store.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogitsRow {
     /// Position in the source, from 0.
     pub row: i64,
@@ -18,9 +18,13 @@ pub struct LogitsRow {
     pub text: Option<String>,
     /// The second text, where there is one and the store keeps texts.
     pub text_pair: Option<String>,
+    /// The words of a row of words, where the store keeps texts.
+    pub tokens: Option<Vec<String>>,
     /// The class id, or what else a row is labelled with; none for an unlabelled row.
     pub label: Option<Label<i32>>,
-    /// Untempered logits in the order of the label map. `[C]`
+    /// Numbers of the words that have logits, rising. Empty: the logits are those of the row. `[N]`
+    pub positions: Vec<i32>,
+    /// Untempered logits in the order of the label map, row-major; `N` is 1 without positions. `[N, C]`
     pub logits: Vec<f32>,
 }
 

@@ -244,7 +244,9 @@ pub(super) fn strict(
         text_hash,
         text: row.text,
         text_pair: row.text_pair,
+        tokens: None,
         label,
+        positions: Vec::new(),
         logits: row.logits,
     })
 }

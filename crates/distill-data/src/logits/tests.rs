@@ -39,6 +39,7 @@ pub(crate) fn rows(range: std::ops::Range<i64>) -> Vec<LogitsRow> {
             text_pair,
             label: (row % 4 != 0).then_some(Label::Class((row % 3) as i32)),
             logits: vec![row as f32 * 0.1, -1.5, f32::MIN_POSITIVE],
+            ..LogitsRow::default()
         }
     };
     range.map(row).collect()

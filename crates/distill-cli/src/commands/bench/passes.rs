@@ -190,6 +190,7 @@ impl<'a> Passes<'a> {
                 logits: (0..num_labels)
                     .map(|_| (random.next_u32() >> 8) as f32 / (1 << 22) as f32 - 2.0)
                     .collect(),
+                ..LogitsRow::default()
             })
             .collect();
         let path = directory.join(shard_name(0, 1));
