@@ -3,8 +3,10 @@
 use crate::files::copy_model;
 use crate::harness::{Run, Work, binary};
 
-const SUBCOMMANDS: [&str; 10] =
-    ["finetune", "teacher", "student", "report", "predict", "run", "inspect", "targets", "cache", "doctor"];
+const SUBCOMMANDS: [&str; 15] = [
+    "finetune", "augment", "teacher", "student", "report", "predict", "run", "check", "inspect", "sweep",
+    "ablate", "bench", "targets", "cache", "doctor",
+];
 
 #[test]
 fn help_of_every_subcommand_shows_examples() {

@@ -9,7 +9,8 @@ use super::{Common, Rows};
 /// `distill augment`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-OUT/rows.jsonl holds the rows and behind each its copies, without labels: `distill teacher` says what they mean.
+OUT/rows.jsonl contains each row followed by its copies. Copies have no labels; `distill teacher` computes soft targets for
+them.
 
 Examples:
   distill augment --data train.jsonl --copies 2 --out runs/augmented
@@ -18,7 +19,7 @@ Examples:
   distill augment --data train.jsonl --copies 4 --replace 0.4 --masked-model bert-base-uncased --out runs/augmented
   distill teacher --model runs/teacher/model --data runs/augmented/rows.jsonl --out runs/targets")]
 pub struct Augment {
-    /// Rows
+    /// Training rows
     #[arg(long, value_name = "SRC")]
     pub data: Option<PathBuf>,
     /// Run directory; the result is OUT/rows.jsonl
@@ -27,29 +28,29 @@ pub struct Augment {
     /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
-    /// Copies of each row [default: 0]
+    /// Copies per row [default: 0]
     #[arg(long, value_name = "N")]
     pub copies: Option<u32>,
-    /// Probability with which a word is left out [default: 0.1]
+    /// Probability of deleting a word [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub delete: Option<f64>,
-    /// Exchanges of two words, as a share of the words [default: 0.1]
+    /// Swaps of two words, as a share of the number of words [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     pub swap: Option<f64>,
-    /// Probability with which a word is replaced, by a like one of --model or by one of --masked-model [default: 0]
+    /// Probability of replacing a word, by a prediction of --masked-model or a neighbour in the embeddings of --model [default: 0]
     #[arg(long, value_name = "SHARE")]
     pub replace: Option<f64>,
-    /// Classifier whose word vectors say which words are alike; for --replace
+    /// For --replace: classifier whose word embeddings give similar words
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Masked language model that says which words may stand in the place of one that its vocabulary holds as one
-    /// token; for --replace. Words of several tokens are left to --model
+    /// For --replace: masked language model that predicts replacements. It replaces only words that are a single token
+    /// in its vocabulary; --model replaces the others
     #[arg(long, value_name = "DIR")]
     pub masked_model: Option<PathBuf>,
-    /// Further rows, which go behind the others without their labels, as `unlabelled-ID`
+    /// Additional rows, appended without labels, with ids `unlabelled-ID`
     #[arg(long, value_name = "SRC")]
     pub unlabelled: Option<PathBuf>,
-    /// Probability with which a copy's second half is that of another row [default: 0]
+    /// Probability that a copy's second half is taken from another row [default: 0]
     #[arg(long, value_name = "SHARE")]
     pub mix: Option<f64>,
     #[command(flatten)]

@@ -24,16 +24,16 @@ pub struct Cache {
 /// What to do with kept tokens and features.
 #[derive(Debug, Subcommand)]
 pub enum CacheAction {
-    /// Say where they lie, what each was made of and how large it is
+    /// List the caches with their directory, source and size
     Info,
-    /// Remove those that no run is using
+    /// Remove the caches that no run is using
     Clean(Clean),
 }
 
 /// `distill cache clean`
 #[derive(Debug, ClapArgs)]
 pub struct Clean {
-    /// Only those that no run has opened for this time, such as 12h or 7d
+    /// Only caches that no run has opened for this time, such as 12h or 7d
     #[arg(long, value_name = "TIME", value_parser = age)]
     pub older_than: Option<Duration>,
 }

@@ -9,15 +9,15 @@ use super::Common;
 /// `distill check`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Nothing is computed and nothing is written. All problems are named at once: exit code 2 where settings are wrong, 65
-where data is. `distill run` begins with the same check. A model that would have to be fetched from the hub is named
-and not fetched.
+Nothing is computed or written. All problems are listed together. The exit code is 2 if settings are wrong, else 65 if
+data is wrong. `distill run` starts with the same check. A model that would have to be fetched from the hub is listed
+but not fetched.
 
 Examples:
   distill check pipelines/trec.toml
   distill check pipelines/trec.toml --set student.layers=[0,2] --json")]
 pub struct Check {
-    /// TOML file with a table a stage
+    /// Pipeline file: TOML with one table per stage
     #[arg(value_name = "PIPELINE.toml")]
     pub pipeline: PathBuf,
     /// Directory of all stages [default: runs/NAME]
@@ -26,7 +26,7 @@ pub struct Check {
     /// Check a run with each of these seeds
     #[arg(long, value_delimiter = ',', value_name = "N,N,…", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seeds: Vec<u64>,
-    /// Check a run that replaces all results
+    /// Check a run that replaces all existing results
     #[arg(long)]
     pub overwrite: bool,
     #[command(flatten)]

@@ -9,34 +9,34 @@ use clap::{Args as ClapArgs, ValueEnum};
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Where to compute: auto, cpu, cuda or cuda:N; cuda that cannot be used is an error
+    /// Device: auto, cpu, cuda or cuda:N. Asking for cuda is an error if no CUDA device can be used [default: auto]
     #[arg(long, global = true)]
     pub device: Option<String>,
-    /// Number format: f32, bf16, or auto (bf16 where the device is good at it)
+    /// Precision of the passes: f32, bf16, or auto (bf16 if the device has fast bf16, else f32) [default: f32]
     #[arg(long, global = true)]
     pub dtype: Option<String>,
-    /// Decides shuffling, dropout, fresh weights and the validation part
+    /// Seed of shuffling, dropout, newly initialized weights and the choice of validation rows [default: 42]
     #[arg(long, global = true, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
-    /// Threads of one operator and of tokenization [default: the CPUs this process may use, by affinity and quota]
+    /// Threads for computing and tokenizing [default: the CPUs this process may use, by affinity and quota]
     #[arg(long, global = true)]
     pub threads: Option<usize>,
-    /// TOML file with settings, one table a stage
+    /// TOML file with settings, one table per stage
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// One setting, such as student.epochs=3; repeatable
+    /// Set one setting, such as student.epochs=3; repeatable
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Stop in order after this time, such as 90s, 45m or 2h, with exit code 75
+    /// Stop in an orderly way after this time, such as 90s, 45m or 2h, with exit code 75; the same command resumes
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub max_time: Option<Duration>,
-    /// Write where time went, in Chrome's trace format, into a directory that is there
+    /// Write a profile in Chrome's trace format to FILE, in an existing directory
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// Fetch no model from the Hugging Face hub, as HF_HUB_OFFLINE=1
+    /// Do not download models from the Hugging Face hub (same as HF_HUB_OFFLINE=1)
     #[arg(long, global = true)]
     pub offline: bool,
-    /// Lock no directory: nothing then keeps two runs out of one, so see to it that there is only one
+    /// Do not lock directories. Make sure yourself that no two runs write to the same one
     #[arg(long, global = true)]
     pub no_lock: bool,
     /// Print what would be done and stop
@@ -45,10 +45,10 @@ pub struct Common {
     /// Print results as JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// How to log to stderr
+    /// Format of the log on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "DISTILL_LOG_FORMAT")]
     pub log_format: LogFormat,
-    /// Log warnings and errors only, and draw no progress
+    /// Log only warnings and errors, and show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }
@@ -59,7 +59,7 @@ pub enum LogFormat {
     /// Lines for people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -68,7 +68,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     time(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0)])
 }
 
-/// A time that may be longer: `12h`, `7d`.
+/// A time that may also be in days: `12h`, `7d`.
 pub fn age(text: &str) -> Result<Duration, String> {
     time(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)])
 }

@@ -17,7 +17,7 @@ pub struct Finetune {
     /// Hugging Face directory, or name on the hub, to start from
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Labelled rows
+    /// Labelled training rows
     #[arg(long, value_name = "SRC")]
     pub data: Option<PathBuf>,
     /// Run directory; the result is in OUT/model

@@ -14,13 +14,13 @@ Examples:
   distill inspect runs/teacher/model --layers 0,2,4
   distill inspect runs/teacher/model --hidden-size 192 --json")]
 pub struct Inspect {
-    /// The model directory
+    /// Model directory, or name on the hub
     #[arg(value_name = "DIR")]
     pub model: PathBuf,
-    /// Say what a student of these layers would weigh
+    /// Show the size of a student with these layers
     #[arg(long, value_delimiter = ',', value_name = "N,N,…")]
     pub layers: Option<Vec<usize>>,
-    /// Say what a student of this width would weigh
+    /// Show the size of a student with this hidden size
     #[arg(long, value_name = "N")]
     pub hidden_size: Option<i64>,
     #[command(flatten)]

@@ -1,6 +1,6 @@
-//! What the user typed. Every flag of a stage is a setting of the same name; [`crate::settings`]
-//! puts flags, environment and file together. One file a subcommand, and one a group of flags that
-//! several share: [`common`], [`rows`], [`training`].
+//! The command line. Every flag of a stage is a setting of the same name; [`crate::settings`]
+//! combines flags, environment and file. One file per subcommand, and one per group of shared flags:
+//! [`common`], [`rows`], [`training`].
 
 mod ablate;
 mod augment;
@@ -44,7 +44,7 @@ pub use training::Training;
 
 use clap::{Parser, Subcommand};
 
-/// Turn a large text classifier into a small one and prove what was lost.
+/// Distill a large text classifier into a small one and measure what is lost.
 #[derive(Debug, Parser)]
 #[command(name = "distill", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
@@ -56,45 +56,45 @@ Examples:
                  --data test.jsonl --out runs/report --gate 'kept.accuracy >= 0.97'
   distill run pipelines/trec.toml
 
-Exit codes: 0 done, 1 a quality gate failed or the teacher has nothing to teach, 2 wrong usage,
-65 bad input data, 70 internal error, 73 output cannot be created, 74 I/O error, 75 stopped by a
-signal or a time limit.")]
+Exit codes: 0 done, 1 a quality gate failed or the teacher has nothing to teach, 2 wrong usage or settings,
+65 bad input data, 70 internal error, 73 output cannot be created, 74 I/O error, 75 stopped by a signal or
+a time limit.")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The stages, and what helps with them.
+/// The stages, and commands around them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Fine-tune an encoder on labelled rows: a teacher
+    /// Fine-tune an encoder on labelled rows, to get a teacher
     Finetune(Finetune),
-    /// Make more rows for a teacher to label: words left out, exchanged, mixed
+    /// Make changed copies of rows for the teacher to label (delete, swap, replace words, mix rows)
     Augment(Augment),
-    /// Run a classifier over rows and keep its soft targets in Parquet
+    /// Run a teacher over rows and write its logits to Parquet (a soft-target store)
     Teacher(Teacher),
-    /// Train a small model on soft targets and labels
+    /// Train a student on soft targets and labels
     Student(Student),
-    /// Compare models on held-out rows, write the report, check the gates
+    /// Compare models on held-out rows, write a report, check quality gates
     Report(Report),
-    /// Run a classifier over rows and write labels and logits to one file
+    /// Run a classifier over rows and write its predictions to a file
     Predict(Predict),
-    /// Run all stages of a pipeline file
+    /// Run all stages of a pipeline file, or those that are out of date
     Run(Run),
-    /// Say what is wrong with a pipeline file before anything is computed
+    /// Check a pipeline file without computing anything
     Check(Check),
-    /// Say what a model directory holds, and what a smaller student would weigh
+    /// Describe a model directory, and the size of a student made from it
     Inspect(Inspect),
-    /// Train many students over one pipeline and compare them on its validation part
+    /// Search settings: train many students of one pipeline and compare them on its validation part
     Sweep(Sweep),
-    /// Take away one component of a pipeline at a time and say what each is worth
+    /// Measure what each component of a pipeline contributes, by removing one at a time
     Ablate(Ablate),
-    /// Time the passes on this machine and show where time goes
+    /// Measure the speed of passes on this machine and where the time goes
     Bench(Bench),
     /// Verify, merge, average and describe soft-target stores
     Targets(Targets),
-    /// See and clear the caches of tokenized rows
+    /// List and clear the caches of tokenized rows
     Cache(Cache),
-    /// Say what this machine offers and what is missing
+    /// Show what this machine supports and what is missing
     Doctor(Doctor),
 }

@@ -1,14 +1,14 @@
-//! From the command line to [`Args`]: what the derived parser needs besides.
+//! From the command line to [`Args`]: what the derived parser does not do by itself.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, FromArgMatches};
 
 use super::Args;
 
-/// Commands whose settings come from a pipeline file: a stage's flag is none of theirs.
+/// Commands whose settings come from a pipeline file. They do not have the flags of stages.
 const OF_PIPELINES: [&str; 4] = ["run", "sweep", "ablate", "check"];
 
-/// Reads the command line. Help, and what is wrong, is printed as clap does, and the process ends.
+/// Parses the command line. Prints help and errors as clap does, and ends the process.
 pub fn parse() -> Args {
     match from(std::env::args_os()) {
         Ok(args) => args,
@@ -26,8 +26,8 @@ fn from(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Args, cla
         .map_err(|error| if of_pipeline { with_setting(error) } else { error })
 }
 
-/// The derived command, whose options take `-1` as a value: what it means is said by the option and not by "unexpected
-/// argument".
+/// The derived command, with options that accept `-1` as a value. The option's own check then explains the error, instead
+/// of clap's "unexpected argument".
 pub(super) fn command() -> Command {
     with_negative_numbers(Args::command())
 }
@@ -39,13 +39,13 @@ fn with_negative_numbers(command: Command) -> Command {
     command.mut_subcommands(with_negative_numbers)
 }
 
-/// Adds how a pipeline takes a setting that is a flag of its stages.
+/// Adds a hint how to give a flag of a stage to a pipeline.
 fn with_setting(mut error: clap::Error) -> clap::Error {
     if error.kind() == ErrorKind::UnknownArgument
         && let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
         && let Some(setting) = setting_of(flag.trim_start_matches('-').split('=').next().unwrap_or_default())
     {
-        let tip = format!("a pipeline takes it as a setting: --set {setting}, or in its file");
+        let tip = format!("for a pipeline, this is a setting: --set {setting}, or a line in its file");
         error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
@@ -57,15 +57,15 @@ fn setting_of(flag: &str) -> Option<String> {
     let key = flag.replace('-', "_");
     let column = flag.strip_suffix("-column").map(|column| column.replace('-', "_"));
     let setting = match flag {
-        "data" => "data.train=FILE (the rows that a report reads: data.test=FILE)".to_owned(),
+        "data" => "data.train=FILE (test rows for the report: data.test=FILE)".to_owned(),
         "no-cache" => "data.cache=false".to_owned(),
         "no-text" => "teacher.text=false".to_owned(),
         "no-timing" => "report.timing=false".to_owned(),
         "gate" => "'report.gates=[\"…\"]'".to_owned(),
         "slice" => "'report.slices=[\"…\"]'".to_owned(),
-        "model" => "finetune.model=DIR (a teacher that is trained already: teacher.model=DIR)".to_owned(),
+        "model" => "finetune.model=DIR (for a teacher that is already trained: teacher.model=DIR)".to_owned(),
         "checkpoint-every" => {
-            "student.checkpoint_minutes=N (of the teacher: finetune.checkpoint_minutes=N)".to_owned()
+            "student.checkpoint_minutes=N (for the teacher: finetune.checkpoint_minutes=N)".to_owned()
         }
         "max-length" | "problem-type" | "validation" | "delimiter" | "label-type" | "label-map" => {
             format!("data.{key}=…")
@@ -89,7 +89,7 @@ fn setting_of(flag: &str) -> Option<String> {
         | "weight-decay"
         | "early-stopping-patience"
         | "keep-last" => {
-            format!("student.{key}=… (of the teacher: finetune.{key}=…)")
+            format!("student.{key}=… (for the teacher: finetune.{key}=…)")
         }
         _ => format!("data.columns.{}=NAME", column?),
     };
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stages_flag_given_to_a_pipeline_is_named_as_its_setting() {
+    fn a_flag_of_a_stage_given_to_a_pipeline_is_explained_as_a_setting() {
         let text = parsed("distill run p.toml --text-column question").unwrap_err().to_string();
         assert!(text.contains("--set data.columns.text=NAME"), "{text}");
         let text = parsed("distill sweep s.toml --epochs=3").unwrap_err().to_string();
@@ -127,7 +127,7 @@ mod tests {
         assert!(text.contains("--text-column"), "{text}");
     }
 
-    /// Every flag of a stage that is a setting, and every key that is named for it.
+    /// Covers every flag of a stage that is a setting.
     #[test]
     fn every_flag_of_a_stage_has_a_setting_that_exists() {
         const NO_SETTINGS: [&str; 10] = [

@@ -13,19 +13,19 @@ Examples:
   distill predict --model runs/student/model --data rows.csv --out predictions.parquet
   distill predict --model runs/student/model --data rows.jsonl --out predictions.jsonl")]
 pub struct Predict {
-    /// The classifier
+    /// Classifier: Hugging Face directory, or name on the hub
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Rows
+    /// Rows to classify
     #[arg(long, value_name = "SRC")]
     pub data: Option<PathBuf>,
     /// File to write: .parquet, .jsonl or .csv
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Replace OUT, if it is an earlier file of predictions
+    /// Replace OUT, if `distill predict` wrote it
     #[arg(long)]
     pub overwrite: bool,
-    /// Tokens of a batch at most [default: 2048 on a CPU, 32768 on a GPU]
+    /// Most tokens per batch [default: 2048 on a CPU, 32768 on a GPU]
     #[arg(long, value_name = "TOKENS")]
     pub batch_tokens: Option<u64>,
     #[command(flatten)]

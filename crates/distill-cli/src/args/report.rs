@@ -9,9 +9,9 @@ use super::{Common, Rows};
 /// `distill report`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-The model named `teacher` is the teacher, those named `student` are the student, those named
-`baseline` the student without a teacher; else the order is teacher, student, others.
-A name that is given to several models stands for several seeds of one.
+The names `teacher`, `student` and `baseline` (the student trained without a teacher) give models their role.
+If none of these names is used, the first model is the teacher, the second the student, and the rest are others.
+Models with the same name are seeds of one model.
 
 Examples:
   distill report --model teacher=runs/teacher/model --model student=runs/student/model \\
@@ -21,44 +21,44 @@ Examples:
   distill report --predictions teacher=a.parquet --predictions student=b.jsonl --out runs/report
   distill report --compare runs/old/report.json runs/report/report.json")]
 pub struct Report {
-    /// A classifier to run: DIR or NAME=DIR; repeatable
+    /// Classifier to run: DIR or NAME=DIR; repeatable
     #[arg(long, value_name = "[NAME=]DIR")]
     pub model: Vec<String>,
-    /// A table of logits or probabilities to read, Parquet, JSONL or CSV; repeatable; no model is run
+    /// Table of logits or probabilities to use instead of a model: Parquet, JSONL, CSV or TSV; repeatable
     #[arg(long, value_name = "[NAME[@DATA]=]FILE", conflicts_with = "model")]
     pub predictions: Vec<String>,
-    /// Held-out labelled rows: SRC or NAME=SRC; repeatable. With --predictions: where labels and texts are
+    /// Held-out labelled rows: SRC or NAME=SRC; repeatable. With --predictions, the source of labels and texts
     #[arg(long, value_name = "[NAME=]SRC")]
     pub data: Vec<String>,
-    /// Directory of report.json, report.md and report.html
+    /// Directory for report.json, report.md and report.html
     #[arg(long, value_name = "DIR", required_unless_present = "compare")]
     pub out: Option<PathBuf>,
     /// Replace the result of an earlier run in OUT
     #[arg(long)]
     pub overwrite: bool,
-    /// A condition that the student must meet, such as 'kept.accuracy >= 0.97'; repeatable
+    /// Condition that the student must meet, such as 'kept.accuracy >= 0.97'; repeatable
     #[arg(long, value_name = "CONDITION")]
     pub gate: Vec<String>,
-    /// What a gate `with confidence` counts as where the interval does not tell [default: fail]
+    /// How a gate `with confidence` counts if the interval does not decide it [default: fail]
     #[arg(long, value_name = "fail|pass", value_parser = ["fail", "pass"])]
     pub undecided: Option<String>,
-    /// Cut the rows by this column, or by label, length or teacher_confidence; repeatable
-    /// [default: the last three]
+    /// Show figures for groups of rows: by a column, or by label, length or teacher_confidence; repeatable
+    /// [default: label, length and teacher_confidence]
     #[arg(long, value_name = "COLUMN")]
     pub slice: Vec<String>,
-    /// Label names in the order of the logits, for tables that do not carry them
+    /// Label names in the order of the logits, for --predictions files without them
     #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',')]
     pub labels: Vec<String>,
     /// Measure no speed and no latency; the report is then the same bytes every time
     #[arg(long)]
     pub no_timing: bool,
-    /// Write the gates as JUnit XML too
+    /// Also write the gates to this file as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Write the figures into the README.md of the student's model directory
+    /// Write the figures to the model card, README.md in the student's model directory
     #[arg(long, conflicts_with = "predictions")]
     pub card: bool,
-    /// Show what changed between two reports, and do nothing else
+    /// Only compare two existing reports and show what changed
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"],
           conflicts_with_all = ["model", "predictions", "data", "out", "gate"])]
     pub compare: Vec<PathBuf>,

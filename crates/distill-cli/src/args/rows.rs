@@ -1,44 +1,44 @@
-//! Which columns hold what.
+//! How rows are read.
 
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-/// Which columns hold what; rows come from Parquet, JSONL, CSV or TSV.
+/// How rows are read from Parquet, JSONL, CSV or TSV.
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Rows")]
 pub struct Rows {
-    /// Column with each row's id [default: id, else the row number]
+    /// Column with the row's id [default: id if it exists, else the row number]
     #[arg(long, value_name = "NAME")]
     pub id_column: Option<String>,
     /// Column with the text [default: text]
     #[arg(long, value_name = "NAME")]
     pub text_column: Option<String>,
-    /// Column with the second text of a pair [default: text_pair, where there is one]
+    /// Column with the second text of a pair [default: text_pair if it exists]
     #[arg(long, value_name = "NAME")]
     pub text_pair_column: Option<String>,
-    /// Column with the label: a name or an id, several of them, or a number; `none`: there are no labels
-    /// [default: label, where there is one]
+    /// Column with the label: a name or id, a list of them, or a number; `none`: the rows have no labels
+    /// [default: label if it exists]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
-    /// What a row's label is: single_label_classification, multi_label_classification or regression
-    /// [default: what the model says, else single_label_classification]
+    /// Kind of label: single_label_classification, multi_label_classification or regression
+    /// [default: the model's, else single_label_classification]
     #[arg(long, value_name = "TYPE",
           value_parser = ["single_label_classification", "multi_label_classification", "regression"])]
     pub problem_type: Option<String>,
-    /// What labels are where they could be either: name, id (a whole number), or multi_hot (lists with a 0 or 1 for
-    /// each label) [default: what data and model say]
+    /// How to read labels that have several readings: name, id (an integer), or multi_hot (lists with a 0 or 1 per
+    /// label) [default: decided from data and model]
     #[arg(long, value_name = "TYPE", value_parser = ["name", "id", "multi_hot"])]
     pub label_type: Option<String>,
-    /// File that names the labels: one name a line in the order of the ids, or JSON: a list of names, ids with their
-    /// names, or the data's labels with the model's
+    /// File with the names of the labels: one per line in the order of the ids, or JSON: a list of names, an object
+    /// from ids to names, or an object from the data's labels to the model's
     #[arg(long, value_name = "FILE")]
     pub label_map: Option<PathBuf>,
-    /// What separates the fields of CSV and TSV: one character, or tab [default: what ending and header say]
+    /// Field separator of CSV and TSV: one character, or tab [default: from file extension and header]
     #[arg(long, value_name = "CHARACTER")]
     pub delimiter: Option<String>,
-    /// Tokens of a row at most, special ones included [default: those of the model or the store; for a model that is
-    /// fine-tuned, 128 or the model's own where that is less]
+    /// Most tokens per row, including special tokens; longer rows are truncated [default: the model's or the store's; for
+    /// finetune 128, or the model's if that is less]
     #[arg(long, value_name = "TOKENS")]
     pub max_length: Option<usize>,
 }

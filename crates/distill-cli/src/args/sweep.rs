@@ -9,7 +9,7 @@ use super::Common;
 /// `distill sweep`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-SWEEP.toml names a pipeline file, a method, and settings with their values: of [student], or of what is before it:
+SWEEP.toml names a pipeline file, a search method, and the values to try for settings of [student] or earlier stages:
 
   [sweep]
   pipeline = \"pipelines/trec.toml\"
@@ -18,11 +18,11 @@ SWEEP.toml names a pipeline file, a method, and settings with their values: of [
 
   [space]
   \"student.learning_rate\" = [1e-4, 2e-4]
-  \"student.temperature\" = { low = 1.0, high = 8.0, log = true }    # random and halving
+  \"student.temperature\" = { low = 1.0, high = 8.0, log = true }    # for random and halving
   \"augment.copies\" = [0, 2]
 
-Trials are compared on the validation part alone. Each is an ordinary run in OUT/seed-N/trials: the same command
-again does only what is missing.
+Trials are compared on the validation part only. Each trial is an ordinary run in OUT/seed-N/trials. Repeating the
+command runs only the trials that are missing.
 
 Examples:
   distill sweep sweeps/temperature.toml
@@ -31,7 +31,7 @@ pub struct Sweep {
     /// TOML file with [sweep] and [space]
     #[arg(value_name = "SWEEP.toml")]
     pub file: PathBuf,
-    /// Directory of teachers, trials and the table [default: runs/NAME]
+    /// Directory for teachers, trials and the results table [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use super::Common;
 /// `distill targets`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-DIR is a soft-target store, or a directory in which `distill teacher --shard` left those of its shards.
+DIR is a soft-target store, or a directory with the shards that `distill teacher --shard` wrote.
 
 Examples:
   distill targets verify runs/targets
@@ -28,13 +28,13 @@ pub struct Targets {
 /// What to do with stores.
 #[derive(Debug, Subcommand)]
 pub enum TargetsAction {
-    /// Hash every file and read every row again; exit code 65 where something is damaged
+    /// Hash every file and read every row; exit code 65 if something is damaged or missing
     Verify(Verify),
-    /// Make one store of several, checking that each row is there once
+    /// Merge several stores into one, checking that no row is missing or duplicated
     Merge(Merge),
-    /// Make one store of several teachers' over the same rows, which holds their average
+    /// Average the stores of several teachers over the same rows into one store
     Average(AverageStores),
-    /// Count rows and labels; say what the logits belong to
+    /// Show rows, labels and which teacher and data the logits come from
     Info(Info),
 }
 
@@ -63,13 +63,13 @@ pub struct Merge {
 /// `distill targets average`
 #[derive(Debug, ClapArgs)]
 pub struct AverageStores {
-    /// A store for each teacher; the first one's rows, texts and labels are kept
+    /// One store per teacher; rows, texts and labels are taken from the first
     #[arg(value_name = "DIR", required = true, num_args = 2..)]
     pub directories: Vec<PathBuf>,
-    /// How much each teacher counts [default: all the same]
+    /// Weight of each teacher [default: equal weights]
     #[arg(long, value_delimiter = ',', value_name = "W,W,…")]
     pub weights: Vec<f64>,
-    /// What is averaged
+    /// What to average
     #[arg(long, value_enum, default_value = "logits")]
     pub average: AverageArg,
     /// Directory of the averaged store
@@ -83,9 +83,9 @@ pub struct AverageStores {
 /// What is averaged.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum AverageArg {
-    /// Logits: a label that one teacher finds very unlikely stays so
+    /// Logits: a label that one teacher finds very unlikely stays unlikely
     Logits,
-    /// Probabilities at temperature 1: a label that one teacher finds likely stays so
+    /// Probabilities at temperature 1: a label that one teacher finds likely stays likely
     Probabilities,
 }
 

@@ -9,43 +9,43 @@ pub struct Training {
     /// Passes over the training rows [default: 3]
     #[arg(long)]
     pub epochs: Option<u32>,
-    /// Rows a step, in passes of at most batch_tokens tokens whose gradients are accumulated [default: 32]
+    /// Rows per step [default: 32]
     #[arg(long, value_name = "ROWS")]
     pub batch_size: Option<usize>,
-    /// Tokens of one pass at most; a step's rows beyond them go in further passes [default: 8192 on a CPU, 32768 on a GPU]
+    /// Most tokens per pass; gradients of a longer step are accumulated over several passes [default: 8192 on a CPU, 32768 on a GPU]
     #[arg(long, value_name = "TOKENS")]
     pub batch_tokens: Option<u64>,
     /// Peak learning rate [default: 5e-5]
     #[arg(long)]
     pub learning_rate: Option<f64>,
-    /// Course of the learning rate: constant, linear, cosine, one_cycle or inverse_sqrt [default: linear]
+    /// Learning rate schedule after the warmup: constant, linear, cosine, one_cycle or inverse_sqrt [default: linear]
     #[arg(long)]
     pub schedule: Option<String>,
-    /// What turns gradients into steps: adamw, adam, sgd, lion or lamb [default: adamw]
+    /// Optimizer: adamw, adam, sgd, lion or lamb [default: adamw]
     #[arg(long)]
     pub optimizer: Option<String>,
-    /// What stays as it was: none, embeddings or encoder [default: none]
+    /// Weights that are not trained: none, embeddings or encoder [default: none]
     #[arg(long)]
     pub freeze: Option<String>,
-    /// Share of steps in which the learning rate rises [default: 0.1]
+    /// Share of steps during which the learning rate rises to its peak [default: 0.1]
     #[arg(long)]
     pub warmup_ratio: Option<f64>,
-    /// Weight decay, decoupled with adamw and lion [default: 0.01]
+    /// Weight decay, decoupled for adamw and lion [default: 0.01]
     #[arg(long)]
     pub weight_decay: Option<f64>,
-    /// Epochs without improvement after which training stops; 0: never [default: 0]
+    /// Stop after this many epochs without improvement; 0: never [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     pub early_stopping_patience: Option<u32>,
     /// Validation rows: a file, or a share of the training rows such as 0.1 or 10% [default: 0.1]
     #[arg(long, value_name = "SRC|SHARE")]
     pub validation: Option<String>,
-    /// Save every so many steps (500) or minutes (5m); 0: only when stopped [default: 5m]
+    /// Save a checkpoint every N steps (500) or minutes (5m); 0: only when stopped [default: 5m]
     #[arg(long, value_name = "STEPS|TIME")]
     pub checkpoint_every: Option<String>,
-    /// Checkpoints that stay, the newest [default: 1]
+    /// Number of checkpoints to keep, the newest ones [default: 1]
     #[arg(long, value_name = "N")]
     pub keep_last: Option<usize>,
-    /// Tokenize into memory and leave no cache behind
+    /// Do not keep tokenized rows and features in the cache
     #[arg(long)]
     pub no_cache: bool,
 }
