@@ -81,7 +81,7 @@ fn what_cannot_be_fetched_says_why() {
     assert_eq!(hub.asked().len(), asked, "neither asks the hub");
     let at = |endpoint| [("HF_ENDPOINT", endpoint), ("HF_HUB_OFFLINE", "0")];
     work.run_with(&predict("org/tiny"), &[], &at("http://127.0.0.1:9"))
-        .fails(74, &["org/tiny", "the hub cannot be asked"]);
+        .fails(74, &["org/tiny", "the hub cannot be reached"]);
     work.run_with(&predict("org/tiny"), &[], &at("hub.example")).fails(2, &["HF_ENDPOINT", "hub.example"]);
     assert!(!work.path("p.jsonl").exists());
 }

@@ -80,15 +80,15 @@ fn names_from_the_hub_leave_nothing_outside_the_cache() {
     }
     let hubs = [
         (
-            "commit \"../../../../../evil\" is none",
+            "\"../../../../../evil\" is not a commit",
             with_about(|about| about["sha"] = "../../../../../evil".into()),
         ),
-        ("is no hash", with_about(|about| entry(about)["lfs"]["sha256"] = "../../../../../evil".into())),
+        ("is not a hash", with_about(|about| entry(about)["lfs"]["sha256"] = "../../../../../evil".into())),
         ("X-Repo-Commit is \"../../../../../evil\"", header("config.json", "x-repo-commit")),
-        ("X-Linked-ETag \"../../../../../evil\" is no hash", header(WEIGHTS, "x-linked-etag")),
-        ("\"config.json\" is no name of a file of weights", with_part("config.json")),
+        ("X-Linked-ETag \"../../../../../evil\" is not a hash", header(WEIGHTS, "x-linked-etag")),
+        ("\"config.json\" is not the name of a weights file", with_part("config.json")),
         ("weight_map names a file outside the directory", with_part("../evil.safetensors")),
-        ("\"..evil.safetensors\" is no name", with_part("..evil.safetensors")),
+        ("\"..evil.safetensors\" is not the name", with_part("..evil.safetensors")),
     ];
     for (says, hub) in hubs {
         let work = Work::new();
@@ -189,7 +189,7 @@ fn redirects_end() {
         ("more than 10 redirects", to("?again")),
         ("127.0.0.1:9", to("http://127.0.0.1:9/x")),
         ("neither http nor https", to("file:///etc/passwd")),
-        ("it holds a user name", to("http://hub@evil.invalid/x")),
+        ("it contains a user name", to("http://hub@evil.invalid/x")),
         ("it is empty", to("")),
     ];
     for (says, hub) in hubs {

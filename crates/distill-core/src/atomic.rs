@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all: temporary name, fsync, rename, fsync of the directory.
+//! Atomic files: temporary name, fsync, rename, fsync of the directory.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -32,9 +32,8 @@ impl FileError {
         move |source| FileError::new(action, path, source)
     }
 
-    /// A missing input is wrong usage, a place where nothing can be made is an output that cannot be created;
-    /// content that is not what it
-    /// should be is bad data; all else, a full disk too, is an I/O error.
+    /// A missing input is wrong usage. A path where nothing can be created is an output error. Wrong content is bad data.
+    /// Everything else, such as a full disk, is an I/O error.
     pub fn category(&self) -> Category {
         use io::ErrorKind::{
             AlreadyExists, InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied,
@@ -52,15 +51,15 @@ impl FileError {
     }
 }
 
-/// A file that becomes visible under its own name only at [`AtomicFile::commit`].
-/// Dropped before that, it leaves nothing behind.
+/// A file that becomes visible under its final name only at [`AtomicFile::commit`].
+/// If it is dropped before, nothing remains.
 pub struct AtomicFile {
     path: PathBuf,
     writer: BufWriter<NamedTempFile>,
 }
 
 impl AtomicFile {
-    /// Opens a temporary file beside `path`, whose directory must exist.
+    /// Opens a temporary file next to `path`, whose directory must exist.
     ///
     /// # Errors
     /// [`FileError`] naming `path`.
@@ -75,8 +74,8 @@ impl AtomicFile {
     /// Flushes, syncs and renames the file into place, replacing one of that name.
     ///
     /// # Errors
-    /// [`FileError`] naming the final path. What is visible under it then is what was there before or, where
-    /// only the directory could not be synced, the whole new file.
+    /// [`FileError`] naming the final path. That path then still has its old content or, if only the directory could not
+    /// be synced, the complete new file.
     #[allow(clippy::disallowed_methods)]
     pub fn commit(self) -> Result<(), FileError> {
         let AtomicFile { path, writer } = self;
@@ -84,7 +83,7 @@ impl AtomicFile {
             .into_inner()
             .map_err(|error| FileError::new("write", &path, without_temporary_name(error.into_error())))?;
         temporary.as_file().sync_all().map_err(FileError::of("sync", &path))?;
-        // Open until it has its name: as long as it is, nobody takes it for a leftover.
+        // Stays open until it has its name: an open file is not taken for a leftover.
         let (_file, temporary) = temporary.into_parts();
         std::fs::rename(&temporary, &path).map_err(FileError::of("create", &path))?;
         // The temporary name is gone already: nothing is left to remove.
@@ -156,7 +155,7 @@ impl Write for HashedFile {
     }
 }
 
-/// Writes `bytes` to `path`, whole or not at all.
+/// Writes `bytes` to `path` atomically.
 ///
 /// # Errors
 /// [`FileError`] naming `path`.
@@ -166,8 +165,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     file.commit()
 }
 
-/// Removes what processes left that were killed while they wrote this very file: `.NAME.RANDOM.tmp` next to it, unless
-/// a living process writes it. What cannot be removed stays.
+/// Removes temporary files (`.NAME.RANDOM.tmp`) left by processes that were killed while they wrote this file. A file that
+/// a living process is writing, or that cannot be removed, stays.
 pub fn remove_left_overs(path: &Path) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Ok(entries) = std::fs::read_dir(parent(path)) else { return };
@@ -182,7 +181,7 @@ pub fn remove_left_overs(path: &Path) {
     }
 }
 
-/// Whether `entry` is a name that [`temporary_for`] gives a file called `name`.
+/// Whether `entry` is a temporary name that [`temporary_for`] makes for a file called `name`.
 fn is_left_over(entry: &str, name: &str) -> bool {
     let random = entry
         .strip_prefix('.')
@@ -200,8 +199,8 @@ fn temporary_for(path: &Path) -> Result<NamedTempFile, FileError> {
         .map_err(|error| FileError::new("create", path, without_temporary_name(error)))
 }
 
-/// Says by a lock that a living process writes the file. False where [`remove_left_overs`] was quicker; where a file
-/// system has no locks, nothing is taken for a leftover.
+/// Locks the file to show that a living process is writing it. False if [`remove_left_overs`] removed it first. On file
+/// systems without locks, no file is taken for a leftover.
 fn is_kept(temporary: &NamedTempFile) -> bool {
     temporary.as_file().try_lock().is_err() || temporary.path().exists()
 }
@@ -225,7 +224,7 @@ pub fn create_directory(path: &Path) -> Result<(), FileError> {
     let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
     std::fs::create_dir_all(path).map_err(FileError::of("create", path))?;
     missing.into_iter().rev().try_for_each(|made| match sync_directory(parent(made)) {
-        // One may be allowed to write into a directory and not to read it.
+        // A user may have write permission for a directory but no read permission.
         Err(error) if error.source.kind() != io::ErrorKind::PermissionDenied => {
             Err(FileError::new("create", made, error.source))
         }
@@ -256,8 +255,8 @@ fn without_temporary_name(error: io::Error) -> io::Error {
     }
 }
 
-/// Makes a file that may be read and written by whom the umask lets, or, where it replaces a file, by whom that one
-/// lets. `tempfile` makes it with `O_EXCL`, so that a link of that name is not followed.
+/// Creates a file with the permissions of the umask or, if it replaces a file, those of that file. `tempfile` creates it
+/// with `O_EXCL`, so that a link of that name is not followed.
 #[cfg(unix)]
 fn made_as(path: &Path, builder: &mut tempfile::Builder<'_, '_>) -> io::Result<NamedTempFile> {
     use std::fs::Permissions;
@@ -266,7 +265,7 @@ fn made_as(path: &Path, builder: &mut tempfile::Builder<'_, '_>) -> io::Result<N
     let Some(replaced) = replaced else {
         return builder.permissions(Permissions::from_mode(0o666)).tempfile_in(parent(path));
     };
-    // Never more open than in the end, not even while it is empty.
+    // Never with wider permissions than at the end, not even while it is empty.
     let file = builder.permissions(Permissions::from_mode(0o600)).tempfile_in(parent(path))?;
     file.as_file().set_permissions(Permissions::from_mode(replaced.permissions().mode() & 0o777))?;
     Ok(file)
@@ -308,7 +307,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"onetwo");
     }
 
-    /// The umask itself is tried in another process, by `tests/program`.
+    /// The umask itself is tested in another process, by `tests/program`.
     #[cfg(unix)]
     #[test]
     fn a_new_file_has_the_mode_of_any_new_file_and_a_replaced_one_keeps_its_own() {
@@ -325,7 +324,7 @@ mod tests {
             write(&path, b"2").unwrap();
             assert_eq!(mode(&path), kept);
         }
-        // What is under the name is replaced, a link too; where it leads is left alone.
+        // A link of that name is replaced; its target is not changed.
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&any, &link).unwrap();
         write(&link, b"3").unwrap();
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_of_the_same_file_go_unless_somebody_writes_them() {
+    fn leftovers_of_the_same_file_are_removed_unless_a_process_writes_them() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         let mine =

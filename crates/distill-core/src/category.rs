@@ -1,5 +1,4 @@
-//! The kinds of failure a user can meet. Libraries say which kind an error is;
-//! the binary alone turns a kind into an exit code.
+//! The kinds of failure. Libraries say which kind an error is; only the binary turns a kind into an exit code.
 
 /// What kind of failure an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,13 +9,13 @@ pub enum Category {
     Usage,
     /// Input data that cannot be used as it is.
     Data,
-    /// A defect of distill, a failure inside libtorch, or a loss that is not finite.
+    /// A defect of distill, a failure inside libtorch, or a NaN or infinite loss.
     Internal,
     /// The output cannot be created, or another run owns it.
     CannotCreate,
     /// Reading or writing failed.
     Io,
-    /// Stopped by a signal or a time limit; running the same command again goes on.
+    /// Stopped by a signal or a time limit; running the same command again resumes.
     Stopped,
 }
 

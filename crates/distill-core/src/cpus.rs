@@ -1,4 +1,4 @@
-//! The CPUs that this process may use: those its affinity mask names, and no more than its control groups grant.
+//! The CPUs that this process may use: those in its affinity mask, limited by the quotas of its control groups.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub struct Cpus {
 pub struct Quota {
     /// Such as 1.5.
     pub cpus: f64,
-    /// The file that says so.
+    /// The file that sets it.
     pub file: PathBuf,
 }
 
@@ -24,7 +24,7 @@ impl Cpus {
     /// Asks the system.
     pub fn of_this_process() -> Self {
         let mut cpus = Self::below(Path::new("/"));
-        // What the standard library finds counts too: it asks the kernel, not a file.
+        // The standard library's answer counts too: it asks the kernel, not a file.
         let known = std::thread::available_parallelism().map_or(1, usize::from);
         if cpus.usable() > known {
             cpus.allowed = known;
@@ -69,7 +69,7 @@ fn count(list: &str) -> Option<usize> {
 struct Hierarchy {
     /// Where it is mounted.
     mount: PathBuf,
-    /// Which of its groups is there.
+    /// The group at that mount point.
     top: PathBuf,
     is_version_2: bool,
 }

@@ -1,4 +1,4 @@
-//! blake3, as it is used in manifests, fingerprints and joins.
+//! blake3 for manifests, fingerprints and joins.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::category::Category;
 use crate::open;
 use crate::stop::{StopReason, StopSignal};
 
-/// Bytes of a text hash: long enough that two texts never meet, half the space of a full hash.
+/// Bytes of a text hash: long enough to exclude collisions, half the space of a full hash.
 pub const TEXT_HASH_LEN: usize = 16;
 
 /// The key that joins are checked with: the first 16 bytes of blake3 over the text fields.
@@ -62,7 +62,7 @@ pub fn file_hash(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// As [`file_hash`], of a file that may be so large that hashing it must heed a stop.
+/// As [`file_hash`], for large files: checks for a stop.
 ///
 /// # Errors
 /// [`HashError`] naming the file, or saying why to stop.
@@ -79,7 +79,7 @@ pub fn file_hash_until(path: &Path, stop: &StopSignal) -> Result<String, HashErr
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Hands a file on in parts until `each` has had enough.
+/// Passes a file to `each` in parts, until it breaks off.
 fn each_part(path: &Path, mut each: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
     let mut file = open::to_read(path)?;
     let mut buffer = vec![0; 1 << 20];
@@ -103,7 +103,7 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
     *blake3::hash(bytes).as_bytes()
 }
 
-/// blake3 of bytes that come in pieces; where one ends does not count.
+/// blake3 of bytes that come in pieces; the boundaries of the pieces do not matter.
 #[derive(Debug, Default)]
 pub struct Hasher(blake3::Hasher);
 

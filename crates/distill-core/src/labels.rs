@@ -20,15 +20,15 @@ pub struct LabelMap {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LabelError {
     /// Ids are not exactly `0..n`.
-    #[error("label ids must be 0 to {last}, each once; found {found}")]
+    #[error("label ids must be 0 to {last} without gaps or duplicates; found {found}")]
     Ids {
         /// The largest id that was expected.
         last: usize,
         /// The ids as they were given.
         found: String,
     },
-    /// The same name stands for two ids.
-    #[error("label name {name:?} stands for two ids")]
+    /// Two ids have the same name.
+    #[error("label name {name:?} is used for two ids")]
     Twice {
         /// The repeated name.
         name: String,
@@ -36,19 +36,19 @@ pub enum LabelError {
     /// There is no label at all.
     #[error("the label map is empty")]
     Empty,
-    /// No row has a label, so that there is nothing to make a map of.
+    /// No row has a label, so no map can be made.
     #[error(
-        "no row has a label; name the column that holds it (--label-column NAME; in a pipeline data.columns.label)"
+        "no row has a label; give the name of the label column (--label-column NAME; in a pipeline data.columns.label)"
     )]
     Unlabelled,
     /// Two maps that must agree do not.
     #[error("label maps differ: {left_name} has {left}, {right_name} has {right}")]
     Differ {
-        /// Whose map the first is.
+        /// The owner of the first map.
         left_name: String,
         /// The first map.
         left: String,
-        /// Whose map the second is.
+        /// The owner of the second map.
         right_name: String,
         /// The second map.
         right: String,
@@ -80,7 +80,7 @@ impl LabelMap {
         Ok(LabelMap { names })
     }
 
-    /// `LABEL_0` to `LABEL_{n-1}`: the names `transformers` gives where a model has none.
+    /// `LABEL_0` to `LABEL_{n-1}`: the names that `transformers` uses for a model without label names.
     ///
     /// # Errors
     /// [`LabelError::Empty`] for zero labels.
@@ -108,12 +108,12 @@ impl LabelMap {
         self.names.get(id).map(String::as_str)
     }
 
-    /// True where no label was ever named: the map is [`LabelMap::numbered`].
+    /// True if no label has a real name: the map is [`LabelMap::numbered`].
     pub fn is_numbered(&self) -> bool {
         self.names.iter().enumerate().all(|(id, name)| *name == format!("LABEL_{id}"))
     }
 
-    /// Checks that two maps that must be the same are.
+    /// Checks that two maps are equal.
     ///
     /// # Errors
     /// [`LabelError::Differ`] with both maps and the names given for them.
@@ -155,7 +155,7 @@ impl TryFrom<BTreeMap<String, String>> for LabelMap {
     }
 }
 
-/// The first ids of a map that may be long and hold anything.
+/// The first ids of a map that may be long.
 fn first_ids(map: &BTreeMap<String, String>) -> String {
     const SHOWN: usize = 24;
     let shorten = |id: &String| id.chars().take(SHOWN).collect::<String>();

@@ -1,10 +1,10 @@
-//! What every part of distill shares, without libtorch and without a file format's library.
+//! The parts that all crates share, without libtorch and without file format libraries.
 //!
-//! Read in this order: [`category`] (what kind of failure, and the exit code it becomes),
-//! [`labels`] (the label map), [`problem`] (what logits mean), [`logits`] (what they say), [`hash`], [`open`] (never through a link what is
-//! written), [`atomic`] (files that appear whole or not at all), [`read`],
-//! [`lock`] (one writer a directory), [`record`] (`run.json`), [`text`] (names from outside, made harmless), [`cpus`] (how many threads can compute at once), [`stop`] and [`progress`]
-//! (how a long loop talks to whoever started it).
+//! Read in this order: [`category`] (what kind of failure, and the exit code it becomes), [`labels`] (the label map),
+//! [`problem`] (what logits mean), [`logits`] (classes and probabilities), [`hash`], [`open`] (never writes through a
+//! link), [`atomic`] (atomic files), [`read`], [`lock`] (one writer per directory), [`record`] (`run.json`), [`text`]
+//! (escaping of names from outside), [`cpus`] (how many threads can compute at once), [`stop`] and [`progress`] (how a
+//! long loop reports to its caller).
 
 pub mod atomic;
 pub mod category;

@@ -1,5 +1,5 @@
-//! One writer a directory: an OS lock on `.lock`, which names its holder; where the file system has no locks, a file
-//! that only one process can make (`exclusive`, by a `claim`); and nothing where the user says so.
+//! One writer per directory: an OS lock on `.lock`, which contains the holder's name. On file systems without locks, a
+//! file that only one process can create (`exclusive`, with a `claim`). With `--no-lock`, nothing.
 
 mod claim;
 mod exclusive;
@@ -22,15 +22,15 @@ pub use self::exclusive::on_loss;
 /// The lock file's name inside a run directory.
 pub const LOCK_FILE: &str = ".lock";
 
-/// How often a lock that is held is tried again, and the time between: long enough for a look by
-/// [`must_be_free`] to pass and for a new holder to write its name.
+/// How often a held lock is tried again, and the time between: long enough for a check by [`must_be_free`] to end and
+/// for a new holder to write its name.
 const TRIES: u32 = 30;
 const BETWEEN: Duration = Duration::from_millis(10);
 
 /// Whether directories are used without a lock.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// From now on nothing is locked: the user says that nobody else writes there.
+/// From now on nothing is locked: the user promises that no other process writes there.
 pub fn never_lock() {
     NEVER.store(true, Ordering::SeqCst);
 }
@@ -45,7 +45,7 @@ pub fn is_lock_file(name: &str) -> bool {
     name == LOCK_FILE || name.strip_prefix(LOCK_FILE).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Whether the system says that this file system has no locks (or, of NFS without its lock service, none to give).
+/// Whether the error means that this file system has no locks (or NFS without its lock service).
 pub fn is_unsupported(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::ENOLCK) {
@@ -64,7 +64,7 @@ pub struct DirectoryLock {
     _held: Hold,
 }
 
-/// What keeps others out.
+/// The lock that keeps others out.
 #[derive(Debug)]
 enum Hold {
     System(#[expect(dead_code, reason = "it is held, not read")] File),
@@ -111,9 +111,9 @@ impl DirectoryLock {
             must_be_a_lock(&mut file, &path)?;
             let taken = if is_never_locked() { Ok(()) } else { file.try_lock() };
             let held = match taken {
-                // A run that made its directory in vain removes it: the file of that name may be another by now.
+                // A run that did not need its directory removes it, so the lock file may have been replaced.
                 Ok(()) if !is_still(&file, &path) => continue,
-                // Of a machine that mounts the same directory without locks.
+                // Held by a machine that mounts the same directory without locks.
                 Ok(()) => match exclusive::look(directory)? {
                     Some(claimed) if !is_never_locked() => Err(claimed),
                     _ => {
@@ -163,7 +163,7 @@ pub fn must_be_free(directory: &Path) -> Result<(), LockError> {
             Err(TryLockError::Error(source)) => return Err(FileError::new("lock", &path, source).into()),
         }
         let before = std::mem::replace(&mut holder, read_holder(&mut file));
-        // A new holder may not have written its name yet, and then the file has the name of the one before.
+        // A new holder may not have written its name, and the file still has the previous one.
         if !holder.is_empty() && holder == before {
             break;
         }
@@ -179,7 +179,7 @@ fn free_of_claims(directory: &Path) -> Result<(), LockError> {
     }
 }
 
-/// Refuses a file that this program did not write: signing it would cost its content.
+/// Refuses a file that this program did not write: locking would overwrite its content.
 fn must_be_a_lock(file: &mut File, path: &Path) -> Result<(), FileError> {
     let mut start = [0; 5];
     let read = file.read(&mut start).and_then(|read| file.rewind().map(|()| read));
@@ -187,7 +187,7 @@ fn must_be_a_lock(file: &mut File, path: &Path) -> Result<(), FileError> {
     if read == 0 || start[..read] == b"host "[..read] {
         return Ok(());
     }
-    let what = "it is not a lock of distill, whose lock would replace what is in it";
+    let what = "it is not a lock file of distill, and locking the directory would overwrite it";
     Err(FileError::new("create", path, io::Error::new(io::ErrorKind::AlreadyExists, what)))
 }
 
@@ -202,7 +202,7 @@ fn read_holder(file: &mut File) -> String {
     let mut holder = String::new();
     match file.read_to_string(&mut holder) {
         Ok(_) => holder.trim().to_owned(),
-        // That it is held is known; who holds it would only have been kind to say.
+        // The lock is held; the holder's name is only for the message.
         Err(_) => String::new(),
     }
 }
@@ -211,7 +211,7 @@ fn named(holder: String) -> String {
     if holder.is_empty() { "another process".to_owned() } else { holder }
 }
 
-/// Whether an open file is what stands under the path.
+/// Whether an open file is still the file at the path.
 #[cfg(unix)]
 fn is_still(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -226,7 +226,7 @@ fn is_still(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
-/// This machine's name, as it stands in locks and run records.
+/// This machine's name, as written to locks and run records.
 pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_owner_is_told_who_the_first_is() {
+    fn the_error_for_a_locked_directory_names_its_holder() {
         let directory = tempfile::tempdir().unwrap();
         must_be_free(directory.path()).unwrap();
         let first = DirectoryLock::acquire(directory.path()).unwrap();
@@ -255,12 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_lock_keeps_its_content() {
+    fn a_file_that_is_not_a_lock_keeps_its_content() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(LOCK_FILE);
         crate::atomic::write(&path, b"{\"mine\": 1}").unwrap();
         let error = DirectoryLock::acquire(directory.path()).unwrap_err();
-        assert!(error.to_string().contains("not a lock of distill"), "{error}");
+        assert!(error.to_string().contains("not a lock file of distill"), "{error}");
         assert_eq!(error.category(), Category::CannotCreate);
         assert_eq!(std::fs::read(&path).unwrap(), b"{\"mine\": 1}");
         assert!(is_lock_file(".lock") && is_lock_file(".lock.claim") && !is_lock_file(".locked"));
@@ -268,7 +268,7 @@ mod tests {
 
     /// One machine mounts a directory with locks and another without: the claim of the second counts for the first.
     #[test]
-    fn a_claim_counts_where_there_are_locks_too() {
+    fn a_claim_is_respected_where_there_are_locks_too() {
         let directory = tempfile::tempdir().unwrap();
         let Try::Mine(claim) = Exclusive::try_take(directory.path()).unwrap() else { panic!("it is free") };
         drop(open::to_change(&directory.path().join(LOCK_FILE)).unwrap());
@@ -292,9 +292,9 @@ mod tests {
         drop((held, new));
     }
 
-    /// `must_be_free` holds the lock for a moment; whoever wants it then tries again.
+    /// `must_be_free` holds the lock for a moment; a process that wants it then tries again.
     #[test]
-    fn a_look_throws_nobody_out() {
+    fn a_check_does_not_make_other_processes_fail() {
         let directory = tempfile::tempdir().unwrap();
         let looking = std::sync::atomic::AtomicBool::new(true);
         std::thread::scope(|scope| {

@@ -1,6 +1,6 @@
-//! What a row's logits say: the class, and probabilities at temperature 1, in f64.
+//! From a row's logits to its class and probabilities at temperature 1, in f64.
 
-/// The place of the largest logit, the first among equals, as numpy's `argmax`; 0 of none.
+/// Index of the largest logit, the first one of ties, as numpy's `argmax`; 0 for an empty slice.
 pub fn argmax(logits: &[f32]) -> usize {
     let mut best = 0;
     for (at, logit) in logits.iter().enumerate().skip(1) {
@@ -11,12 +11,12 @@ pub fn argmax(logits: &[f32]) -> usize {
     best
 }
 
-/// `1 / (1 + e^−z)`: how probable one of several labels is.
+/// `1 / (1 + e^−z)`: the probability of a label in multi-label classification.
 pub fn sigmoid(logit: f32) -> f64 {
     1.0 / (1.0 + (-f64::from(logit)).exp())
 }
 
-/// `e^z / Σ e^z`, with the largest logit taken off first, so that none is too large for `exp`.
+/// `e^z / Σ e^z`, with the largest logit subtracted first, so that `exp` does not overflow.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f64> = logits.iter().map(|logit| (f64::from(*logit) - f64::from(largest)).exp()).collect();

@@ -1,4 +1,4 @@
-//! Opening files: what is written or locked is never reached through a link, and what is read is a regular file.
+//! Opening files: files are never written or locked through a link, and only regular files are read.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{Error, ErrorKind};
@@ -6,16 +6,16 @@ use std::path::Path;
 
 use crate::atomic::FileError;
 
-/// Opens a file that this program writes in place or locks, and makes it where it is missing. What is in it stays.
+/// Opens a file that this program writes in place or locks, and creates it if it is missing. Its content is kept.
 ///
 /// # Errors
-/// [`FileError`] naming the file, also where the name is a link's or that of anything but a regular file: whoever can
-/// write into the directory could otherwise have any file of the user changed.
+/// [`FileError`] naming the file, also if it is a link or not a regular file: otherwise anyone who can write to the
+/// directory could make this program change any file of the user.
 pub fn to_change(path: &Path) -> Result<File, FileError> {
     changed_in_place(path, true)
 }
 
-/// As [`to_change`], of a file that must be there.
+/// As [`to_change`], for a file that must exist.
 ///
 /// # Errors
 /// As [`to_change`].
@@ -32,10 +32,10 @@ fn changed_in_place(path: &Path, create: bool) -> Result<File, FileError> {
     Ok(file)
 }
 
-/// Makes a new file.
+/// Creates a new file.
 ///
 /// # Errors
-/// The operating system's; of the kind `AlreadyExists` where the name is taken, be it by a link.
+/// The operating system's; of the kind `AlreadyExists` if the name exists, also as a link.
 pub fn new(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.create_new(true).read(true).write(true);
@@ -43,17 +43,17 @@ pub fn new(path: &Path) -> Result<File, Error> {
     options.open(path)
 }
 
-/// Opens a file for reading. A link is followed; a FIFO, whose reader would wait for a writer for ever, a socket, a
-/// device or a directory is refused.
+/// Opens a file for reading. A link is followed. A FIFO (reading would wait for a writer forever), a socket, a device or
+/// a directory is refused.
 ///
 /// # Errors
-/// The operating system's; of the kind `InvalidData`, or `IsADirectory`, for what is no regular file.
+/// The operating system's; of the kind `InvalidData`, or `IsADirectory`, for anything but a regular file.
 pub fn to_read(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.read(true);
-    waiting_for_nobody(&mut options);
+    without_waiting(&mut options);
     let file = options.open(path).map_err(|error| match std::fs::metadata(path) {
-        // A socket cannot be opened at all, and what the system says of it explains nothing.
+        // A socket cannot be opened, and the system's error does not explain that.
         Ok(data) if !data.is_file() && !data.is_dir() => no_file(data.file_type(), ErrorKind::InvalidData),
         _ => error,
     })?;
@@ -71,7 +71,7 @@ fn no_file(found: FileType, kind: ErrorKind) -> Error {
     Error::new(kind, format!("it is {}, expected a regular file", name_of(found)))
 }
 
-/// What is there instead of a file, with its article.
+/// What the path is instead of a regular file, with its article.
 pub fn name_of(found: FileType) -> &'static str {
     if found.is_dir() {
         return "a directory";
@@ -102,19 +102,19 @@ fn unfollowed(options: &mut OpenOptions) {
 fn unfollowed(_options: &mut OpenOptions) {}
 
 #[cfg(unix)]
-fn waiting_for_nobody(options: &mut OpenOptions) {
+fn without_waiting(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
     options.custom_flags(libc::O_NONBLOCK);
 }
 
 #[cfg(not(unix))]
-fn waiting_for_nobody(_options: &mut OpenOptions) {}
+fn without_waiting(_options: &mut OpenOptions) {}
 
 /// The system says "too many levels of symbolic links" where it means one.
 fn not_through_a_link(path: &Path, error: Error) -> FileError {
     let is_link = std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_symlink());
     let error = if is_link {
-        let what = "it is a symbolic link, and files that distill changes are not opened through one";
+        let what = "it is a symbolic link, and distill does not write through symbolic links";
         Error::new(ErrorKind::AlreadyExists, what)
     } else {
         error
@@ -130,7 +130,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn what_is_changed_is_not_reached_through_a_link() {
+    fn files_are_not_changed_through_a_link() {
         let directory = tempfile::tempdir().unwrap();
         let [mine, link, dangling] = ["mine", "link", "dangling"].map(|name| directory.path().join(name));
         crate::atomic::write(&mine, b"mine").unwrap();
@@ -148,9 +148,9 @@ mod tests {
         to_read(&link).unwrap();
     }
 
-    /// Opening a FIFO to read it waits for a writer, and nothing then ends the program.
+    /// Opening a FIFO for reading would wait for a writer forever.
     #[test]
-    fn what_is_no_file_is_refused_by_name_and_at_once() {
+    fn what_is_not_a_file_is_refused_by_name_and_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let fifo = directory.path().join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();

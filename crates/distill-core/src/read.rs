@@ -1,4 +1,4 @@
-//! Files that are read as a whole, up to a size that no honest one has.
+//! Files that are read completely, up to a size limit.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read};
@@ -10,12 +10,12 @@ use crate::open;
 /// Reads a file of at most `max_bytes`.
 ///
 /// # Errors
-/// [`FileError`] naming the file; of the kind `InvalidData` where it is larger or no regular file.
+/// [`FileError`] naming the file; of the kind `InvalidData` if it is larger or not a regular file.
 pub fn bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
     up_to(open::to_read(path), path, max_bytes)
 }
 
-/// As [`bounded`], of what may also be a pipe, such as `<(…)` of a shell: it is read once.
+/// As [`bounded`], but also accepts a pipe, such as a shell's `<(…)`, which is read once.
 ///
 /// # Errors
 /// As [`bounded`].

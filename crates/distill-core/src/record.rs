@@ -1,4 +1,4 @@
-//! `run.json`: what a run was, so that its result can be explained and repeated.
+//! `run.json`: a record of a run, so that its result can be explained and reproduced.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::read;
 
 /// The file's name inside a run directory.
 pub const RUN_FILE: &str = "run.json";
-/// A record holds settings and figures, no rows.
+/// Size limit: a record holds settings and figures, not rows.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What one run was: command, settings, versions, device and the hashes of its inputs.
+/// The record of one run: command, settings, versions, device and the hashes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Version of this file's format.
@@ -48,7 +48,7 @@ pub struct FileMark {
 }
 
 impl FileMark {
-    /// The mark of a file as it is now.
+    /// Length and hash of a file as it is now.
     ///
     /// # Errors
     /// [`FileError`] naming the file.
@@ -58,7 +58,7 @@ impl FileMark {
         Ok(FileMark { bytes, blake3 })
     }
 
-    /// Whether a file is still what was written. Its length is compared first, which costs nothing.
+    /// Whether a file is unchanged. Its length is compared first, which is cheap.
     ///
     /// # Errors
     /// [`FileError`] naming the file.
@@ -87,7 +87,7 @@ impl RunRecord {
     /// Reads `run.json` from `directory`.
     ///
     /// # Errors
-    /// [`FileError`] naming the file, also where its content is not a run record.
+    /// [`FileError`] naming the file, also if its content is not a run record.
     pub fn read(directory: &Path) -> Result<Self, FileError> {
         let path = directory.join(RUN_FILE);
         let bytes = read::bounded(&path, MAX_BYTES)?;

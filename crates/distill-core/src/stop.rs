@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::category::Category;
 
-/// Why a run stopped before its end. Running the same command again goes on.
+/// Why a run stopped before its end. Running the same command again resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum StopReason {
     /// SIGINT.
@@ -17,10 +17,10 @@ pub enum StopReason {
     /// SIGTERM.
     #[error("stopped by SIGTERM")]
     Terminate,
-    /// SIGUSR1, a scheduler's warning that time is nearly up.
+    /// SIGUSR1, a scheduler's warning that the time limit is near.
     #[error("stopped by SIGUSR1")]
     User1,
-    /// `--max-time` is over.
+    /// The time of `--max-time` has passed.
     #[error("stopped by the time limit")]
     TimeLimit,
 }
@@ -32,7 +32,7 @@ impl StopReason {
     }
 }
 
-/// A shared flag that every long loop asks. Clones see the same flag and the same time limit.
+/// A shared flag that every long loop checks. Clones share the flag and the time limit.
 #[derive(Clone, Debug, Default)]
 pub struct StopSignal {
     shared: Arc<Shared>,
@@ -45,7 +45,7 @@ struct Shared {
     unsaved: AtomicU32,
 }
 
-/// Work that is lost unless it is saved after a stop was asked for; it ends when the value is dropped.
+/// Marks work that must be saved after a stop was requested. Dropping the value ends the mark.
 #[derive(Debug)]
 pub struct Unsaved {
     shared: Arc<Shared>,
@@ -58,7 +58,7 @@ impl Drop for Unsaved {
 }
 
 impl StopSignal {
-    /// A signal that nobody has raised, with an optional time limit.
+    /// A signal that is not raised, with an optional time limit.
     pub fn new(deadline: Option<Instant>) -> Self {
         let stop = StopSignal::default();
         if let Some(deadline) = deadline {
@@ -67,13 +67,13 @@ impl StopSignal {
         stop
     }
 
-    /// Sets the time limit of all clones. The first one counts.
+    /// Sets the time limit of all clones. Only the first call has an effect.
     pub fn set_deadline(&self, deadline: Instant) {
         self.shared.deadline.get_or_init(|| deadline);
     }
 
-    /// Says that there is work which a stop has to save first. Whoever would end the process by force waits
-    /// for it; everything else can be cut off anywhere without a loss.
+    /// Marks that a stop has to save work first. The process is not ended by force before that; all other work can be
+    /// interrupted without loss.
     pub fn unsaved_work(&self) -> Unsaved {
         self.shared.unsaved.fetch_add(1, Ordering::SeqCst);
         Unsaved { shared: Arc::clone(&self.shared) }
@@ -95,7 +95,7 @@ impl StopSignal {
         self.shared.flag.store(code, Ordering::SeqCst);
     }
 
-    /// Why to stop, or none.
+    /// The reason to stop, if any.
     pub fn reason(&self) -> Option<StopReason> {
         match self.shared.flag.load(Ordering::SeqCst) {
             1 => Some(StopReason::Interrupt),
@@ -109,7 +109,7 @@ impl StopSignal {
         }
     }
 
-    /// For loops: an error once a stop was asked for.
+    /// For loops: an error once a stop was requested.
     ///
     /// # Errors
     /// The [`StopReason`].

@@ -1,9 +1,9 @@
-//! Names and texts from outside, made harmless: what they hold is shown, never obeyed.
+//! Escaping of names and texts from outside: their content is shown, never interpreted.
 //!
-//! One function for each place where such a text may land: [`visible`] for a name, [`lines`] for a whole output on a
+//! One function for each kind of output: [`visible`] for a name, [`lines`] for a whole output on a
 //! terminal or in a log, [`json`] for a JSON document that is printed, [`markdown`] and [`html`] for documents.
 
-/// Control characters, and those that turn or hide text, as visible escapes, on one line.
+/// Shows control characters, and characters that reverse or hide text, as visible escapes, on one line.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = None;
@@ -19,12 +19,12 @@ pub fn visible(text: &str) -> String {
     out
 }
 
-/// Several lines, each [`visible`] but for tabs, in which none is a command to a CI system.
+/// Several lines, each [`visible`] except for tabs, none of which is a command to a CI system.
 pub fn lines(text: &str) -> String {
     text.split('\n').map(|text| without_command(&line(text))).collect::<Vec<_>>().join("\n")
 }
 
-/// As [`lines`], of a text that begins within a line.
+/// As [`lines`], for a text that starts within a line.
 fn within_line(text: &str) -> String {
     match text.split_once('\n') {
         Some((rest, more)) => format!("{}\n{}", line(rest), lines(more)),
@@ -38,7 +38,7 @@ fn line(text: &str) -> String {
     shown.replace("##[", "#\\u{23}[").replace("##vso[", "#\\u{23}vso[")
 }
 
-/// As [`lines`], of a text that carries colours of our own (`ESC [ 1 ; 3 2 m`). Names in it must be [`visible`] already.
+/// As [`lines`], for a text with colours that distill added (`ESC [ 1 ; 3 2 m`). Names in it must be [`visible`] already.
 pub fn coloured(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
     let mut out = lines(parts.next().unwrap_or_default());
@@ -58,7 +58,7 @@ pub fn coloured(text: &str) -> String {
     out
 }
 
-/// A text without colours of the form that [`coloured`] lets pass.
+/// Removes the colours that [`coloured`] keeps.
 pub fn without_colours(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -74,14 +74,14 @@ pub fn without_colours(text: &str) -> String {
     out
 }
 
-/// Where the code of a colour ends that a text after an escape character begins with.
+/// End of the colour code at the start of a text after an escape character.
 fn colour(after: &str) -> Option<usize> {
     let code = after.strip_prefix('[')?;
     let digits = code.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
     code[digits..].starts_with('m').then_some(digits + 2)
 }
 
-/// A JSON document whose strings hide nothing: it means the same.
+/// A JSON document with hidden characters in strings escaped; its meaning is the same.
 pub fn json(document: &str) -> String {
     let mut out = String::with_capacity(document.len());
     let mut before = None;
@@ -133,7 +133,7 @@ pub fn html(text: &str) -> String {
             _ => out.push(character),
         }
     }
-    // A log that shows the file finds no command in it either.
+    // So that a log that shows the file contains no command either.
     out.replace("##[", "#&#35;[").replace("##vso[", "#&#35;vso[")
 }
 
@@ -146,11 +146,11 @@ fn without_command(line: &str) -> String {
     }
 }
 
-/// Whether a character does something besides being seen: control characters, those that turn the direction of text,
-/// those without width, fillers that look like spaces.
+/// Whether a character has an invisible effect: control characters, changes of text direction, characters without width,
+/// fillers that look like spaces.
 fn is_hidden(before: Option<char>, character: char, after: Option<char>) -> bool {
     match character {
-        // Persian, Indic scripts and emoji are written with these between two of their own characters.
+        // Persian, Indic scripts and emoji use these between two of their characters.
         '\u{200c}' | '\u{200d}' => !(is_joined(before) && is_joined(after)),
         _ => {
             character.is_control()
@@ -163,7 +163,7 @@ fn is_hidden(before: Option<char>, character: char, after: Option<char>) -> bool
     }
 }
 
-/// Whether a joiner next to this character may be writing and not hiding.
+/// Whether a joiner next to this character may be legitimate.
 fn is_joined(character: Option<char>) -> bool {
     let is_plain = |c: char| c < '\u{590}' || ('\u{2000}'..='\u{206f}').contains(&c);
     character.is_some_and(|c| !is_plain(c))
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terminal_codes_and_turned_text_become_visible() {
+    fn terminal_codes_and_reversed_text_become_visible() {
         assert_eq!(visible("a\u{1b}[31mb\n\u{202e}c"), r"a\u{1b}[31mb\n\u{202e}c");
         assert_eq!(
             visible("a\u{ad}\u{200b}\u{9b}\u{e0041}\u{3164}"),

@@ -1,25 +1,25 @@
-//! What a hub says of a file before it sends it: its hash and its size.
+//! The hash and size that a hub announces for a file before it sends the file.
 
 use serde_json::Value;
 
 use crate::hash::ContentHash;
 
-/// Hash and size as far as they were said.
+/// Hash and size, as far as they were announced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Announced {
-    /// What the content must hash to.
+    /// The hash that the content must have.
     pub(crate) hash: Option<ContentHash>,
-    /// How many bytes it must have.
+    /// The number of bytes that it must have.
     pub(crate) size: Option<u64>,
 }
 
 impl Announced {
-    /// Reads an entry of `siblings` in what the hub says of a repository with `blobs=true`.
+    /// Reads an entry of `siblings` in the hub's description of a repository with `blobs=true`.
     ///
     /// # Errors
-    /// What has the wrong form.
+    /// The part that has the wrong form.
     pub(crate) fn of_entry(entry: &Value) -> Result<Self, String> {
-        // A file in Git LFS has a hash of its own; `blobId` is that of its pointer.
+        // For a file in Git LFS, `blobId` is the hash of its pointer; the content has another hash.
         let lfs = entry.get("lfs").filter(|lfs| !lfs.is_null());
         let (hash, of) = match lfs {
             Some(lfs) => (lfs.get("sha256").or_else(|| lfs.get("oid")), lfs),
@@ -28,7 +28,7 @@ impl Announced {
         let hash = hash.filter(|hash| !hash.is_null()).map(|hash| {
             hash.as_str()
                 .and_then(ContentHash::parse)
-                .ok_or_else(|| format!("{} is no hash", excerpt(&hash.to_string())))
+                .ok_or_else(|| format!("{} is not a hash", excerpt(&hash.to_string())))
         });
         Ok(Announced {
             hash: hash.transpose()?,
@@ -36,7 +36,7 @@ impl Announced {
         })
     }
 
-    /// Reads the headers with which the hub itself answers for a file, or redirects to it.
+    /// Reads the headers of the hub's own answer or redirect for a file.
     ///
     /// # Errors
     /// What has the wrong form.
@@ -45,19 +45,19 @@ impl Announced {
         is_content: bool,
     ) -> Result<Self, String> {
         let linked = header("x-linked-etag").map(|tag| {
-            ContentHash::parse(bare(tag)).ok_or_else(|| format!("X-Linked-ETag {} is no hash", excerpt(tag)))
+            ContentHash::parse(bare(tag)).ok_or_else(|| format!("X-Linked-ETag {} is not a hash", excerpt(tag)))
         });
-        // Any server may send an `ETag` of any form: only one in the form of a hash is taken for one.
+        // A server may send an `ETag` of any form: only one with the form of a hash is used.
         let own = || header("etag").filter(|_| is_content).and_then(|tag| ContentHash::parse(bare(tag)));
         let size = header("x-linked-size")
-            .map(|size| size.parse().map_err(|_| format!("X-Linked-Size {} is no size", excerpt(size))));
+            .map(|size| size.parse().map_err(|_| format!("X-Linked-Size {} is not a size", excerpt(size))));
         Ok(Announced { hash: linked.transpose()?.or_else(own), size: size.transpose()? })
     }
 
-    /// Takes what else was said.
+    /// Adds what another answer announced.
     ///
     /// # Errors
-    /// Both, where they contradict each other.
+    /// Both values, if they contradict each other.
     pub(crate) fn add(&mut self, other: Announced) -> Result<(), String> {
         match (&self.size, other.size) {
             (Some(size), Some(other)) if *size != other => {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn two_words_that_differ_are_refused() {
+    fn announcements_that_differ_are_refused() {
         let mut known = announced(GIT, 6);
         assert!(known.add(announced(GIT, 7)).unwrap_err().contains("two sizes"));
         assert!(known.add(announced(&"a".repeat(40), 6)).unwrap_err().contains("two hashes"));

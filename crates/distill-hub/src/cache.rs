@@ -1,15 +1,15 @@
 //! The hub's cache on this machine, as `huggingface_hub` lays it out:
 //!
 //! ```text
-//! models--ORG--NAME/refs/REVISION          the commit that a revision was when it was asked for
+//! models--ORG--NAME/refs/REVISION          the commit that a revision pointed to when it was requested
 //! models--ORG--NAME/snapshots/COMMIT/FILE  a link to the content
 //! models--ORG--NAME/blobs/HASH             the content, by its hash
-//! models--ORG--NAME/blobs/HASH.incomplete  the beginning of it
-//! .locks/models--ORG--NAME/HASH.lock       held by who fetches it
+//! models--ORG--NAME/blobs/HASH.incomplete  the part downloaded so far
+//! .locks/models--ORG--NAME/HASH.lock       held by the process that downloads it
 //! ```
 //!
-//! All names in it come from words of known forms. No link is followed to write: directories that are links are
-//! refused, files are opened with `O_NOFOLLOW` or made new.
+//! All names in it have a known form. Nothing is written through a link: directories that are links are refused, and
+//! files are opened with `O_NOFOLLOW` or created.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
@@ -23,7 +23,7 @@ use tempfile::TempPath;
 use crate::client::{Client, Trouble};
 use crate::hash::ContentHash;
 
-/// Between two looks at a lock that another process holds.
+/// Time between two tries for a lock that another process holds.
 const BETWEEN: Duration = Duration::from_millis(100);
 
 /// One repository in the cache, and one commit of it.
@@ -33,7 +33,7 @@ pub(crate) struct Repository {
     commit: String,
 }
 
-/// A file that is not whole yet.
+/// A file that is not complete.
 pub(crate) struct Part {
     pub(crate) file: File,
     pub(crate) length: u64,
@@ -41,17 +41,17 @@ pub(crate) struct Part {
 }
 
 enum Place {
-    /// Under its hash: what is there stays for the next run. The lock is held as long as this lives.
+    /// Under its hash: it is kept for the next run. The lock is held until this value is dropped.
     Kept { path: PathBuf, _lock: File },
-    /// Under a name that nobody knows, gone with the process.
+    /// Under a random name, removed when the process ends.
     Passing(TempPath),
 }
 
 impl Repository {
-    /// Makes the directories of a repository, `folder` in `cache`.
+    /// Creates the directories of a repository, `folder` in `cache`.
     ///
     /// # Errors
-    /// [`FileError`] where one cannot be made or is a link.
+    /// [`FileError`] if one cannot be created or is a link.
     pub(crate) fn open(cache: &Path, folder: &str, commit: &str) -> Result<Self, FileError> {
         let (repository, locks) = (cache.join(folder), cache.join(".locks"));
         let own =
@@ -66,7 +66,7 @@ impl Repository {
         Ok(own)
     }
 
-    /// The directory that looks like the model's.
+    /// The directory with the model's files.
     pub(crate) fn snapshot(&self) -> PathBuf {
         self.folder.join("snapshots").join(&self.commit)
     }
@@ -75,12 +75,12 @@ impl Repository {
         self.folder.join("blobs")
     }
 
-    /// Whether the content is there, also as a link into a store that several repositories share.
+    /// Whether the content exists, also as a link to a store that several repositories share.
     pub(crate) fn has(&self, hash: &ContentHash) -> bool {
         self.blobs().join(hash.digits()).is_file()
     }
 
-    /// Lets a name in the snapshot stand for a content.
+    /// Links a name in the snapshot to a content.
     ///
     /// # Errors
     /// [`FileError`] naming the link.
@@ -100,7 +100,7 @@ impl Repository {
         sync_directory(&self.snapshot())
     }
 
-    /// Notes which commit a revision is.
+    /// Records which commit a revision points to.
     ///
     /// # Errors
     /// [`FileError`] naming the file.
@@ -115,16 +115,16 @@ impl Repository {
         atomic::write(&path, self.commit.as_bytes())
     }
 
-    /// What was fetched of a content so far, for this process alone; none where meanwhile another one fetched it all.
+    /// The part of a content downloaded so far, locked for this process; none if another process has completed it.
     ///
     /// # Errors
-    /// [`Trouble`] of the system, or a stop while another process fetches it.
+    /// [`Trouble`] of the system, or a stop while another process downloads it.
     pub(crate) fn part(&self, hash: &ContentHash, client: &Client) -> Result<Option<Part>, Trouble> {
         let lock = self.lock(hash, client)?;
         if self.has(hash) {
             return Ok(None);
         }
-        // Without locks two processes could write into one file.
+        // Without locks, two processes could write to the same file.
         let Some(lock) = lock else { return self.passing_part().map(Some) };
         let path = self.blobs().join(format!("{}.incomplete", hash.digits()));
         let file = open_plain(&path)?;
@@ -132,7 +132,7 @@ impl Repository {
         Ok(Some(Part { file, length, place: Place::Kept { path, _lock: lock } }))
     }
 
-    /// A part whose hash is not known yet.
+    /// A part whose hash is unknown so far.
     ///
     /// # Errors
     /// [`Trouble`] of the system.
@@ -148,7 +148,7 @@ impl Repository {
         Ok(Part { file, length: 0, place: Place::Passing(path) })
     }
 
-    /// Gives a whole and checked part its name.
+    /// Gives a complete and verified part its name.
     ///
     /// # Errors
     /// [`FileError`] naming it.
@@ -172,7 +172,7 @@ impl Repository {
                 Err(TryLockError::WouldBlock) => {
                     if !std::mem::replace(&mut is_told, true) {
                         tracing::info!(
-                            "waiting for another process, which fetches the same file: {}",
+                            "waiting for another process that is downloading the same file: {}",
                             path.display()
                         );
                     }
@@ -195,7 +195,7 @@ impl Part {
         }
     }
 
-    /// Adds what has arrived.
+    /// Appends bytes.
     ///
     /// # Errors
     /// [`FileError`] naming the file.
@@ -205,7 +205,7 @@ impl Part {
         Ok(())
     }
 
-    /// Puts the next byte at the end of what is there.
+    /// Moves to the end, where the next byte goes.
     ///
     /// # Errors
     /// [`FileError`] naming the file.
@@ -216,7 +216,7 @@ impl Part {
         }
     }
 
-    /// Throws away what is there.
+    /// Discards the content.
     ///
     /// # Errors
     /// [`FileError`] naming the file.
@@ -240,13 +240,12 @@ impl Part {
     }
 }
 
-/// Makes a directory where there is none, and refuses a link.
+/// Creates a directory if it does not exist, and refuses a link.
 fn real_directory(path: &Path) -> Result<(), FileError> {
     atomic::create_directory(path)?;
     match std::fs::symlink_metadata(path) {
         Ok(there) if there.is_symlink() => {
-            let why =
-                io::Error::new(ErrorKind::NotADirectory, "it is a symbolic link, and those are not followed");
+            let why = io::Error::new(ErrorKind::NotADirectory, "it is a symbolic link, which is not followed");
             Err(FileError::new("create", path, why))
         }
         Ok(_) => Ok(()),
@@ -254,7 +253,7 @@ fn real_directory(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Opens a plain file for reading and writing, made where there is none; never what a link points to.
+/// Opens a regular file for reading and writing, and creates it if it is missing. Does not follow links.
 fn open_plain(path: &Path) -> Result<File, FileError> {
     let file = OpenOptions::new()
         .create(true)
@@ -267,7 +266,7 @@ fn open_plain(path: &Path) -> Result<File, FileError> {
         .map_err(FileError::of("create", path))?;
     match file.metadata() {
         Ok(there) if there.is_file() => Ok(file),
-        Ok(_) => Err(FileError::new("create", path, io::Error::other("it is no plain file"))),
+        Ok(_) => Err(FileError::new("create", path, io::Error::other("it is not a regular file"))),
         Err(error) => Err(FileError::new("create", path, error)),
     }
 }
@@ -302,7 +301,7 @@ mod tests {
         symlink(&victim, blobs.join("a.incomplete")).unwrap();
         assert!(open_plain(&blobs.join("a.incomplete")).is_err());
         assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
-        assert!(open_plain(&blobs).is_err(), "a directory is no plain file");
+        assert!(open_plain(&blobs).is_err(), "a directory is not a regular file");
     }
 
     #[test]

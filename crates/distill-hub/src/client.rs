@@ -21,15 +21,15 @@ use crate::url::Url;
 const MOST_REDIRECTS: usize = 10;
 /// Time for each of: finding a host's address, connecting, sending a request.
 const CONNECT: Duration = Duration::from_secs(15);
-/// The longest wait that a host may ask for before it is asked again.
+/// The longest wait between two requests that a host may ask for.
 const LONGEST_WAIT: u64 = 60;
 /// How often a waiting thread looks at the stop signal.
 const LOOK: Duration = Duration::from_millis(50);
-/// What a request's thread reads at once, and how many of such parts may wait.
+/// How much a request's thread reads at once, and how many such parts may wait.
 const PART_BYTES: usize = 256 << 10;
 const PARTS_AHEAD: usize = 4;
 
-/// Why a request, or a file, was not had.
+/// Why a request or a download failed.
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// The run was asked to stop.
@@ -40,16 +40,16 @@ pub(crate) enum Trouble {
     Again {
         /// What went wrong.
         problem: String,
-        /// How long the host wants to be left alone.
+        /// How long the host asks to wait.
         wait: Option<Duration>,
     },
     /// The hub says that there is no such thing, or not for this token.
     Absent(u16),
-    /// The repository has not what is needed.
+    /// The repository lacks what is needed.
     Lacking(String),
     /// Asking again would not help.
     Failed(String),
-    /// An answer that contradicts itself, or must not be believed.
+    /// An answer that contradicts itself or must not be trusted.
     Refused(String),
 }
 
@@ -70,11 +70,11 @@ pub(crate) fn again(problem: impl Into<String>) -> Trouble {
     Trouble::Again { problem: problem.into(), wait: None }
 }
 
-/// One who asks the hub.
+/// A client of the hub.
 pub(crate) struct Client {
-    /// By the proxies of the environment.
+    /// With the proxies of the environment.
     agent: Agent,
-    /// For this machine itself, where a proxy would be a detour through another.
+    /// For this machine itself, without a proxy.
     direct: Agent,
     endpoint: Url,
     token: Option<String>,
@@ -82,18 +82,18 @@ pub(crate) struct Client {
     stop: StopSignal,
 }
 
-/// What a request's thread hands on.
+/// What a request's thread sends.
 enum Event {
     Head(Result<(u16, HeaderMap), String>),
     Part(Vec<u8>),
-    /// The end of the body, or what ended it early.
+    /// The end of the body, or the error that ended it early.
     End(Result<(), String>),
 }
 
-/// A host's answer, of which the body is still to come.
+/// A host's answer, whose body is not read yet.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Whether the hub itself said this, and not a host that it redirected to.
+    /// Whether the hub itself answered, not a host that it redirected to.
     pub(crate) is_hubs: bool,
     from: Url,
     headers: HeaderMap,
@@ -106,18 +106,21 @@ impl Client {
     /// A client for the environment's endpoint and token.
     ///
     /// # Errors
-    /// For an endpoint or a token that cannot be one.
+    /// For an invalid endpoint or token.
     pub(crate) fn new(stop: &StopSignal) -> Result<Self, String> {
         let endpoint = environment::endpoint();
-        let endpoint = Url::parse(&endpoint)
-            .map_err(|problem| format!("HF_ENDPOINT {} is no address: {problem}", excerpt(&endpoint)))?;
+        let endpoint = Url::parse(&endpoint).map_err(|problem| {
+            format!("HF_ENDPOINT {} is not a valid address: {problem}", excerpt(&endpoint))
+        })?;
         let token = environment::token();
         if token.as_ref().is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic())) {
-            return Err("the token for the hub holds spaces or characters that no token has".to_owned());
+            return Err(
+                "the token for the hub contains spaces or characters that are not valid in a token".to_owned()
+            );
         }
         if token.is_some() && !endpoint.is_confidential() {
             tracing::warn!(
-                "the token for the hub is not sent: HF_ENDPOINT {} is plain HTTP, where anybody on the way could read it",
+                "the token for the hub is not sent: HF_ENDPOINT {} is plain HTTP, where others on the network could read it",
                 endpoint.shown()
             );
         }
@@ -125,7 +128,7 @@ impl Client {
         let config = |proxy: bool| {
             let config = Agent::config_builder()
                 .http_status_as_error(false)
-                // Followed here, where it is known who may have the token.
+                // Followed here, where it is known which hosts may get the token.
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .user_agent(concat!("distill/", env!("CARGO_PKG_VERSION")))
@@ -139,15 +142,15 @@ impl Client {
         Ok(Client { agent: config(true), direct: config(false), endpoint, token, stall, stop: stop.clone() })
     }
 
-    /// An address at the endpoint, whose path needs no escapes.
+    /// An address at the endpoint; the path must need no escapes.
     pub(crate) fn at(&self, path: &str) -> Url {
         self.endpoint.with(path)
     }
 
-    /// Asks for a file from a byte on, and follows redirects. `each` sees every answer on the way.
+    /// Requests a file from a byte on, and follows redirects. `each` sees every answer on the way.
     ///
     /// # Errors
-    /// [`Trouble`], also that of `each`.
+    /// [`Trouble`], also from `each`.
     pub(crate) fn get(
         &self,
         start: &Url,
@@ -176,7 +179,7 @@ impl Client {
         Err(Trouble::Failed(format!("{} leads to more than {MOST_REDIRECTS} redirects", start.shown())))
     }
 
-    /// Waits, unless the run must stop.
+    /// Waits, unless a stop was requested.
     ///
     /// # Errors
     /// The [`StopReason`].
@@ -212,7 +215,7 @@ impl Client {
         thread::Builder::new()
             .name("hub".to_owned())
             .spawn(move || serve(|| request.call(), &sender))
-            .map_err(|error| Trouble::Failed(format!("no thread can be started: {error}")))?;
+            .map_err(|error| Trouble::Failed(format!("cannot start a thread: {error}")))?;
         let mut answer = Answer {
             status: 0,
             is_hubs,
@@ -231,7 +234,7 @@ impl Client {
 }
 
 impl Answer {
-    /// A header, where it is there and plain text.
+    /// A header, if it exists and is plain text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -244,7 +247,7 @@ impl Answer {
     /// The next part of the body; none at its end.
     ///
     /// # Errors
-    /// [`Trouble::Again`] where it ends early or nothing comes.
+    /// [`Trouble::Again`] if it ends early or nothing arrives.
     pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
         match self.event(self.stall)? {
             Event::Part(part) => Ok(Some(part)),
@@ -273,12 +276,12 @@ impl Answer {
         }
     }
 
-    /// What a status that is neither content nor a redirect means.
+    /// The meaning of a status that is neither content nor a redirect.
     fn trouble(&self) -> Trouble {
         let problem = format!("{} answers with HTTP status {}", self.from.shown(), self.status);
         match self.status {
             401 | 403 | 404 if self.is_hubs => Trouble::Absent(self.status),
-            // Elsewhere a signature may have run out; the hub gives a new one.
+            // At another host a signature may have expired; the hub gives a new one.
             401 | 403 | 404 | 408 | 429 | 500..=599 => {
                 let wait =
                     self.number("retry-after").map(|seconds| Duration::from_secs(seconds.min(LONGEST_WAIT)));
@@ -289,7 +292,7 @@ impl Answer {
     }
 }
 
-/// Makes a request and hands on what arrives, until nobody wants it.
+/// Makes a request and sends what arrives, until the receiver is gone.
 fn serve(
     call: impl FnOnce() -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     events: &SyncSender<Event>,
@@ -317,7 +320,7 @@ fn serve(
     }
 }
 
-/// How often what failed is tried again, and after how long.
+/// How often a failed request is tried again, and after how long.
 #[derive(Default)]
 pub(crate) struct Patience {
     in_vain: u32,
@@ -325,14 +328,14 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// Tries again that bring nothing, and tries in all: a host may give a byte each.
+    /// Limit of retries without progress, and of all tries: a host may send one byte each time.
     const IN_VAIN: u32 = 4;
     const IN_ALL: u32 = 200;
 
-    /// Waits before another try, where there is to be one.
+    /// Waits before another try, if there is one.
     ///
     /// # Errors
-    /// The trouble itself, where another try would not help or there were enough; a stop.
+    /// The trouble itself, if another try would not help or the limit is reached; a stop.
     pub(crate) fn after(
         &mut self,
         trouble: Trouble,

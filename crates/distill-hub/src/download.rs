@@ -1,4 +1,4 @@
-//! One model: what the hub says of its repository, and the files that are read of it.
+//! One model: the hub's description of its repository, and the files that distill reads.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::files::{INDEX_FILE, indexed, is_part_name, wanted};
 use crate::hash::is_commit;
 use crate::name::HubName;
 
-/// What the hub may say of a repository: some 200 bytes for each of its files.
+/// Size limit of the hub's description of a repository: some 200 bytes for each of its files.
 const MOST_INFO_BYTES: usize = 64 << 20;
 /// As its reader accepts.
 const MOST_INDEX_BYTES: u64 = 16 << 20;
@@ -27,18 +27,18 @@ struct About {
     files: BTreeMap<String, Value>,
 }
 
-/// Fetches what a classifier or encoder is read from, and returns the snapshot's directory. Files that the cache has
-/// already, and the beginning of one that was broken off, are not fetched again.
+/// Downloads the files of a classifier or encoder, and returns the snapshot's directory. Files that the cache has, and
+/// the part of an interrupted download, are not downloaded again.
 ///
 /// # Errors
-/// [`HubError`] where the hub cannot be reached, has no such model, or has no weights that can be read.
+/// [`HubError`] if the hub cannot be reached, has no such model, or has no weights that can be read.
 pub(crate) fn download(name: &HubName, cache: &Path, stop: &StopSignal) -> Result<PathBuf, HubError> {
     let client = Client::new(stop).map_err(|problem| name.unknown(problem))?;
     let shown = name.shown();
     fetch_all(name, cache, &client).map_err(|trouble| match trouble {
         Trouble::Stopped(reason) => reason.into(),
         Trouble::File(error) => error.into(),
-        // The hub does not tell private models from ones that are not there.
+        // The hub does not distinguish private from missing models.
         Trouble::Absent(status) => name.unknown(format!(
             "the hub has no such model or revision, or the token may not read it (HTTP status {status}); \
              `hf auth login` or HF_TOKEN gives a token"
@@ -74,12 +74,12 @@ fn parts(repository: &Repository) -> Result<Vec<String>, Trouble> {
     let refused = |problem: String| Trouble::Refused(format!("{INDEX_FILE}: {problem}"));
     let parts = indexed(&index).map_err(refused)?;
     match parts.iter().find(|part| !is_part_name(part)) {
-        Some(bad) => Err(refused(format!("{} is no name of a file of weights", excerpt(bad)))),
+        Some(bad) => Err(refused(format!("{} is not the name of a weights file", excerpt(bad)))),
         None => Ok(parts),
     }
 }
 
-/// Asks which commit a revision is, and which files it has.
+/// Asks which commit a revision points to, and which files it has.
 fn ask(name: &HubName, client: &Client) -> Result<About, Trouble> {
     let revision = name.revision.replace('/', "%2F");
     let url = client.at(&format!("/api/models/{}/revision/{revision}?blobs=true", name.name));
@@ -89,7 +89,7 @@ fn ask(name: &HubName, client: &Client) -> Result<About, Trouble> {
             Ok(bytes) => break bytes,
             Err(trouble) => patience.after(trouble, false, client).map_err(|trouble| match trouble {
                 Trouble::Again { problem, .. } | Trouble::Failed(problem) => {
-                    Trouble::Failed(format!("the hub cannot be asked: {problem}"))
+                    Trouble::Failed(format!("the hub cannot be reached: {problem}"))
                 }
                 other => other,
             })?,
@@ -100,13 +100,13 @@ fn ask(name: &HubName, client: &Client) -> Result<About, Trouble> {
     })?;
     let about = About::read(&json).map_err(Trouble::Refused)?;
     if name.revision.len() == about.commit.len() && is_commit(&name.revision) && name.revision != about.commit {
-        let problem = format!("commit {} was asked for, and {} was answered", name.revision, about.commit);
+        let problem = format!("commit {} was requested, but the answer is for {}", name.revision, about.commit);
         return Err(Trouble::Refused(problem));
     }
     Ok(about)
 }
 
-/// A whole answer that fits into memory.
+/// A complete answer that fits into memory.
 fn small(client: &Client, url: &crate::url::Url) -> Result<Vec<u8>, Trouble> {
     let mut answer = client.get(url, 0, |_| Ok(()))?;
     let (size, mut bytes) = (answer.number("content-length"), Vec::new());
@@ -120,7 +120,9 @@ fn small(client: &Client, url: &crate::url::Url) -> Result<Vec<u8>, Trouble> {
         }
     }
     match size {
-        Some(size) if size > bytes.len() as u64 => Err(again(format!("{}: the answer was cut", url.shown()))),
+        Some(size) if size > bytes.len() as u64 => {
+            Err(again(format!("{}: the answer is incomplete", url.shown())))
+        }
         _ => Ok(bytes),
     }
 }
@@ -129,14 +131,14 @@ impl About {
     fn read(json: &Value) -> Result<Self, String> {
         let commit = json.get("sha").and_then(Value::as_str).unwrap_or_default();
         if !is_commit(commit) {
-            return Err(format!("commit {} is none", excerpt(commit)));
+            return Err(format!("{} is not a commit", excerpt(commit)));
         }
         let siblings = json.get("siblings").and_then(Value::as_array).ok_or("it lists no files")?;
         let named = |entry: &Value| Some((entry.get("rfilename")?.as_str()?.to_owned(), entry.clone()));
         Ok(About { commit: commit.to_owned(), files: siblings.iter().filter_map(named).collect() })
     }
 
-    /// What was said of a file, which must be one of the repository's.
+    /// What was announced for a file, which must be in the repository.
     fn announced(&self, file: &str) -> Result<Announced, Trouble> {
         let entry = self.files.get(file).ok_or_else(|| {
             Trouble::Refused(format!("{file} is needed, and the repository lists no such file"))
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_digits_and_a_file_one_that_is_listed() {
+    fn a_commit_must_be_digits_and_a_file_must_be_listed() {
         let about =
             About::read(&json!({"sha": "0123abc", "siblings": [{"rfilename": "config.json"}, {}, 7]})).unwrap();
         assert!(about.announced("config.json").is_ok());

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Where models are asked for.
+/// The default endpoint.
 const ENDPOINT: &str = "https://huggingface.co";
-/// How long a host may send nothing.
+/// Default time for which a host may send nothing.
 const STALL: Duration = Duration::from_secs(30);
 
 /// Set by [`stay_offline`].
 static OFFLINE: AtomicBool = AtomicBool::new(false);
 
-/// Keeps this process from asking the hub, as `HF_HUB_OFFLINE=1` does.
+/// Keeps this process offline, as `HF_HUB_OFFLINE=1` does.
 pub fn stay_offline() {
     OFFLINE.store(true, Ordering::Relaxed);
 }
@@ -23,7 +23,7 @@ pub(crate) fn is_offline() -> bool {
     OFFLINE.load(Ordering::Relaxed) || ["1", "ON", "YES", "TRUE"].contains(&variable.as_str())
 }
 
-/// `HF_ENDPOINT`, or the hub itself.
+/// `HF_ENDPOINT`, or the default.
 pub(crate) fn endpoint() -> String {
     let set = std::env::var("HF_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
     set.as_deref().unwrap_or(ENDPOINT).trim_end_matches('/').to_owned()
@@ -45,12 +45,12 @@ pub(crate) fn stall() -> Duration {
     seconds.filter(|seconds| (1..=3600).contains(seconds)).map_or(STALL, Duration::from_secs)
 }
 
-/// The hub's cache by the variables that `huggingface_hub` reads, in its order.
+/// The hub's cache directory, from the variables that `huggingface_hub` reads, in its order.
 pub(crate) fn cache(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     set(&variable, "HF_HUB_CACHE").or_else(|| Some(home(&variable)?.join("hub")))
 }
 
-/// Where the hub's tools keep cache and token.
+/// The directory where the hub's tools keep cache and token.
 fn home(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     set(&variable, "HF_HOME")
         .or_else(|| set(&variable, "XDG_CACHE_HOME").map(|caches| caches.join("huggingface")))
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cache_lies_where_the_hubs_own_tools_put_it() {
+    fn the_cache_directory_is_that_of_the_hubs_own_tools() {
         let with = |given: &'static [(&str, &str)]| {
             cache(|name| given.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
         };

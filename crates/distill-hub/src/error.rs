@@ -1,4 +1,4 @@
-//! What can go wrong with a name on the hub.
+//! Errors of models on the hub.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,16 @@ use distill_core::atomic::FileError;
 use distill_core::{Category, StopReason};
 use thiserror::Error;
 
-/// A model that cannot be had by its name.
+/// A model that cannot be found or downloaded by its name.
 #[derive(Debug, Error)]
 pub enum HubError {
     /// A file of the cache could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The run was asked to stop.
+    /// A stop was requested.
     #[error(transparent)]
     Stopped(#[from] StopReason),
-    /// Asking again would not change it.
+    /// Trying again would not help.
     #[error("{name} is neither a directory nor a model from the Hugging Face hub: {problem}")]
     Unknown {
         /// `ORG/NAME`, with its revision.
@@ -31,17 +31,17 @@ pub enum HubError {
         /// Why not.
         problem: String,
     },
-    /// What the hub says or sends contradicts itself.
+    /// The hub's answers contradict each other.
     #[error("{name}: the hub's answer is refused: {problem}")]
     Refused {
         /// `ORG/NAME`, with its revision.
         name: String,
-        /// What contradicts what.
+        /// The contradiction.
         problem: String,
     },
-    /// A file in the cache is not what its name says.
+    /// A file in the cache does not match the hash in its name.
     #[error(
-        "{}: its content is not the one that its name {name} says (its {kind} is {found}): it was damaged or changed. \
+        "{}: its content does not match the hash {name} in its name (its {kind} is {found}): it was damaged or changed. \
          Remove that file to have it fetched again, or copy the model to a directory of your own if the change is meant",
         path.display()
     )]

@@ -1,4 +1,4 @@
-//! One file: from the hub, or a host that it names, into the cache, whole and checked or not at all.
+//! Downloads one file from the hub, or a host that it redirects to, into the cache: complete and verified, or not at all.
 
 use distill_core::atomic::FileError;
 
@@ -18,11 +18,11 @@ pub(crate) struct Fetch<'a> {
     pub(crate) commit: &'a str,
 }
 
-/// What a try at a file came to.
+/// The result of one try.
 enum Try {
     /// All of it is in the part.
     Whole,
-    /// The request must be made anew: from another byte, or with another part.
+    /// The request must be repeated: from another byte, or with another part.
     Anew,
 }
 
@@ -31,13 +31,13 @@ struct Work<'a> {
     file: &'a str,
     url: Url,
     announced: Announced,
-    /// With the hash that it is kept under, where that is known.
+    /// With the hash that it is stored under, if that is known.
     part: Option<(Option<ContentHash>, Part)>,
     is_told: bool,
 }
 
 impl Fetch<'_> {
-    /// Fetches a file, unless the cache has its content, and puts it into the snapshot.
+    /// Downloads a file, unless the cache has its content, and adds it to the snapshot.
     ///
     /// # Errors
     /// [`Trouble`] naming the file.
@@ -53,7 +53,7 @@ impl Fetch<'_> {
         Ok(self.repository.link(file, &hash)?)
     }
 
-    /// Sees to it that the cache has the content, and says what it is called there.
+    /// Makes sure that the cache has the content, and returns its name there.
     fn content(&self, work: &mut Work) -> Result<ContentHash, Trouble> {
         let mut patience = Patience::default();
         let mut may_restart = true;
@@ -72,18 +72,18 @@ impl Fetch<'_> {
             }
             match self.finish(work)? {
                 Ok(hash) => return Ok(hash),
-                // What an earlier run left may have been the wrong half.
+                // The part from an earlier run may have been wrong.
                 Err(_) if begun > 0 && std::mem::take(&mut may_restart) => {}
                 Err(problem) => return Err(Trouble::Refused(problem)),
             }
         }
     }
 
-    /// Opens the part that belongs to what is known, and says how long it is; none where the content is there.
+    /// Opens the part for the announced hash, and returns its length; none if the content is complete.
     fn prepare(&self, work: &mut Work) -> Result<Option<u64>, Trouble> {
         let wanted = &work.announced.hash;
         if work.part.as_ref().is_none_or(|(of, _)| of != wanted) {
-            // One lock at a time: the old part's is given back first.
+            // One lock at a time: the old part's lock is released first.
             work.part = None;
             let part = match wanted {
                 Some(hash) if self.repository.has(hash) => return Ok(None),
@@ -102,7 +102,7 @@ impl Fetch<'_> {
         Ok(Some(part.length))
     }
 
-    /// Asks once, from byte `begun` on.
+    /// Makes one request, from byte `begun` on.
     fn attempt(&self, work: &mut Work, begun: u64) -> Result<Try, Trouble> {
         if begun > 0 && work.announced.size == Some(begun) {
             return Ok(Try::Whole);
@@ -112,7 +112,7 @@ impl Fetch<'_> {
         let before = work.part.as_ref().map(|(of, _)| of.clone());
         let is_other = before != Some(work.announced.hash.clone());
         let Some((_, part)) = work.part.as_mut().filter(|_| !is_other) else {
-            // The hash is known only now: the part may have been begun under it.
+            // The hash is known only now: an earlier run may have stored a part under it.
             return Ok(Try::Anew);
         };
         let Some(size) = placed(&answer, begun, part)? else { return Ok(Try::Anew) };
@@ -138,7 +138,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// Compares the part's hash with the announced one and gives it its name, or says what differs.
+    /// Compares the part's hash with the announced one, and gives it its name or returns the difference.
     fn finish(&self, work: &mut Work) -> Result<Result<ContentHash, String>, Trouble> {
         let Some((of, mut part)) = work.part.take() else { return Err(again("nothing was fetched")) };
         let stop = self.client.stop();
@@ -156,7 +156,7 @@ impl Fetch<'_> {
             Some(hash) if hash != found => {
                 part.remove()?;
                 return Ok(Err(format!(
-                    "what was sent has the {} {}, and {} was announced; nothing of it was kept",
+                    "the downloaded file has the {} {}, but {} was announced; it was discarded",
                     found.kind(),
                     found.digits(),
                     hash.digits()
@@ -182,7 +182,7 @@ impl Work<'_> {
         let most = most_bytes(self.file, self.announced.size.is_some());
         match self.announced.size {
             Some(size) if size > most => {
-                Err(Trouble::Refused(format!("{size} bytes were announced; at most {most} are taken")))
+                Err(Trouble::Refused(format!("{size} bytes were announced; the limit is {most}")))
             }
             Some(size) => Ok(size),
             None => Ok(most),
@@ -190,21 +190,21 @@ impl Work<'_> {
     }
 }
 
-/// Takes what an answer on the way says of the file, as far as it is the hub that says it.
+/// Reads what an answer on the way announces, if it comes from the hub itself.
 fn heed(hop: &Answer, commit: &str, announced: &mut Announced) -> Result<(), Trouble> {
     let is_content = matches!(hop.status, 200 | 206);
     if !hop.is_hubs || !(is_content || matches!(hop.status, 300..=399)) {
         return Ok(());
     }
     if let Some(other) = hop.header("x-repo-commit").filter(|other| *other != commit) {
-        let problem = format!("commit {commit} was asked for, and X-Repo-Commit is {}", excerpt(other));
+        let problem = format!("commit {commit} was requested, but X-Repo-Commit is {}", excerpt(other));
         return Err(Trouble::Refused(problem));
     }
     let said = Announced::of_headers(|name| hop.header(name), is_content).map_err(Trouble::Refused)?;
     announced.add(said).map_err(Trouble::Refused)
 }
 
-/// Puts the part where the answer's first byte belongs, and says which size the answer gives the whole file; none
+/// Moves the part to the answer's first byte, and returns the size of the whole file according to the answer; none
 /// where the answer is of no use.
 fn placed(answer: &Answer, begun: u64, part: &mut Part) -> Result<Option<Option<u64>>, Trouble> {
     let size = match answer.status {
@@ -215,15 +215,15 @@ fn placed(answer: &Answer, begun: u64, part: &mut Part) -> Result<Option<Option<
         206 => {
             let range = answer.header("content-range").unwrap_or_default();
             let (first, total) = range_of(range)
-                .ok_or_else(|| Trouble::Failed(format!("Content-Range {} is none", excerpt(range))))?;
+                .ok_or_else(|| Trouble::Failed(format!("Content-Range {} is invalid", excerpt(range))))?;
             if first != begun {
-                let problem = format!("bytes from {begun} on were asked for, and {} came", excerpt(range));
+                let problem = format!("bytes from {begun} on were requested, but {} were sent", excerpt(range));
                 return Err(Trouble::Failed(problem));
             }
             part.continue_at_end()?;
             total
         }
-        // There is no such range: what an earlier run left is too long.
+        // There is no such range: the part from an earlier run is too long.
         _ if begun > 0 => {
             part.clear()?;
             return Ok(None);
@@ -242,12 +242,12 @@ fn range_of(text: &str) -> Option<(u64, Option<u64>)> {
     (first <= last && total.is_none_or(|total| last < total)).then_some((first, total))
 }
 
-/// Writes what arrives, and no more than there may be.
+/// Writes what arrives, up to the allowed size.
 fn receive(answer: &mut Answer, part: &mut Part, most: u64) -> Result<(), Trouble> {
     while let Some(bytes) = answer.next()? {
         if part.length + bytes.len() as u64 > most {
             part.clear()?;
-            return Err(Trouble::Refused(format!("more than {most} bytes were sent; nothing of it was kept")));
+            return Err(Trouble::Refused(format!("more than {most} bytes were sent; they were discarded")));
         }
         part.append(&bytes)?;
     }

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-/// The config: what makes a directory a model's.
+/// The config: it makes a directory a model directory.
 pub const CONFIG_FILE: &str = "config.json";
 /// Weights in one file.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
-/// Which of several files holds which weight.
+/// The index: which of several files holds which weight.
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
 /// Weights that are never read.
 pub const PICKLED_FILE: &str = "pytorch_model.bin";
-/// Next to weights and config, as far as a model has them.
+/// Further files, if a model has them.
 pub const TOKENIZER_FILES: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -20,19 +20,19 @@ pub const TOKENIZER_FILES: [&str; 7] = [
     "vocab.json",
     "merges.txt",
 ];
-/// Those of them that `tokenizer.json` takes the place of.
+/// Files that `tokenizer.json` replaces.
 const OTHER_VOCABULARIES: [&str; 2] = ["vocab.json", "merges.txt"];
 
-/// The largest config, index or tokenizer: what their readers accept at most.
+/// The largest config, index or tokenizer that their readers accept.
 const MOST_BYTES: u64 = 64 << 20;
 /// The largest file of weights whose size is announced: no model's single file is larger.
 const MOST_WEIGHT_BYTES: u64 = 256 << 30;
-/// The largest file of weights whose size nobody announced.
+/// The largest file of weights without an announced size.
 const MOST_UNANNOUNCED_BYTES: u64 = 16 << 30;
 /// Longest name of a file of weights.
 const MOST_NAME_BYTES: usize = 128;
 
-/// How many bytes a file may have, whatever is announced.
+/// How many bytes a file may have, regardless of the announced size.
 pub(crate) fn most_bytes(file: &str, is_announced: bool) -> u64 {
     match (file.ends_with(".safetensors"), is_announced) {
         (false, _) => MOST_BYTES,
@@ -41,7 +41,7 @@ pub(crate) fn most_bytes(file: &str, is_announced: bool) -> u64 {
     }
 }
 
-/// The files to fetch, of those that a repository has. The config comes last: a snapshot with a config is whole.
+/// The files to download from a repository. The config comes last: a snapshot with a config is complete.
 ///
 /// # Errors
 /// What the repository lacks.
@@ -64,10 +64,10 @@ pub(crate) fn wanted(has: impl Fn(&str) -> bool) -> Result<Vec<&'static str>, St
     Ok(tokenizer.chain([weights, CONFIG_FILE]).collect())
 }
 
-/// The names of the files that an index names, sorted, each once.
+/// The file names in an index, sorted, without duplicates.
 ///
 /// # Errors
-/// Where it is no index, or names a file outside its directory.
+/// If it is not an index, or names a file outside its directory.
 pub fn indexed(index: &[u8]) -> Result<Vec<String>, String> {
     let json: Value = serde_json::from_slice(index).map_err(|error| error.to_string())?;
     let map = json.get("weight_map").and_then(Value::as_object).ok_or("no weight_map")?;
@@ -81,7 +81,7 @@ pub fn indexed(index: &[u8]) -> Result<Vec<String>, String> {
 }
 
 /// Whether a name from an index may become a file in the cache: plain letters, digits, `-`, `_` and `.`, and the
-/// ending of weights.
+/// extension of weights.
 pub(crate) fn is_part_name(name: &str) -> bool {
     name.len() <= MOST_NAME_BYTES && name.ends_with(".safetensors") && is_word(name)
 }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_a_plain_file_of_weights() {
+    fn a_part_must_have_the_plain_name_of_a_weights_file() {
         assert!(is_part_name("model-00001-of-00002.safetensors"));
         for bad in [
             "../model.safetensors",

@@ -1,4 +1,4 @@
-//! The hashes that the hub names files by: SHA-256 for those in Git LFS, git's own for all others.
+//! The hashes that the hub names files by: SHA-256 for files in Git LFS, git's own for all others.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use distill_core::StopSignal;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
-/// What a file's content must hash to, as lower-case hexadecimal digits.
+/// The hash of a file's content, as lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ContentHash {
     /// SHA-256 of the content, 64 digits.
@@ -19,12 +19,12 @@ pub(crate) enum ContentHash {
 pub(crate) enum Unhashed {
     /// It cannot be read.
     File(io::Error),
-    /// The run was asked to stop.
+    /// A stop was requested.
     Stopped(distill_core::StopReason),
 }
 
 impl ContentHash {
-    /// The hash that a text is, if it has the form of one: nothing else may become the name of a file.
+    /// Parses a text with the form of a hash. Nothing else may become the name of a file.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.len() {
             64 if is_hexadecimal(text) => Some(ContentHash::Sha256(text.to_owned())),
@@ -33,14 +33,14 @@ impl ContentHash {
         }
     }
 
-    /// Its digits, which are a blob's name in the cache.
+    /// Its digits, which are the blob's name in the cache.
     pub(crate) fn digits(&self) -> &str {
         match self {
             ContentHash::Sha256(digits) | ContentHash::Git(digits) => digits,
         }
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             ContentHash::Sha256(_) => "SHA-256",
@@ -48,7 +48,7 @@ impl ContentHash {
         }
     }
 
-    /// The hash of the same kind that a file's whole content has.
+    /// The hash of the same kind of a whole file.
     ///
     /// # Errors
     /// [`Unhashed`].
@@ -92,7 +92,7 @@ fn digits(mut context: Context, file: &mut File, stop: &StopSignal) -> Result<St
     Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether a text names a commit: hexadecimal digits, no fewer than git shortens to.
+/// Whether a text is a commit: hexadecimal digits, at least as many as git's short form.
 pub(crate) fn is_commit(text: &str) -> bool {
     (7..=64).contains(&text.len()) && is_hexadecimal(text)
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_digits_is_a_hash_or_a_commit() {
+    fn only_digits_are_a_hash_or_a_commit() {
         for bad in [
             "",
             "../../../../../../../../../../../../etc/x/",

@@ -1,11 +1,11 @@
-//! Models by their name on the Hugging Face hub: from the hub's cache on this machine, or fetched into it.
+//! Models by their name on the Hugging Face hub: from the hub's cache on this machine, or downloaded into it.
 //!
-//! Read in this order: [`name`] (what a name is, and where its files lie), [`files`] (which files are read),
-//! `announced` (what a hub says of a file), `url` and `client` (requests: who gets the token, redirects, timeouts),
+//! Read in this order: [`name`] (names, and where their files are), [`files`] (which files are read),
+//! `announced` (the announced hash and size of a file), `url` and `client` (requests: which hosts get the token, redirects, timeouts),
 //! `cache` (the layout of `huggingface_hub`'s cache, and how it is written), `fetch` (one file), `download` (one
-//! model), [`verify`] (files in the cache are what their names say), [`environment`] (the variables that count).
+//! model), [`verify`] (files in the cache match their hashes), [`environment`] (the variables that apply).
 //!
-//! Nothing that a hub says is trusted: a name becomes part of a path only when it has the form of a hash, a commit or
+//! The hub's answers are not trusted: a name becomes part of a path only when it has the form of a hash, a commit or
 //! a known file, the announced size is a limit, and a file gets its name only when its hash is the announced one.
 
 mod announced;

@@ -1,4 +1,4 @@
-//! A model's name on the hub, and where its files lie.
+//! A model's name on the hub, and where its files are.
 
 use std::path::{Path, PathBuf};
 
@@ -17,21 +17,21 @@ pub struct HubName {
     pub(crate) revision: String,
 }
 
-/// What the cache has of a model.
+/// The state of a model in the cache.
 #[derive(Debug, PartialEq, Eq)]
 enum Cached {
-    /// A snapshot with all that is read of it.
+    /// A snapshot with all files that distill reads.
     Whole(PathBuf),
-    /// A snapshot with a config but no weights: another program asked for no more.
+    /// A snapshot with a config but no weights: another program downloaded only that.
     Config(PathBuf),
-    /// Nothing, or a snapshot of which a file is gone.
+    /// Nothing, or a snapshot with a missing file.
     Nothing,
 }
 
 impl HubName {
-    /// The name that a path would be, if it is one.
+    /// Reads a path as a name, if it has the form of one.
     pub fn of(path: &Path) -> Option<Self> {
-        // `runs/teacher` where there is a `runs` is a path.
+        // `runs/teacher` is a path if `runs` exists.
         if path.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && parent.exists()) {
             return None;
         }
@@ -43,13 +43,13 @@ impl HubName {
         fits.then(|| HubName { name: name.to_owned(), revision: revision.to_owned() })
     }
 
-    /// Where its files lie; fetched first where they do not and the hub may be asked.
+    /// The directory of its files, which are downloaded first if they are missing and downloads are allowed.
     ///
     /// # Errors
-    /// [`HubError`] where it is not there and cannot be fetched, or the run is asked to stop.
+    /// [`HubError`] if it is missing and cannot be downloaded, or a stop was requested.
     pub fn locate(&self, stop: &StopSignal) -> Result<PathBuf, HubError> {
         let Some(cache) = environment::cache(|name| std::env::var_os(name)) else {
-            return Err(self.unknown("there is no HOME whose cache would hold it"));
+            return Err(self.unknown("HOME is not set, so there is no cache directory"));
         };
         match self.cached_in(&cache) {
             Cached::Whole(snapshot) => Ok(snapshot),
@@ -60,7 +60,7 @@ impl HubName {
             Cached::Config(snapshot) => match download::download(self, &cache, stop) {
                 Err(error @ (HubError::Unknown { .. } | HubError::Unreachable { .. })) => {
                     tracing::warn!(
-                        "the hub's cache has the config alone, and no more of it was fetched: {error}"
+                        "the hub's cache has only the config, and the other files were not downloaded: {error}"
                     );
                     Ok(snapshot)
                 }
@@ -70,8 +70,8 @@ impl HubName {
         }
     }
 
-    /// The name that a path stands for, where files of it would have to be fetched from the hub: neither the path nor the
-    /// hub's cache has them, and the hub may be asked.
+    /// The name, if its files would have to be downloaded: neither the path nor the hub's cache has them, and downloads
+    /// are allowed.
     pub fn to_fetch(path: &Path) -> Option<Self> {
         if path.exists() || environment::is_offline() {
             return None;
@@ -85,15 +85,15 @@ impl HubName {
         let repository = cache.join(self.folder());
         let reference = repository.join("refs").join(&self.revision);
         let commit = match std::fs::read_to_string(reference) {
-            // What stands in a file becomes a path only where it is a commit.
+            // The content of a file becomes part of a path only if it is a commit.
             Ok(commit) if is_commit(commit.trim()) => commit.trim().to_owned(),
-            // A commit may be named itself.
+            // The revision may itself be a commit.
             Err(_) if is_commit(&self.revision) => self.revision.clone(),
             _ => return Cached::Nothing,
         };
         let snapshot = repository.join("snapshots").join(commit);
         let has = |name: &str| snapshot.join(name).is_file();
-        // Such a link is left where somebody removed a damaged file.
+        // Such a link remains after a damaged file was removed.
         let is_broken = |name: &str| {
             let path = snapshot.join(name);
             path.is_symlink() && !path.exists()
@@ -102,7 +102,7 @@ impl HubName {
         if !has(CONFIG_FILE) || read.into_iter().any(is_broken) {
             return Cached::Nothing;
         }
-        // What is wrong with a damaged index is told when the weights are read.
+        // A damaged index is reported when the weights are read.
         let parts =
             || std::fs::read(snapshot.join(INDEX_FILE)).ok().and_then(|index| files::indexed(&index).ok());
         let has_parts = || parts().is_none_or(|parts| parts.iter().all(|part| has(part)));
@@ -123,7 +123,7 @@ impl HubName {
         format!("{}{revision}", self.name)
     }
 
-    /// An error that asking again would not change.
+    /// An error for which trying again would not help.
     pub(crate) fn unknown(&self, problem: impl Into<String>) -> HubError {
         HubError::Unknown { name: self.shown(), problem: problem.into() }
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_from_paths() {
+    fn names_and_paths_are_distinguished() {
         for good in ["bert-base-uncased", "org/model.v1", "org/model@refs/pr/1", "org/model@0123abc"] {
             assert!(name(good).is_some(), "{good}");
         }

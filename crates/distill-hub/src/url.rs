@@ -1,4 +1,4 @@
-//! Addresses, taken apart as far as redirects and tokens need it.
+//! Parsing of addresses, as far as redirects and tokens need it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,9 +21,9 @@ impl Url {
     /// What is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic()) {
-            return Err(format!("it holds {odd:?}"));
+            return Err(format!("it contains {odd:?}"));
         }
-        let (scheme, rest) = text.split_once("://").ok_or("it does not begin with http:// or https://")?;
+        let (scheme, rest) = text.split_once("://").ok_or("it does not start with http:// or https://")?;
         let is_https = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
@@ -36,7 +36,7 @@ impl Url {
         Ok(Url { is_https, host, port, target: format!("{slash}{target}") })
     }
 
-    /// Where a `Location` header leads from here.
+    /// Resolves a `Location` header against this address.
     ///
     /// # Errors
     /// What is wrong with it; one that leaves https is refused.
@@ -55,12 +55,12 @@ impl Url {
             relative => Url::parse(&format!("{here}{directory}{relative}")),
         }?;
         if self.is_https && !next.is_https {
-            return Err("it leads from https to http".to_owned());
+            return Err("it redirects from https to http".to_owned());
         }
         Ok(next)
     }
 
-    /// The same place with more of a path, which must need no escapes.
+    /// The same address with more path, which must need no escapes.
     pub(crate) fn with(&self, path: &str) -> Self {
         Url { target: format!("{}{path}", self.target.trim_end_matches('/')), ..self.clone() }
     }
@@ -76,13 +76,13 @@ impl Url {
         self.host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Whether nobody on the way can read a request.
+    /// Whether others on the network cannot read a request.
     pub(crate) fn is_confidential(&self) -> bool {
         self.is_https || self.is_loopback()
     }
 }
 
-/// Without the query, which may carry a signature, and shortened: for messages.
+/// For messages: shortened, without the query, which may contain a signature.
 impl Url {
     pub(crate) fn shown(&self) -> String {
         let path = self.target.split('?').next().unwrap_or_default();
@@ -104,7 +104,7 @@ impl fmt::Display for Url {
 
 fn host_and_port(authority: &str, is_https: bool) -> Result<(String, u16), String> {
     if authority.contains('@') {
-        return Err("it holds a user name".to_owned());
+        return Err("it contains a user name".to_owned());
     }
     let end =
         if authority.starts_with('[') { authority.find(']').map(|end| end + 1) } else { authority.find(':') };
@@ -115,7 +115,7 @@ fn host_and_port(authority: &str, is_https: bool) -> Result<(String, u16), Strin
         .is_some_and(|host| host.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6()));
     let is_name = host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
     if host.is_empty() || !(is_v6 || is_name) {
-        return Err(format!("{host:?} is no host"));
+        return Err(format!("{host:?} is not a host"));
     }
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => {
@@ -126,9 +126,9 @@ fn host_and_port(authority: &str, is_https: bool) -> Result<(String, u16), Strin
             }
         }
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            digits.parse().ok().filter(|port| *port != 0).ok_or_else(|| format!("{digits:?} is no port"))?
+            digits.parse().ok().filter(|port| *port != 0).ok_or_else(|| format!("{digits:?} is not a port"))?
         }
-        _ => return Err(format!("{port:?} is no port")),
+        _ => return Err(format!("{port:?} is not a port")),
     };
     Ok((host.to_ascii_lowercase(), port))
 }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_address_is_refused() {
+    fn what_is_not_a_plain_address_is_refused() {
         for bad in [
             "",
             "hub.example",

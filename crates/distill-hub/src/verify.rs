@@ -1,7 +1,7 @@
-//! Whether files in the hub's cache are what their names say: a content's name there is its hash.
+//! Verifies files in the hub's cache: a content's name there is its hash.
 //!
-//! Nothing is remembered between two processes. A bit that flips on a disk changes no time of change, and hashing costs
-//! less than loading what was hashed.
+//! Results are not kept between processes: a flipped bit on a disk does not change the modification time, and hashing
+//! is cheaper than loading the file.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,19 +17,19 @@ use crate::error::HubError;
 use crate::files::{CONFIG_FILE, INDEX_FILE, TOKENIZER_FILES, WEIGHTS_FILE, indexed};
 use crate::hash::{ContentHash, Unhashed};
 
-/// As its reader accepts.
+/// The size that its reader accepts.
 const MOST_INDEX_BYTES: u64 = 16 << 20;
 
-/// Device, inode, length, time of change in two parts, and the hash that was found.
+/// Device, inode, length, modification time in two parts, and the hash.
 type Seen = (u64, u64, u64, i64, i64, ContentHash);
 
-/// What this process has found to be right: the stages of a run open one model several times.
+/// Files that this process has verified: the stages of a run open the same model several times.
 static SEEN: Mutex<BTreeSet<Seen>> = Mutex::new(BTreeSet::new());
 
-/// Checks the files that are read of a model, as far as they are links into a `blobs` directory of the hub's cache.
+/// Checks the model files that distill reads, if they are links into a `blobs` directory of the hub's cache.
 ///
 /// # Errors
-/// [`HubError::Damaged`] naming a file whose content is another.
+/// [`HubError::Damaged`] naming a file whose content differs.
 pub fn directory(directory: &Path, stop: &StopSignal) -> Result<(), HubError> {
     for name in TOKENIZER_FILES.into_iter().chain([CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE]) {
         file(directory, name, stop)?;
@@ -38,7 +38,7 @@ pub fn directory(directory: &Path, stop: &StopSignal) -> Result<(), HubError> {
     if !index.is_file() || directory.join(WEIGHTS_FILE).exists() {
         return Ok(());
     }
-    // What is wrong with the index is told when it is read for the weights.
+    // A wrong index is reported when it is read for the weights.
     let parts = indexed(&bounded(&index, MOST_INDEX_BYTES)?).unwrap_or_default();
     parts.iter().try_for_each(|part| file(directory, part, stop))
 }
@@ -46,7 +46,7 @@ pub fn directory(directory: &Path, stop: &StopSignal) -> Result<(), HubError> {
 fn file(directory: &Path, name: &str, stop: &StopSignal) -> Result<(), HubError> {
     let path = directory.join(name);
     let Some((blob, hash)) = blob_of(&path) else { return Ok(()) };
-    // What is missing or unreadable is told by who needs it.
+    // A missing or unreadable file is reported by its reader.
     let Ok(mut content) = File::open(&path) else { return Ok(()) };
     let about = content.metadata().map_err(FileError::of("read", &path))?;
     let seen = (about.dev(), about.ino(), about.len(), about.mtime(), about.mtime_nsec(), hash.clone());
@@ -69,8 +69,8 @@ fn file(directory: &Path, name: &str, stop: &StopSignal) -> Result<(), HubError>
     Ok(())
 }
 
-/// The content that a link stands for, where it is one of the hub's cache whose name is a hash. That content may be a
-/// link itself, into a store that several repositories share and that names by other hashes.
+/// The content that a link points to, if it is in the hub's cache and named by a hash. That content may itself be a link
+/// into a store that several repositories share, with other hashes as names.
 fn blob_of(link: &Path) -> Option<(PathBuf, ContentHash)> {
     let target = std::fs::read_link(link).ok()?;
     let hash = ContentHash::parse(target.file_name()?.to_str()?)?;
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_no_links_into_a_cache_are_the_users_own() {
+    fn files_that_are_not_links_into_a_cache_are_not_checked() {
         let directory_of_his = tempfile::tempdir().unwrap();
         atomic::write(&directory_of_his.path().join("config.json"), b"{}").unwrap();
         atomic::write(&directory_of_his.path().join("other"), b"{}").unwrap();

@@ -1,6 +1,6 @@
-//! AdamW with its state in the open, so that a run can be stopped and go on.
+//! AdamW with accessible state, so that a run can be stopped and resumed.
 //!
-//! `tch`'s optimizer is opaque: it can be neither saved nor told to leave gradients undefined.
+//! `tch`'s optimizer is opaque: its state cannot be saved, and it cannot leave gradients undefined.
 
 use tch::{Kind, Tensor};
 
@@ -25,7 +25,7 @@ impl Default for AdamWConfig {
     }
 }
 
-/// Which parameters decay: all but biases and norms, whatever an architecture calls them; as in `transformers`.
+/// Which parameters decay: all but biases and norms, in every architecture; as in `transformers`.
 pub fn decays(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     !(name.contains("bias") || name.contains("norm"))
@@ -35,7 +35,7 @@ pub fn decays(name: &str) -> bool {
 struct Slot {
     name: String,
     param: Tensor,
-    /// On the learning rate.
+    /// Factor on the learning rate.
     factor: f64,
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
@@ -68,11 +68,11 @@ impl AdamW {
         AdamW { config, slots }
     }
 
-    /// Clips the gradients to a joint norm, updates every parameter that has one, forgets them.
+    /// Clips the gradients to a joint norm, updates every parameter that has one, and drops the gradients.
     /// Returns the norm before clipping, `[]`, on the device: nothing is read back.
     ///
     /// # Errors
-    /// [`TorchError`] from libtorch, also where no parameter has a gradient.
+    /// [`TorchError`] from libtorch, also if no parameter has a gradient.
     pub fn step(&mut self, learning_rate: f64, max_grad_norm: f64) -> Result<Tensor, TorchError> {
         let gradients: Vec<Tensor> = self.slots.iter().map(|slot| slot.param.grad()).collect();
         let clipped: Vec<Tensor> =
@@ -88,12 +88,12 @@ impl AdamW {
         Ok(norm)
     }
 
-    /// Gives each parameter a factor of its own on the learning rate.
+    /// Sets a factor on the learning rate for each parameter.
     pub fn scale_learning_rates(&mut self, factor: impl Fn(&str) -> f64) {
         self.slots.iter_mut().for_each(|slot| slot.factor = factor(&slot.name));
     }
 
-    /// The factors that occur: one call of the kernel takes one learning rate.
+    /// The distinct factors: one call of the kernel takes one learning rate.
     fn factors(&self) -> Vec<f64> {
         let mut factors: Vec<f64> = self.slots.iter().map(|slot| slot.factor).collect();
         factors.sort_by(f64::total_cmp);
@@ -101,7 +101,7 @@ impl AdamW {
         factors
     }
 
-    /// Updates the parameters of one group: those that decay or not, with one factor.
+    /// Updates the parameters of one group: with or without decay, and with one factor.
     fn update(
         &self,
         gradients: &[Tensor],
@@ -149,10 +149,10 @@ impl AdamW {
         state
     }
 
-    /// Puts back a state from [`AdamW::state`], which must have the same names and shapes.
+    /// Restores a state from [`AdamW::state`], which must have the same names and shapes.
     ///
     /// # Errors
-    /// [`TorchError`] naming the tensor that is missing or misshapen.
+    /// [`TorchError`] naming the tensor that is missing or has the wrong shape.
     pub fn load_state(&mut self, find: impl FnMut(&str) -> Option<Tensor>) -> Result<(), TorchError> {
         put_back(self.state(), find)
     }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_state_goes_on_bit_for_bit() {
+    fn a_restored_state_continues_bit_for_bit() {
         let make = |values: &[f32]| Tensor::from_slice(values).set_requires_grad(true);
         let weight = make(&[1., -2., 0.5]);
         let mut optimizer = AdamW::new(AdamWConfig::default(), [("w".to_owned(), weight.shallow_clone())]);

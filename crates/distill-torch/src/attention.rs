@@ -2,10 +2,10 @@
 //!
 //! `softmax(q·kᵀ/√d)·v`, Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1.
 //!
-//! On a GPU in bf16 or f16: variable-length flash attention (Dao 2023, arXiv:2307.08691) on the packed tokens as they
-//! are. On the CPU in f32, and in bf16 on processors that multiply it: the kernels in `native/`, also on packed tokens.
-//! All of these take a window, flash attention where all tokens ask.
-//! Elsewhere, and where something is added to the scores: SDPA over padded views of rows of like length.
+//! On a GPU in bf16 or f16: variable-length flash attention (Dao 2023, arXiv:2307.08691) on the packed tokens.
+//! On the CPU in f32, and in bf16 on processors with bf16 instructions: the kernels in `native/`, also on packed tokens.
+//! All of these support a window (flash attention only if every token is a query).
+//! Otherwise, and with an additive bias on the scores: SDPA over padded views of rows of similar length.
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
 
@@ -17,27 +17,27 @@ use crate::ffi::{self, DroppedWeights};
 use crate::flash;
 use crate::packed::{Group, Packing};
 
-/// The masks of a training pass with their probability; none outside training.
+/// The masks of a training pass with their probability; none in inference.
 pub type Dropped<'a> = Option<(&'a Dropout, f64)>;
 
-/// What is added to the scores of a group: of its queries `[R, h, Sq, d]` and keys `[R, h, S, d]`, a tensor that
-/// broadcasts to `[R, h, Sq, S]`. `Sq` is `S`, or 1 where only each row's first token asks.
-/// An infinite value would leave padded queries nothing to attend to: −1e30 hides a place as well.
+/// Computes the bias on the scores of a group from its queries `[R, h, Sq, d]` and keys `[R, h, S, d]`: a tensor that
+/// broadcasts to `[R, h, Sq, S]`. `Sq` is `S`, or 1 if only each row's first token is a query.
+/// Use −1e30 to mask a position: with an infinite value, padded queries would have nothing to attend to.
 pub type ScoreBias<'a> = &'a dyn Fn(&Tensor, &Tensor) -> Tensor;
 
-/// What becomes of `q·kᵀ/√d` before the softmax.
+/// What happens to `q·kᵀ/√d` before the softmax.
 #[derive(Clone, Copy)]
 pub enum Scores<'a> {
     /// Nothing.
     Plain,
-    /// Something is added, which no kernel on packed tokens takes.
+    /// A bias is added, which the kernels on packed tokens do not support.
     Biased(ScoreBias<'a>),
-    /// A token sees those of its row that are at most `reach` away. `hidden` is the same as a bias, for where no kernel
-    /// on packed tokens can do it.
+    /// A token attends to tokens of its row at most `reach` away. `hidden` is the same as a bias, for cases that no kernel
+    /// on packed tokens supports.
     Within {
         /// In tokens, to each side.
         reach: i64,
-        /// Adds a number that hides a place to all others.
+        /// Adds a large negative number at all other positions.
         hidden: ScoreBias<'a>,
     },
 }
@@ -85,7 +85,7 @@ pub fn attend(
     joined(outputs)
 }
 
-/// Attention of one query a row over its row: all that a `[CLS]` head needs of the last layer.
+/// Attention of one query per row over its row: all that a `[CLS]` head needs from the last layer.
 ///
 /// # Shapes
 /// - `query`: `[B, h, d]`; `key`, `value`: `[T, h, d]`
@@ -113,8 +113,8 @@ pub fn attend_from_one(
     joined(outputs)
 }
 
-/// Attention on the packed tokens, `[N, h·d]`: flash on a GPU, the CPU's own kernels; none elsewhere. What a
-/// kernel says against a batch that it should take is no reason to take more memory for it.
+/// Attention on the packed tokens, `[N, h·d]`: flash attention on a GPU, our kernels on a CPU; none otherwise. If a kernel
+/// fails on a batch that it should support, there is no fallback that uses more memory.
 fn unpadded(
     qkv: [&Tensor; 3],
     packing: &Packing,

@@ -1,8 +1,8 @@
 //! Which device a run uses, and how CUDA is found at run time.
 //!
-//! The binary links `libtorch_cpu` alone, so that it starts on machines without a GPU. CUDA is
-//! loaded on demand, before libtorch is first asked about it: libtorch looks its CUDA hooks up
-//! once and remembers the answer.
+//! The binary links only `libtorch_cpu`, so that it starts on machines without a GPU. CUDA is
+//! loaded on demand, before libtorch is first asked about it: libtorch looks up its CUDA hooks
+//! once and keeps the answer.
 
 use std::fmt;
 use std::path::Path;
@@ -12,15 +12,15 @@ use std::sync::OnceLock;
 use tch::Device;
 use thiserror::Error;
 
-/// What `--device` asks for.
+/// The value of `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The first CUDA device where there is one, else the CPU.
+    /// The first CUDA device if there is one, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// A CUDA device by number; an error where it cannot be used.
+    /// A CUDA device by number; an error if it cannot be used.
     Cuda(usize),
 }
 
@@ -35,8 +35,8 @@ pub enum DeviceError {
         "--device cuda: libtorch's CUDA libraries cannot be loaded: {0}; run scripts/setup --cuda, or set LIBTORCH to a libtorch with CUDA"
     )]
     NotLoaded(String),
-    /// The libraries are there, but no such GPU.
-    #[error("--device cuda:{asked}: this machine offers {found} CUDA devices")]
+    /// The libraries were loaded, but there is no such GPU.
+    #[error("--device cuda:{asked}: this machine has {found} usable CUDA devices")]
     NoSuchGpu {
         /// The number asked for.
         asked: usize,
@@ -76,7 +76,7 @@ impl DeviceChoice {
     /// The device to run on.
     ///
     /// # Errors
-    /// [`DeviceError`] where CUDA was asked for by name and cannot be used.
+    /// [`DeviceError`] if CUDA was requested and cannot be used.
     pub fn resolve(self) -> Result<Device, DeviceError> {
         match self {
             DeviceChoice::Cpu => Ok(Device::Cpu),
@@ -98,15 +98,15 @@ impl DeviceChoice {
     }
 }
 
-/// Asks cuDNN last for attention: it may plan for a second on each new shape, and on GPUs of compute capability 9 and
-/// 10 libtorch asks it first. An order that is set through libtorch's own functions does not last: the first attention
-/// puts the default over it, unless this variable stands in the environment.
+/// Gives cuDNN the lowest priority for attention: it may plan for a second on each new shape, and on GPUs of compute
+/// capability 9 and 10 libtorch prefers it. A priority set through libtorch's functions is overwritten by the first
+/// attention call, unless this environment variable is set.
 /// To be called in the first lines of `main`. `TORCH_CUDNN_SDPA_DEPRIORITIZED` in the environment wins.
 #[allow(unsafe_code)]
 pub fn settle() {
     const NAME: &str = "TORCH_CUDNN_SDPA_DEPRIORITIZED";
     if std::env::var_os(NAME).is_none() {
-        // SAFETY: nothing else reads or writes the environment meanwhile: this process has one thread yet.
+        // SAFETY: nothing else reads or writes the environment meanwhile: this process still has one thread.
         unsafe { std::env::set_var(NAME, "1") };
     }
 }
@@ -120,14 +120,14 @@ pub fn device_name(device: Device) -> String {
     }
 }
 
-/// Whether an NVIDIA driver shows itself: without one, half a gigabyte of libraries stays unread.
+/// Whether there is an NVIDIA driver: without one, half a gigabyte of libraries need not be loaded.
 pub fn has_nvidia_driver() -> bool {
     ["/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/proc/driver/nvidia/version"]
         .iter()
         .any(|path| Path::new(path).exists())
 }
 
-/// Loads libtorch's CUDA part once for the process; later calls repeat the first answer.
+/// Loads libtorch's CUDA part once per process; later calls return the first result.
 ///
 /// # Errors
 /// The dynamic loader's message.
@@ -137,7 +137,7 @@ pub fn load_cuda() -> Result<(), &'static str> {
     let result = LOADED.get_or_init(|| {
         use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
         // SAFETY: loading runs the library's constructors, which only register kernels; it belongs
-        // to the libtorch that this binary is linked with, and it stays loaded for good.
+        // to the libtorch that this binary is linked with, and it is never unloaded.
         unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) }
             .map(std::mem::forget)
             .map_err(|error| loader_message(&error))

@@ -1,9 +1,9 @@
-//! Dropout whose masks depend on a seed and a counter alone.
+//! Dropout with masks that depend only on a seed and a counter.
 //!
-//! libtorch draws its masks on the CPU one number after another from one generator, which took 6% of
-//! a training step; these are computed from their position (`native/dropout.cpp`), by as many threads as there are. On a
-//! GPU libtorch draws, from a generator that is seeded anew for each pass. A run goes on from a checkpoint with two
-//! integers instead of a generator's state.
+//! On the CPU, libtorch draws its masks sequentially from one generator, which took 6% of a training step. These masks
+//! are computed from the position (`native/dropout.cpp`) with all threads. On a
+//! GPU libtorch draws, from a generator that is seeded for each pass. To resume from a checkpoint, two integers are
+//! enough instead of a generator's state.
 
 use std::cell::Cell;
 
@@ -12,7 +12,7 @@ use tch::{Device, Tensor};
 use crate::error::TorchError;
 use crate::ffi;
 
-/// Source of dropout masks. Every mask moves the counter on.
+/// Source of dropout masks. Every mask advances the counter.
 #[derive(Debug)]
 pub struct Dropout {
     seed: u64,
@@ -20,23 +20,23 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Masks for a seed, from the first one on.
+    /// Masks for a seed, starting with the first.
     pub fn new(seed: u64) -> Self {
         Self::at(seed, 0)
     }
 
-    /// Masks for a seed from a counter on, as [`Dropout::counter`] gave it.
+    /// Masks for a seed, starting at a counter from [`Dropout::counter`].
     pub fn at(seed: u64, counter: u64) -> Self {
         Dropout { seed, counter: Cell::new(counter) }
     }
 
-    /// How far the masks have been drawn.
+    /// The counter: how many masks have been drawn.
     pub fn counter(&self) -> u64 {
         self.counter.get()
     }
 
     /// To be called before each pass of training. On a GPU, where libtorch draws dropout and flash attention drops
-    /// weights, its generator gets a seed that belongs to the pass, and the counter moves on by one; on the CPU
+    /// weights, its generator gets a seed for the pass, and the counter advances by one; on the CPU
     /// nothing happens.
     ///
     /// # Errors
@@ -49,14 +49,14 @@ impl Dropout {
         ffi::seed_generator(device, mix(seed, position))
     }
 
-    /// Seed and position of the next `count` draws, which are then taken.
+    /// Seed and position of the next `count` draws; advances the counter past them.
     pub(crate) fn draw(&self, count: u64) -> (u64, u64) {
         let position = self.counter.get();
         self.counter.set(position.wrapping_add(count));
         (self.seed, position)
     }
 
-    /// `x` with elements dropped at `probability` and the others scaled up, so that means stay.
+    /// `x` with elements dropped at `probability` and the others scaled up, so that the mean is preserved.
     ///
     /// Source: Srivastava et al. 2014, JMLR 15, in the inverted form.
     pub fn apply(&self, x: &Tensor, probability: f64) -> Tensor {
@@ -71,7 +71,7 @@ impl Dropout {
 
     /// float of the given shape: 0 where an element is dropped, else `1 / (1 − p)`.
     ///
-    /// `p` is `probability` rounded to a 65,536th, and the scale belongs to that.
+    /// `p` is `probability` rounded to a 65,536th, and the scale uses the rounded value.
     fn mask(&self, shape: &[i64], probability: f64) -> Tensor {
         const STEPS: f64 = 65_536.0;
         let dropped = (probability * STEPS).round().min(STEPS - 1.0);
@@ -82,7 +82,7 @@ impl Dropout {
     }
 }
 
-/// 64 random bits of a position, as `native/splitmix.h` has them.
+/// 64 random bits of a position, the same as in `native/splitmix.h`.
 ///
 /// Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", `SplitMix64`.
 fn mix(seed: u64, position: u64) -> u64 {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_dropped_as_often_as_asked_and_the_mean_stays() {
+    fn elements_are_dropped_at_the_given_rate_and_the_mean_is_preserved() {
         let dropout = Dropout::new(3);
         for probability in [0.0, 0.1, 0.5, 0.9] {
             let x = Tensor::ones([1000, 301], (Kind::Float, Device::Cpu));
@@ -144,7 +144,7 @@ mod tests {
         let both = (zeros.narrow(0, 0, 4095) * zeros.narrow(0, 1, 4095)).mean(Kind::Double).double_value(&[]);
         assert!((both - 0.25).abs() < 0.03, "{both}");
     }
-    /// A mask one number after another, as a run of an earlier version has drawn it and goes on with.
+    /// A mask drawn sequentially, as runs of earlier versions, which can be resumed, drew it.
     fn in_order(seed: u64, start: u64, count: usize, threshold: u16, scale: f32) -> Vec<f32> {
         let bits =
             |place: usize| (mix(seed, start.wrapping_add(place as u64 / 4)) >> (16 * (place % 4))) as u16;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_do_not_show_in_a_mask() {
+    fn a_mask_does_not_depend_on_the_number_of_threads() {
         // Around the words that one thread takes, none at all, a counter that wraps; the last word decides one number.
         for (count, start) in [(100_001, 9), (131_072, 0), (5, 3), (0, 3), (40_000, u64::MAX - 7)] {
             let dropout = Dropout::at(11, start);

@@ -1,4 +1,4 @@
-//! How a failure inside libtorch becomes an error instead of a panic.
+//! Turns failures inside libtorch into errors instead of panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,7 +9,7 @@ use crate::ffi;
 /// libtorch refused an operation or ran out of memory.
 #[derive(Debug, Error)]
 pub enum TorchError {
-    /// The device has no memory left for it.
+    /// The device is out of memory.
     #[error("{operation}: out of memory on the device: {message}")]
     OutOfMemory {
         /// What was being computed.
@@ -27,12 +27,12 @@ pub enum TorchError {
     },
 }
 
-/// How libtorch says that memory ran out: on a GPU, in a library that takes its own memory there, on the CPU.
+/// How libtorch reports that memory ran out: on a GPU, in a library that allocates its own memory there, on the CPU.
 const OUT_OF_MEMORY: [&str; 3] =
     ["out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate"];
 
 impl TorchError {
-    /// Sorts a message from libtorch.
+    /// Classifies a message from libtorch.
     pub(crate) fn new(operation: &'static str, message: &str) -> Self {
         let text = unwrap_text(message);
         let message =
@@ -51,15 +51,15 @@ impl From<tch::TchError> for TorchError {
     }
 }
 
-/// Ends tensor code as `tch`'s plain operators end it, for [`guard`] to catch.
+/// Fails as `tch`'s plain operators do, for [`guard`] to catch.
 pub fn or_panic<T>(result: Result<T, TorchError>) -> T {
     result.unwrap_or_else(|error| std::panic::resume_unwind(Box::new(error)))
 }
 
-/// Runs tensor code whose operators panic on failure, and returns what they said as an error.
+/// Runs tensor code whose operators panic on failure, and returns their message as an error.
 ///
-/// Forward passes read like the papers with `tch`'s plain operators; this is the one place
-/// where their panics end. Gradients are enabled again whatever happened inside.
+/// Forward passes use `tch`'s plain operators, so that they read like the papers; this is the only place that catches
+/// their panics. Gradients are enabled again in every case.
 ///
 /// # Errors
 /// [`TorchError`] with `operation` in front.
@@ -81,7 +81,7 @@ pub fn guard<T>(operation: &'static str, body: impl FnOnce() -> T) -> Result<T, 
     })
 }
 
-/// `Result::unwrap` on a `TchError` prints the error's debug form; this takes it off again.
+/// `Result::unwrap` on a `TchError` prints the error's debug form; this removes it.
 fn unwrap_text(message: &str) -> String {
     let Some(start) = message.find("Torch(\"") else { return message.to_owned() };
     let inner = &message[start + "Torch(\"".len()..];
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_ran_out_is_known_however_it_is_said_and_however_it_ends() {
+    fn out_of_memory_is_recognised_in_every_form() {
         for text in [
             "CUDA out of memory. Tried to allocate 2.00 GiB.",
             "CUDA error: out of memory",

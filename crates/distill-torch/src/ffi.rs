@@ -1,4 +1,4 @@
-//! The C functions of `native/shim.cpp`, made safe.
+//! Safe wrappers of the C functions of `native/shim.cpp`.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_int};
@@ -127,7 +127,7 @@ pub(crate) fn parallel_info() -> Result<String, TorchError> {
     text("parallel_info", distill_parallel_info)
 }
 
-/// Seeds the generator of one device alone.
+/// Seeds the generator of a single device.
 pub(crate) fn seed_generator(device: Device, seed: u64) -> Result<(), TorchError> {
     let number = match device {
         Device::Cpu => -1,
@@ -147,7 +147,7 @@ pub(crate) struct AdamWTensors<'a> {
     pub steps: &'a [Tensor],
 }
 
-/// One AdamW step in place over all tensors, whose counts of steps move on by one.
+/// One AdamW step in place over all tensors; increments their step counts.
 pub(crate) fn fused_adamw(
     tensors: &AdamWTensors<'_>,
     lr: f64,
@@ -190,7 +190,7 @@ pub(crate) fn clip_grad_norm(grads: &[Tensor], max_norm: f64) -> Result<Tensor, 
     }
 }
 
-/// Moves each mean a share of the way to its value, in place.
+/// Moves each mean towards its value by a share of the distance, in place.
 pub(crate) fn lerp(means: &[Tensor], values: &[Tensor], share: f64) -> Result<(), TorchError> {
     if means.len() != values.len() {
         return Err(TorchError::new("mean of weights", "lists of different lengths"));
@@ -200,7 +200,7 @@ pub(crate) fn lerp(means: &[Tensor], values: &[Tensor], share: f64) -> Result<()
     checked("mean of weights", unsafe { distill_lerp(to.as_ptr(), from.as_ptr(), to.len(), share) })
 }
 
-/// Forgets gradients, so that the next backward pass stores instead of adding to zeros.
+/// Drops gradients, so that the next backward pass stores instead of adding to zeros.
 pub(crate) fn drop_gradients(params: &[Tensor]) -> Result<(), TorchError> {
     let list = pointers(params);
     // SAFETY: an array of `len` live tensors; the shim only resets their gradient handle.
@@ -220,7 +220,7 @@ pub(crate) fn gradients_enabled() -> bool {
     enabled
 }
 
-/// A new tensor from a shim function that stores it where it is told to.
+/// A new tensor from a shim function with an output parameter.
 fn returned(
     operation: &'static str,
     call: impl FnOnce(*mut *mut C_tensor) -> c_int,
@@ -235,7 +235,7 @@ fn pointer_or_null(tensor: Option<&Tensor>) -> *const C_tensor {
     tensor.map_or(std::ptr::null(), Tensor::as_ptr)
 }
 
-/// Whether oneDNN's fused linear operators are there and take `kind` on this processor.
+/// Whether oneDNN's fused linear operators exist and support `kind` on this processor.
 pub(crate) fn onednn_available(kind: Kind) -> Result<bool, TorchError> {
     let bf16 = match kind {
         Kind::Float => false,
@@ -254,7 +254,7 @@ pub(crate) fn onednn_pack(weight: &Tensor, tokens: i64) -> Result<Tensor, TorchE
     returned("packing a weight", |out| unsafe { distill_onednn_pack(weight.as_ptr(), tokens, out) })
 }
 
-/// `x · Wᵀ + b` with an activation behind it, by oneDNN's names.
+/// `x · Wᵀ + b` followed by an activation, with oneDNN's names.
 pub(crate) fn onednn_linear(
     x: &Tensor,
     packed: &Tensor,
@@ -306,7 +306,7 @@ pub(crate) fn onednn_trained_linear(
     })
 }
 
-/// How a batch's attention weights are dropped: by a probability, with numbers that depend on seed and position alone.
+/// How a batch's attention weights are dropped: with a probability, and numbers that depend only on seed and position.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct DroppedWeights {
     pub probability: f64,
@@ -314,7 +314,7 @@ pub(crate) struct DroppedWeights {
     pub position: u64,
 }
 
-/// Whether [`attention`] takes heads of `size` numbers of this kind on this processor.
+/// Whether [`attention`] supports heads of this size and kind on this processor.
 pub(crate) fn attention_takes(kind: Kind, size: i64) -> bool {
     match kind {
         Kind::Float => true,
@@ -325,8 +325,8 @@ pub(crate) fn attention_takes(kind: Kind, size: i64) -> bool {
 }
 
 /// Attention inside each row on the CPU: `query` `[N, h, d]`, `key` and `value` `[T, h, d]`; returns `[N, h·d]`.
-/// `starts` are the rows' first tokens and `T`; `N` is `T`, or the number of rows where only first tokens ask. With
-/// `reach` a token sees those of its row that are at most so far away.
+/// `starts` are the rows' first tokens and `T`; `N` is `T`, or the number of rows if only first tokens are queries. With
+/// `reach`, a token attends to tokens of its row at most that far away.
 pub(crate) fn attention(
     [query, key, value]: [&Tensor; 3],
     starts: &[i64],
@@ -373,8 +373,8 @@ pub(crate) struct Sequences<'a> {
     pub longest: i64,
 }
 
-/// Variable-length flash attention over `[T, heads, d]`; returns `[T_q, heads, d]`. With `reach` a token sees those of its
-/// row that are at most so far away; queries and keys are then of the same rows, as the kernel counts from their ends.
+/// Variable-length flash attention over `[T, heads, d]`; returns `[T_q, heads, d]`. With `reach`, a token attends to tokens
+/// of its row at most that far away; queries and keys must then be of the same rows, as the kernel counts from their ends.
 pub(crate) fn flash_attention(
     [query, key, value]: [&Tensor; 3],
     queries: &Sequences<'_>,

@@ -1,8 +1,8 @@
-//! Variable-length flash attention, which a GPU has for 16-bit formats.
+//! Variable-length flash attention, on GPUs for 16-bit formats.
 //!
 //! Source: Dao 2023, arXiv:2307.08691.
 //!
-//! Legend: `T` tokens, `N` tokens that ask, `h` heads, `d` size of a head.
+//! Legend: `T` tokens, `N` queries, `h` heads, `d` size of a head.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +13,8 @@ use crate::error::TorchError;
 use crate::ffi::{self, Sequences};
 use crate::packed::Packing;
 
-/// Attention of `[N, h, d]` over `[T, h, d]`, as `[N, h·d]`; none where there is no such kernel for it. Whether there
-/// is one is known before: a refusal by exception would come for each layer of each batch, and an error that it hides
-/// might be memory that ran out.
+/// Attention of `[N, h, d]` over `[T, h, d]`, as `[N, h·d]`; none if there is no kernel for it. That is checked first:
+/// otherwise an exception would be thrown for each layer of each batch, and it could hide an out-of-memory error.
 ///
 /// # Errors
 /// [`TorchError`] of the kernel.
@@ -27,7 +26,7 @@ pub(crate) fn attend(
     dropout: f64,
 ) -> Result<Option<Tensor>, TorchError> {
     let Some(keys) = packing.sequences() else { return Ok(None) };
-    // The kernel would take the only query of a row for its last token.
+    // The kernel would treat the only query of a row as its last token.
     if only_first && reach.is_some() {
         return Ok(None);
     }
@@ -45,16 +44,16 @@ pub(crate) fn attend(
     Ok(Some(context.f_flatten(1, 2)?))
 }
 
-/// What libtorch's kernel takes. Its backward pass takes the largest heads on some GPUs only.
+/// What libtorch's kernel supports. Its backward pass supports the largest heads on some GPUs only.
 fn takes(kind: Kind, size: i64, derived: bool) -> bool {
     let most = if derived { 192 } else { 256 };
     matches!(kind, Kind::BFloat16 | Kind::Half) && size % 8 == 0 && size <= most
 }
 
-/// Whether a device has the kernel, tried on one token the first time.
+/// Whether a device has the kernel. The first call tries it on one token.
 ///
 /// # Errors
-/// [`TorchError::OutOfMemory`] where there was no room for it, which says nothing.
+/// [`TorchError::OutOfMemory`] if the test had no memory, which does not answer the question.
 pub(crate) fn is_there(device: Device) -> Result<bool, TorchError> {
     static FOUND: Mutex<BTreeMap<usize, bool>> = Mutex::new(BTreeMap::new());
     let Device::Cuda(number) = device else { return Ok(false) };

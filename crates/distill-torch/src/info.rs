@@ -1,4 +1,4 @@
-//! What libtorch and the processor offer.
+//! What libtorch and the processor support.
 
 use tch::Device;
 
@@ -52,12 +52,12 @@ impl LibtorchInfo {
 
 /// Sets the threads of one operator and of the operators that run at once.
 ///
-/// Both libtorch's pools start with the number of cores; distill runs one operator at a time.
+/// Both of libtorch's pools default to the number of cores; distill runs one operator at a time.
 pub fn set_threads(threads: usize) {
     tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
 }
 
-/// Instruction sets that decide which kernels run, of those that this processor has.
+/// The instruction sets of this processor that matter for the choice of kernels.
 pub fn instruction_sets() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
     {
@@ -79,8 +79,8 @@ pub fn instruction_sets() -> Vec<&'static str> {
     }
 }
 
-/// Whether bf16 is faster than f32 on a device: on a GPU that has flash attention for it (from Ampere on), and on a
-/// processor that multiplies it.
+/// Whether bf16 is faster than f32 on a device: on a GPU with bf16 flash attention (since Ampere), and on a CPU with
+/// bf16 instructions.
 pub fn is_good_at_bf16(device: Device) -> bool {
     match device {
         Device::Cpu => instruction_sets().iter().any(|set| ["avx512_bf16", "amx_bf16"].contains(set)),

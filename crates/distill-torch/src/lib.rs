@@ -1,9 +1,9 @@
-//! The only home of libtorch's sharp edges, and of `unsafe`.
+//! Everything about libtorch that needs care, and its `unsafe` code.
 //!
-//! Read in this order: [`error`] (how a failure inside libtorch becomes an error), [`device`]
-//! (finding CUDA at run time), [`waiting`] (how long threads spin), [`info`] (what libtorch and the processor offer), [`rng`],
-//! [`transfer`] (numbers on their way to a device and back), [`packed`] (rows side by side without padding) and [`attention`] on them,
-//! [`relations`] (its scores in the open), [`linear`] (fused layers for
+//! Read in this order: [`error`] (failures inside libtorch as errors), [`device`]
+//! (finding CUDA at run time), [`waiting`] (how long threads spin), [`info`] (what libtorch and the processor support), [`rng`],
+//! [`transfer`] (copies to a device and back), [`packed`] (rows concatenated without padding) and [`attention`] on them,
+//! [`relations`] (attention scores), [`linear`] (fused layers for
 //! inference on the CPU), [`dropout`], [`adamw`], [`optimizer`] (the others).
 
 pub mod adamw;

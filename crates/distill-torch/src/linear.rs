@@ -1,24 +1,24 @@
 //! Linear layers on the CPU.
 //!
-//! For inference: the weight laid out once as oneDNN reads it, and what follows the product (an activation, a residual)
-//! done while the result is still in the processor's cache. In training: the product by the faster library.
+//! For inference: the weight is packed once in oneDNN's layout, and the operation after the product (an activation, a
+//! residual) is fused while the result is still in the processor's cache. In training: the faster library's product.
 
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{TorchError, or_panic};
 use crate::ffi;
 
-/// Rows from which a product of f32 is worth the making of its kernel, which oneDNN makes for each number of them.
+/// Number of rows above which oneDNN's f32 product is faster, although it compiles a kernel for each number of rows.
 const MANY_ROWS: i64 = 512;
 
-/// Whether MKL's product, which takes any number of rows, is as fast as oneDNN's with the making of its kernel: in a
-/// batch's last layer only the first token of each row asks, and their number is hardly ever the same.
+/// Whether MKL's product, which needs no kernel for each number of rows, is as fast as oneDNN's: in a batch's last layer
+/// only the first token of each row is a query, and their number differs in almost every batch.
 pub fn is_few(x: &Tensor) -> bool {
     x.kind() == Kind::Float && x.size().first().is_some_and(|rows| *rows < MANY_ROWS)
 }
 
-/// `x·Wᵀ + b`, `[.., out]`, as [`Tensor::linear`], which libtorch can derive. f32 on the CPU goes to oneDNN where that is
-/// faster: libtorch gives it to MKL, whose kernels for other makers' processors do not know AVX-512.
+/// `x·Wᵀ + b`, `[.., out]`, like [`Tensor::linear`], with gradients. f32 on the CPU uses oneDNN if that is
+/// faster: libtorch uses MKL, which does not use AVX-512 on processors of other vendors than Intel.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let fits =
         x.dim() == 2 && [x, weight].iter().all(|of| of.device() == Device::Cpu && of.kind() == Kind::Float);
@@ -28,10 +28,10 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     x.linear(weight, bias)
 }
 
-/// Rows of a batch that the layout is chosen for; others work as well, a little slower.
+/// Rows of a batch that the layout is optimized for; other numbers work, a little slower.
 const TYPICAL_TOKENS: i64 = 2048;
 
-/// What follows the product.
+/// The operation after the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FusedActivation {
     /// Nothing.
@@ -52,11 +52,11 @@ pub struct PackedLinear {
 }
 
 impl PackedLinear {
-    /// Packs `weight` `[out, in]` and `bias` `[out]`; none where oneDNN does not take them: on another
-    /// device, or in a format that this processor does not compute in.
+    /// Packs `weight` `[out, in]` and `bias` `[out]`; none if oneDNN does not support them: on another
+    /// device, or in a format that this processor does not support.
     ///
     /// # Errors
-    /// [`TorchError`] where oneDNN takes such a weight and fails on this one, as without memory.
+    /// [`TorchError`] if oneDNN supports such a weight but fails, for example without memory.
     pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<Self>, TorchError> {
         if weight.device() != Device::Cpu || !ffi::onednn_available(weight.kind())? {
             return Ok(None);
@@ -98,7 +98,7 @@ mod tests {
         (left - right).abs().max().double_value(&[])
     }
 
-    /// The fused product must be the plain one with the plain activation behind it, for any number of rows.
+    /// The fused product must equal the plain product followed by the plain activation, for any number of rows.
     #[test]
     fn a_packed_layer_gives_what_the_plain_one_gives() {
         crate::rng::manual_seed(3);
@@ -125,7 +125,7 @@ mod tests {
         assert!(packed.forward(&random(&[2, 7]), FusedActivation::None).is_err());
     }
 
-    /// Whichever library multiplies: output and gradients of all three, for rows on both sides of the threshold.
+    /// For either library: output and gradients of all three, for numbers of rows on both sides of the threshold.
     #[test]
     fn a_layer_in_training_gives_what_libtorchs_own_gives() {
         crate::rng::manual_seed(5);
@@ -154,7 +154,7 @@ mod tests {
         assert!(!no_gradient.requires_grad() && no_gradient.size() == [600, 4]);
     }
 
-    /// A libtorch without the symbol would be slower and say nothing.
+    /// A libtorch without the symbol would be slower without a message.
     #[test]
     fn onednn_multiplies_on_processors_with_avx512_that_are_not_intels() {
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How the process keeps memory. To be called in the first line of `main`.
+//! How the process manages memory. To be called in the first line of `main`.
 #![allow(unsafe_code)]
 
 /// Keeps fewer of oneDNN's prepared kernels and gives freed memory to the next tensor instead of the system.
@@ -7,21 +7,21 @@ pub fn settle() {
     keep_freed_memory();
 }
 
-/// oneDNN makes a kernel for each number of tokens, and libtorch keeps what it asked for beside that. With their own limits
-/// of 1,024, kernels took 120 MB of a pass over short rows whose batches had hundreds of sizes; those of a pass are few, and
-/// other batches make theirs again.
+/// oneDNN compiles a kernel for each number of tokens, and libtorch has a second cache for them. With the default limits of
+/// 1,024, kernels took 120 MB in a pass over short rows with hundreds of batch sizes. Few are used at a time, and others are
+/// compiled again.
 /// `ONEDNN_PRIMITIVE_CACHE_CAPACITY` and `LRU_CACHE_CAPACITY` in the environment win. Each is read once.
 fn bound_kernel_caches() {
     for name in ["ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"] {
         if std::env::var_os(name).is_none() {
-            // SAFETY: nothing else reads or writes the environment meanwhile: this process has one thread yet.
+            // SAFETY: nothing else reads or writes the environment meanwhile: this process still has one thread.
             unsafe { std::env::set_var(name, "64") };
         }
     }
 }
 
 /// A training step frees hundreds of megabytes that the next one asks for again. By default glibc maps each large
-/// tensor anew, and the kernel clears its pages: a seventh of a step over long rows.
+/// tensor again, and the kernel clears its pages: a seventh of a step over long rows.
 /// `MALLOC_MMAP_MAX_` and `MALLOC_TRIM_THRESHOLD_` in the environment win.
 fn keep_freed_memory() {
     #[cfg(target_env = "gnu")]

@@ -1,4 +1,4 @@
-//! Optimizers beside AdamW, and the one face that a training loop sees of all of them.
+//! Optimizers other than AdamW, and the common interface of all of them.
 
 use tch::{Kind, Tensor};
 
@@ -25,14 +25,14 @@ pub enum Rule {
     ///
     /// Source: Chen et al. 2023, arXiv:2302.06675, program 1.
     Lion,
-    /// Adam's `r = m̂ / (√v̂ + ε) + λw` with the step of each tensor as long as its weights:
-    /// `w ← w − η · ‖w‖/‖r‖ · r`, and `w ← w − η · r` where one of the norms is 0.
+    /// Adam's `r = m̂ / (√v̂ + ε) + λw`, scaled for each tensor to the norm of its weights:
+    /// `w ← w − η · ‖w‖/‖r‖ · r`, and `w ← w − η · r` if one of the norms is 0.
     ///
     /// Source: You et al. 2020, arXiv:1904.00962, algorithm 2, with `φ(z) = z` and ε = 1e-6.
     Lamb,
 }
 
-/// An optimizer that can be stopped and go on.
+/// An optimizer that can be stopped and resumed.
 pub enum Optimizer {
     /// In one kernel of libtorch.
     AdamW(AdamW),
@@ -55,7 +55,7 @@ impl Optimizer {
         Optimizer::Plain(PlainOptimizer::new(rule, weight_decay, parameters))
     }
 
-    /// Gives each parameter a factor of its own on the learning rate.
+    /// Sets a factor on the learning rate for each parameter.
     pub fn scale_learning_rates(&mut self, factor: impl Fn(&str) -> f64) {
         match self {
             Optimizer::AdamW(own) => own.scale_learning_rates(factor),
@@ -63,11 +63,11 @@ impl Optimizer {
         }
     }
 
-    /// Clips the gradients to a joint norm, updates every parameter that has one, forgets them.
+    /// Clips the gradients to a joint norm, updates every parameter that has one, and drops the gradients.
     /// Returns the norm before clipping, `[]`, on the device: nothing is read back.
     ///
     /// # Errors
-    /// [`TorchError`] from libtorch, also where no parameter has a gradient.
+    /// [`TorchError`] from libtorch, also if no parameter has a gradient.
     pub fn step(&mut self, learning_rate: f64, max_grad_norm: f64) -> Result<Tensor, TorchError> {
         match self {
             Optimizer::AdamW(own) => own.step(learning_rate, max_grad_norm),
@@ -83,16 +83,16 @@ impl Optimizer {
         }
     }
 
-    /// Puts back a state from [`Optimizer::state`], which must have the same names and shapes.
+    /// Restores a state from [`Optimizer::state`], which must have the same names and shapes.
     ///
     /// # Errors
-    /// [`TorchError`] naming the tensor that is missing or misshapen.
+    /// [`TorchError`] naming the tensor that is missing or has the wrong shape.
     pub fn load_state(&mut self, find: impl FnMut(&str) -> Option<Tensor>) -> Result<(), TorchError> {
         put_back(self.state(), find)
     }
 }
 
-/// Moves each of `means` a share of the way to its value, in place: `mean + share · (value − mean)`.
+/// Moves each of `means` towards its value, in place: `mean + share · (value − mean)`.
 ///
 /// # Errors
 /// [`TorchError`] from libtorch, such as shapes that differ.
@@ -117,13 +117,13 @@ pub(crate) fn put_back(
     Ok(())
 }
 
-/// One parameter with what its rule remembers.
+/// One parameter with the state of its rule.
 struct Slot {
     name: String,
     param: Tensor,
-    /// On the learning rate.
+    /// Factor on the learning rate.
     factor: f64,
-    /// First moment or momentum, and the second moment where the rule has one.
+    /// First moment or momentum, and the second moment if the rule has one.
     moments: Vec<Tensor>,
     /// Updates so far, float `[]`.
     step: Tensor,
@@ -219,7 +219,7 @@ impl Slot {
         }
     }
 
-    /// `m̂ / (√v̂ + ε)`; moves both moments on.
+    /// `m̂ / (√v̂ + ε)`; updates both moments.
     fn adam_direction(&mut self, gradient: &Tensor, eps: f64) -> Tensor {
         let first = &self.moments[0] * BETAS.0 + gradient * (1.0 - BETAS.0);
         let second = &self.moments[1] * BETAS.1 + gradient.square() * (1.0 - BETAS.1);
@@ -257,7 +257,7 @@ mod tests {
     const RULES: [Rule; 4] = [Rule::Adam, Rule::Sgd { momentum: 0.9 }, Rule::Lion, Rule::Lamb];
 
     #[test]
-    fn a_restored_state_goes_on_bit_for_bit() {
+    fn a_restored_state_continues_bit_for_bit() {
         for rule in RULES {
             let weight = leaf(&[1., -2., 0.5]);
             let make =
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn means_move_together_as_each_would_alone() {
+    fn means_move_together_as_each_would_separately() {
         let random = |size| Tensor::randn([size], (Kind::Float, Device::Cpu));
         let values = [random(7).set_requires_grad(true), random(64)];
         let means = [random(7), random(64)];

@@ -1,4 +1,4 @@
-//! Rows of a batch side by side without padding, and the views of them that attention needs.
+//! Rows of a batch concatenated without padding, and the views of them that attention needs.
 //!
 //! Legend: `T` tokens in the batch, `B` rows, `S` longest row of a group.
 
@@ -14,18 +14,18 @@ use crate::transfer::{copied_to, copied_together};
 const GROUP_PADDING_SHARE: f64 = 0.025;
 const GROUP_PADDING_TOKENS: i64 = 24;
 
-/// Where each row of a packed batch begins and ends, with rows of like length in groups.
+/// Where each row of a packed batch begins and ends, with rows of similar length in groups.
 #[derive(Debug)]
 pub struct Packing {
     lengths: Vec<i64>,
     /// Each row's first token, and `T` last.
     starts: Vec<i64>,
     first_tokens: Tensor,
-    /// int32 `[B+1]`, for variable-length kernels; none on the CPU, which has none.
+    /// int32 `[B+1]`, for variable-length kernels; none on the CPU, which has no such kernels.
     cu_seqlens: Option<Tensor>,
-    /// Whether attention takes padded views whatever else could run.
+    /// Whether attention uses padded views even if another kernel could run.
     padded: bool,
-    /// Made when first asked for: many passes need none.
+    /// Created on first use: many passes do not need it.
     groups: OnceCell<Vec<Group>>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Group {
     pub first_token: i64,
     /// `S`, the group's longest row.
     pub longest: i64,
-    /// None where all rows are as long: then the packed tokens are the padded view.
+    /// None if all rows have the same length: then the packed tokens are the padded view.
     pub padding: Option<Padding>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Padding {
     pub gather: Tensor,
     /// int64 `[tokens]`: the padded place of each packed token.
     pub scatter: Tensor,
-    /// float `[rows, 1, 1, S]`: 0 where there is a token, −∞ where there is none.
+    /// float `[rows, 1, 1, S]`: 0 for a token, −∞ for padding.
     pub mask: Tensor,
 }
 
@@ -58,7 +58,7 @@ impl Packing {
     /// Rows should be ordered by length, so that neighbours can share a call.
     ///
     /// # Errors
-    /// [`TorchError`] where borders do not rise from 0.
+    /// [`TorchError`] if borders do not increase from 0.
     pub fn new(cu_seqlens: &[i32], device: Device) -> Result<Self, TorchError> {
         Self::beside([], cu_seqlens, device).map(|(packing, [])| packing)
     }
@@ -66,7 +66,7 @@ impl Packing {
     /// As [`Packing::new`], and the batch's numbers, which go to the device in the same copy.
     ///
     /// # Errors
-    /// As [`Packing::new`]; [`TorchError`] where the device has no memory for them.
+    /// As [`Packing::new`]; [`TorchError`] if the device has no memory for them.
     pub fn beside<const N: usize>(
         numbers: [&[i64]; N],
         cu_seqlens: &[i32],
@@ -75,13 +75,16 @@ impl Packing {
         let lengths: Vec<i64> =
             cu_seqlens.windows(2).map(|pair| i64::from(pair[1]) - i64::from(pair[0])).collect();
         if cu_seqlens.first() != Some(&0) || lengths.is_empty() || lengths.iter().any(|length| *length <= 0) {
-            return Err(TorchError::new("packing", &format!("cu_seqlens must rise from 0: {cu_seqlens:?}")));
+            return Err(TorchError::new(
+                "packing",
+                &format!("cu_seqlens must increase from 0: {cu_seqlens:?}"),
+            ));
         }
         let starts: Vec<i64> = cu_seqlens.iter().map(|start| i64::from(*start)).collect();
         let lists: Vec<&[i64]> = std::iter::once(starts.as_slice()).chain(numbers).collect();
         let mut tensors = copied_together(&lists, device)?;
         let numbers = <[Tensor; N]>::try_from(tensors.split_off(1))
-            .map_err(|_| TorchError::new("packing", "not as many tensors as lists"))?;
+            .map_err(|_| TorchError::new("packing", "the numbers of tensors and lists differ"))?;
         let starts_there = tensors.swap_remove(0); // [B + 1]
         let packing = Packing {
             first_tokens: starts_there.f_narrow(0, 0, lengths.len() as i64)?,
@@ -112,7 +115,7 @@ impl Packing {
         self.lengths.iter().sum()
     }
 
-    /// int64 `[B]`: each row's first token, where `[CLS]` stands.
+    /// int64 `[B]`: each row's first token, `[CLS]`.
     pub fn first_tokens(&self) -> &Tensor {
         &self.first_tokens
     }
@@ -122,18 +125,18 @@ impl Packing {
         &self.lengths
     }
 
-    /// The rows as a variable-length kernel takes them, where one can run.
+    /// The rows in the form of variable-length kernels, if one can run.
     pub(crate) fn sequences(&self) -> Option<Sequences<'_>> {
         let longest = self.lengths.iter().copied().max().unwrap_or(0);
         self.cu_seqlens.as_ref().filter(|_| !self.padded).map(|cu_seqlens| Sequences { cu_seqlens, longest })
     }
 
-    /// Each row's first token, and `T` last, for a kernel on packed tokens on the CPU; none where padding is asked for.
+    /// Each row's first token, and `T` last, for a kernel on packed tokens on the CPU; none if padding is requested.
     pub(crate) fn starts(&self) -> Option<&[i64]> {
         (!self.padded).then_some(&self.starts)
     }
 
-    /// Rows of like length, for what takes padded views of them.
+    /// Rows of similar length, for operations on padded views.
     pub(crate) fn groups(&self) -> &[Group] {
         self.groups.get_or_init(|| {
             let device = self.first_tokens.device();
@@ -205,7 +208,7 @@ impl Padding {
         }
     }
 
-    /// The mask in the number format of the scores.
+    /// The mask in the dtype of the scores.
     pub fn mask_as(&self, kind: Kind) -> Tensor {
         self.mask.to_kind(kind)
     }
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn borders_that_do_not_rise_are_refused() {
+    fn borders_that_do_not_increase_are_refused() {
         for bad in [vec![], vec![0], vec![1, 2], vec![0, 3, 3], vec![0, 3, 2]] {
             assert!(Packing::new(&bad, Device::Cpu).is_err(), "{bad:?}");
         }

@@ -1,5 +1,4 @@
-//! How much each token of a row has to do with each other: attention's scores in the open, which fused kernels
-//! never show.
+//! Scores between the tokens of a row, as in attention. Fused kernels do not return them.
 //!
 //! Legend: `T` tokens, `B` rows, `h` heads, `d` size of a head, `R` rows and `S` longest row of a group.
 
@@ -10,16 +9,16 @@ use crate::error::or_panic;
 use crate::packed::{Group, Packing};
 use crate::transfer::copied_to;
 
-/// Stands in a score where no key is, and hides one from attention. Not infinite: a difference of two is 0, and a padded
-/// query still has finite scores.
+/// The score of a missing or masked key. Not infinite, so that the difference of two is 0 and a padded query has finite
+/// scores.
 pub const MASKED_SCORE: f64 = -1e30;
 
-/// Scores among the tokens of rows of like length.
+/// Scores between the tokens of rows of similar length.
 #[derive(Debug)]
 pub struct Scores {
-    /// `[R, h, S, S]`: queries, then keys; [`MASKED_SCORE`] where no key is.
+    /// `[R, h, S, S]`: queries, then keys; [`MASKED_SCORE`] for padding.
     pub values: Tensor,
-    /// `[R, 1, S]`: one over the row's length for each of its queries, 0 where none is.
+    /// `[R, 1, S]`: one over the row's length for each of its queries, 0 for padding.
     pub query_shares: Tensor,
 }
 

@@ -1,14 +1,14 @@
-//! Tests that need what not every machine has: they are skipped, which is said and counted, and fail where they are required.
+//! Tests that need what not every machine has: they are skipped with a counted message, and fail if they are required.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static SKIPPED: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a test that needs `what` can run here. Where it cannot, that is said on stderr past the test runner's capture.
+/// Whether a test that needs `what` can run here. If not, a message is written to stderr past the test runner's capture.
 ///
 /// # Panics
-/// Where it cannot and `DISTILL_REQUIRE`, names between commas such as `bf16,onednn`, says that it must.
+/// If it cannot run but `DISTILL_REQUIRE`, a comma-separated list such as `bf16,onednn`, names it.
 #[track_caller]
 pub fn can_run(what: &str, is_there: bool) -> bool {
     if is_there {

@@ -1,4 +1,4 @@
-//! Numbers on their way to a device, and back.
+//! Copies of numbers to a device and back.
 
 use tch::kind::Element;
 use tch::{Device, Tensor};
@@ -10,14 +10,14 @@ use crate::ffi::transfer;
 /// host prepares what comes next; the GPU's own order keeps kernels behind it.
 ///
 /// # Errors
-/// [`TorchError`] where the device has no memory for it.
+/// [`TorchError`] if the device has no memory for it.
 pub fn moved_to(here: &Tensor, device: Device) -> Result<Tensor, TorchError> {
     if let Device::Cuda(number) = device
         && let Ok(queued) = transfer::queue_to_device(here, number)
     {
         return Ok(queued);
     }
-    // Also where no memory could be locked: this copy waits, and says what is wrong.
+    // Also if no memory could be locked: this copy waits, and reports errors.
     Ok(here.f_to_device(device)?)
 }
 
@@ -29,7 +29,7 @@ pub fn copied_to<T: Element>(values: &[T], device: Device) -> Result<Tensor, Tor
     moved_to(&Tensor::f_from_slice(values)?, device)
 }
 
-/// As [`copied_to`], several lists in one copy: to order one costs a GPU's host more than a batch's numbers take.
+/// As [`copied_to`], several lists in one copy: starting a copy costs more than a batch's numbers.
 ///
 /// # Errors
 /// As [`moved_to`].
@@ -39,8 +39,8 @@ pub fn copied_together(lists: &[&[i64]], device: Device) -> Result<Vec<Tensor>, 
     Ok(together.f_split_with_sizes(lengths, 0)?)
 }
 
-/// A tensor that is to be read on the host. On a GPU its copy is queued behind what computes it; the host goes on, and
-/// what it queues later does not make the reader wait.
+/// A tensor that is to be read on the host. On a GPU its copy is queued after its computation; the host continues, and
+/// the reader does not wait for work that is queued later.
 pub struct ReadBack(State);
 
 enum State {
@@ -49,14 +49,14 @@ enum State {
 }
 
 impl ReadBack {
-    /// Begins to fetch a tensor.
+    /// Starts copying a tensor.
     ///
     /// # Errors
-    /// [`TorchError`] where the device refuses or the host has no memory for it.
+    /// [`TorchError`] if the device refuses or the host has no memory for it.
     pub fn of(tensor: &Tensor) -> Result<Self, TorchError> {
         Ok(ReadBack(match tensor.device() {
             Device::Cpu => State::Here(tensor.shallow_clone()),
-            // Where no memory could be locked: a copy that waits, and says what is wrong.
+            // If no memory could be locked: a copy that waits, and reports errors.
             Device::Cuda(_) => match transfer::Queued::of(tensor) {
                 Ok(queued) => State::Queued(queued),
                 Err(_) => State::Here(tensor.f_to_device(Device::Cpu)?),
@@ -65,10 +65,10 @@ impl ReadBack {
         }))
     }
 
-    /// The tensor on the CPU; waits for it where it is not there yet.
+    /// The tensor on the CPU; waits until it has arrived.
     ///
     /// # Errors
-    /// [`TorchError`] of what computed it.
+    /// [`TorchError`] from its computation.
     pub fn wait(&self) -> Result<&Tensor, TorchError> {
         match &self.0 {
             State::Here(tensor) => Ok(tensor),
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_that_go_in_one_copy_come_out_apart() {
+    fn lists_copied_together_arrive_separately() {
         let lists: [&[i64]; 4] = [&[3, 1, 4], &[], &[1], &[5, 9]];
         let tensors = copied_together(&lists, Device::Cpu).unwrap();
         for (tensor, list) in tensors.iter().zip(lists) {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_gives_back_what_it_got_and_one_that_is_not_there_is_an_error() {
+    fn a_gpu_returns_the_same_numbers_and_a_missing_gpu_is_an_error() {
         let tensor = Tensor::from_slice(&[1i64, -2, 3]);
         match crate::DeviceChoice::Cuda(0).resolve() {
             Ok(device) => {

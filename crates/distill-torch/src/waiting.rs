@@ -1,31 +1,29 @@
 //! How libtorch's threads wait for each other.
 //!
-//! The threads of an operator are a team of libgomp's. A thread that reaches the end before the others spins, and sleeps
-//! only after some time: by default after 300,000 turns, milliseconds. On an idle machine the others arrive within
-//! microseconds. Where another process has one of the cores, the last thread of the team waits until the scheduler takes
-//! that core away from the other process, and the spinning threads use up what it would have got: training became
-//! 90 times slower. Threads that sleep sooner are woken at once and ahead of a process that always computes.
+//! The threads of an operator are a libgomp team. A thread that finishes before the others spins, and sleeps only after
+//! some time: by default after 300,000 turns, which is milliseconds. On an idle machine the others finish within
+//! microseconds. If another process uses one of the cores, the last thread of the team waits until the scheduler gives
+//! it that core, and the spinning threads use up its share of CPU time: training became 90 times slower. Threads that
+//! sleep sooner are woken at once, ahead of a process that computes all the time.
 //!
-//! libgomp reads `GOMP_SPINCOUNT` when it is loaded, before `main`. So the program starts itself once more with the
-//! variable, at the first moment at which its own code runs: [`before_libraries`].
+//! libgomp reads `GOMP_SPINCOUNT` when it is loaded, before `main`. So the program restarts itself with the variable, as
+//! early as its own code can run: [`before_libraries`].
 
 use std::ffi::{CStr, c_char, c_int};
 
 /// Turns after which a waiting thread sleeps, about 150 µs: longer than the threads of an operator wait for each other on
-/// an idle machine, and short compared with what a scheduler gives a process at a time. `scripts/bench-busy` measures
-/// what other values are worth.
+/// an idle machine, and short compared with a scheduler's time slice. `scripts/bench-busy` measures other values.
 pub const SPIN_COUNT: &CStr = c"GOMP_SPINCOUNT=6000";
 
-/// Variables by which a user has chosen already.
+/// Variables with which a user makes this choice.
 const CHOSEN: [&CStr; 2] = [c"GOMP_SPINCOUNT", c"OMP_WAIT_POLICY"];
 
-/// What a program's `.preinit_array` holds.
+/// The type of the entries of `.preinit_array`.
 pub type Hook = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
-/// Starts this program once more with [`SPIN_COUNT`] in its environment, unless a variable that decides the same is
-/// set. To be put into the binary's `.preinit_array`: the loader calls it when all libraries are mapped and none has
-/// been initialised, so that libtorch's 0.2 seconds of initialisation are spent once. Where the program cannot be
-/// started again, it goes on as it is, with libgomp's own default.
+/// Restarts this program with [`SPIN_COUNT`] in its environment, unless the user has set one of [`CHOSEN`]. To be put into the binary's `.preinit_array`: the loader calls it when all libraries are mapped and none has
+/// been initialised, so that libtorch's 0.2 seconds of initialisation are needed only once. If the program cannot
+/// be restarted, it continues with libgomp's default.
 ///
 /// Nothing here may rely on what the C library or Rust's standard library set up for `main`.
 ///
@@ -42,7 +40,7 @@ pub unsafe extern "C" fn before_libraries(
         let Some(mut variables) = variables_to_add_to(environment) else { return };
         variables.push(SPIN_COUNT.as_ptr());
         variables.push(std::ptr::null());
-        // A loader that was called as a program has no base address; what is to be started again would be the loader.
+        // A loader that was called as a program has no base address; the restarted program would be the loader.
         let (base, program) = (libc::getauxval(libc::AT_BASE), libc::getauxval(libc::AT_EXECFN));
         if base != 0 && program != 0 {
             libc::execve(program as *const c_char, arguments, variables.as_ptr());
@@ -50,7 +48,7 @@ pub unsafe extern "C" fn before_libraries(
     }
 }
 
-/// The environment without its final null; none where it says how to wait.
+/// The environment without its final null; none if it contains one of [`CHOSEN`].
 ///
 /// # Safety
 /// `environment` is a list of C strings that ends with a null, and they outlive the result.
@@ -79,7 +77,7 @@ fn chooses(variable: &CStr) -> bool {
         .any(|name| variable.strip_prefix(name.to_bytes()).is_some_and(|rest| rest.first() == Some(&b'=')))
 }
 
-/// What decides how long threads wait, for people: a variable with its value.
+/// For people: the variable, with its value, that decides how long threads spin.
 pub fn description() -> String {
     let own = SPIN_COUNT.to_str().unwrap_or_default();
     let found = CHOSEN.iter().filter_map(|name| {
@@ -98,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_that_says_how_to_wait_is_known_by_its_whole_name() {
+    fn variables_are_recognised_by_their_whole_name() {
         for chosen in [c"GOMP_SPINCOUNT=1", c"OMP_WAIT_POLICY=passive", c"GOMP_SPINCOUNT=", SPIN_COUNT] {
             assert!(chooses(chosen), "{chosen:?}");
         }

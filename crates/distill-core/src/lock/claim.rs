@@ -1,4 +1,4 @@
-//! Who holds a directory, as it stands in a lock file, and whether that one still runs.
+//! The holder of a directory, as written to a lock file, and whether it is still running.
 
 use std::fs::Metadata;
 use std::hash::{BuildHasher, RandomState};
@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use super::host_name;
 
-/// How often a holder says that it is alive.
+/// Time between two signs of life of a holder.
 pub(super) const BEAT: Duration = Duration::from_secs(15);
-/// A holder on another machine that has been silent for so long is taken for dead.
+/// A holder on another machine that has been silent for this long is considered dead.
 pub(super) const STALE: Duration = Duration::from_secs(120);
 
 /// One line of a lock file: `host … pid … start … boot … pidns … nonce …`.
@@ -16,10 +16,9 @@ pub(super) const STALE: Duration = Duration::from_secs(120);
 pub(super) struct Claim {
     host: String,
     pid: u32,
-    /// When the process started, in the kernel's ticks since its boot: with it, a process that got the same id later
-    /// is not taken for the holder.
+    /// When the process started, in kernel ticks since boot. It tells the holder from a later process with the same id.
     start: Option<u64>,
-    /// The kernel's boot, and the processes that the ids are counted among: a container has its own.
+    /// The kernel's boot id and the PID namespace: a container has its own.
     machine: Option<(String, String)>,
     nonce: String,
 }
@@ -44,7 +43,7 @@ impl Claim {
         format!("host {host} pid {pid} start {start} boot {boot} pidns {pidns} nonce {nonce}\n")
     }
 
-    /// The claim of a line, or none where it is not one.
+    /// Parses a line, if it is a claim.
     pub fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let ["host", host, "pid", pid, "start", start, "boot", boot, "pidns", pidns, "nonce", nonce] =
@@ -66,14 +65,14 @@ impl Claim {
         format!("host {} pid {}", self.host, self.pid)
     }
 
-    /// Whether the holder still runs. On this machine the system knows; of another one, or of another container, all
-    /// that is seen is when it last touched the file, by the clock that says that it is `now`.
+    /// Whether the holder is still running. On this machine the system knows. For another machine or container, only the
+    /// time of its last change to the file is known, compared with `now` by the same clock.
     pub fn is_alive(&self, file: &Metadata, now: SystemTime) -> bool {
         if self.machine.is_some() && self.machine == this_machine() {
             return started(self.pid).is_some_and(|start| Some(start) == self.start);
         }
         let Ok(touched) = file.modified() else { return true };
-        // One from the future has a clock of its own, and is alive for all that is known.
+        // A time in the future comes from another clock: the holder may be alive.
         now.duration_since(touched).map_or(true, |silent| silent < STALE)
     }
 }
@@ -84,10 +83,10 @@ fn this_machine() -> Option<(String, String)> {
     Some((boot.trim().to_owned(), pidns.to_str()?.to_owned()))
 }
 
-/// When a process that runs was started, or none where there is none of that id.
+/// Start time of a running process, if there is one with this id.
 fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in brackets, may hold anything; the state is the first field behind it.
+    // The name, in brackets, may contain anything; the state is the first field after it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     // A zombie has ended.
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_read_as_it_was_written_and_nothing_else_is_one() {
+    fn a_claim_is_read_as_it_was_written_and_other_lines_are_not_claims() {
         let own = Claim::own();
         assert_eq!(Claim::parse(&own.to_line()), Some(own.clone()));
         assert_ne!(own.nonce, Claim::own().nonce);
@@ -115,9 +114,9 @@ mod tests {
         }
     }
 
-    /// A process id is given again: who has it now need not be who wrote it.
+    /// Process ids are reused: the current process with an id need not be the one that wrote the file.
     #[test]
-    fn on_this_machine_the_process_counts_with_its_start_and_not_its_silence() {
+    fn on_this_machine_process_id_and_start_time_decide() {
         let (_kept, data) = file();
         let late = data.modified().unwrap() + 10 * STALE;
         let own = Claim::own();
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn of_another_machine_the_silence_counts() {
+    fn for_another_machine_the_time_of_the_last_sign_of_life_decides() {
         let (_kept, data) = file();
         let touched = data.modified().unwrap();
         let other = Claim { machine: Some(("another boot".to_owned(), "pid:[1]".to_owned())), ..Claim::own() };

@@ -1,7 +1,7 @@
-//! The lock where the file system has none: a file that only one process can make.
+//! The lock for file systems without locks: a file that only one process can create.
 //!
-//! `.lock.claim` says who holds the directory, and a thread touches it every [`BEAT`]. Whoever finds one whose holder
-//! is gone takes it over while it alone has `.lock.takeover`, so that no two take over the same one.
+//! `.lock.claim` contains the holder, and a thread touches it every [`BEAT`]. A process that finds the claim of a dead
+//! holder takes it over while it holds `.lock.takeover`, so that two processes cannot take over the same claim.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -17,16 +17,16 @@ use crate::open;
 
 /// The claim's name inside a directory.
 const CLAIM_FILE: &str = ".lock.claim";
-/// The name that a process alone has while it looks at a claim to take it over.
+/// The file that a process creates exclusively while it takes over a claim.
 const TAKEOVER_FILE: &str = ".lock.takeover";
-/// A takeover is over in milliseconds; one that has lasted for so long was killed.
+/// A takeover needs milliseconds; a process that takes this long was killed.
 const TAKEOVER_LASTS: Duration = Duration::from_secs(600);
 
-/// What to do when a directory is no longer this process's.
+/// Called when this process has lost a directory.
 static ON_LOSS: OnceLock<fn(&Path)> = OnceLock::new();
 
-/// Says what is to be done where a claim is lost while it is held: another machine took a process for dead that only
-/// slept, or somebody removed the file. The first call counts.
+/// Sets what happens when a claim is lost while it is held: another machine considered a sleeping process dead, or the
+/// file was removed. Only the first call has an effect.
 pub fn on_loss(end: fn(&Path)) {
     ON_LOSS.get_or_init(|| end);
 }
@@ -41,22 +41,22 @@ pub(super) struct Exclusive {
     heart: Option<JoinHandle<()>>,
 }
 
-/// What a try for a claim came to.
+/// The result of an attempt to take a claim.
 #[derive(Debug)]
 pub(super) enum Try {
     Mine(Exclusive),
-    /// Somebody has it; who, for people.
+    /// Another process has it; its name, for people.
     Held(String),
 }
 
 impl Exclusive {
-    /// Takes the directory's claim, or that of a holder that is gone.
+    /// Takes the directory's claim, also from a dead holder.
     pub fn try_take(directory: &Path) -> Result<Try, FileError> {
         let path = directory.join(CLAIM_FILE);
         if let Some(mine) = Self::make(&path)? {
             return Ok(Try::Mine(mine));
         }
-        // Without it there is no telling who of two removes whose claim.
+        // Without this, two processes could remove each other's claims.
         let takeover = directory.join(TAKEOVER_FILE);
         let Some(now) = begin_takeover(&takeover)? else {
             return Ok(Try::Held(read(&path)?.map_or_else(String::new, |(_, holder)| holder)));
@@ -76,7 +76,7 @@ impl Exclusive {
         Ok(Self::make(path)?.map_or_else(|| Try::Held(String::new()), Try::Mine))
     }
 
-    /// Makes the claim, where there is none.
+    /// Creates the claim, if there is none.
     fn make(path: &Path) -> Result<Option<Self>, FileError> {
         let mut file = match open::new(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
@@ -91,7 +91,7 @@ impl Exclusive {
             while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
                 match touch(&mut file, &theirs, &text) {
                     Ok(true) => last = Instant::now(),
-                    // A file system that does not answer for a while is no loss yet.
+                    // A file system that does not answer for a while is not a loss.
                     Err(_) if last.elapsed() < STALE / 2 => {}
                     Ok(false) | Err(_) => return lost(&theirs),
                 }
@@ -107,17 +107,17 @@ impl Drop for Exclusive {
     fn drop(&mut self) {
         drop(self.alive.take());
         if let Some(heart) = self.heart.take() {
-            // It has nothing to say, not even where it panicked.
+            // The thread has no result, even if it panicked.
             drop(heart.join());
         }
-        // One that was taken over is another's. What is not removed goes stale.
+        // A claim that was taken over belongs to another process. A claim that is not removed becomes stale.
         if text(&self.path).is_ok_and(|found| found.as_deref() == Some(self.line.as_str())) {
             drop(std::fs::remove_file(&self.path));
         }
     }
 }
 
-/// Who holds a directory by a claim, or none. Looks without writing.
+/// The holder of a directory's claim, if any. Does not write.
 pub(super) fn look(directory: &Path) -> Result<Option<String>, FileError> {
     holder(&directory.join(CLAIM_FILE), SystemTime::now())
 }
@@ -131,13 +131,13 @@ fn holder(path: &Path, now: SystemTime) -> Result<Option<String>, FileError> {
     let silent = || data.modified().ok().and_then(|touched| now.duration_since(touched).ok());
     let is_alive = match &claim {
         Some(claim) => claim.is_alive(&data, now),
-        // Half a line: it is being written, or its writer was killed.
+        // A partial line: it is being written, or its writer was killed.
         None => silent().is_none_or(|silent| silent < STALE),
     };
     Ok(is_alive.then_some(holder))
 }
 
-/// A claim file's content, and its holder for people; none where there is no file.
+/// A claim file's content, and its holder for people; none if there is no file.
 fn read(path: &Path) -> Result<Option<(Option<Claim>, String)>, FileError> {
     let text = text(path).map_err(FileError::of("read", path))?;
     Ok(text.map(|text| {
@@ -157,8 +157,7 @@ fn text(path: &Path) -> io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Takes the name under which alone claims are taken over, and says what the file system's clock says; none where
-/// another process has it.
+/// Creates the takeover file and returns the file system's time; none if another process has it.
 fn begin_takeover(path: &Path) -> Result<Option<SystemTime>, FileError> {
     match open::new(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -176,8 +175,8 @@ fn begin_takeover(path: &Path) -> Result<Option<SystemTime>, FileError> {
     }
 }
 
-/// Says that the holder is alive: writes the same line again, which sets the file's time by the file system's clock.
-/// False where the file of that name is no longer this process's.
+/// Gives a sign of life: writes the same line again, which sets the file's time by the file system's clock.
+/// False if the file of that name no longer belongs to this process.
 fn touch(file: &mut File, path: &Path, line: &str) -> io::Result<bool> {
     if text(path)?.as_deref() != Some(line) {
         return Ok(false);
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_one_processs_until_it_is_dropped_and_leaves_nothing() {
+    fn a_claim_belongs_to_one_process_until_it_is_dropped() {
         let directory = tempfile::tempdir().unwrap();
         let first = mine(directory.path());
         assert!(is_held(directory.path()));
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_taken_over_from_who_is_gone_and_from_nobody_else() {
+    fn a_claim_is_taken_over_only_from_a_dead_holder() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(CLAIM_FILE);
         let line = Claim::own().to_line();
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_that_take_over_at_once_one_does() {
+    fn only_one_of_many_simultaneous_takeovers_succeeds() {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..20 {
             put(

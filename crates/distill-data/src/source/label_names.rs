@@ -117,7 +117,7 @@ mod tests {
         for (text, problem) in [
             ("", "empty"),
             ("a\n\nb", "a line is empty"),
-            ("a\na", "stands for two ids"),
+            ("a\na", "is used for two ids"),
             ("[1]", "expected a list of names"),
             ("{}", "expected a list of names"),
             (r#"{"a": 0, "b": 2}"#, "expected a list of names"),

@@ -1,5 +1,5 @@
-//! The kernel for bf16 beside that for f32, which gets the same rounded numbers. On a processor that does not multiply bf16
-//! these tests find nothing to compare: padded views are all there is.
+//! Compares the bf16 kernel with the f32 kernel on the same rounded numbers. On a processor without bf16 instructions
+//! there is only the padded path, and these tests are skipped.
 
 use super::tests::{packing, random};
 use super::*;
@@ -12,7 +12,7 @@ fn takes(size: i64) -> bool {
     ffi::attention_takes(Kind::BFloat16, size)
 }
 
-/// Numbers that bf16 has, in f32.
+/// Numbers that bf16 can represent, in f32.
 fn rounded(shape: &[i64]) -> Tensor {
     random(shape).detach().to_kind(Kind::BFloat16).to_kind(Kind::Float)
 }
@@ -21,14 +21,14 @@ fn narrow(x: &Tensor) -> Tensor {
     x.to_kind(Kind::BFloat16).set_requires_grad(true)
 }
 
-/// The length of a difference beside the length of what was expected.
+/// The norm of a difference relative to the norm of the expected values.
 fn share(found: &Tensor, expected: &Tensor) -> f64 {
     let expected = expected.to_kind(Kind::Float);
     let length = |x: Tensor| x.norm().double_value(&[]);
     length(found.to_kind(Kind::Float) - &expected) / length(expected)
 }
 
-/// Output and gradients of both kernels on the same numbers, by `attention`, must be within what 8 bits can say.
+/// Output and gradients of both kernels for `attention` on the same numbers must agree to 8-bit precision.
 fn compare(what: &str, [q, k, v]: [&Tensor; 3], attention: &dyn Fn(&Tensor, &Tensor, &Tensor) -> Tensor) {
     let run = |[q, k, v]: [Tensor; 3]| {
         let out = attention(&q, &k, &v);
@@ -64,14 +64,14 @@ fn bf16_gives_what_f32_gives_forward_and_backward() {
             let firsts = q.index_select(0, packing.first_tokens());
             attend_from_one(&firsts, k, v, &packing, None, Scores::Plain)
         });
-        // The same numbers decide what is dropped, whatever computes.
+        // The same random numbers decide what is dropped in both kernels.
         compare(&format!("{heads} heads of {size}, dropped"), [&q, &k, &v], &|q, k, v| {
             attend(q, k, v, &packing, Some((&Dropout::at(5, 9), 0.25)), Scores::Plain)
         });
     }
 }
 
-/// Slices of one tensor, as a stacked projection gives them.
+/// Slices of one tensor, as from a stacked projection.
 #[test]
 fn bf16_takes_heads_that_lie_apart() {
     if !can_run("bf16", takes(32)) {
@@ -108,7 +108,7 @@ fn bf16_sees_a_window_as_f32_does() {
     }
 }
 
-/// As in f32: what is not a number spoils its own head of its own row, and is not lost.
+/// As in f32: a NaN or infinity affects only its own head in its own row, and is not lost.
 #[test]
 fn bf16_loses_no_number_that_is_none() {
     if !can_run("bf16", takes(20)) {

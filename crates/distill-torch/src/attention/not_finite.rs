@@ -1,5 +1,5 @@
-//! A number that is none must be seen in the output, by whichever kernel: a broken model that gives plausible logits is
-//! found by nobody. Run for each instruction set by the tests of `attention`.
+//! NaN and infinity must reach the output in every kernel: otherwise a broken model would give plausible logits and
+//! would not be noticed. The tests of `attention` run this for each instruction set.
 
 use super::tests::{packing, random, reference};
 use super::*;
@@ -60,7 +60,7 @@ fn a_first_token_that_is_not_finite_spoils_its_row() {
     }
 }
 
-/// All that the query sees scores minus infinity: what it does not see must not win.
+/// All keys that the query sees have a score of minus infinity: keys outside the window must not win.
 #[test]
 fn a_query_that_sees_nothing_finite_is_not_taken_for_a_sound_one() {
     crate::rng::manual_seed(6);

@@ -1,8 +1,8 @@
-//! The kernels beside the formula and beside padded views.
+//! Compares the kernels with the formula and with padded views.
 
 use super::*;
 
-/// The formula itself, one row and one head at a time.
+/// The formula, for one row and one head at a time.
 pub(super) fn reference(query: &Tensor, key: &Tensor, value: &Tensor, lengths: &[i64]) -> Tensor {
     let size = query.size()[2] as f64;
     let mut start = 0;
@@ -30,7 +30,7 @@ fn difference(left: &Tensor, right: &Tensor) -> f64 {
     f64::try_from((left - right).abs().max()).unwrap()
 }
 
-/// Lengths around the borders of a block of queries and of a register, and head sizes that fill none.
+/// Lengths around the borders of a block of queries and of a register, and head sizes that do not fill one.
 #[test]
 fn rows_see_themselves_alone_forward_and_backward() {
     crate::rng::manual_seed(1);
@@ -68,7 +68,7 @@ fn rows_see_themselves_alone_forward_and_backward() {
     }
 }
 
-/// Queries, keys and values that are slices of one tensor, as a stacked projection gives them.
+/// Queries, keys and values that are slices of one tensor, as from a stacked projection.
 #[test]
 fn heads_may_lie_apart() {
     crate::rng::manual_seed(2);
@@ -85,7 +85,7 @@ fn heads_may_lie_apart() {
     assert_eq!(gradient(&views), gradient(&copies));
 }
 
-/// With values that pick single keys the output shows the weights, and so which of them were dropped.
+/// With one-hot values the output contains the attention weights, and shows which of them were dropped.
 #[test]
 fn dropped_weights_are_the_same_forward_and_backward() {
     crate::rng::manual_seed(3);
@@ -140,7 +140,7 @@ fn other_instruction_sets_compute_the_same() {
     }
 }
 
-/// A bias that hides all but each token itself leaves the values; where padding hides that too, nothing is NaN.
+/// A bias that masks everything but the token itself returns its value; where padding masks that too, nothing is NaN.
 #[test]
 fn a_bias_hides_places_forward_and_backward_without_nan() {
     let packing = Packing::new(&[0, 5, 9, 10], Device::Cpu).unwrap();
@@ -161,7 +161,7 @@ fn a_bias_hides_places_forward_and_backward_without_nan() {
     assert_eq!(gradients[2], Tensor::ones([10, 2, 4], (Kind::Float, Device::Cpu)));
 }
 
-/// The kernel that sees a window only against the padded reference that hides the rest, in all sizes of blocks.
+/// The kernel with a window against the padded reference that masks the rest, for all block sizes.
 #[test]
 fn a_window_is_the_same_as_hiding_what_is_outside_of_it() {
     crate::rng::manual_seed(4);

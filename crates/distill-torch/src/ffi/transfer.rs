@@ -1,4 +1,4 @@
-//! The C functions of `native/transfer.cpp`, made safe.
+//! Safe wrappers of the C functions of `native/transfer.cpp`.
 
 use std::ffi::c_int;
 
@@ -25,7 +25,7 @@ struct CopyEvent {
     _opaque: [u8; 0],
 }
 
-/// A copy of `here` on a CUDA device, queued: the host goes on.
+/// Queues a copy of `here` to a CUDA device and returns without waiting.
 pub(crate) fn queue_to_device(here: &Tensor, device: usize) -> Result<Tensor, TorchError> {
     let device = c_int::try_from(device).unwrap_or(c_int::MAX);
     // SAFETY: a live tensor, only read; libtorch keeps the page-locked one that it is copied from.
