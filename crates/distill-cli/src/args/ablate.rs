@@ -9,15 +9,16 @@ use super::Common;
 /// `distill ablate`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Components are removed one at a time, if the pipeline uses them: layer initialisation, soft targets, labels, T²,
-the temperature, each loss on intermediate layers, augmentation, all teachers but the first, and every setting of
-[student] that is not at its default (loss, class_weights, freeze, layer_decay, ema_decay, optimizer, schedule, …).
-Students are compared on the validation part only. Each trial is an ordinary run in OUT/seed-N/trials. Repeating the
+Components are removed one at a time, if the pipeline uses them: layer initialisation, soft targets, labels, T², \
+the temperature, each loss on intermediate layers, augmentation, all teachers but the first, and every setting of \
+[student] that is not at its default (loss, class_weights, freeze, layer_decay, ema_decay, optimizer, schedule, …). \
+Students are compared on the validation part only. Each trial is an ordinary run in OUT/seed-N/trials. Repeating the \
 command runs only the trials that are missing.
 
 Examples:
   distill ablate pipelines/trec.toml
-  distill ablate pipelines/trec.toml --seeds 1,2,3,4,5 --out runs/ablation --max-time 2h")]
+  distill ablate pipelines/trec.toml --seeds 1,2,3,4,5 --out runs/ablation \\
+                 --max-time 2h")]
 pub struct Ablate {
     /// Pipeline file: TOML with one table per stage
     #[arg(value_name = "PIPELINE.toml")]

@@ -9,15 +9,19 @@ use super::{Common, Rows};
 /// `distill augment`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-OUT/rows.jsonl contains each row followed by its copies. Copies have no labels; `distill teacher` computes soft targets for
-them.
+OUT/rows.jsonl contains each row followed by its copies. Copies have no labels; `distill teacher` computes soft \
+targets for them.
 
 Examples:
   distill augment --data train.jsonl --copies 2 --out runs/augmented
-  distill augment --data train.jsonl --unlabelled more.jsonl --out runs/augmented
-  distill augment --data train.csv --copies 1 --delete 0.2 --swap 0 --mix 0.3 --out runs/augmented
-  distill augment --data train.jsonl --copies 4 --replace 0.4 --masked-model bert-base-uncased --out runs/augmented
-  distill teacher --model runs/teacher/model --data runs/augmented/rows.jsonl --out runs/targets")]
+  distill augment --data train.jsonl --unlabelled more.jsonl \\
+                  --out runs/augmented
+  distill augment --data train.csv --copies 1 --delete 0.2 --swap 0 \\
+                  --mix 0.3 --out runs/augmented
+  distill augment --data train.jsonl --copies 4 --replace 0.4 \\
+                  --masked-model bert-base-uncased --out runs/augmented
+  distill teacher --model runs/teacher/model \\
+                  --data runs/augmented/rows.jsonl --out runs/targets")]
 pub struct Augment {
     /// Training rows
     #[arg(long, value_name = "SRC")]

@@ -9,16 +9,17 @@ use super::{Common, Rows};
 /// `distill bench`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Nothing is kept: the passes write to a temporary directory. FLOP/s count the matrix products of the whole
-model on real tokens, including work that an optimization avoids. All figures are medians over the rounds. The
-student's rows per second cover its training steps only. The time shares cover one epoch including reading,
-tokenizing, the token cache, loading and writing.
+Nothing is kept: the passes write to a temporary directory. FLOP/s count the matrix products of the whole model on \
+real tokens, including work that an optimization avoids. All figures are medians over the rounds. The student's rows \
+per second cover its training steps only. The time shares cover one epoch including reading, tokenizing, the token \
+cache, loading and writing.
 
 Examples:
   distill bench --model runs/teacher/model --data train.jsonl
-  distill bench --model models/all-MiniLM-L6-v2 --lengths lognormal:24..256 --max-length 256 \\
-                --rows 4000 --pass teacher
-  distill bench --model runs/teacher/model --layers 0,2,4 --pass student --trace step.json")]
+  distill bench --model models/all-MiniLM-L6-v2 --lengths lognormal:24..256 \\
+                --max-length 256 --rows 4000 --pass teacher
+  distill bench --model runs/teacher/model --layers 0,2,4 --pass student \\
+                --trace step.json")]
 pub struct Bench {
     /// A classifier, an encoder, or a config.json (for newly initialized weights)
     #[arg(long, value_name = "DIR")]

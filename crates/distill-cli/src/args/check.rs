@@ -9,13 +9,13 @@ use super::Common;
 /// `distill check`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Nothing is computed or written. All problems are listed together. The exit code is 2 if settings are wrong, else 65 if
-data is wrong. `distill run` starts with the same check. A model that would have to be fetched from the hub is listed
-but not fetched.
+Nothing is computed or written. All problems are listed together. The exit code is 2 if settings are wrong, else 65 \
+if data is wrong. `distill run` starts with the same check. A model that would have to be fetched from the hub is \
+listed but not fetched.
 
 Examples:
   distill check pipelines/trec.toml
-  distill check pipelines/trec.toml --set student.layers=[0,2] --json")]
+  distill check pipelines/trec.toml --set 'student.layers=[0,2]' --json")]
 pub struct Check {
     /// Pipeline file: TOML with one table per stage
     #[arg(value_name = "PIPELINE.toml")]

@@ -10,9 +10,11 @@ use super::{Common, Rows, Training};
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  distill finetune --model models/all-MiniLM-L6-v2 --data train.jsonl --out runs/teacher
-  distill finetune --model FacebookAI/roberta-base --data train.csv --label-column topic --epochs 4 \\
-                   --learning-rate 1e-4 --validation dev.csv --out runs/teacher")]
+  distill finetune --model models/all-MiniLM-L6-v2 --data train.jsonl \\
+                   --out runs/teacher
+  distill finetune --model FacebookAI/roberta-base --data train.csv \\
+                   --label-column topic --validation dev.csv --epochs 4 \\
+                   --learning-rate 1e-4 --out runs/teacher")]
 pub struct Finetune {
     /// Hugging Face directory, or name on the hub, to start from
     #[arg(long, value_name = "DIR")]

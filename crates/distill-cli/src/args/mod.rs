@@ -49,16 +49,20 @@ use clap::{Parser, Subcommand};
 #[command(name = "distill", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
-  distill finetune --model models/all-MiniLM-L6-v2 --data train.jsonl --out runs/teacher
-  distill teacher --model runs/teacher/model --data train.jsonl --out runs/targets
-  distill student --targets runs/targets --init runs/teacher/model --layers 0,2,4 --out runs/student
-  distill report --model teacher=runs/teacher/model --model student=runs/student/model \\
-                 --data test.jsonl --out runs/report --gate 'kept.accuracy >= 0.97'
+  distill finetune --model models/all-MiniLM-L6-v2 --data train.jsonl \\
+                   --out runs/teacher
+  distill teacher --model runs/teacher/model --data train.jsonl \\
+                  --out runs/targets
+  distill student --targets runs/targets --init runs/teacher/model \\
+                  --layers 0,2,4 --out runs/student
+  distill report --model teacher=runs/teacher/model \\
+                 --model student=runs/student/model --data test.jsonl \\
+                 --gate 'kept.accuracy >= 0.97' --out runs/report
   distill run pipelines/trec.toml
 
-Exit codes: 0 done, 1 a quality gate failed or the teacher has nothing to teach, 2 wrong usage or settings,
-65 bad input data, 70 internal error, 73 output cannot be created, 74 I/O error, 75 stopped by a signal or
-a time limit.")]
+Exit codes: 0 done, 1 a quality gate failed or the teacher has nothing to teach, 2 wrong usage or settings, \
+65 bad input data, 70 internal error, 73 output cannot be created, 74 I/O error, 75 stopped by a signal or a time \
+limit.")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

@@ -110,6 +110,18 @@ mod tests {
         command().debug_assert();
     }
 
+    /// An example that is longer than the terminal would be wrapped, and could not be pasted.
+    #[test]
+    fn examples_fit_80_columns() {
+        let whole = command();
+        for command in std::iter::once(&whole).chain(whole.get_subcommands()) {
+            let text = command.get_after_help().expect("examples").to_string();
+            for line in text.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        }
+    }
+
     #[test]
     fn a_negative_number_is_an_options_value() {
         parsed("distill student --learning-rate -1 --out x").unwrap();

@@ -10,8 +10,10 @@ use super::{Common, Rows};
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  distill predict --model runs/student/model --data rows.csv --out predictions.parquet
-  distill predict --model runs/student/model --data rows.jsonl --out predictions.jsonl")]
+  distill predict --model runs/student/model --data rows.csv \\
+                  --out predictions.parquet
+  distill predict --model runs/student/model --data rows.jsonl \\
+                  --out predictions.jsonl")]
 pub struct Predict {
     /// Classifier: Hugging Face directory, or name on the hub
     #[arg(long, value_name = "DIR")]

@@ -9,16 +9,19 @@ use super::{Common, Rows};
 /// `distill report`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-The names `teacher`, `student` and `baseline` (the student trained without a teacher) give models their role.
-If none of these names is used, the first model is the teacher, the second the student, and the rest are others.
-Models with the same name are seeds of one model.
+The names `teacher`, `student` and `baseline` (the student trained without a teacher) give models their role. If \
+none of these names is used, the first model is the teacher, the second the student, and the rest are others. Models \
+with the same name are seeds of one model.
 
 Examples:
-  distill report --model teacher=runs/teacher/model --model student=runs/student/model \\
-                 --data test.jsonl --out runs/report --gate 'kept.accuracy >= 0.97'
-  distill report --model student=runs/1/model --model student=runs/2/model --no-timing \\
-                 --data in-domain=test.jsonl --data cross-domain=other.csv --slice source --out runs/report
-  distill report --predictions teacher=a.parquet --predictions student=b.jsonl --out runs/report
+  distill report --model teacher=runs/teacher/model \\
+                 --model student=runs/student/model --data test.jsonl \\
+                 --gate 'kept.accuracy >= 0.97' --out runs/report
+  distill report --model student=runs/1/model --model student=runs/2/model \\
+                 --data in-domain=test.jsonl --data cross-domain=other.csv \\
+                 --slice source --no-timing --out runs/report
+  distill report --predictions teacher=a.parquet \\
+                 --predictions student=b.jsonl --out runs/report
   distill report --compare runs/old/report.json runs/report/report.json")]
 pub struct Report {
     /// Classifier to run: DIR or NAME=DIR; repeatable

@@ -11,7 +11,8 @@ use super::Common;
 #[command(after_help = "\
 Examples:
   distill run pipelines/trec.toml
-  distill run pipelines/trec.toml --seed 2 --set student.epochs=3 --set out=runs/trec-2
+  distill run pipelines/trec.toml --seed 2 --set student.epochs=3 \\
+              --out runs/trec-2
   distill run pipelines/trec.toml --seeds 1,2,3
   distill run pipelines/trec.toml --dry-run")]
 pub struct Run {

@@ -10,9 +10,11 @@ use super::{Common, Rows, Training};
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  distill student --targets runs/targets --init runs/teacher/model --layers 0,2,4 --out runs/student
-  distill student --targets runs/targets --init small/config.json --tokenizer runs/teacher/model \\
-                  --temperature 4 --hard-weight 0.1 --soft-weight 0.9 --out runs/student")]
+  distill student --targets runs/targets --init runs/teacher/model \\
+                  --layers 0,2,4 --out runs/student
+  distill student --targets runs/targets --init small/config.json \\
+                  --tokenizer runs/teacher/model --temperature 4 \\
+                  --hard-weight 0.1 --soft-weight 0.9 --out runs/student")]
 pub struct Student {
     /// Soft-target store from `distill teacher`; repeat for several teachers
     #[arg(long, value_name = "DIR")]

@@ -9,7 +9,8 @@ use super::Common;
 /// `distill sweep`
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-SWEEP.toml names a pipeline file, a search method, and the values to try for settings of [student] or earlier stages:
+SWEEP.toml names a pipeline file, a search method, and the values to try for settings of [student] or earlier \
+stages:
 
   [sweep]
   pipeline = \"pipelines/trec.toml\"
@@ -18,10 +19,11 @@ SWEEP.toml names a pipeline file, a search method, and the values to try for set
 
   [space]
   \"student.learning_rate\" = [1e-4, 2e-4]
-  \"student.temperature\" = { low = 1.0, high = 8.0, log = true }    # for random and halving
+  # a range is for random and halving
+  \"student.temperature\" = { low = 1.0, high = 8.0, log = true }
   \"augment.copies\" = [0, 2]
 
-Trials are compared on the validation part only. Each trial is an ordinary run in OUT/seed-N/trials. Repeating the
+Trials are compared on the validation part only. Each trial is an ordinary run in OUT/seed-N/trials. Repeating the \
 command runs only the trials that are missing.
 
 Examples:

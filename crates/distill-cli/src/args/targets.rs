@@ -16,7 +16,8 @@ Examples:
   distill targets verify runs/targets
   distill targets merge runs/shards --out runs/targets
   distill targets merge first/targets second/targets --out runs/targets
-  distill targets average large/targets larger/targets --weights 1,2 --average probabilities --out runs/targets
+  distill targets average large/targets larger/targets --weights 1,2 \\
+                          --average probabilities --out runs/targets
   distill targets info runs/targets --json")]
 pub struct Targets {
     #[command(subcommand)]

@@ -11,9 +11,12 @@ use super::{Common, Rows};
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  distill teacher --model runs/teacher/model --data train.parquet --out runs/targets
-  distill teacher --model runs/teacher/model --data rows.csv --no-text --float16 --out runs/targets
-  distill teacher --model runs/teacher/model --data rows.parquet --shard 0/8 --out runs/shards
+  distill teacher --model runs/teacher/model --data train.parquet \\
+                  --out runs/targets
+  distill teacher --model runs/teacher/model --data rows.csv --no-text \\
+                  --float16 --out runs/targets
+  distill teacher --model runs/teacher/model --data rows.parquet \\
+                  --shard 0/8 --out runs/shards
   distill targets merge runs/shards --out runs/targets")]
 pub struct Teacher {
     /// Classifier: Hugging Face directory, or name on the hub
