@@ -130,6 +130,41 @@ fn what_is_no_label_can_be_said() {
     assert_eq!(labels, [Value::Null, Value::Null]);
 }
 
+/// pandas writes a list into a CSV cell as Python prints it.
+#[test]
+fn a_python_list_in_a_csv_cell_is_the_classes_of_its_row() {
+    let work = Work::new();
+    let cells = ["\"['anger', 'fear']\"", "\"['joy']\"", "\"[]\"", "\"['fear']\""];
+    let cells: Vec<&str> = (0..16).map(|row| cells[row % 4]).collect();
+    work.write("pandas.csv", csv("text,label", &cells));
+    let train = "finetune --model tiny --data pandas.csv --epochs 1 --out ft";
+    work.run(train)
+        .fails(65, &["pandas.csv: line 2", "looks like a list of labels", "multi_label_classification"]);
+    assert!(!work.path("ft/model").exists());
+    work.run(&format!("{train} --problem-type multi_label_classification")).succeeds();
+    let names = &work.json("ft/model/config.json")["id2label"];
+    assert_eq!(names, &json!({"0": "anger", "1": "fear", "2": "joy"}));
+    work.run("predict --model ft/model --data pandas.csv --out p.jsonl").succeeds();
+    let read: Vec<Value> = work.json_lines("p.jsonl").iter().map(|row| row["label_names"].clone()).collect();
+    let expected = [json!(["anger", "fear"]), json!(["joy"]), json!([]), json!(["fear"])];
+    assert!(read.iter().enumerate().all(|(row, labels)| *labels == expected[row % 4]), "{read:?}");
+}
+
+/// Two classes that a person takes for one: spaces are trimmed, and a difference of case is said with its counts.
+#[test]
+fn labels_that_differ_in_case_are_counted_and_spaces_are_trimmed() {
+    let work = Work::new();
+    let cells = ["\"yes\"", "\"Yes\"", "\" yes\"", "\"no\""];
+    let cells: Vec<&str> = (0..16).map(|row| cells[row % 4]).collect();
+    work.write("variants.csv", csv("text,label", &cells));
+    let run = work.run("finetune --model tiny --data variants.csv --epochs 1 --out ft").succeeds();
+    run.says("\"Yes\" (4 rows) and \"yes\" (8 rows)");
+    let names = &work.json("ft/model/config.json")["id2label"];
+    assert_eq!(names, &json!({"0": "Yes", "1": "no", "2": "yes"}));
+    let (read, _) = predicted(&work, "ft/model", "variants.csv", "");
+    assert_eq!(read[..4], ["yes", "Yes", "yes", "no"]);
+}
+
 #[test]
 fn columns_and_separators_that_are_not_quite_so() {
     let work = Work::new();
