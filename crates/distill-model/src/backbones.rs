@@ -1,4 +1,4 @@
-//! The architectures, one short file each: how its config is read and how it puts the parts together.
+//! The architectures, one short file each: what it is called, how its config is read, and which backbone and heads it has.
 //!
 //! To add one, write its file and a line in [`ALL`]; `docs/adding-an-encoder.md` says how.
 
@@ -12,11 +12,11 @@ mod mpnet;
 mod nomic_bert;
 mod roberta;
 
-use crate::architecture::Architecture;
-use crate::masked::MaskedLayout;
+use crate::architecture::{Architecture, HeadKind};
+use crate::recipe::Recipe;
 
 /// Every architecture that can be built.
-pub static ALL: &[&Architecture] = &[
+static ALL: &[&Recipe] = &[
     &bert::BERT,
     &roberta::ROBERTA,
     &roberta::XLM_ROBERTA,
@@ -30,21 +30,31 @@ pub static ALL: &[&Architecture] = &[
     &nomic_bert::NOMIC_BERT,
 ];
 
-/// The heads of masked language models that can be built.
-pub(crate) static MASKED: &[&MaskedLayout] =
-    &[&bert::MASKED, &roberta::MASKED, &distilbert::MASKED, &mpnet::MASKED];
-
-/// The masked language model's head of a `model_type`.
-pub(crate) fn masked(model_type: &str) -> Option<&'static MaskedLayout> {
-    MASKED.iter().copied().find(|layout| layout.model_types.contains(&model_type))
+/// Every architecture.
+pub fn all() -> impl Iterator<Item = &'static Architecture> {
+    ALL.iter().map(|recipe| &recipe.architecture)
 }
 
 /// The architecture of a `model_type`.
 pub fn named(model_type: &str) -> Option<&'static Architecture> {
-    ALL.iter().copied().find(|architecture| architecture.model_type == model_type)
+    all().find(|architecture| architecture.model_type == model_type)
+}
+
+/// The functions of a `model_type`.
+pub(crate) fn recipe(model_type: &str) -> Option<&'static Recipe> {
+    ALL.iter().copied().find(|recipe| recipe.architecture.model_type == model_type)
 }
 
 /// Every known `model_type`, for messages.
 pub fn known() -> String {
-    ALL.iter().map(|architecture| architecture.model_type).collect::<Vec<_>>().join(", ")
+    listed(all())
+}
+
+/// Every `model_type` that has this head, for messages.
+pub(crate) fn with_head(head: HeadKind) -> String {
+    listed(all().filter(|architecture| !architecture.head_layers(head).is_empty()))
+}
+
+fn listed(architectures: impl Iterator<Item = &'static Architecture>) -> String {
+    architectures.map(|architecture| architecture.model_type).collect::<Vec<_>>().join(", ")
 }

@@ -10,10 +10,11 @@ use distill_hub::{HubName, verify};
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
+use crate::architecture::HeadKind;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::model::Model;
-use crate::parameters::{Fresh, canonical_names};
+use crate::parameters::{Fresh, canonical_names, renamed};
 use crate::weights::{self, WEIGHTS_FILE};
 
 /// A directory with `config.json` and, usually, weights and a tokenizer.
@@ -86,14 +87,14 @@ impl ModelDirectory {
         if !wrapper.is_empty() {
             self.notes.push(format!("{path}: all weights are named {wrapper}…, which is taken off"));
         }
-        let shapes = canonical_names(shapes, self.config.architecture);
+        let shapes = renamed(shapes, self.config.architecture);
         if let Some(config) = self.config.with_head_among(&shapes) {
             let config = config?;
             self.notes.push(format!(
                 "{path}: config.json names no classifier, but the weights hold the head of one with {} outputs: read \
                  as {}",
-                config.num_labels(),
-                config.architecture.class
+                config.outputs(),
+                config.architecture.class(config.head)
             ));
             self.config = config;
         }
@@ -139,7 +140,7 @@ impl ModelDirectory {
         weights::weights_hash(&self.path, &self.stop)
     }
 
-    /// Loads a classifier whose weights are all there.
+    /// Loads the model that the config names, whose weights are all there; a classifier of rows where it names none.
     ///
     /// # Errors
     /// [`ModelError::Weights`] for any tensor missing, extra or misshapen, the head's too.
@@ -147,7 +148,15 @@ impl ModelDirectory {
         self.build(self.config.clone(), Fresh::Nothing, device)
     }
 
-    /// Loads a classifier for passes without training: its weights in another number format, and laid out for it.
+    /// As [`ModelDirectory::load_classifier`], with this head.
+    ///
+    /// # Errors
+    /// As [`ModelDirectory::load_classifier`].
+    pub fn load_with(&self, head: HeadKind, device: Device) -> Result<Model, ModelError> {
+        self.build(self.config.with_head(head), Fresh::Nothing, device)
+    }
+
+    /// Loads a model for passes without training: its weights in another number format, and prepared for it.
     ///
     /// # Errors
     /// As [`ModelDirectory::load_classifier`].
@@ -158,34 +167,64 @@ impl ModelDirectory {
         Ok(model)
     }
 
-    /// Loads an encoder and puts a fresh head for `labels` on it, unless the directory has a head
-    /// for exactly these labels. Its logits mean what `problem_type` says.
+    /// Loads a backbone and puts a fresh head on it that classifies rows into `labels`, unless the directory has such a
+    /// head for exactly these labels. Its logits mean what `problem_type` says.
     ///
     /// # Errors
-    /// [`ModelError::Weights`] for any encoder tensor missing, extra or misshapen.
+    /// [`ModelError::Weights`] for any tensor of the backbone missing, extra or misshapen.
     pub fn load_for_training(
         &self,
         labels: &LabelMap,
         problem_type: ProblemType,
         device: Device,
     ) -> Result<Model, ModelError> {
-        if self.config.has_classifier() && self.config.labels == *labels {
-            return self.build(self.config.with_problem_type(problem_type), Fresh::Nothing, device);
+        self.load_head_for_training(HeadKind::Sequence, labels, problem_type, device)
+    }
+
+    /// As [`ModelDirectory::load_for_training`], with any head.
+    ///
+    /// # Errors
+    /// As [`ModelDirectory::load_for_training`]; [`ModelError::Unsupported`] where the architecture has no such head.
+    pub fn load_head_for_training(
+        &self,
+        head: HeadKind,
+        labels: &LabelMap,
+        problem_type: ProblemType,
+        device: Device,
+    ) -> Result<Model, ModelError> {
+        let config = self.config.with_head(head);
+        if self.keeps_head(head, labels) {
+            return self.build(config.with_problem_type(problem_type), Fresh::Nothing, device);
         }
-        let given = self.read_weights()?;
+        let given = canonical_names(self.read_weights()?, &config);
         Model::build(
-            self.config.with_labels(labels.clone()).with_problem_type(problem_type),
-            self.without_output(canonical_names(given, self.config.architecture)),
+            config.with_labels(labels.clone()).with_problem_type(problem_type),
+            self.without_output(given, head),
             Fresh::Head,
             device,
             &self.path,
         )
     }
 
-    /// Weights less what gives logits: in a classifier its last layer, else all that is named like a head.
-    pub(crate) fn without_output(&self, mut given: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
-        let gone = if self.config.has_classifier() { self.config.architecture.output() } else { "classifier." };
-        given.retain(|name, _| !name.starts_with(gone));
+    /// Whether the directory's own head is one for these labels, so that no fresh one is needed.
+    pub(crate) fn keeps_head(&self, head: HeadKind, labels: &LabelMap) -> bool {
+        let has_labels = matches!(head, HeadKind::Sequence | HeadKind::Token);
+        self.config.named_head() == Some(head) && (!has_labels || self.config.labels == *labels)
+    }
+
+    /// Weights without what gives logits: where the directory has a head of this kind, its last layer, else all that is
+    /// named like a classifier. A masked language model's head fits every checkpoint of the vocabulary, and stays.
+    pub(crate) fn without_output(
+        &self,
+        mut given: BTreeMap<String, Tensor>,
+        head: HeadKind,
+    ) -> BTreeMap<String, Tensor> {
+        let own = format!("{}.", self.config.architecture.output(head));
+        match (head, self.config.named_head()) {
+            (HeadKind::Masked, _) => {}
+            (_, Some(named)) if named == head => given.retain(|name, _| !name.starts_with(&own)),
+            _ => given.retain(|name, _| !name.starts_with("classifier.") && !name.starts_with(&own)),
+        }
         given
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use distill_core::{LabelError, LabelMap};
 use serde_json::{Map, Value};
 
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, HeadKind};
 use crate::config::{Activation, ModelConfig, ProblemType};
 use crate::error::ModelError;
 
@@ -151,6 +151,7 @@ impl<'a> Fields<'a> {
             classifier_dropout: self.probability("classifier_dropout", hidden_dropout)?,
             initializer_range: self.number("initializer_range", 0.02)?,
             problem_type: self.problem_type(labels.num_labels())?,
+            head: self.named_head().unwrap_or(HeadKind::Sequence),
             labels,
             raw: self.raw.clone(),
             path: self.path.to_owned(),
@@ -188,9 +189,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The head of the first class in `architectures` that has one.
+    pub fn named_head(&self) -> Option<HeadKind> {
+        let names = self.get("architectures").and_then(Value::as_array)?;
+        names.iter().filter_map(Value::as_str).find_map(HeadKind::of_class)
+    }
+
     /// `problem_type`; where it is absent, one output is a regression, as in `transformers`.
     fn problem_type(&self, num_labels: usize) -> Result<ProblemType, ModelError> {
-        let default = if num_labels == 1 { ProblemType::Regression } else { ProblemType::SingleLabel };
+        let of_rows = self.named_head().is_none_or(|head| head == HeadKind::Sequence);
+        let default =
+            if of_rows && num_labels == 1 { ProblemType::Regression } else { ProblemType::SingleLabel };
         let name = self.text("problem_type", default.name())?;
         ProblemType::named(&name).ok_or_else(|| {
             let known = "single_label_classification, multi_label_classification, regression";

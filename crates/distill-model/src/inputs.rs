@@ -1,6 +1,6 @@
 //! A packed batch on a device.
 
-use distill_torch::{Packing, TorchError};
+use distill_torch::{Packing, TorchError, copied_to};
 use tch::{Device, Kind, Tensor};
 
 /// Tokens of a batch, row after row without padding.
@@ -14,6 +14,8 @@ pub struct Inputs {
     pub position_ids: Tensor,
     /// Where rows begin and end.
     pub packing: Packing,
+    /// Places of the tokens that a head on tokens predicts for, int64 `[N]` into `T`; none: of all.
+    pub positions: Option<Tensor>,
     /// What hidden states are computed in; none: in the kind of the weights.
     pub compute: Option<Kind>,
 }
@@ -40,7 +42,22 @@ impl Inputs {
         }
         let (packing, [input_ids, token_type_ids, position_ids]) =
             Packing::beside(numbers, cu_seqlens, device)?;
-        Ok(Inputs { input_ids, token_type_ids, position_ids, packing, compute: None })
+        Ok(Inputs { input_ids, token_type_ids, position_ids, packing, positions: None, compute: None })
+    }
+
+    /// The same batch, of whose tokens those at these places are predicted for: numbers below `T`.
+    ///
+    /// # Errors
+    /// [`TorchError`] for a place that is not in the batch, or where the copy fails.
+    pub fn at(self, positions: &[i64]) -> Result<Self, TorchError> {
+        let tokens = self.packing.tokens();
+        if let Some(outside) = positions.iter().find(|place| !(0..tokens).contains(*place)) {
+            return Err(
+                tch::TchError::Shape(format!("position {outside} in a batch of {tokens} tokens")).into()
+            );
+        }
+        let positions = Some(copied_to(positions, self.input_ids.device())?);
+        Ok(Inputs { positions, ..self })
     }
 
     /// The same batch with hidden states in `compute`: weights of another kind are converted where they are used, and

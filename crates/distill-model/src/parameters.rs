@@ -23,9 +23,9 @@ pub enum Init {
 /// Which parameters may be absent from the given weights and are then made fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fresh {
-    /// None: the weights are a whole classifier.
+    /// None: the weights are a whole model.
     Nothing,
-    /// Head and pooler: the weights are a pretrained encoder.
+    /// The head, pooler included: the weights are a pretrained backbone, or a model with another head.
     Head,
     /// All: there are no weights, only a config.
     Everything,
@@ -221,15 +221,22 @@ fn truncated(given: Tensor, parts: i64, shape: &[i64]) -> Tensor {
     narrowed.flatten(0, 1).contiguous()
 }
 
-/// Checkpoints name the same tensors in older ways, or hold an encoder without the classifier's prefix. This gives
-/// them the classifier's names, and leaves out what it has no use for; names that have been through here stay.
-pub fn canonical_names<T>(given: BTreeMap<String, T>, architecture: &Architecture) -> BTreeMap<String, T> {
+/// Checkpoints name the same tensors in older ways, or hold a backbone without its prefix. This gives them the names
+/// that they have in a model with the config's head, and leaves out what that has no use for; a second time it changes
+/// nothing.
+pub fn canonical_names<T>(mut given: BTreeMap<String, T>, config: &ModelConfig) -> BTreeMap<String, T> {
+    let (architecture, head) = (config.architecture, config.head);
+    // Before a prefix makes other names of them, and once more when a prefix has made names of heads.
+    given.retain(|name, _| !architecture.is_unused(head, name));
+    let mut named = renamed(given, architecture);
+    named.retain(|name, _| !architecture.is_unused(head, name));
+    named
+}
+
+/// As [`canonical_names`], with the tensors of all heads.
+pub(crate) fn renamed<T>(given: BTreeMap<String, T>, architecture: &Architecture) -> BTreeMap<String, T> {
     let bare = given.keys().any(|name| name.starts_with("embeddings."));
-    given
-        .into_iter()
-        .filter(|(name, _)| !architecture.is_unused(name))
-        .map(|(name, tensor)| (architecture.canonical(&name, bare), tensor))
-        .collect()
+    given.into_iter().map(|(name, tensor)| (architecture.canonical(&name, bare), tensor)).collect()
 }
 
 /// The first few of a list that may be long.

@@ -3,7 +3,6 @@
 pub mod attention;
 pub mod embeddings;
 pub mod feed_forward;
-pub mod head;
 pub mod layer;
 pub mod positions;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::architecture::Place;
+use crate::architecture::{HeadKind, Place};
 use crate::config::ModelConfig;
 use crate::directory::ModelDirectory;
 use crate::error::ModelError;
@@ -60,8 +60,11 @@ impl Stored {
         let architecture = config.architecture;
         let bare = self.tensors.keys().any(|name| name.starts_with("embeddings."));
         let (mut rest, mut of_layers) = (0u64, 0u64);
-        for (name, numbers) in self.tensors.iter().filter(|(name, _)| !architecture.is_unused(name)) {
-            match architecture.layer_of(&architecture.canonical(name, bare)) {
+        let used = |name: &str| !architecture.is_unused(config.head, name);
+        for (name, numbers) in self.tensors.iter().filter(|(name, _)| used(name)) {
+            let name = architecture.canonical(name, bare);
+            match architecture.layer_of(&name) {
+                _ if !used(&name) => {}
                 Some(Place::Numbered(_)) => of_layers += numbers,
                 _ => rest += numbers,
             }
@@ -77,7 +80,11 @@ pub fn estimate(config: &ModelConfig) -> u64 {
     let tables = size(config.vocab_size) + size(config.max_position_embeddings) + size(config.type_vocab_size);
     let products = u64::from(config.architecture.feed_forward_products);
     let layer = 4 * hidden * hidden + products * hidden * inner + 9 * hidden + inner;
-    let head = hidden * hidden + size(config.num_labels()) * (hidden + 1);
+    let head = match config.head {
+        HeadKind::Masked => hidden * hidden,
+        HeadKind::Sequence => hidden * hidden + size(config.outputs()) * (hidden + 1),
+        HeadKind::Token | HeadKind::Span => size(config.outputs()) * (hidden + 1),
+    };
     tables * hidden + layer * config.num_hidden_layers as u64 + head
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use distill_core::{LabelMap, ProblemType};
 use tch::{Device, Tensor};
 
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, HeadKind};
 use crate::config::ModelConfig;
 use crate::directory::ModelDirectory;
 use crate::error::ModelError;
@@ -41,18 +41,32 @@ pub fn initialize(
     problem_type: ProblemType,
     device: Device,
 ) -> Result<Model, ModelError> {
-    let config = config(from.config(), shape, labels, problem_type)?;
+    initialize_with(HeadKind::Sequence, from, shape, labels, problem_type, device)
+}
+
+/// As [`initialize`], with any head: where the directory has another one, a fresh one goes on its backbone.
+///
+/// # Errors
+/// As [`initialize`]; [`ModelError::Unsupported`] where the architecture has no such head.
+pub fn initialize_with(
+    head: HeadKind,
+    from: &ModelDirectory,
+    shape: Shape<'_>,
+    labels: &LabelMap,
+    problem_type: ProblemType,
+    device: Device,
+) -> Result<Model, ModelError> {
+    let config = config(from.config(), shape, labels, problem_type)?.with_head(head);
     if !from.has_weights() {
         return Model::build(config, BTreeMap::new(), Fresh::Everything, device, from.path());
     }
-    let architecture = config.architecture;
-    let mut given = canonical_names(from.read_weights()?, architecture);
-    let keeps_head = from.config().has_classifier() && from.config().labels == *labels;
+    let mut given = canonical_names(from.read_weights()?, &config);
+    let keeps_head = from.keeps_head(head, labels);
     if !keeps_head {
-        given = from.without_output(given);
+        given = from.without_output(given, head);
     }
     let fresh = if keeps_head { Fresh::Nothing } else { Fresh::Head };
-    let given = keep_layers(given, architecture, &shape.chosen(from.config()));
+    let given = keep_layers(given, config.architecture, &shape.chosen(from.config()));
     let build = match shape.hidden_size {
         None => Model::build,
         Some(_) => Model::build_truncated,

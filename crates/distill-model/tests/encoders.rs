@@ -357,7 +357,7 @@ fn dropout_is_drawn_in_every_architecture() {
 
 #[test]
 fn every_known_architecture_has_a_golden() {
-    for architecture in backbones::ALL {
+    for architecture in backbones::all() {
         let model_type = architecture.model_type;
         assert!(
             model_type == "bert" || GOLDENS.iter().any(|(_, known, _)| *known == model_type),

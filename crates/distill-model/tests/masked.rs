@@ -176,7 +176,7 @@ fn weights_of_a_head_that_do_not_fit_are_told_by_name() {
     told(
         "bert-masked",
         &|given| drop(given.insert(bias.into(), Tensor::zeros([98], (Kind::Float, Device::Cpu)))),
-        &["cls.predictions.decoder.bias is [98] Float, expected [99] Float"],
+        &["cls.predictions.bias is [98] Float, expected [99] Float"],
     );
     // Its config says that the decoder is not the table of word vectors.
     let decoder = "lm_head.decoder.weight";

@@ -39,7 +39,7 @@ pub fn command(args: &Inspect) -> anyhow::Result<Status> {
     };
     let result = json!({
         "model_type": config.architecture.model_type,
-        "architecture": config.architecture.class,
+        "architecture": config.architecture.class(config.head),
         "classifier": config.has_classifier(),
         "problem_type": config.problem_type.name(),
         "labels": labels,

@@ -6,32 +6,42 @@
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::backbone::Backbone;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::fields::Fields;
+use crate::heads::Head;
+use crate::heads::sequence::SequenceHead;
+use crate::heads::span;
+use crate::heads::token;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::Linear;
 use crate::parts::embeddings::{Embeddings, Tables};
-use crate::parts::head::Head;
 use crate::parts::layer::{self, Layer, LayerNames, Step};
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries};
+use crate::recipe::Recipe;
 
-pub(super) static ALBERT: Architecture = Architecture {
-    model_type: "albert",
-    class: "AlbertForSequenceClassification",
-    prefix: "albert",
-    layers: "",
-    behind_layers: &[],
-    head: &["albert.pooler.", "classifier."],
-    unused: &["predictions.", "sop_classifier."],
-    keys: BERT_KEYS,
+pub(super) static ALBERT: Recipe = Recipe {
+    architecture: Architecture {
+        model_type: "albert",
+        name: "Albert",
+        prefix: "albert",
+        layers: "",
+        behind_layers: &[],
+        heads: HeadLayers::usual(&["albert.pooler", "classifier"], None),
+        unused: &["predictions.", "sop_classifier."],
+        keys: BERT_KEYS,
+        plain_scores: true,
+        feed_forward_products: 2,
+    },
     read,
-    build,
+    backbone,
+    sequence,
+    token: token::build,
+    span: span::build,
     keep_layers,
-    plain_scores: true,
-    feed_forward_products: 2,
 };
 
 const NAMES: LayerNames = LayerNames {
@@ -92,7 +102,7 @@ fn keep_layers(_: &mut Map<String, Value>, fields: &Fields<'_>, _: &[usize]) -> 
     }
 }
 
-fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
     let scope = root.sub("albert");
     let sharing = Sharing::read(&config.fields())?;
     let (width, encoder) = (sharing.embedding_size, scope.sub("encoder"));
@@ -110,19 +120,22 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
             .collect()
     };
     let groups = (0..sharing.groups).map(group).collect();
-    let encoder = AlbertEncoder { embeddings, widening, groups, repeats: config.num_hidden_layers };
-    Ok((Box::new(encoder), Head::new(root, config, "albert.pooler", "classifier")))
+    Ok(Box::new(AlbertBackbone { embeddings, widening, groups, repeats: config.num_hidden_layers }))
+}
+
+fn sequence(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    Ok(Box::new(SequenceHead::new(root, config)))
 }
 
 #[derive(Debug)]
-struct AlbertEncoder {
+struct AlbertBackbone {
     embeddings: Embeddings,
     widening: Linear,
     groups: Vec<Vec<Layer>>,
     repeats: usize,
 }
 
-impl Encoder for AlbertEncoder {
+impl Backbone for AlbertBackbone {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
     }
@@ -132,10 +145,10 @@ impl Encoder for AlbertEncoder {
         self.groups.iter().flatten().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+    fn compute(&self, inputs: &Inputs, queries: Queries, pass: Pass<'_>) -> Tensor {
         let embedded = self.widening.forward(&self.embeddings.forward(inputs, pass.mode)); // [T, H]
         // Layer i is of group ⌊i · groups / layers⌋.
         let layers = (0..self.repeats).flat_map(|index| &self.groups[index * self.groups.len() / self.repeats]);
-        layer::run(layers, embedded, tokens, &pass) // [N, H]
+        layer::run(layers, embedded, queries, &pass) // [N, H]
     }
 }

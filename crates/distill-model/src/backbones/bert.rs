@@ -4,59 +4,68 @@
 
 use tch::Tensor;
 
-use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers, MaskedLayers};
+use crate::backbone::Backbone;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
+use crate::heads::Head;
+use crate::heads::sequence::SequenceHead;
+use crate::heads::span;
+use crate::heads::token;
 use crate::inputs::Inputs;
-use crate::masked::MaskedLayout;
 use crate::parameters::Scope;
 use crate::parts::embeddings::Embeddings;
-use crate::parts::head::Head;
 use crate::parts::layer::{self, BERT_NAMES, Layer, Step};
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries};
+use crate::recipe::{Recipe, any_layers};
 
-pub(super) static BERT: Architecture = Architecture {
-    model_type: "bert",
-    class: "BertForSequenceClassification",
-    prefix: "bert",
-    layers: "bert.encoder.layer.",
-    behind_layers: &[],
-    head: &["bert.pooler.", "classifier."],
-    unused: &["cls.", "bert.cls."],
-    keys: BERT_KEYS,
+pub(super) static BERT: Recipe = Recipe {
+    architecture: Architecture {
+        model_type: "bert",
+        name: "Bert",
+        prefix: "bert",
+        layers: "bert.encoder.layer.",
+        behind_layers: &[],
+        heads: HeadLayers::usual(&["bert.pooler.dense", "classifier"], Some(MASKED)),
+        unused: &["cls.", "bert.cls."],
+        keys: BERT_KEYS,
+        plain_scores: true,
+        feed_forward_products: 2,
+    },
     read: |fields| fields.bert(),
-    build,
+    backbone,
+    sequence,
+    token: token::build,
+    span: span::build,
     keep_layers: any_layers,
-    plain_scores: true,
-    feed_forward_products: 2,
 };
 
-pub(super) static MASKED: MaskedLayout = MaskedLayout {
-    model_types: &["bert"],
-    dense: "cls.predictions.transform.dense",
-    norm: "cls.predictions.transform.LayerNorm",
-    decoder: "cls.predictions.decoder",
+const MASKED: MaskedLayers = MaskedLayers {
+    layers: [
+        "cls.predictions.transform.dense",
+        "cls.predictions.transform.LayerNorm",
+        "cls.predictions.decoder",
+    ],
     bias: "cls.predictions.bias",
-    activation: None,
-    encoder,
+    always_gelu: false,
 };
 
-fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
-    Ok((encoder(root, config), Head::new(root, config, "bert.pooler.dense", "classifier")))
+fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
+    Ok(Box::new(BertBackbone::new(&root.sub("bert"), config)))
 }
 
-fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
-    Box::new(BertEncoder::new(&root.sub("bert"), config))
+fn sequence(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    Ok(Box::new(SequenceHead::new(root, config)))
 }
 
 /// Embeddings and layers; RoBERTa's is the same with other positions, DistilBERT's with other names.
 #[derive(Debug)]
-pub(super) struct BertEncoder {
+pub(super) struct BertBackbone {
     embeddings: Embeddings,
     layers: Vec<Layer>,
 }
 
-impl BertEncoder {
+impl BertBackbone {
     pub fn new(scope: &Scope<'_>, config: &ModelConfig) -> Self {
         Self::of(scope, config, "encoder.layer", |scope| Layer::new(scope, &BERT_NAMES, config))
     }
@@ -69,14 +78,14 @@ impl BertEncoder {
         layer: impl Fn(&Scope<'_>) -> Layer,
     ) -> Self {
         let layers = scope.sub(layers);
-        BertEncoder {
+        BertBackbone {
             embeddings: Embeddings::bert(&scope.sub("embeddings"), config),
             layers: (0..config.num_hidden_layers).map(|index| layer(&layers.sub(index))).collect(),
         }
     }
 }
 
-impl Encoder for BertEncoder {
+impl Backbone for BertBackbone {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
     }
@@ -85,8 +94,8 @@ impl Encoder for BertEncoder {
         self.layers.iter().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+    fn compute(&self, inputs: &Inputs, queries: Queries, pass: Pass<'_>) -> Tensor {
         let embedded = self.embeddings.forward(inputs, pass.mode); // [T, H]
-        layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
+        layer::run(&self.layers, embedded, queries, &pass) // [N, H]
     }
 }

@@ -14,33 +14,43 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use self::disentangled::{Layer, Relative};
-use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::backbone::Backbone;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
 use crate::fields::Fields;
+use crate::heads::Head;
+use crate::heads::sequence::SequenceHead;
+use crate::heads::span;
+use crate::heads::token;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::embeddings::{Embeddings, Tables};
-use crate::parts::head::Head;
 use crate::parts::layer::LayerNames;
 use crate::parts::positions::longest;
 use crate::parts::{Embedding, LayerNorm};
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries};
+use crate::recipe::{Recipe, any_layers};
 
-pub(super) static DEBERTA_V2: Architecture = Architecture {
-    model_type: "deberta-v2",
-    class: "DebertaV2ForSequenceClassification",
-    prefix: "deberta",
-    layers: "deberta.encoder.layer.",
-    behind_layers: &[],
-    head: &["pooler.", "classifier."],
-    unused: &["cls.", "lm_predictions.", "mask_predictions."],
-    keys: BERT_KEYS,
+pub(super) static DEBERTA_V2: Recipe = Recipe {
+    architecture: Architecture {
+        model_type: "deberta-v2",
+        name: "DebertaV2",
+        prefix: "deberta",
+        layers: "deberta.encoder.layer.",
+        behind_layers: &[],
+        heads: HeadLayers::usual(&["pooler.dense", "classifier"], None),
+        unused: &["cls.", "lm_predictions.", "mask_predictions."],
+        keys: BERT_KEYS,
+        plain_scores: false,
+        feed_forward_products: 2,
+    },
     read,
-    build,
+    backbone,
+    sequence,
+    token: token::with_hidden_dropout,
+    span: span::build,
     keep_layers: any_layers,
-    plain_scores: false,
-    feed_forward_products: 2,
 };
 
 const NAMES: LayerNames = LayerNames {
@@ -139,7 +149,7 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
     Ok(config)
 }
 
-fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
     let details = Details::read(&config.fields(), config)?;
     let scope = root.sub("deberta");
     let encoder = scope.sub("encoder");
@@ -147,7 +157,7 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
     let width = details.embedding_size;
     let tables =
         Tables { width, positions: details.absolute, projection: (width != hidden).then_some("embed_proj") };
-    let encoder = DebertaEncoder {
+    Ok(Box::new(DebertaBackbone {
         embeddings: Embeddings::new(&scope.sub("embeddings"), config, tables),
         layers: (0..config.num_hidden_layers)
             .map(|index| Layer::new(&layers.sub(index), config, details))
@@ -159,17 +169,20 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
             .normed
             .then(|| LayerNorm::new(&encoder.sub("LayerNorm"), hidden, config.layer_norm_eps)),
         details,
-    };
-    let head = Head {
+    }))
+}
+
+fn sequence(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    let details = Details::read(&config.fields(), config)?;
+    Ok(Box::new(SequenceHead {
         activation: details.pooler_activation,
         dropout: [details.pooler_dropout, config.classifier_dropout],
-        ..Head::new(root, config, "pooler.dense", "classifier")
-    };
-    Ok((Box::new(encoder), head))
+        ..SequenceHead::new(root, config)
+    }))
 }
 
 #[derive(Debug)]
-struct DebertaEncoder {
+struct DebertaBackbone {
     embeddings: Embeddings,
     layers: Vec<Layer>,
     /// `[2·P, H]`
@@ -178,7 +191,7 @@ struct DebertaEncoder {
     details: Details,
 }
 
-impl DebertaEncoder {
+impl DebertaBackbone {
     /// For rows of up to `longest` tokens, in the kind of the hidden states.
     fn relative(&self, longest: i64, kind: Kind) -> Option<Relative> {
         let table = self.relative.as_ref()?.weight();
@@ -187,7 +200,7 @@ impl DebertaEncoder {
     }
 }
 
-impl Encoder for DebertaEncoder {
+impl Backbone for DebertaBackbone {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
     }
@@ -196,11 +209,11 @@ impl Encoder for DebertaEncoder {
         self.layers.iter().for_each(Layer::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+    fn compute(&self, inputs: &Inputs, queries: Queries, pass: Pass<'_>) -> Tensor {
         let mut hidden = self.embeddings.forward(inputs, pass.mode); // [T, H]
         let relative = self.relative(longest(&inputs.packing), hidden.kind());
         for (index, layer) in self.layers.iter().enumerate() {
-            let wanted = if index + 1 == self.layers.len() { tokens } else { Tokens::All };
+            let wanted = if index + 1 == self.layers.len() { queries } else { Queries::All };
             hidden = layer.forward(&hidden, wanted, &pass, relative.as_ref());
             pass.note_layer(&hidden);
         }

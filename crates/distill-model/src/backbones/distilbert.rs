@@ -2,40 +2,45 @@
 //!
 //! Source: Sanh et al. 2019, arXiv:1910.01108; names as in `transformers`' `DistilBertForSequenceClassification`.
 
-use crate::architecture::{Architecture, Built, Encoder, Keys, any_layers};
-use crate::backbones::bert::BertEncoder;
+use crate::architecture::{Architecture, HeadLayers, Keys, MaskedLayers};
+use crate::backbone::Backbone;
+use crate::backbones::bert::BertBackbone;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
 use crate::fields::Fields;
-use crate::masked::MaskedLayout;
+use crate::heads::Head;
+use crate::heads::sequence::SequenceHead;
+use crate::heads::span;
+use crate::heads::token;
 use crate::parameters::Scope;
-use crate::parts::head::Head;
 use crate::parts::layer::{Layer, LayerNames};
+use crate::recipe::{Recipe, any_layers};
 
-pub(super) static DISTILBERT: Architecture = Architecture {
-    model_type: "distilbert",
-    class: "DistilBertForSequenceClassification",
-    prefix: "distilbert",
-    layers: "distilbert.transformer.layer.",
-    behind_layers: &[],
-    head: &["pre_classifier.", "classifier."],
-    unused: &["vocab_transform.", "vocab_layer_norm.", "vocab_projector."],
-    keys: Keys { layers: "n_layers", hidden: "dim", heads: "n_heads", intermediate: "hidden_dim" },
+pub(super) static DISTILBERT: Recipe = Recipe {
+    architecture: Architecture {
+        model_type: "distilbert",
+        name: "DistilBert",
+        prefix: "distilbert",
+        layers: "distilbert.transformer.layer.",
+        behind_layers: &[],
+        heads: HeadLayers::usual(&["pre_classifier", "classifier"], Some(MASKED)),
+        unused: &["vocab_transform.", "vocab_layer_norm.", "vocab_projector."],
+        keys: Keys { layers: "n_layers", hidden: "dim", heads: "n_heads", intermediate: "hidden_dim" },
+        plain_scores: true,
+        feed_forward_products: 2,
+    },
     read,
-    build,
+    backbone,
+    sequence,
+    token: token::with_hidden_dropout,
+    span,
     keep_layers: any_layers,
-    plain_scores: true,
-    feed_forward_products: 2,
 };
 
-pub(super) static MASKED: MaskedLayout = MaskedLayout {
-    model_types: &["distilbert"],
-    dense: "vocab_transform",
-    norm: "vocab_layer_norm",
-    decoder: "vocab_projector",
+const MASKED: MaskedLayers = MaskedLayers {
+    layers: ["vocab_transform", "vocab_layer_norm", "vocab_projector"],
     bias: "vocab_projector.bias",
-    activation: None,
-    encoder,
+    always_gelu: false,
 };
 
 const NAMES: LayerNames = LayerNames {
@@ -61,17 +66,19 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
     })
 }
 
-fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
-    let encoder = encoder(root, config);
-    let head = Head::new(root, config, "pre_classifier", "classifier");
-    Ok((encoder, Head { activation: Activation::Relu, ..head }))
-}
-
-fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
-    Box::new(BertEncoder::of(&root.sub("distilbert"), config, "transformer.layer", |scope| {
+fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
+    Ok(Box::new(BertBackbone::of(&root.sub("distilbert"), config, "transformer.layer", |scope| {
         let mut layer = Layer::new(scope, &NAMES, config);
         // Nothing is dropped of the attention's output.
         layer.rest.dropout = [0.0, config.hidden_dropout];
         layer
-    }))
+    })))
+}
+
+fn sequence(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    Ok(Box::new(SequenceHead { activation: Activation::Relu, ..SequenceHead::new(root, config) }))
+}
+
+fn span(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    Ok(Box::new(span::head(root, config, config.fields().probability("qa_dropout", 0.1)?)))
 }

@@ -11,35 +11,47 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::backbone::Backbone;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
 use crate::fields::{Fields, shown};
+use crate::heads::Head;
+use crate::heads::sequence::SequenceHead;
+use crate::heads::span;
+use crate::heads::token::{TokenHead, Transform};
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::attention::StackedAttention;
 use crate::parts::embeddings::Embeddings;
 use crate::parts::feed_forward::{FeedForward, Inner};
-use crate::parts::head::{Head, Pooling};
 use crate::parts::positions::{Rotary, Window, longest};
 use crate::parts::{Embedding, LayerNorm, Linear};
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries, Tokens};
+use crate::recipe::Recipe;
 
-pub(super) static MODERNBERT: Architecture = Architecture {
-    model_type: "modernbert",
-    class: "ModernBertForSequenceClassification",
-    prefix: "model",
-    layers: "model.layers.",
-    behind_layers: &["model.final_norm."],
-    head: &["head.", "classifier."],
-    unused: &["decoder."],
-    keys: BERT_KEYS,
+pub(super) static MODERNBERT: Recipe = Recipe {
+    architecture: Architecture {
+        model_type: "modernbert",
+        name: "ModernBert",
+        prefix: "model",
+        layers: "model.layers.",
+        behind_layers: &["model.final_norm."],
+        heads: HeadLayers { sequence: HEAD, token: HEAD, span: HEAD, masked: None },
+        unused: &["decoder."],
+        keys: BERT_KEYS,
+        plain_scores: true,
+        feed_forward_products: 3,
+    },
     read,
-    build,
+    backbone,
+    sequence,
+    token,
+    span,
     keep_layers,
-    plain_scores: true,
-    feed_forward_products: 3,
 };
+
+const HEAD: &[&str] = &["head.dense", "head.norm", "classifier"];
 
 /// What other architectures do not have.
 struct Details {
@@ -49,7 +61,7 @@ struct Details {
     mlp_dropout: f64,
     classifier_bias: bool,
     classifier_activation: Activation,
-    pooling: Pooling,
+    pooling: Tokens<'static>,
     /// How far a token of a local layer sees to either side.
     reach: i64,
     /// Of each layer, whether it is local.
@@ -61,8 +73,8 @@ struct Details {
 impl Details {
     fn read(fields: &Fields<'_>, layers: usize) -> Result<Self, ModelError> {
         let pooling = match fields.text("classifier_pooling", "cls")?.as_str() {
-            "cls" => Pooling::First,
-            "mean" => Pooling::Mean,
+            "cls" => Tokens::First,
+            "mean" => Tokens::Mean,
             other => return Err(fields.unsupported("classifier_pooling", other, "cls, mean")),
         };
         Ok(Details {
@@ -135,8 +147,8 @@ fn keep_layers(raw: &mut Map<String, Value>, fields: &Fields<'_>, chosen: &[usiz
     Ok(())
 }
 
-fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
-    let details = Details::read(&config.fields(), config.num_hidden_layers)?;
+fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
+    let details = details(config)?;
     let scope = root.sub("model");
     let norm = |scope: &Scope<'_>| {
         LayerNorm::with_bias(scope, config.hidden_size, config.layer_norm_eps, details.norm_bias)
@@ -152,7 +164,7 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
         dropout: config.hidden_dropout,
     };
     let layers = scope.sub("layers");
-    let encoder = ModernBertEncoder {
+    Ok(Box::new(ModernBertBackbone {
         embeddings,
         layers: (0..config.num_hidden_layers)
             .map(|index| Layer::new(&layers.sub(index), config, &details, index))
@@ -161,21 +173,50 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
         reach: details.reach,
         theta: details.theta,
         head_size: config.hidden_size / config.num_attention_heads,
-    };
-    let dense = root.sub("head.dense");
-    let head = Head {
-        pooling: details.pooling,
-        dense: Linear::stacked(&dense, config.hidden_size, 1, config.hidden_size, details.classifier_bias),
+    }))
+}
+
+/// The dense layer and the norm before the classifier, which every head has.
+fn transform(root: &Scope<'_>, config: &ModelConfig, details: &Details) -> Transform {
+    let hidden = config.hidden_size;
+    Transform {
+        dense: Linear::stacked(&root.sub("head.dense"), hidden, 1, hidden, details.classifier_bias),
         activation: details.classifier_activation,
-        norm: Some(norm(&root.sub("head.norm"))),
+        norm: LayerNorm::with_bias(&root.sub("head.norm"), hidden, config.layer_norm_eps, details.norm_bias),
+    }
+}
+
+fn details(config: &ModelConfig) -> Result<Details, ModelError> {
+    Details::read(&config.fields(), config.num_hidden_layers)
+}
+
+fn sequence(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    let details = details(config)?;
+    let Transform { dense, activation, norm } = transform(root, config, &details);
+    Ok(Box::new(SequenceHead {
+        pooling: details.pooling,
+        dense,
+        activation,
+        norm: Some(norm),
         classifier: Linear::new(&root.sub("classifier"), config.hidden_size, config.num_labels()),
         dropout: [0.0, config.classifier_dropout],
-    };
-    Ok((Box::new(encoder), head))
+    }))
+}
+
+fn token(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    let transform = transform(root, config, &details(config)?);
+    let head = TokenHead::new(root, config, config.classifier_dropout);
+    Ok(Box::new(TokenHead { transform: Some(transform), ..head }))
+}
+
+fn span(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    let transform = transform(root, config, &details(config)?);
+    let head = span::head(root, config, config.classifier_dropout);
+    Ok(Box::new(TokenHead { transform: Some(transform), ..head }))
 }
 
 #[derive(Debug)]
-struct ModernBertEncoder {
+struct ModernBertBackbone {
     embeddings: Embeddings,
     layers: Vec<Layer>,
     final_norm: LayerNorm,
@@ -184,7 +225,7 @@ struct ModernBertEncoder {
     head_size: i64,
 }
 
-impl Encoder for ModernBertEncoder {
+impl Backbone for ModernBertBackbone {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
     }
@@ -197,7 +238,7 @@ impl Encoder for ModernBertEncoder {
         }
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+    fn compute(&self, inputs: &Inputs, queries: Queries, pass: Pass<'_>) -> Tensor {
         let mut hidden = self.embeddings.forward(inputs, pass.mode); // [T, H]
         let (kind, device) = (hidden.kind(), hidden.device());
         let [all, near] = self.theta.map(|theta| Pass {
@@ -208,7 +249,7 @@ impl Encoder for ModernBertEncoder {
         let near =
             Pass { window: is_cut.then(|| Window::new(self.reach, &inputs.packing, kind, device)), ..near };
         for (index, layer) in self.layers.iter().enumerate() {
-            let wanted = if index + 1 == self.layers.len() { tokens } else { Tokens::All };
+            let wanted = if index + 1 == self.layers.len() { queries } else { Queries::All };
             hidden = layer.forward(&hidden, wanted, if layer.local { &near } else { &all });
             pass.note_layer(&hidden);
         }
@@ -257,10 +298,10 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
+    fn forward(&self, x: &Tensor, queries: Queries, pass: &Pass<'_>) -> Tensor {
         let normed = self.attention_norm.as_ref().map_or(x.shallow_clone(), |norm| norm.forward(x)); // [T, H]
-        let gathered = self.attention.forward(&normed, tokens, pass); // [N, H]
-        let x = tokens.of(x, pass.packing); // [N, H]
+        let gathered = self.attention.forward(&normed, queries, pass); // [N, H]
+        let x = queries.of(x, pass.packing); // [N, H]
         let attended = self.attention_output.forward_residual(&gathered, pass.mode, self.dropout, &x); // [N, H]
         self.feed_forward.forward(&self.norm.forward(&attended), pass.mode, 0.0, &attended) // [N, H]
     }

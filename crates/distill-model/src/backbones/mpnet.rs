@@ -11,37 +11,44 @@ use distill_torch::Packing;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::backbone::Backbone;
 use crate::backbones::roberta;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::fields::Fields;
+use crate::heads::Head;
+use crate::heads::span;
+use crate::heads::token;
 use crate::inputs::Inputs;
-use crate::masked::MaskedLayout;
 use crate::parameters::Scope;
 use crate::parts::Embedding;
 use crate::parts::embeddings::Embeddings;
 use crate::parts::layer::{self, Layer, LayerNames, Step};
 use crate::parts::positions::{distance_places, distances, longest};
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries};
+use crate::recipe::{Recipe, any_layers};
 
-pub(super) static MPNET: Architecture = Architecture {
-    model_type: "mpnet",
-    class: "MPNetForSequenceClassification",
-    prefix: "mpnet",
-    layers: "mpnet.encoder.layer.",
-    behind_layers: &[],
-    head: &["classifier.dense.", "classifier.out_proj."],
-    unused: &["lm_head.", "mpnet.pooler."],
-    keys: BERT_KEYS,
+pub(super) static MPNET: Recipe = Recipe {
+    architecture: Architecture {
+        model_type: "mpnet",
+        name: "MPNet",
+        prefix: "mpnet",
+        layers: "mpnet.encoder.layer.",
+        behind_layers: &[],
+        heads: HeadLayers::usual(&["classifier.dense", "classifier.out_proj"], Some(roberta::LM_HEAD)),
+        unused: &["lm_head.", "mpnet.pooler."],
+        keys: BERT_KEYS,
+        plain_scores: true,
+        feed_forward_products: 2,
+    },
     read,
-    build,
+    backbone,
+    sequence,
+    token: token::with_hidden_dropout,
+    span: span::build,
     keep_layers: any_layers,
-    plain_scores: true,
-    feed_forward_products: 2,
 };
-
-pub(super) static MASKED: MaskedLayout = roberta::lm_head(&["mpnet"], encoder);
 
 const NAMES: LayerNames = LayerNames {
     query_key_value: ["attention.attn.q", "attention.attn.k", "attention.attn.v"],
@@ -64,15 +71,15 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
     config.with_first_position(fields, 2)
 }
 
-fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
-    Ok((encoder(root, config), roberta::head(root, config)))
+fn sequence(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    Ok(Box::new(roberta::head(root, config)))
 }
 
-fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
+fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
     let scope = root.sub("mpnet");
     let encoder = scope.sub("encoder");
     let layers = encoder.sub("layer");
-    Box::new(MpnetEncoder {
+    Ok(Box::new(MpnetBackbone {
         embeddings: Embeddings::bert(&scope.sub("embeddings"), config),
         layers: (0..config.num_hidden_layers)
             .map(|index| Layer::new(&layers.sub(index), &NAMES, config))
@@ -82,17 +89,17 @@ fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
             BUCKETS,
             config.num_attention_heads,
         ),
-    })
+    }))
 }
 
 #[derive(Debug)]
-struct MpnetEncoder {
+struct MpnetBackbone {
     embeddings: Embeddings,
     layers: Vec<Layer>,
     relative_attention_bias: Embedding,
 }
 
-impl MpnetEncoder {
+impl MpnetBackbone {
     /// `[1, h, S, S]`
     fn bias(&self, packing: &Packing) -> Tensor {
         let table = self.relative_attention_bias.weight();
@@ -103,7 +110,7 @@ impl MpnetEncoder {
     }
 }
 
-impl Encoder for MpnetEncoder {
+impl Backbone for MpnetBackbone {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
     }
@@ -112,11 +119,11 @@ impl Encoder for MpnetEncoder {
         self.layers.iter().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+    fn compute(&self, inputs: &Inputs, queries: Queries, pass: Pass<'_>) -> Tensor {
         let embedded = self.embeddings.forward(inputs, pass.mode); // [T, H]
         let bias = self.bias(&inputs.packing).to_kind(embedded.kind());
         let pass = Pass { bias: Some(bias), ..pass };
-        layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
+        layer::run(&self.layers, embedded, queries, &pass) // [N, H]
     }
 }
 

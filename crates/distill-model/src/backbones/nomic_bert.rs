@@ -8,35 +8,45 @@
 use serde_json::json;
 use tch::Tensor;
 
-use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::backbone::Backbone;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::fields::Fields;
+use crate::heads::Head;
+use crate::heads::sequence::SequenceHead;
+use crate::heads::span;
+use crate::heads::token;
 use crate::inputs::Inputs;
 use crate::parameters::Scope;
 use crate::parts::attention::StackedAttention;
 use crate::parts::embeddings::Embeddings;
 use crate::parts::feed_forward::{FeedForward, Inner};
-use crate::parts::head::Head;
 use crate::parts::layer::{self, PostNorm, Step};
 use crate::parts::positions::Rotary;
 use crate::parts::{Embedding, LayerNorm, Linear};
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries};
+use crate::recipe::{Recipe, any_layers};
 
-pub(super) static NOMIC_BERT: Architecture = Architecture {
-    model_type: "nomic_bert",
-    class: "NomicBertForSequenceClassification",
-    prefix: "nomic_bert",
-    layers: "nomic_bert.encoder.layers.",
-    behind_layers: &[],
-    head: &["nomic_bert.pooler.", "classifier."],
-    unused: &["cls."],
-    keys: BERT_KEYS,
+pub(super) static NOMIC_BERT: Recipe = Recipe {
+    architecture: Architecture {
+        model_type: "nomic_bert",
+        name: "NomicBert",
+        prefix: "nomic_bert",
+        layers: "nomic_bert.encoder.layers.",
+        behind_layers: &[],
+        heads: HeadLayers { span: &[], ..HeadLayers::usual(&["nomic_bert.pooler.dense", "classifier"], None) },
+        unused: &["cls."],
+        keys: BERT_KEYS,
+        plain_scores: true,
+        feed_forward_products: 3,
+    },
     read,
-    build,
+    backbone,
+    sequence,
+    token: token::build,
+    span: span::build,
     keep_layers: any_layers,
-    plain_scores: true,
-    feed_forward_products: 3,
 };
 
 fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
@@ -57,7 +67,7 @@ fn theta(fields: &Fields<'_>) -> Result<f64, ModelError> {
     fields.rotary_theta(fields.get("rope_parameters"), 1000.0)
 }
 
-fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
+fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
     let scope = root.sub("nomic_bert");
     let hidden = config.hidden_size;
     let table = |name, rows| Embedding::new(&scope.sub("embeddings").sub(name), rows, hidden);
@@ -71,24 +81,27 @@ fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
         dropout: config.hidden_dropout,
     };
     let layers = scope.sub("encoder.layers");
-    let encoder = NomicBertEncoder {
+    Ok(Box::new(NomicBertBackbone {
         embeddings,
         layers: (0..config.num_hidden_layers).map(|index| Layer::new(&layers.sub(index), config)).collect(),
         theta: theta(&config.fields())?,
         head_size: hidden / config.num_attention_heads,
-    };
-    Ok((Box::new(encoder), Head::new(root, config, "nomic_bert.pooler.dense", "classifier")))
+    }))
+}
+
+fn sequence(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    Ok(Box::new(SequenceHead::new(root, config)))
 }
 
 #[derive(Debug)]
-struct NomicBertEncoder {
+struct NomicBertBackbone {
     embeddings: Embeddings,
     layers: Vec<Layer>,
     theta: f64,
     head_size: i64,
 }
 
-impl Encoder for NomicBertEncoder {
+impl Backbone for NomicBertBackbone {
     fn word_embeddings(&self) -> &Tensor {
         self.embeddings.word_embeddings()
     }
@@ -97,11 +110,11 @@ impl Encoder for NomicBertEncoder {
         self.layers.iter().for_each(Step::pack);
     }
 
-    fn states(&self, inputs: &Inputs, tokens: Tokens, pass: Pass<'_>) -> Tensor {
+    fn compute(&self, inputs: &Inputs, queries: Queries, pass: Pass<'_>) -> Tensor {
         let embedded = self.embeddings.forward(inputs, pass.mode); // [T, H]
         let rotary = Rotary::new(&inputs.position_ids, self.head_size, self.theta);
         let pass = Pass { rotary: Some(rotary), ..pass };
-        layer::run(&self.layers, embedded, tokens, &pass) // [N, H]
+        layer::run(&self.layers, embedded, queries, &pass) // [N, H]
     }
 }
 
@@ -142,9 +155,9 @@ impl Layer {
 }
 
 impl Step for Layer {
-    fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
-        let gathered = self.attention.forward(x, tokens, pass); // [N, H]
-        self.rest.forward(&tokens.of(x, pass.packing), &gathered, pass.mode) // [N, H]
+    fn forward(&self, x: &Tensor, queries: Queries, pass: &Pass<'_>) -> Tensor {
+        let gathered = self.attention.forward(x, queries, pass); // [N, H]
+        self.rest.forward(&queries.of(x, pass.packing), &gathered, pass.mode) // [N, H]
     }
 
     fn pack(&self) {

@@ -4,53 +4,50 @@
 //! Source: Liu et al. 2019, arXiv:1907.11692; Conneau et al. 2020, arXiv:1911.02116; Martin et al. 2020,
 //! arXiv:1911.03894; names as in `transformers`' `RobertaForSequenceClassification`, which all three share.
 
-use crate::architecture::{Architecture, BERT_KEYS, Built, Encoder, any_layers};
-use crate::backbones::bert::BertEncoder;
-use crate::config::{Activation, ModelConfig};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers, MaskedLayers};
+use crate::backbone::Backbone;
+use crate::backbones::bert::BertBackbone;
+use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::fields::Fields;
-use crate::masked::MaskedLayout;
+use crate::heads::Head;
+use crate::heads::sequence::SequenceHead;
+use crate::heads::span;
+use crate::heads::token;
 use crate::parameters::Scope;
-use crate::parts::head::Head;
+use crate::recipe::{Recipe, any_layers};
 
-pub(super) static ROBERTA: Architecture = named("roberta", "RobertaForSequenceClassification");
-pub(super) static XLM_ROBERTA: Architecture = named("xlm-roberta", "XLMRobertaForSequenceClassification");
-pub(super) static CAMEMBERT: Architecture = named("camembert", "CamembertForSequenceClassification");
+pub(super) static ROBERTA: Recipe = named("roberta", "Roberta");
+pub(super) static XLM_ROBERTA: Recipe = named("xlm-roberta", "XLMRoberta");
+pub(super) static CAMEMBERT: Recipe = named("camembert", "Camembert");
 
-pub(super) static MASKED: MaskedLayout = lm_head(&["roberta", "xlm-roberta", "camembert"], encoder);
+/// Names of a masked language model's head, which MPNet took over.
+pub(super) const LM_HEAD: MaskedLayers = MaskedLayers {
+    layers: ["lm_head.dense", "lm_head.layer_norm", "lm_head.decoder"],
+    bias: "lm_head.bias",
+    always_gelu: true,
+};
 
-/// RoBERTa's head of a masked language model, which MPNet took over.
-pub(super) const fn lm_head(
-    model_types: &'static [&'static str],
-    encoder: fn(&Scope<'_>, &ModelConfig) -> Box<dyn Encoder>,
-) -> MaskedLayout {
-    MaskedLayout {
-        model_types,
-        dense: "lm_head.dense",
-        norm: "lm_head.layer_norm",
-        decoder: "lm_head.decoder",
-        bias: "lm_head.bias",
-        // Whatever the layers have.
-        activation: Some(Activation::Gelu),
-        encoder,
-    }
-}
-
-const fn named(model_type: &'static str, class: &'static str) -> Architecture {
-    Architecture {
-        model_type,
-        class,
-        prefix: "roberta",
-        layers: "roberta.encoder.layer.",
-        behind_layers: &[],
-        head: &["classifier.dense.", "classifier.out_proj."],
-        unused: &["lm_head.", "roberta.pooler."],
-        keys: BERT_KEYS,
+const fn named(model_type: &'static str, name: &'static str) -> Recipe {
+    Recipe {
+        architecture: Architecture {
+            model_type,
+            name,
+            prefix: "roberta",
+            layers: "roberta.encoder.layer.",
+            behind_layers: &[],
+            heads: HeadLayers::usual(&["classifier.dense", "classifier.out_proj"], Some(LM_HEAD)),
+            unused: &["lm_head.", "roberta.pooler."],
+            keys: BERT_KEYS,
+            plain_scores: true,
+            feed_forward_products: 2,
+        },
         read,
-        build,
+        backbone,
+        sequence,
+        token: token::build,
+        span: span::build,
         keep_layers: any_layers,
-        plain_scores: true,
-        feed_forward_products: 2,
     }
 }
 
@@ -58,16 +55,15 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
     fields.bert()?.counting_positions_from_padding(fields, 1)
 }
 
-fn build(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError> {
-    Ok((encoder(root, config), head(root, config)))
+fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
+    Ok(Box::new(BertBackbone::new(&root.sub("roberta"), config)))
 }
 
-fn encoder(root: &Scope<'_>, config: &ModelConfig) -> Box<dyn Encoder> {
-    Box::new(BertEncoder::new(&root.sub("roberta"), config))
+fn sequence(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Head>, ModelError> {
+    Ok(Box::new(head(root, config)))
 }
 
-/// Dropout, dense, tanh, dropout, `out_proj`: RoBERTa's head, which MPNet and ELECTRA took over.
-pub(super) fn head(root: &Scope<'_>, config: &ModelConfig) -> Head {
-    let head = Head::new(root, config, "classifier.dense", "classifier.out_proj");
-    Head { dropout: [config.classifier_dropout; 2], ..head }
+/// Dropout, dense, tanh, dropout, `out_proj`: RoBERTa's head of rows, which MPNet and ELECTRA took over.
+pub(super) fn head(root: &Scope<'_>, config: &ModelConfig) -> SequenceHead {
+    SequenceHead { dropout: [config.classifier_dropout; 2], ..SequenceHead::new(root, config) }
 }

@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use crate::parameters::Scope;
 use crate::parts::Linear;
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries};
 
 /// `[N, H]` to `[N, h, d]`.
 pub(crate) fn by_head(x: &Tensor, heads: i64) -> Tensor {
@@ -33,9 +33,9 @@ impl SelfAttention {
         SelfAttention { query, key, value, heads, dropout }
     }
 
-    /// What `tokens` gather from their rows: `x` `[T, H]`, returns `[N, H]`.
-    pub fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
-        pass.attend(self.query_key_value(x, tokens, pass), tokens, self.dropout)
+    /// What `queries` gather from their rows: `x` `[T, H]`, returns `[N, H]`.
+    pub fn forward(&self, x: &Tensor, queries: Queries, pass: &Pass<'_>) -> Tensor {
+        pass.attend(self.query_key_value(x, queries, pass), queries, self.dropout)
     }
 
     pub fn pack(&self) {
@@ -43,8 +43,8 @@ impl SelfAttention {
     }
 
     /// Queries `[N, h, d]`, keys and values `[T, h, d]`.
-    pub fn query_key_value(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> [Tensor; 3] {
-        let asking = tokens.of(x, pass.packing); // [N, H]
+    pub fn query_key_value(&self, x: &Tensor, queries: Queries, pass: &Pass<'_>) -> [Tensor; 3] {
+        let asking = queries.of(x, pass.packing); // [N, H]
         [(&self.query, &asking), (&self.key, x), (&self.value, x)]
             .map(|(part, x)| by_head(&part.forward(x), self.heads))
     }
@@ -59,17 +59,17 @@ pub(crate) struct StackedAttention {
 }
 
 impl StackedAttention {
-    /// What `tokens` gather from their rows: `x` `[T, H]`, returns `[N, H]`.
-    pub fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
-        let parts = match tokens {
-            Tokens::All => self.query_key_value.forward(x).chunk(3, -1), // 3 of [T, H]
-            Tokens::First => {
-                let first = tokens.of(x, pass.packing); // [B, H]
+    /// What `queries` gather from their rows: `x` `[T, H]`, returns `[N, H]`.
+    pub fn forward(&self, x: &Tensor, queries: Queries, pass: &Pass<'_>) -> Tensor {
+        let parts = match queries {
+            Queries::All => self.query_key_value.forward(x).chunk(3, -1), // 3 of [T, H]
+            Queries::First => {
+                let first = queries.of(x, pass.packing); // [B, H]
                 let [query, others] = self.query_key_value.forward_apart(x.size()[1], &first, x);
                 std::iter::once(query).chain(others.chunk(2, -1)).collect() // [B, H], 2 of [T, H]
             }
         };
         let [query, key, value] = [&parts[0], &parts[1], &parts[2]].map(|part| by_head(part, self.heads));
-        pass.attend([query, key, value], tokens, self.dropout)
+        pass.attend([query, key, value], queries, self.dropout)
     }
 }

@@ -10,7 +10,7 @@ use crate::parameters::Scope;
 use crate::parts::attention::SelfAttention;
 use crate::parts::feed_forward::{FeedForward, Inner};
 use crate::parts::{LayerNorm, Linear};
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries};
 
 /// What an architecture calls the parts of a layer.
 pub(crate) struct LayerNames {
@@ -96,18 +96,18 @@ impl Layer {
     }
 }
 
-/// What one layer does: `x` `[T, H]` to the states of `tokens`, `[N, H]`.
+/// What one layer does: `x` `[T, H]` to the states of `queries`, `[N, H]`.
 pub(crate) trait Step: std::fmt::Debug {
-    fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor;
+    fn forward(&self, x: &Tensor, queries: Queries, pass: &Pass<'_>) -> Tensor;
 
     /// Lays the weights out for inference.
     fn pack(&self);
 }
 
 impl Step for Layer {
-    fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>) -> Tensor {
-        let gathered = self.attention.forward(x, tokens, pass); // [N, H]
-        self.rest.forward(&tokens.of(x, pass.packing), &gathered, pass.mode) // [N, H]
+    fn forward(&self, x: &Tensor, queries: Queries, pass: &Pass<'_>) -> Tensor {
+        let gathered = self.attention.forward(x, queries, pass); // [N, H]
+        self.rest.forward(&queries.of(x, pass.packing), &gathered, pass.mode) // [N, H]
     }
 
     fn pack(&self) {
@@ -116,20 +116,20 @@ impl Step for Layer {
     }
 }
 
-/// All layers in turn; the last computes the states of `tokens` alone, `[N, H]`.
+/// All layers in turn; the last computes the states of `queries` alone, `[N, H]`.
 pub(crate) fn run<'a, L: Step + 'a>(
     layers: impl IntoIterator<Item = &'a L>,
     embedded: Tensor,
-    tokens: Tokens,
+    queries: Queries,
     pass: &Pass<'_>,
 ) -> Tensor {
     let mut layers = layers.into_iter().peekable();
     if layers.peek().is_none() {
-        return tokens.of(&embedded, pass.packing);
+        return queries.of(&embedded, pass.packing);
     }
     let mut hidden = embedded; // [T, H]
     while let Some(layer) = layers.next() {
-        let wanted = if layers.peek().is_some() { Tokens::All } else { tokens };
+        let wanted = if layers.peek().is_some() { Queries::All } else { queries };
         hidden = layer.forward(&hidden, wanted, pass);
         pass.note_layer(&hidden);
     }

@@ -16,7 +16,7 @@ use crate::parts::Linear;
 use crate::parts::attention::{SelfAttention, by_head};
 use crate::parts::layer::PostNorm;
 use crate::parts::positions::{distance_places, distances};
-use crate::pass::{Pass, Tokens};
+use crate::pass::{Pass, Queries};
 
 /// Relative positions of one pass.
 pub(super) struct Relative {
@@ -94,21 +94,27 @@ impl Layer {
         }
     }
 
-    pub fn forward(&self, x: &Tensor, tokens: Tokens, pass: &Pass<'_>, relative: Option<&Relative>) -> Tensor {
-        let qkv = self.content.query_key_value(x, tokens, pass);
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        queries: Queries,
+        pass: &Pass<'_>,
+        relative: Option<&Relative>,
+    ) -> Tensor {
+        let qkv = self.content.query_key_value(x, queries, pass);
         pass.note_attention(&qkv, None);
         let [query, key, value] = qkv;
         // Every product below is divided by √(d · terms); the kernel divides by √d.
         let less = self.details.terms().sqrt().recip();
         let qkv = [query * less, key, value];
         let gathered = match relative.map(|relative| self.positions(relative, pass.mode)) {
-            None => pass.attend_scored(qkv, tokens, self.dropout, Scores::Plain),
+            None => pass.attend_scored(qkv, queries, self.dropout, Scores::Plain),
             Some(positions) => {
                 let bias = |query: &Tensor, key: &Tensor| positions.bias(query, key, less);
-                pass.attend_scored(qkv, tokens, self.dropout, Scores::Biased(&bias))
+                pass.attend_scored(qkv, queries, self.dropout, Scores::Biased(&bias))
             }
         }; // [N, H]
-        self.rest.forward(&tokens.of(x, pass.packing), &gathered, pass.mode) // [N, H]
+        self.rest.forward(&queries.of(x, pass.packing), &gathered, pass.mode) // [N, H]
     }
 
     /// Lays the weights out for inference.
