@@ -3,7 +3,7 @@
 
 use distill_core::{Label, LabelMap, ProblemType, StopSignal};
 use distill_report::documents::terminal::{self, TerminalStyle};
-use distill_report::documents::{github, html, markdown};
+use distill_report::documents::{github, html, junit, markdown};
 use distill_report::gates::GateState;
 use distill_report::metrics::Metric;
 use distill_report::report::{FindingKind, Outcome, Report};
@@ -246,4 +246,25 @@ fn numbers_are_held_against_their_mean() {
     assert!(report.verdict.text.contains("always giving the mean, 2.0000: R2"), "{}", report.verdict.text);
     let gain = report.data[0].models[1].over_constant[&Metric::Rmse];
     assert!((gain.value - (2f64.sqrt() - 0.5)).abs() < 1e-12, "a smaller error is a gain: {gain:?}");
+}
+
+/// A CI system shows why "passed" means less than it seems to, without the HTML report.
+#[test]
+fn junit_has_the_findings_as_properties_and_as_output() {
+    let predictions =
+        vec![model("teacher", Role::Teacher, wrong_on(40)), model("student", Role::Student, |_| 0)];
+    let report = report(predictions, &["accuracy >= 0.1"]);
+    let serious: Vec<_> = report.findings.iter().filter(|finding| finding.is_serious).collect();
+    assert!(!serious.is_empty() && report.gates.iter().all(|gate| gate.passed));
+    let xml = junit::render(&report);
+    for finding in &report.findings {
+        let name = serde_json::to_value(finding.kind).unwrap();
+        assert_eq!(name, finding.kind.name());
+        assert!(xml.contains(&format!("<property name=\"finding.{}\" value=\"", finding.kind.name())), "{xml}");
+    }
+    assert_eq!(xml.matches("\nserious finding: ").count(), serious.len(), "{xml}");
+    let at = |part: &str| xml.find(part).unwrap_or_else(|| panic!("{part} is missing: {xml}"));
+    assert!(at("</properties>") < at("<testcase") && at("</testcase>") < at("\nserious finding: "));
+    let plain = junit::render(&Report { findings: Vec::new(), ..report });
+    assert!(!plain.contains("<properties>") && plain.matches("<system-out>").count() == 1, "{plain}");
 }

@@ -56,3 +56,19 @@ pub enum FindingKind {
     /// The rounds of the timing disagree.
     UnsteadyTiming,
 }
+
+impl FindingKind {
+    /// Its name in `report.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            FindingKind::BaselineIsBetter => "baseline_is_better",
+            FindingKind::TeacherNotBetterThanConstant => "teacher_not_better_than_constant",
+            FindingKind::OneAnswer => "one_answer",
+            FindingKind::StudentNotBetterThanConstant => "student_not_better_than_constant",
+            FindingKind::ClassesNeverPredicted => "classes_never_predicted",
+            FindingKind::StillImproving => "still_improving",
+            FindingKind::TeacherUndertrained => "teacher_undertrained",
+            FindingKind::UnsteadyTiming => "unsteady_timing",
+        }
+    }
+}
