@@ -228,4 +228,6 @@ fn texts_that_the_vocabulary_does_not_hold_are_noticed() {
     work.run("finetune --model tiny --data foreign.jsonl --epochs 1 --out ft").succeeds().says(what);
     work.run("teacher --model ft/model --data foreign.jsonl --out st").succeeds().says(what);
     work.run("student --targets st --init ft/model --epochs 1 --out s").succeeds().says(what);
+    work.run("predict --model ft/model --data foreign.jsonl --out p.csv").succeeds().says(what);
+    work.run("report --model ft/model --data foreign.jsonl --no-timing --out report").succeeds().says(what);
 }

@@ -115,6 +115,7 @@ impl<'a> Prediction<'a> {
             }
         };
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
+        inputs::warn_unknown(stats.unknown, stats.tokens);
         Ok(stats)
     }
 }
