@@ -14,7 +14,7 @@ fn reported(finetune: &str, student: &str) -> String {
 }
 
 #[test]
-fn each_component_that_the_pipeline_uses_is_taken_away_with_every_seed() {
+fn each_used_component_is_removed_with_every_seed() {
     let work = Work::with_rows();
     work.write(
         "p.toml",
@@ -60,7 +60,7 @@ fn each_component_that_the_pipeline_uses_is_taken_away_with_every_seed() {
         written,
         "a finished student is not run again"
     );
-    work.run("ablate p.toml --seeds 1,1 --out ab").fails(2, &["--seeds has 1 twice"]);
+    work.run("ablate p.toml --seeds 1,1 --out ab").fails(2, &["--seeds contains 1 more than once"]);
     work.run("ablate p.toml --seed 1 --out ab").fails(2, &["--seeds"]);
 }
 
@@ -141,7 +141,7 @@ fn methods_and_missing_labels_are_components_too() {
     );
     let run = work.run("ablate p.toml --seeds 1 --out ab").succeeds();
     for part in
-        ["| loss = \"js\" (\"kl\" instead) |", "| ema_decay = 0.5 (0.0 instead) |", "of one seed: no interval"]
+        ["| loss = \"js\" (\"kl\" instead) |", "| ema_decay = 0.5 (0.0 instead) |", "one seed: no interval"]
     {
         assert!(run.stdout.contains(part), "{}", run.shown());
     }
@@ -167,7 +167,7 @@ fn several_seeds_without_a_test_set_have_their_validation_figures() {
 }
 
 #[test]
-fn a_pipeline_that_learns_from_other_stores_needs_no_teacher_of_its_own() {
+fn a_pipeline_with_other_stores_needs_no_teacher() {
     let work = Work::with_targets();
     work.write(
         "p.toml",
@@ -179,7 +179,7 @@ fn a_pipeline_that_learns_from_other_stores_needs_no_teacher_of_its_own() {
 }
 
 #[test]
-fn what_a_loss_does_not_have_is_no_component() {
+fn settings_that_the_loss_does_not_use_are_not_components() {
     let work = Work::with_rows();
     let rows = work.read("rows.jsonl");
     let number = |line: &str| format!("{{\"text\":\"a\",\"label\":{}}}\n", line.len());
@@ -203,7 +203,7 @@ fn what_a_loss_does_not_have_is_no_component() {
 }
 
 #[test]
-fn without_the_pipeline_as_it_is_nothing_can_be_told() {
+fn an_ablation_fails_if_the_unchanged_pipeline_fails() {
     let work = Work::with_rows();
     work.write("p.toml", format!("{DATA}[teacher]\nmodel = \"tiny\"\n[student]\nlayers = [7]\n"));
     work.run("ablate p.toml --seeds 1 --out ab").fails(2, &["[student]", "layers [7]"]);
@@ -215,5 +215,6 @@ fn without_the_pipeline_as_it_is_nothing_can_be_told() {
             "{DATA}[teacher]\nmodel = \"tiny\"\n[student]\nlayers = [0]\nlearning_rate = 1e30\nlog_every = 1\n"
         ),
     );
-    work.run("ablate p.toml --seeds 1 --out ab").fails(70, &["the pipeline as it is cannot be trained", "NaN"]);
+    work.run("ablate p.toml --seeds 1 --out ab")
+        .fails(70, &["the unchanged pipeline cannot be trained", "NaN"]);
 }

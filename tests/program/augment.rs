@@ -19,7 +19,7 @@ fn held_out(ids: &[String], share: f64, seed: u64) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_half_of_a_validation_row_is_trained_on() {
+fn mixed_copies_contain_no_half_of_a_validation_row() {
     let work = Work::new();
     let mut few = rows(30, "r");
     for (number, row) in few.iter_mut().enumerate() {
@@ -75,7 +75,7 @@ fn copies_are_labelled_by_the_teacher_and_stay_out_of_the_validation_part() {
 
 /// Rows of another file go to the teacher without their labels, and leave the validation part as it is without them.
 #[test]
-fn further_rows_are_labelled_by_the_teacher_alone_and_all_trained_on() {
+fn additional_rows_get_only_soft_targets_and_are_all_trained_on() {
     let work = Work::with_rows();
     let mut more = String::new();
     for row in work.json_lines("rows.jsonl") {
@@ -110,7 +110,7 @@ fn further_rows_are_labelled_by_the_teacher_alone_and_all_trained_on() {
 
 /// A further row with the text of a validation row would be trained on, with the teacher's answer to it.
 #[test]
-fn further_rows_with_a_known_text_are_left_out() {
+fn additional_rows_with_a_known_text_are_dropped() {
     let work = Work::with_rows();
     let again = &work.json_lines("rows.jsonl")[3]["text"];
     let lines = [again, &work.json_lines("test.jsonl")[0]["text"], &serde_json::json!("a text of its own")];
@@ -121,8 +121,10 @@ fn further_rows_with_a_known_text_are_left_out() {
     let expected = |files: &std::collections::HashSet<String>| {
         lines.iter().filter(|text| !files.contains(&text.to_string())).count()
     };
-    let run =
-        work.run("augment --data rows.jsonl --unlabelled more.jsonl --out both").succeeds().says("left out");
+    let run = work
+        .run("augment --data rows.jsonl --unlabelled more.jsonl --out both")
+        .succeeds()
+        .says("were dropped");
     assert_eq!(work.json("both/run.json")["results"]["unlabelled"], expected(&known), "{}", run.shown());
     work.run("augment --data rows.jsonl --unlabelled more.jsonl --set data.validation=test.jsonl --out all")
         .succeeds();
@@ -134,7 +136,7 @@ fn further_rows_with_a_known_text_are_left_out() {
 }
 
 #[test]
-fn words_are_replaced_by_their_neighbours_among_the_teachers_vectors() {
+fn words_are_replaced_by_neighbours_in_the_teachers_embeddings() {
     let work = Work::with_rows();
     let replace = "augment --data rows.jsonl --copies 2 --delete 0 --swap 0 --replace 0.5";
     work.run(&format!("{replace} --out none")).fails(2, &["--model is missing"]);

@@ -42,7 +42,7 @@ fn configs_that_cannot_be_read_or_built() {
 }
 
 #[test]
-fn tokenizers_that_cannot_be_read_or_do_not_belong() {
+fn tokenizers_that_cannot_be_read_or_do_not_match_the_model() {
     let work = Work::with_rows();
     copy_model(&work, "text");
     work.write("text/tokenizer.json", "{\"version\": ");
@@ -52,7 +52,7 @@ fn tokenizers_that_cannot_be_read_or_do_not_belong() {
     std::fs::remove_file(work.path("none/vocab.txt")).unwrap();
     refused(&work, "none", 2, &["none has no tokenizer", "tokenizer.json"]);
     with_json(&work, "large", "tokenizer.json", |tokenizer| tokenizer["model"]["vocab"]["beyond"] = json!(99));
-    refused(&work, "large", 65, &["large", "token ids to 99", "vocabulary ends at 98"]);
+    refused(&work, "large", 65, &["large", "token ids up to 99", "vocabulary ends at 98"]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn weights_that_do_not_fit() {
 }
 
 #[test]
-fn an_encoder_without_a_head_is_no_teacher_but_can_become_one() {
+fn an_encoder_without_a_head_is_not_a_teacher_but_can_be_fine_tuned() {
     let work = Work::with_rows();
     copy_model(&work, "encoder");
     let golden = std::path::Path::new(crate::harness::TINY).with_file_name("bert-tiny-encoder");
@@ -98,7 +98,7 @@ fn an_encoder_without_a_head_is_no_teacher_but_can_become_one() {
         "report --model encoder --data rows.jsonl --out out",
         "predict --model encoder --data rows.jsonl --out p.csv",
     ] {
-        work.run(arguments).fails(65, &["encoder", "without a classification head", "distill finetune"]);
+        work.run(arguments).fails(65, &["encoder", "no classification head", "distill finetune"]);
     }
     work.run("finetune --model encoder --data rows.jsonl --epochs 1 --out ft")
         .succeeds()
@@ -107,7 +107,7 @@ fn an_encoder_without_a_head_is_no_teacher_but_can_become_one() {
 }
 
 #[test]
-fn weights_that_are_not_numbers_are_refused_by_the_tensors_name() {
+fn nan_weights_are_refused_with_the_name_of_the_tensor() {
     let work = Work::with_rows();
     let nan = f32::NAN.to_le_bytes().repeat(32);
     with_weights(&work, "nan", |tensors| {
@@ -137,7 +137,7 @@ fn weights_that_are_not_numbers_are_refused_by_the_tensors_name() {
 
 /// Broken in the middle of attention, where a kernel that drops what is no number gives plausible logits.
 #[test]
-fn scores_that_are_not_numbers_are_not_computed_with() {
+fn nan_in_attention_scores_is_refused() {
     let work = Work::with_rows();
     let weight = |part: &str| format!("bert.encoder.layer.1.attention.self.{part}.weight");
     with_weights(&work, "huge", |tensors| {
@@ -154,7 +154,7 @@ fn scores_that_are_not_numbers_are_not_computed_with() {
 }
 
 #[test]
-fn only_the_rows_of_one_token_are_not_finite_and_that_row_is_named() {
+fn a_row_with_nan_logits_is_named() {
     let work = Work::with_rows();
     work.write(
         "rows.jsonl",
@@ -176,7 +176,7 @@ fn only_the_rows_of_one_token_are_not_finite_and_that_row_is_named() {
 }
 
 #[test]
-fn a_student_that_starts_with_other_labels_gets_a_fresh_head_and_says_so() {
+fn a_student_with_other_labels_gets_a_new_head_and_says_so() {
     let work = Work::with_targets();
     let swapped = json!({"0": "beta", "1": "alpha", "2": "gamma", "3": "delta", "4": "epsilon"});
     with_json(&work, "swapped", "config.json", |config| config["id2label"] = swapped);
@@ -193,7 +193,7 @@ fn a_student_that_starts_with_other_labels_gets_a_fresh_head_and_says_so() {
 }
 
 #[test]
-fn layers_that_are_not_there() {
+fn layers_that_do_not_exist() {
     let work = Work::with_targets();
     for (layers, shown) in [("0,3", "[0, 3]"), ("1,1", "[1, 1]")] {
         let run = work.run(&format!("student --targets targets --init tiny --layers {layers} --out st"));

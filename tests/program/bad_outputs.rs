@@ -17,7 +17,7 @@ fn a_directory_that_is_not_empty() {
         "report --model tiny --data test.jsonl",
     ] {
         let run = work.run(&format!("{arguments} --out out"));
-        run.fails(73, &["out is not empty (it has mine.txt)", "--overwrite"]);
+        run.fails(73, &["out is not empty (it contains mine.txt)", "--overwrite"]);
         assert_eq!(work.tree("out"), ["mine.txt"]);
     }
 }
@@ -92,7 +92,7 @@ fn a_closed_stdout_is_an_io_error_after_the_work_is_done() {
 }
 
 #[test]
-fn a_token_cache_that_cannot_be_made_says_so() {
+fn a_token_cache_that_cannot_be_created_is_reported() {
     let work = Work::with_rows();
     let arguments = "finetune --model tiny --data rows.jsonl --epochs 1 --out out";
     let run = work.run_with(arguments, &[], &[("DISTILL_CACHE", "rows.jsonl/cache")]);

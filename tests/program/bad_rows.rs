@@ -13,7 +13,7 @@ fn refused(work: &Work, data: &str, more: &str, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn a_file_that_is_not_there_or_of_no_known_format() {
+fn missing_files_and_unknown_formats() {
     let work = Work::new();
     refused(&work, "none.jsonl", "", 2, &["none.jsonl", "No such file"]);
     work.write("rows.txt", "text");
@@ -61,7 +61,7 @@ fn bytes_that_are_not_utf_8() {
 }
 
 #[test]
-fn a_missing_column_names_those_that_there_are() {
+fn the_error_for_a_missing_column_lists_the_existing_ones() {
     let work = Work::new();
     let expected = ["no column \"text\" (for text)", "there are \"id\", \"texts\"", "did you mean \"texts\"?"];
     work.write("a.csv", "id,texts\n1,what\n");
@@ -152,7 +152,7 @@ fn a_bad_label_is_found_before_any_row_is_computed() {
 }
 
 #[test]
-fn labels_of_fine_tuning_that_make_no_map() {
+fn labels_that_cannot_become_a_label_map() {
     let work = Work::with_rows();
     work.write("negative.csv", relabelled("-1", true));
     let run = work.run("finetune --model tiny --data negative.csv --epochs 1 --out out");
@@ -186,7 +186,7 @@ fn a_text_of_a_megabyte_is_truncated_and_counted() {
     work.write("rows.jsonl", files::jsonl(&rows));
     let run = work.run("teacher --model tiny --data rows.jsonl --out targets --json").succeeds();
     assert_eq!(run.json()["truncated"], 1);
-    run.says("1 of 12 rows are longer than 32 tokens and were cut");
+    run.says("1 of 12 rows are longer than 32 tokens and were truncated");
     work.run("student --targets targets --init tiny --layers 0 --epochs 1 --out st").succeeds();
 }
 
@@ -195,12 +195,12 @@ fn too_few_rows_for_a_validation_part() {
     let work = Work::new();
     work.write("one.jsonl", files::jsonl(&files::rows(1, "r")));
     let run = work.run("finetune --model tiny --data one.jsonl --epochs 1 --out out");
-    run.fails(65, &["validation part"]);
+    run.fails(65, &["validation rows"]);
     assert!(!work.path("out").exists());
 }
 
 #[test]
-fn reports_refuse_rows_that_do_not_fit_together() {
+fn reports_refuse_rows_that_do_not_match() {
     let work = Work::with_rows();
     work.write("other.jsonl", files::jsonl(&files::rows(20, "x")));
     work.run("predict --model tiny --data test.jsonl --out a.parquet").succeeds();

@@ -20,12 +20,12 @@ fn numbers_out_of_range_name_the_setting() {
         ("--learning-rate 0", "learning_rate is 0"),
         ("--epochs 0", "epochs is 0"),
         ("--threads 0", "threads is 0"),
-        ("--threads 1025", "threads is 1025, expected at least 1 and at most 1024"),
-        ("--dtype f16", "dtype \"f16\" is not known; known: f32, bf16, auto"),
+        ("--threads 1025", "threads is 1025; expected 1 to 1024"),
+        ("--dtype f16", "unknown dtype \"f16\"; expected f32, bf16 or auto"),
         ("--device gpu", "unknown device \"gpu\"; known: auto, cpu, cuda, cuda:N"),
-        ("--max-length 81", "max_length 81 is more than the model's 80 positions"),
+        ("--max-length 81", "max_length is 81, but the model has only 80 positions"),
         ("--max-length 1", "max_length is 1"),
-        ("--max-length 64", "max_length 64 is more than the 32 tokens that the teacher read"),
+        ("--max-length 64", "max_length is 64, but the teacher read only 32 tokens"),
         ("--validation 1.5", "1.5"),
         ("--validation 0", "validation"),
     ] {
@@ -35,7 +35,7 @@ fn numbers_out_of_range_name_the_setting() {
 }
 
 #[test]
-fn unknown_settings_name_the_nearest_wherever_they_come_from() {
+fn unknown_settings_name_the_nearest_from_every_source() {
     let work = Work::with_targets();
     student(&work, "--set student.epoch=3")
         .fails(2, &["--set student.epoch=3", "\"epoch\"", "did you mean \"epochs\"?"]);
@@ -64,7 +64,7 @@ fn unknown_settings_name_the_nearest_wherever_they_come_from() {
 }
 
 #[test]
-fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
+fn the_command_line_overrides_the_environment_which_overrides_the_file() {
     let work = Work::with_targets();
     work.write("s.toml", "[student]\nepochs = 2\nbatch_size = 3\nlearning_rate = 1e-3\n");
     let environment =
@@ -79,7 +79,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn what_is_missing_is_asked_for_by_flag_and_setting() {
+fn missing_settings_are_named_by_flag_and_key() {
     let work = Work::with_rows();
     work.run("finetune --data rows.jsonl --out out").fails(2, &["--model", "finetune.model"]);
     work.run("finetune --model tiny --out out").fails(2, &["--data", "data.train"]);
@@ -95,7 +95,7 @@ fn what_is_missing_is_asked_for_by_flag_and_setting() {
 }
 
 #[test]
-fn cuda_that_is_not_there_is_an_error_and_never_a_cpu_run() {
+fn missing_cuda_is_an_error_and_never_a_cpu_run() {
     let work = Work::with_rows();
     for device in ["cuda", "cuda:1"] {
         let run = work.run(&format!("teacher --model tiny --data rows.jsonl --out out --device {device}"));
@@ -106,7 +106,7 @@ fn cuda_that_is_not_there_is_an_error_and_never_a_cpu_run() {
 
 /// They are used, since sums depend on their number, but whoever asks for more than there are is told.
 #[test]
-fn more_threads_than_cores_are_warned_of() {
+fn more_threads_than_cores_cause_a_warning() {
     let work = Work::with_rows();
     let cores = std::thread::available_parallelism().unwrap().get();
     let predict = |threads: usize| {
@@ -119,7 +119,7 @@ fn more_threads_than_cores_are_warned_of() {
 
 /// A pipeline's last stages may begin in the small hours: what is wrong with their settings is said before the first one.
 #[test]
-fn a_pipeline_whose_student_cannot_be_trained_ends_before_its_teacher_is() {
+fn a_pipeline_with_an_impossible_student_ends_before_its_teacher_is_trained() {
     let work = Work::with_rows();
     let data = "[data]\ntrain = \"rows.jsonl\"\nmax_length = 32\n";
     let pipeline = |teacher: &str, student: &str| {

@@ -6,7 +6,7 @@ use crate::harness::Work;
 
 /// Figures that a dashboard reads must be there for both passes, and add up.
 #[test]
-fn bench_times_both_passes_on_given_and_made_up_rows() {
+fn bench_times_both_passes_on_given_and_generated_rows() {
     let work = Work::with_rows();
     let run = work.run("bench --model tiny --data rows.jsonl --rounds 2 --layers 0,2 --batch-size 8 --json");
     let figures = run.succeeds().json();
@@ -72,7 +72,7 @@ fn a_trace_holds_the_phases_of_every_thread() {
 
 /// From files to the model: what is not training is seen as well.
 #[test]
-fn the_trace_of_a_fine_tuning_shows_where_its_time_goes_besides_steps() {
+fn the_trace_of_fine_tuning_shows_time_outside_of_steps() {
     let work = Work::with_rows();
     work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft --trace trace.json").succeeds();
     let trace = work.json("trace.json");

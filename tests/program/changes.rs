@@ -140,7 +140,7 @@ fn training_notices_that_its_parquet_changes() {
 }
 
 #[test]
-fn a_store_is_of_the_rows_whose_hash_it_carries() {
+fn a_store_only_accepts_the_rows_with_its_recorded_hash() {
     let two = Two::new("jsonl");
     let command = format!("teacher --model tiny --data {}", two.name);
     let stores: Vec<Vec<u8>> = [0, 1]

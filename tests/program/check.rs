@@ -45,7 +45,7 @@ const CASES: [Case; 34] = [
     ("data.validation=1.5", 2, &["validation is 1.5"]),
     ("data.columns.text=txt", 65, &["rows.jsonl", "no column \"txt\"", "did you mean \"text\"?"]),
     ("data.columns.label=lable", 65, &["rows.jsonl", "no column \"lable\"", "did you mean \"label\"?"]),
-    ("data.max_length=81", 2, &["max_length 81 is more than the model's 80 positions"]),
+    ("data.max_length=81", 2, &["max_length is 81, but the model has only 80 positions"]),
     ("student.layers=[0,9]", 2, &["layers [0, 9] cannot be taken from a model of 3 layers (0 to 2"]),
     ("student.hidden_size=7", 2, &["hidden_size 7"]),
     ("student.train_last_layers=3", 2, &["train_last_layers is 3, but the model has 2 layers"]),
@@ -53,7 +53,7 @@ const CASES: [Case; 34] = [
     ("student.tokenizer=nowhere/model", 2, &["student.tokenizer", "nowhere/model has no tokenizer"]),
     ("student.init=small", 65, &["small", "they do not belong together"]),
     ("student.class_weights=[1.0]", 2, &["1 numbers for 5 labels"]),
-    ("student.keep_last=1000000000000", 74, &["are needed and", "are free", "student alone", "keep_last"]),
+    ("student.keep_last=1000000000000", 74, &[" needed, but only ", " free (", "student alone", "keep_last"]),
     ("teacher.shard_rows=5", 2, &["shard_rows is 5, expected a multiple of 4096"]),
     ("report.gates=['accuracy = 0.9']", 2, &["accuracy = 0.9", "none of >="]),
     ("report.gates=['acuracy >= 0.9']", 2, &["no metric \"acuracy\"", "did you mean"]),
@@ -66,7 +66,7 @@ const CASES: [Case; 34] = [
     ("report.gates=['regression vs none.json']", 2, &["none.json", "No such file"]),
     ("report.slices=['source']", 65, &["test.jsonl", "no column \"source\""]),
     ("report.confidence=95", 2, &["confidence is 95"]),
-    ("report.junit=none/gates.xml", 73, &["the directory none is missing"]),
+    ("report.junit=none/gates.xml", 73, &["the directory none does not exist"]),
     ("report.junit=test.jsonl", 2, &["test.jsonl is an input of the pipeline"]),
     ("out=p.toml/r", 73, &["p.toml is a file"]),
 ];
@@ -85,7 +85,7 @@ fn each_kind_of_mistake_is_found_before_the_first_stage() {
 }
 
 #[test]
-fn all_mistakes_are_named_at_once_by_check_run_and_dry_run() {
+fn check_run_and_dry_run_list_all_mistakes_together() {
     let work = work();
     let settings = [
         "data.test=unknown.jsonl",
@@ -95,7 +95,7 @@ fn all_mistakes_are_named_at_once_by_check_run_and_dry_run() {
         "report.junit=none/gates.xml",
     ];
     let more: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
-    let parts = ["\"alpa\"", "layers [0, 9]", "97 decides nothing", "rmse", "\"source\"", "none is missing"];
+    let parts = ["\"alpa\"", "layers [0, 9]", "97 decides nothing", "rmse", "\"source\"", "the directory none does not exist"];
     for command in ["check p.toml", "run p.toml", "run p.toml --dry-run", "run p.toml --seeds 1,2"] {
         let run = work.run_with(command, &more, &[]).exits(2);
         for part in parts {
@@ -123,9 +123,9 @@ fn check_says_what_it_found_and_writes_nothing() {
         "rows.jsonl: 40 rows",
         "test.jsonl: 20 rows",
         "5 labels (0=alpha",
-        "3 layers of 32",
-        "nothing is wrong",
-        "are free",
+        "3 layers, hidden size 32",
+        "no problems found",
+        " free",
     ] {
         assert!(run.stdout.contains(part), "{part}\n{}", run.shown());
     }
@@ -141,11 +141,11 @@ fn check_says_what_it_found_and_writes_nothing() {
 }
 
 #[test]
-fn check_names_what_would_be_fetched_and_fetches_nothing() {
+fn check_lists_downloads_and_downloads_nothing() {
     let work = work();
     let online = [("HF_HUB_OFFLINE", "0"), ("HF_ENDPOINT", "http://127.0.0.1:9")];
     let run = work.run_with("check p.toml --set finetune.model=org/model", &[], &online).succeeds();
-    assert!(run.stdout.contains("org/model would be fetched from the Hugging Face hub"), "{}", run.shown());
+    assert!(run.stdout.contains("org/model would be downloaded from the Hugging Face hub"), "{}", run.shown());
     let run = work.run("check p.toml --set finetune.model=org/model");
     nothing_was_computed(&work, &run.exits(2).says("this run is offline"));
 }

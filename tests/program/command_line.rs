@@ -28,7 +28,7 @@ fn help_of_every_subcommand_shows_examples() {
 }
 
 #[test]
-fn what_the_command_line_does_not_know_is_exit_2_with_the_nearest() {
+fn unknown_arguments_are_exit_2_with_the_nearest() {
     let work = Work::new();
     work.run("student --temprature 3 --out x").exits(2).says("--temperature");
     work.run("studnet").exits(2).says("student");
@@ -38,7 +38,7 @@ fn what_the_command_line_does_not_know_is_exit_2_with_the_nearest() {
 }
 
 #[test]
-fn doctor_says_what_there_is_and_what_is_missing() {
+fn doctor_shows_what_was_found_and_what_is_missing() {
     let work = Work::new();
     let text = work.run("doctor").succeeds().stdout;
     for part in ["libtorch", "cores", "threads", "instruction sets", "memory", "CUDA", "device", "token cache"]
@@ -55,7 +55,7 @@ fn doctor_says_what_there_is_and_what_is_missing() {
 
 /// libgomp reads the variable before `main`, so the program must have started with it; libgomp prints what it read.
 #[test]
-fn threads_sleep_soon_while_they_wait_unless_the_user_chose_otherwise() {
+fn waiting_threads_sleep_soon_unless_the_user_chose_otherwise() {
     let work = Work::new();
     let read = |chosen: &[(&str, &str)]| {
         let mut command = work.command(binary());
@@ -96,7 +96,7 @@ fn messages_about_flags_say_what_to_write_instead() {
 
 /// A shell shows 141 for `distill doctor | head -0`, as for other tools.
 #[test]
-fn a_reader_of_stdout_that_leaves_ends_the_program_in_silence() {
+fn the_program_ends_silently_when_stdout_is_closed() {
     use std::os::unix::process::ExitStatusExt;
     let work = Work::new();
     let mut command = work.command(binary());
@@ -109,11 +109,11 @@ fn a_reader_of_stdout_that_leaves_ends_the_program_in_silence() {
 }
 
 #[test]
-fn inspect_says_what_a_model_holds_and_what_a_student_would_weigh() {
+fn inspect_describes_a_model_and_the_size_of_a_student() {
     let work = Work::new();
     copy_model(&work, "m");
     let text = work.run("inspect m").succeeds().stdout;
-    for part in ["bert (BertForSequenceClassification)", "3 of 32 wide", "alpha, beta", "of 1 layers"] {
+    for part in ["bert (BertForSequenceClassification)", "3 of hidden size 32", "alpha, beta", "of 1 layers"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let json = work.run("inspect m --layers 2,0 --hidden-size 16 --json").succeeds().json();

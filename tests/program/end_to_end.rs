@@ -117,7 +117,7 @@ fn metrics_are_one_object_a_line() {
 }
 
 #[test]
-fn results_are_on_stdout_and_talk_on_stderr() {
+fn results_are_on_stdout_and_messages_on_stderr() {
     let work = Work::with_rows();
     let quiet = work.run("teacher --model tiny --data rows.jsonl --out a --quiet").succeeds();
     assert_eq!(quiet.stderr, "", "--quiet leaves only warnings and errors");
@@ -186,7 +186,7 @@ fn a_report_on_predictions_is_the_report_on_models() {
 }
 
 #[test]
-fn a_failing_gate_is_exit_1_and_the_report_is_there() {
+fn a_failing_gate_is_exit_1_and_the_report_is_written() {
     let work = Work::with_rows();
     let report = |out: &str| -> Run {
         work.run_with(
@@ -216,11 +216,11 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
 }
 
 #[test]
-fn overwrite_replaces_results_and_spares_what_is_not_ours() {
+fn overwrite_replaces_results_and_keeps_other_files() {
     let work = Work::with_targets();
     work.write("targets/notes.txt", "mine");
     work.run("teacher --model tiny --data test.jsonl --out targets")
-        .fails(73, &["targets holds another run", "input data changed", "--overwrite"]);
+        .fails(73, &["targets contains another run", "input data changed", "--overwrite"]);
     assert_eq!(work.json("targets/manifest.json")["rows"], 40);
     work.run("teacher --model tiny --data test.jsonl --out targets --overwrite").succeeds();
     assert_eq!(work.json("targets/manifest.json")["rows"], 20);
@@ -231,13 +231,13 @@ fn overwrite_replaces_results_and_spares_what_is_not_ours() {
 }
 
 #[test]
-fn a_config_alone_is_a_student_with_fresh_weights_and_training_stops_early() {
+fn a_bare_config_is_a_student_with_new_weights_and_training_stops_early() {
     let work = Work::with_targets();
     let arguments = "student --targets targets --init tiny/config.json --epochs 30 --early-stopping-patience 1 \
                      --learning-rate 1e-9 --set student.best_metric=loss --out st";
     work.run(arguments).succeeds().says("fresh weights: bert.embeddings.word_embeddings.weight");
     let record = work.json("st/run.json");
-    assert_eq!(record["inputs"]["init"], "config.json alone");
+    assert_eq!(record["inputs"]["init"], "config.json only");
     assert_eq!(record["results"]["stopped_early"], true);
     assert!(record["results"]["epochs"].as_u64().unwrap() < 30);
 }
@@ -277,10 +277,10 @@ fn a_student_may_start_as_the_teacher_of_its_store() {
     work.write("mine/model.safetensors", work.bytes("a/model/model.safetensors"));
     work.write("mine/config.json", work.bytes("a/model/config.json"));
     work.run("student --targets others --init teacher --epochs 1 --out c")
-        .fails(2, &["mine", "no longer holds the weights"]);
+        .fails(2, &["mine", "no longer has the weights"]);
     let mut record = work.json("targets/run.json");
     record["settings"]["teacher"]["model"] = Value::Null;
     work.write("targets/run.json", record.to_string());
     work.run("student --targets targets --init teacher --epochs 1 --out d")
-        .fails(2, &["does not say where its teacher lies"]);
+        .fails(2, &["does not record the path of its teacher"]);
 }

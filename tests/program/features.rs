@@ -17,7 +17,7 @@ fn model(work: &Work, out: &str) -> Vec<u8> {
 }
 
 #[test]
-fn another_seed_and_another_head_take_the_features_of_the_first_run() {
+fn another_seed_and_another_head_reuse_the_features_of_the_first_run() {
     let work = Work::with_targets();
     work.run(&format!("{} --no-cache", student("uncached"))).succeeds().says("rows=40 reused=0");
     work.run(&student("first")).succeeds().says("rows=40 reused=0");
@@ -50,7 +50,7 @@ fn another_seed_and_another_head_take_the_features_of_the_first_run() {
 }
 
 #[test]
-fn damaged_features_are_computed_again_and_an_unwritable_cache_costs_no_run() {
+fn damaged_features_are_recomputed_and_an_unwritable_cache_fails_no_run() {
     let work = Work::with_targets();
     work.run(&student("first")).succeeds();
     let [file] = kept(&work).try_into().unwrap();
@@ -71,7 +71,7 @@ fn damaged_features_are_computed_again_and_an_unwritable_cache_costs_no_run() {
 
 /// Each run is given less time than the encoder takes for all rows.
 #[test]
-fn runs_of_little_time_get_through_the_encoder_together() {
+fn short_runs_finish_the_features_together() {
     let work = Work::new();
     let mut many = rows(12_000, "r");
     many.iter_mut().for_each(|row| row.text = [row.text.as_str(); 4].join(" "));

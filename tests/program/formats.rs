@@ -47,7 +47,7 @@ fn the_same_rows_in_every_format_give_the_same_logits() {
 }
 
 #[test]
-fn other_column_names_read_the_same_and_are_not_mixed_up_by_the_cache() {
+fn other_column_names_give_the_same_rows_and_the_cache_distinguishes_them() {
     let work = Work::new();
     let rows = files::rows(20, "r");
     let mut csv = "key,question,topic,other\n".to_owned();
@@ -93,7 +93,7 @@ fn labels_are_names_or_ids() {
 }
 
 #[test]
-fn labels_that_the_model_does_not_have_get_a_head_of_their_own() {
+fn labels_that_the_model_does_not_have_get_a_new_head() {
     let work = Work::new();
     let mut rows = files::rows(20, "r");
     for (index, row) in rows.iter_mut().enumerate() {
@@ -128,7 +128,7 @@ fn unlabelled_rows_are_null_in_the_store_and_learned_from_by_the_soft_loss() {
         work.run(&format!("student --targets targets --init tiny --layers 1 --epochs 1 {hard} --out hard"));
     run.fails(65, &["have no label"]);
     let run = work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();
-    run.says("15 of 29 training rows have no label: left out");
+    run.says("15 of 29 training rows have no label and are skipped");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn hostile() -> Work {
 }
 
 #[test]
-fn no_command_lets_a_name_act() {
+fn names_are_escaped_in_the_output_of_every_command() {
     let work = hostile();
     let run = |arguments: &str, more: &[&str]| harmless(work.run_with(arguments, more, &[]), 0);
     let shown = run("inspect", &[NAME]);
@@ -100,7 +100,7 @@ fn must_be_escaped(what: &str, markdown: &str) {
 }
 
 #[test]
-fn documents_show_what_names_hold() {
+fn documents_show_the_content_of_names() {
     let work = hostile();
     let teacher = format!("|<script>alert(1)|`code`\u{1b}[31m\u{202e}={NAME}");
     let test = format!("{NAME}.jsonl");
@@ -150,7 +150,7 @@ fn documents_show_what_names_hold() {
 }
 
 #[test]
-fn no_error_lets_a_name_act() {
+fn names_are_escaped_in_errors() {
     let work = hostile();
     let none = format!("{NAME}-none");
     harmless(work.run_with("inspect", &[&none], &[]), 2);

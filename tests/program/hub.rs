@@ -10,7 +10,7 @@ fn predict(model: &str, out: &str) -> String {
 }
 
 #[test]
-fn a_model_is_fetched_once_and_is_the_one_that_is_served() {
+fn a_model_is_downloaded_once_and_unchanged() {
     let work = Work::with_rows();
     let hub = Hub::honest();
     hub.run(&work, &predict("org/tiny", "fetched")).succeeds().says("fetching model.safetensors");
@@ -30,7 +30,7 @@ fn a_model_is_fetched_once_and_is_the_one_that_is_served() {
 }
 
 #[test]
-fn hashes_that_stand_in_headers_alone_are_compared_too() {
+fn hashes_that_are_only_in_headers_are_compared_too() {
     let work = Work::with_rows();
     let hub = Hub::start(|request, honest| {
         let mut honest = honest.clone();
@@ -46,7 +46,7 @@ fn hashes_that_stand_in_headers_alone_are_compared_too() {
 }
 
 #[test]
-fn the_token_goes_to_the_hub_alone() {
+fn the_token_is_sent_only_to_the_hub() {
     let work = Work::with_rows();
     let hub = Hub::honest();
     hub.run(&work, "inspect org/tiny").succeeds();
@@ -64,7 +64,7 @@ fn the_token_goes_to_the_hub_alone() {
 }
 
 #[test]
-fn what_cannot_be_fetched_says_why() {
+fn failed_downloads_say_why() {
     let work = Work::with_rows();
     let hub = Hub::honest();
     let predict = |model: &str| predict(model, "p");
@@ -87,7 +87,7 @@ fn what_cannot_be_fetched_says_why() {
 }
 
 #[test]
-fn one_changed_bit_in_the_cache_is_noticed_and_its_file_fetched_again_once_removed() {
+fn a_flipped_bit_in_the_cache_is_noticed_and_the_file_can_be_replaced() {
     let work = Work::with_rows();
     let hub = Hub::honest();
     hub.run(&work, "inspect org/tiny").succeeds();
@@ -129,7 +129,7 @@ fn no_link_in_the_cache_is_followed_to_write() {
 }
 
 #[test]
-fn two_processes_fetch_a_file_once() {
+fn two_processes_download_a_file_only_once() {
     let work = Work::with_rows();
     let hub = Hub::honest();
     let runs = [0, 1].map(|_| {

@@ -103,7 +103,7 @@ fn names_from_the_hub_leave_nothing_outside_the_cache() {
 }
 
 #[test]
-fn a_tag_that_is_no_hash_becomes_no_name() {
+fn a_tag_that_is_not_a_hash_does_not_become_a_name() {
     let work = Work::new();
     let hub = Hub::start(|request, honest| {
         let mut honest = honest.clone();
@@ -127,7 +127,7 @@ fn always_short() -> Hub {
 }
 
 #[test]
-fn a_body_that_is_not_what_was_announced_is_not_kept() {
+fn a_body_that_differs_from_the_announcement_is_discarded() {
     let twice = |body: Vec<u8>| [&body[..], &body[..]].concat();
     let flipped = |mut body: Vec<u8>| {
         body[100_000] ^= 1;
@@ -161,7 +161,7 @@ fn a_body_that_is_not_what_was_announced_is_not_kept() {
 }
 
 #[test]
-fn a_size_that_no_file_has_is_refused_before_it_is_fetched() {
+fn an_impossible_size_is_refused_before_the_download() {
     let hub = with_about(|about| {
         for entry in about["siblings"].as_array_mut().unwrap() {
             if entry["rfilename"] == "tokenizer.json" {
@@ -216,7 +216,7 @@ fn a_hub_that_fails_for_a_while_is_asked_again() {
 }
 
 #[test]
-fn a_download_that_breaks_off_goes_on_where_it_was() {
+fn an_interrupted_download_resumes() {
     let work = Work::with_rows();
     let hub = with_weights(|reply, request| {
         if request.headers.contains_key("range") { reply } else { reply.ending(End::CutAt(50_000)) }
@@ -251,7 +251,7 @@ fn silent() -> Hub {
 }
 
 #[test]
-fn a_stalled_host_holds_nobody_up_and_a_kill_leaves_what_can_go_on() {
+fn a_stalled_host_times_out_and_a_killed_download_resumes() {
     let work = Work::new();
     let hub = silent();
     let begin = Instant::now();
@@ -283,7 +283,7 @@ fn a_stalled_host_holds_nobody_up_and_a_kill_leaves_what_can_go_on() {
 }
 
 #[test]
-fn the_wrong_half_of_an_earlier_run_is_thrown_away() {
+fn a_wrong_partial_download_is_discarded() {
     let work = Work::new();
     let hub = silent();
     let mut child = stalled(&work, &hub, INSPECT);

@@ -64,7 +64,7 @@ fn near(found: &Value, expected: f64) {
 }
 
 #[test]
-fn several_classes_a_row_from_rows_to_a_report() {
+fn multi_label_from_rows_to_a_report() {
     let work = several_classes();
     let train = "--epochs 12 --batch-size 8 --learning-rate 3e-3";
     let finetune = format!("finetune --model tiny --data rows.jsonl --problem-type {MULTI} {train} --out ft");
@@ -125,7 +125,7 @@ fn several_classes_a_row_from_rows_to_a_report() {
 }
 
 #[test]
-fn numbers_from_rows_to_a_report() {
+fn regression_from_rows_to_a_report() {
     let work = Work::new();
     rows(&work, |row| json!(number(row)));
     let train = "--epochs 12 --batch-size 8 --learning-rate 3e-3";
@@ -173,7 +173,7 @@ fn numbers_from_rows_to_a_report() {
 }
 
 #[test]
-fn every_format_holds_several_classes_and_defects_are_told_with_their_row() {
+fn every_format_holds_several_classes_and_errors_name_the_row() {
     let work = Work::new();
     rows(&work, |row| json!(classes(row)));
     let all: Vec<files::Row> = files::rows(60, "r").into_iter().filter(|row| classes(row).is_some()).collect();
@@ -216,12 +216,12 @@ fn every_format_holds_several_classes_and_defects_are_told_with_their_row() {
     work.run(&format!("teacher --model tiny --data rows.csv --problem-type {MULTI} --out c"))
         .fails(2, &["the model is of single_label_classification"]);
     work.run("report --model a=a/model --model b=tiny --data rows.jsonl --out c")
-        .fails(65, &["one report has one kind"]);
+        .fails(65, &["a report covers only one"]);
     assert!(!work.path("c/model").exists() && !work.path("c/report.json").exists());
 }
 
 #[test]
-fn a_report_takes_tables_of_other_programs_of_either_kind() {
+fn a_report_reads_multi_label_and_regression_tables_of_other_programs() {
     let work = Work::new();
     let table = |shift: f64| -> String {
         let row = |row: usize| {

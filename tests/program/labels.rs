@@ -119,7 +119,7 @@ fn a_teacher_without_label_names_takes_them_from_a_file() {
 }
 
 #[test]
-fn what_is_no_label_can_be_said() {
+fn files_without_labels_can_be_declared() {
     let work = Work::new();
     work.write("minus.jsonl", jsonl(&[json!(-1), json!(-1)]));
     let (labels, run) = predicted(&work, "tiny", "minus.jsonl", "");
@@ -166,7 +166,7 @@ fn labels_that_differ_in_case_are_counted_and_spaces_are_trimmed() {
 }
 
 #[test]
-fn columns_and_separators_that_are_not_quite_so() {
+fn near_misses_of_column_names_and_separators_are_recognised() {
     let work = Work::new();
     work.write("space.csv", csv("text, label", &["alpha", "beta"]));
     work.write("capital.csv", csv("text,Label", &["alpha", "beta"]));
@@ -189,7 +189,7 @@ fn columns_and_separators_that_are_not_quite_so() {
 }
 
 #[test]
-fn fine_tuning_makes_no_head_of_codes_and_none_of_one_class() {
+fn fine_tuning_refuses_one_class_and_reads_sparse_codes_as_names() {
     let work = Work::new();
     let one: Vec<&str> = vec!["pos"; 16];
     work.write("one.csv", csv("text,label", &one));
@@ -209,7 +209,7 @@ fn fine_tuning_makes_no_head_of_codes_and_none_of_one_class() {
 }
 
 #[test]
-fn vectors_of_0_and_1_from_rows_over_copies_to_soft_targets() {
+fn multi_hot_labels_from_rows_through_copies_to_soft_targets() {
     let work = Work::new();
     let vectors: Vec<Value> =
         (0..16).map(|row| json!([f64::from(row % 2), f64::from(row / 2 % 2), 1.0])).collect();

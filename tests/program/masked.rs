@@ -63,7 +63,7 @@ fn changes(lines: &[Value], id: usize, text: &str) -> Vec<(usize, String, String
 }
 
 #[test]
-fn words_are_replaced_by_those_that_the_masked_model_finds_likeliest() {
+fn words_are_replaced_by_the_likeliest_words_of_the_masked_model() {
     let (work, texts) = work();
     work.run(&format!("{AUGMENT} --out augmented")).succeeds();
     work.run(&format!("{AUGMENT} --out again")).succeeds();
@@ -97,7 +97,7 @@ fn words_are_replaced_by_those_that_the_masked_model_finds_likeliest() {
 }
 
 #[test]
-fn second_texts_are_replaced_too_and_words_of_several_tokens_by_word_vectors() {
+fn second_texts_are_replaced_too_and_words_of_several_tokens_by_embeddings() {
     let (work, _) = work();
     work.write(
         "texts.jsonl",

@@ -50,7 +50,7 @@ fn every_loss_optimizer_and_schedule_trains() {
 }
 
 #[test]
-fn what_is_frozen_keeps_its_bits() {
+fn frozen_parameters_keep_their_bits() {
     let work = Work::with_targets();
     let all = tensors(&work, "tiny").into_keys().collect::<Vec<_>>();
     let count = |part: &dyn Fn(&str) -> bool| all.iter().filter(|name| part(name)).count();
@@ -88,7 +88,7 @@ fn what_is_frozen_keeps_its_bits() {
 }
 
 #[test]
-fn losses_that_say_nothing_of_two_labels_are_refused_with_the_reason() {
+fn losses_without_information_for_two_labels_are_refused_with_the_reason() {
     let work = Work::new();
     let mut two = rows(40, "r");
     // Names that the golden model does not know, so that the teacher gets a head for these two.
@@ -140,7 +140,7 @@ fn several_teachers_are_averaged_and_their_labels_must_agree() {
 }
 
 #[test]
-fn losses_inside_the_network_train_beside_the_teacher_and_leave_no_trace_in_the_model() {
+fn intermediate_losses_train_next_to_the_teacher_and_are_not_part_of_the_model() {
     let work = Work::with_targets();
     let inside =
         "--teacher-model tiny --layers 0,2 --set student.hidden_weight=1 --set student.relation_weight=0.5";
@@ -189,7 +189,7 @@ fn losses_inside_the_network_train_beside_the_teacher_and_leave_no_trace_in_the_
 }
 
 #[test]
-fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so() {
+fn gradient_accumulation_keeps_the_rows_of_a_step_and_dist_refuses_it() {
     let work = Work::with_targets();
     student(&work, "--out whole").succeeds();
     student(&work, "--batch-tokens 40 --out parts").succeeds();
@@ -203,7 +203,7 @@ fn a_step_in_several_passes_has_its_rows_and_a_batch_that_cannot_be_cut_says_so(
 }
 
 #[test]
-fn a_correction_that_is_made_twice_or_not_at_all_is_told() {
+fn a_double_or_missing_class_balance_is_reported() {
     let work = Work::with_targets();
     let twice = "--set student.class_weights=balanced --set student.sampling=balanced";
     student(&work, &format!("{twice} --out twice")).succeeds().says("both even out the classes");
@@ -219,7 +219,7 @@ fn a_correction_that_is_made_twice_or_not_at_all_is_told() {
 }
 
 #[test]
-fn what_class_weights_may_be_is_told() {
+fn the_error_for_class_weights_lists_the_valid_values() {
     let work = Work::with_targets();
     student(&work, "--set student.class_weights=inverse --out bad")
         .fails(2, &["class_weights", "expected \"none\", \"balanced\" or a list with a number for each label"]);
@@ -227,20 +227,21 @@ fn what_class_weights_may_be_is_told() {
 }
 
 #[test]
-fn soft_targets_of_one_teacher_and_states_of_another_are_told() {
+fn soft_targets_and_states_of_different_teachers_are_reported() {
     let work = Work::with_targets();
     work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();
-    let what = "the teacher model ft/model has other weights than the soft targets in targets come from";
+    let what =
+        "the weights of the teacher model ft/model are not those that the soft targets in targets come from";
     let inside = "--layers 0,2 --set student.hidden_weight=1";
     student(&work, &format!("{inside} --teacher-model ft/model --out other")).succeeds().says(what);
     student(&work, "--teacher-model ft/model --out unused").succeeds().says(what);
     let same = student(&work, &format!("{inside} --teacher-model tiny --out same")).succeeds();
-    assert!(!same.stderr.contains("other weights"), "{}", same.shown());
+    assert!(!same.stderr.contains("the weights of the teacher model"), "{}", same.shown());
 }
 
 /// States can be learned from where there is neither a label nor a soft loss, as in TinyBERT's first stage.
 #[test]
-fn a_loss_inside_the_network_alone_learns_from_rows_without_labels() {
+fn an_intermediate_loss_by_itself_trains_on_rows_without_labels() {
     let work = Work::new();
     let rows = crate::files::rows(40, "r");
     let line = |(at, row): (usize, &crate::files::Row)| {
@@ -262,6 +263,6 @@ fn a_loss_inside_the_network_alone_learns_from_rows_without_labels() {
     // A teacher is fine-tuned on labels alone: the others are left out.
     let run =
         work.run("finetune --model tiny --data rows.jsonl --epochs 1 --max-length 32 --out ft").succeeds();
-    assert!(run.stderr.contains("20 of 38 training rows have no label: left out"), "{}", run.shown());
+    assert!(run.stderr.contains("20 of 38 training rows have no label and are skipped"), "{}", run.shown());
     assert_eq!(work.json("ft/run.json")["results"]["train_rows"], 18);
 }

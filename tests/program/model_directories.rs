@@ -66,29 +66,29 @@ fn written_configs_say_what_was_computed() {
 }
 
 #[test]
-fn a_length_is_given_once_and_later_commands_take_it_from_the_model_and_the_store() {
+fn max_length_is_given_once_and_later_commands_take_it_from_the_model_and_the_store() {
     let work = Work::with_rows();
     run(&work, "finetune --model tiny --data rows.jsonl --epochs 1 --max-length 6 --out ft").succeeds();
     run(&work, "teacher --model ft/model --data rows.jsonl --out targets")
         .succeeds()
-        .says("max_length 6, as ft/model says");
+        .says("max_length is 6, from ft/model");
     assert_eq!(work.json("targets/manifest.json")["fingerprint"]["max_length"], 6);
     run(&work, "student --targets targets --init tiny --layers 0 --epochs 1 --out st")
         .succeeds()
-        .says("max_length 6, as the teacher of targets read");
+        .says("max_length is 6, the same as for the teacher of targets");
     assert_eq!(work.json("st/run.json")["settings"]["data"]["max_length"], 6);
     assert_eq!(work.json("st/model/tokenizer_config.json")["model_max_length"], 6);
     let predict = "predict --model st/model --data test.jsonl";
-    run(&work, &format!("{predict} --out own.jsonl")).succeeds().says("max_length 6, as st/model says");
+    run(&work, &format!("{predict} --out own.jsonl")).succeeds().says("max_length is 6, from st/model");
     let asked = run(&work, &format!("{predict} --max-length 20 --out asked.jsonl")).succeeds();
-    asked.says("max_length 20, as asked for; st/model says 6");
+    asked.says("max_length is 20, as given; st/model has 6");
     assert_ne!(work.read("own.jsonl"), work.read("asked.jsonl"), "the length decides");
     run(&work, &format!("{predict} --max-length 6 --out same.jsonl")).succeeds();
     assert_eq!(work.read("own.jsonl"), work.read("same.jsonl"));
 
     let report =
         "report --model teacher=tiny --model student=st/model --data test.jsonl --no-timing --out report";
-    run(&work, report).succeeds().says("max_length 6, as st/model says").says("max_length 80, as tiny says");
+    run(&work, report).succeeds().says("max_length is 6, from st/model").says("max_length is 80, from tiny");
     let lengths = &work.json("report/run.json")["settings"]["data"]["max_length"];
     assert_eq!(*lengths, json!({"student": 6, "teacher": 80}));
     assert!(run(&work, report).succeeds().stderr.contains("up to date"));
@@ -98,7 +98,7 @@ fn a_length_is_given_once_and_later_commands_take_it_from_the_model_and_the_stor
 }
 
 #[test]
-fn a_head_that_the_config_does_not_name_is_found_and_that_is_said() {
+fn a_head_that_the_config_does_not_name_is_found_and_reported() {
     let work = Work::with_rows();
     for (name, architectures) in [("without", Value::Null), ("bare", json!(["BertModel"]))] {
         with_json(&work, name, "config.json", |config| config["architectures"] = architectures);
@@ -120,12 +120,11 @@ fn a_head_that_the_config_does_not_name_is_found_and_that_is_said() {
     with_json(&work, "tokens", "config.json", |config| {
         config["architectures"] = json!(["BertForTokenClassification"])
     });
-    work.run("predict --model tokens --data test.jsonl --out t.csv")
-        .fails(65, &["without a classification head"]);
+    work.run("predict --model tokens --data test.jsonl --out t.csv").fails(65, &["no classification head"]);
 }
 
 #[test]
-fn what_training_loops_put_before_every_name_is_taken_off_and_that_is_said() {
+fn prefixes_of_training_loops_are_removed_and_reported() {
     let work = Work::with_rows();
     for (name, prefix) in [("compiled", "_orig_mod."), ("both", "_orig_mod.module.")] {
         with_weights(&work, name, |tensors| {
@@ -142,7 +141,7 @@ fn what_training_loops_put_before_every_name_is_taken_off_and_that_is_said() {
 }
 
 #[test]
-fn files_of_other_tools_are_told_with_what_to_do() {
+fn files_of_other_tools_are_refused_with_advice() {
     let work = Work::with_rows();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 438007925\n";
     for file in ["model.safetensors", "config.json", "tokenizer.json"] {
@@ -181,7 +180,7 @@ fn a_student_reads_the_columns_that_its_teacher_read() {
     let columns = "--id-column key --text-column question --label-column topic";
     work.run(&format!("teacher --model tiny --data named.csv {columns} --no-text --out targets")).succeeds();
     let student = "student --targets targets --data named.csv --init tiny --layers 0 --epochs 1";
-    work.run(&format!("{student} --out own")).succeeds().says("columns as the teacher of targets read them");
+    work.run(&format!("{student} --out own")).succeeds().says("columns as read by the teacher of targets");
     work.run(&format!("{student} {columns} --out named")).succeeds();
     assert_eq!(work.bytes("own/model/model.safetensors"), work.bytes("named/model/model.safetensors"));
     work.run(&format!("{student} --text-column other --out c")).fails(65, &["other"]);

@@ -25,7 +25,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn files_and_directories_are_made_as_the_umask_says() {
+fn files_and_directories_follow_the_umask() {
     for (umask, file, directory) in [("077", 0o600, 0o700), ("002", 0o664, 0o775)] {
         let work = Work::with_rows();
         let arguments = "finetune --model tiny --data rows.jsonl --epochs 1 --out out/deep --trace trace.json";
@@ -59,7 +59,7 @@ fn a_file_that_is_replaced_keeps_its_mode() {
 
 /// A file system without flock: two runs still keep out of each other's way, and one that was killed is no obstacle.
 #[test]
-fn where_there_is_no_flock_a_directory_is_one_runs_all_the_same() {
+fn without_flock_a_directory_still_belongs_to_one_run() {
     let pass = Pass::training(40);
     let held = |error| Fault { kind: "flock", at: 1, action: error, sticky: true };
     let mut first = start_failing(&pass.work, &pass.command_line(), "flock", "ENOSYS");
@@ -89,7 +89,7 @@ fn where_there_is_no_flock_a_directory_is_one_runs_all_the_same() {
 }
 
 #[test]
-fn without_locks_on_demand_nothing_is_locked_and_that_is_said() {
+fn with_no_lock_nothing_is_locked_and_a_warning_says_so() {
     let pass = Pass::training(1);
     fs::create_dir(pass.work.path("out")).unwrap();
     let held = distill_core::lock::DirectoryLock::acquire(&pass.work.path("out")).unwrap();
@@ -147,7 +147,7 @@ fn no_planted_link_is_written_through() {
 }
 
 #[test]
-fn the_course_of_a_run_is_not_written_through_a_link() {
+fn metrics_are_not_written_through_a_link() {
     let pass = Pass::training(60);
     let mut first = start(&pass.work, &pass.command_line());
     let begun = Instant::now();
@@ -172,7 +172,7 @@ fn the_course_of_a_run_is_not_written_through_a_link() {
 
 /// Reading a FIFO waits for a writer, in a system call that no signal of ours ends.
 #[test]
-fn what_is_no_file_is_refused_as_rows_by_name() {
+fn rows_that_are_not_a_regular_file_are_refused() {
     let work = Work::new();
     for name in ["rows.jsonl", "rows.csv", "rows.parquet"] {
         let made = Command::new("mkfifo").arg(work.path(name)).status().unwrap();
@@ -193,7 +193,7 @@ fn what_is_no_file_is_refused_as_rows_by_name() {
 
 /// Training reads its rows from a mapped file; the system answers a page that is gone with a signal.
 #[test]
-fn a_cache_that_is_cut_off_while_it_is_read_ends_the_run_with_a_sentence() {
+fn a_cache_that_is_truncated_while_it_is_read_ends_the_run_with_a_message() {
     let work = Work::with_rows();
     let mut command = work.command(binary());
     command.args("finetune --model tiny --data rows.jsonl --epochs 100000 --out out".split(' '));

@@ -38,7 +38,7 @@ fn copy_model(work: &Work, to: &str) {
 const FINETUNE: &str = "finetune --model tiny --data rows.jsonl --epochs 1 --batch-size 8 --out ft";
 
 #[test]
-fn overwrite_never_removes_what_the_run_reads() {
+fn overwrite_never_removes_inputs() {
     let work = Work::with_targets();
     copy_model(&work, "model");
     std::fs::create_dir(work.path("checkpoints")).unwrap();
@@ -46,23 +46,23 @@ fn overwrite_never_removes_what_the_run_reads() {
     is_refused(
         &work,
         "finetune --model model --data rows.jsonl --out . --overwrite",
-        &["model is read by this run"],
+        &["this run reads model"],
     );
     is_refused(
         &work,
         "finetune --model tiny --data rows.jsonl --out . --overwrite",
-        &["rows.jsonl is read by this run"],
+        &["this run reads rows.jsonl"],
     );
     work.run(FINETUNE).succeeds();
     is_refused(
         &work,
         "finetune --model ft/model --data rows.jsonl --out ft --overwrite",
-        &["ft/model is read by this run", "ft"],
+        &["this run reads ft/model", "ft"],
     );
     is_refused(&work, "student --targets targets --init ft/model --out ft --overwrite", &["ft/model is read"]);
     work.run("teacher --model ft/model --data rows.jsonl --out b").succeeds();
     for command in ["targets average targets b", "targets merge targets"] {
-        is_refused(&work, &format!("{command} --out targets --overwrite"), &["targets is read by this run"]);
+        is_refused(&work, &format!("{command} --out targets --overwrite"), &["this run reads targets"]);
     }
     std::fs::create_dir(work.path("u")).unwrap();
     std::fs::copy(work.path("rows.jsonl"), work.path("u/rows.jsonl")).unwrap();
@@ -76,7 +76,7 @@ fn overwrite_never_removes_what_the_run_reads() {
 }
 
 #[test]
-fn overwrite_refuses_by_name_what_no_run_wrote() {
+fn overwrite_refuses_files_that_no_run_wrote() {
     let work = Work::with_targets();
     for name in ["proj/train-mine.parquet", "proj/report.md", "proj/model/weights.bin", "proj/mine.txt"] {
         std::fs::create_dir_all(work.path(name).parent().unwrap()).unwrap();
@@ -84,7 +84,7 @@ fn overwrite_refuses_by_name_what_no_run_wrote() {
         let command = "teacher --model tiny --data rows.jsonl --out proj --overwrite";
         if name != "proj/mine.txt" {
             let entry = if name.starts_with("proj/model") { "proj/model" } else { name };
-            is_refused(&work, command, &[entry, "was not written by a run of distill"]);
+            is_refused(&work, command, &[entry, "was not written by distill"]);
             if entry == name {
                 std::fs::remove_file(work.path(name)).unwrap();
             } else {
@@ -102,7 +102,7 @@ fn overwrite_refuses_by_name_what_no_run_wrote() {
     std::fs::remove_file(work.path("targets/train-mine.parquet")).unwrap();
     let manifest = work.read("targets/manifest.json");
     work.write("targets/manifest.json", format!("{manifest}\n"));
-    is_refused(&work, command, &["targets/manifest.json was changed since distill wrote it"]);
+    is_refused(&work, command, &["targets/manifest.json was changed after distill wrote it"]);
     work.write("targets/manifest.json", manifest);
     work.run(command).succeeds();
     assert_eq!(work.json("targets/manifest.json")["rows"], 20);
@@ -110,7 +110,7 @@ fn overwrite_refuses_by_name_what_no_run_wrote() {
 
 /// A record of version 0.1 has no list of files.
 #[test]
-fn results_of_earlier_versions_are_replaced_where_their_content_says_whose_they_are() {
+fn results_of_earlier_versions_are_recognised_by_content_and_replaced() {
     let work = Work::with_targets();
     work.run(FINETUNE).succeeds();
     work.run("augment --data rows.jsonl --copies 1 --out more").succeeds();
@@ -136,19 +136,19 @@ const PIPELINE: &str = "out = \"runs\"\n[data]\ntrain = \"rows.jsonl\"\ntest = \
                         [finetune]\nmodel = \"tiny\"\nepochs = 1\n[student]\nlayers = [0]\nepochs = 1\n[report]\ntiming = false\n";
 
 #[test]
-fn a_pipeline_does_not_train_the_teacher_on_from_its_own_result() {
+fn a_pipeline_does_not_fine_tune_its_own_result() {
     let work = Work::with_rows();
     work.write("p.toml", PIPELINE);
     work.run("run p.toml").succeeds();
     work.write("p.toml", PIPELINE.replace("\"tiny\"", "\"runs/teacher/model\""));
-    let parts = ["stage teacher", "runs/teacher/model is read by this run", "copy what is read elsewhere"];
+    let parts = ["stage teacher", "runs/teacher/model is read by this run", "first copy the input elsewhere"];
     for more in ["", " --overwrite", " --dry-run"] {
         is_refused(&work, &format!("run p.toml{more}"), &parts);
     }
 }
 
 #[test]
-fn bad_rows_leave_the_teacher_of_last_night_in_place() {
+fn bad_rows_do_not_replace_an_existing_teacher() {
     let work = Work::with_rows();
     work.write("p.toml", PIPELINE);
     work.run("run p.toml").succeeds();
@@ -168,18 +168,14 @@ fn bad_rows_leave_the_teacher_of_last_night_in_place() {
 }
 
 #[test]
-fn single_files_replace_neither_inputs_nor_what_distill_did_not_write() {
+fn single_files_replace_neither_inputs_nor_foreign_files() {
     let work = Work::with_targets();
     std::fs::copy(work.path("rows.jsonl"), work.path("mine.jsonl")).unwrap();
     work.write("mine.csv", "id,text\n1,a\n");
     let predict = "predict --model tiny --data rows.jsonl --overwrite --out";
-    is_refused(
-        &work,
-        &format!("{predict} rows.jsonl"),
-        &["rows.jsonl would be written, but this command reads"],
-    );
+    is_refused(&work, &format!("{predict} rows.jsonl"), &["would write to rows.jsonl"]);
     for mine in ["mine.jsonl", "mine.csv"] {
-        is_refused(&work, &format!("{predict} {mine}"), &[mine, "no such file of distill's"]);
+        is_refused(&work, &format!("{predict} {mine}"), &[mine, "was not written by distill"]);
     }
     let part = "targets/train-00000-of-00001.parquet";
     is_refused(&work, &format!("{predict} {part}"), &["belongs to the run in targets"]);
@@ -194,15 +190,15 @@ fn single_files_replace_neither_inputs_nor_what_distill_did_not_write() {
     work.run(&format!("{report} gates.xml")).succeeds();
     work.run(&format!("{report} gates.xml")).succeeds();
     work.write("gates.xml", work.read("gates.xml") + "<!-- mine -->\n");
-    is_refused(&work, &format!("{report} gates.xml"), &["gates.xml was changed since distill wrote it"]);
-    is_refused(&work, &format!("{FINETUNE} --trace rows.jsonl"), &["rows.jsonl", "no such file of distill's"]);
+    is_refused(&work, &format!("{report} gates.xml"), &["gates.xml was changed after distill wrote it"]);
+    is_refused(&work, &format!("{FINETUNE} --trace rows.jsonl"), &["rows.jsonl", "was not written by distill"]);
     for _ in 0..2 {
         work.run("predict --model tiny --data rows.jsonl --out t.csv --overwrite --trace t.json").succeeds();
     }
 }
 
 #[test]
-fn a_table_of_a_sweep_replaces_its_own_alone() {
+fn a_sweep_replaces_only_its_own_tables() {
     let work = Work::with_rows();
     work.write(
         "p.toml",
@@ -211,13 +207,13 @@ fn a_table_of_a_sweep_replaces_its_own_alone() {
     work.write("s.toml", "[sweep]\npipeline = \"p.toml\"\n[space]\n\"student.temperature\" = [1.0, 2.0]\n");
     std::fs::create_dir(work.path("sw")).unwrap();
     work.write("sw/sweep.md", "my notes\n");
-    is_refused(&work, "sweep s.toml --out sw", &["sw/sweep.md", "no such file of distill's"]);
+    is_refused(&work, "sweep s.toml --out sw", &["sw/sweep.md", "was not written by distill"]);
     std::fs::remove_file(work.path("sw/sweep.md")).unwrap();
     for _ in 0..2 {
         work.run("sweep s.toml --out sw").succeeds();
     }
     work.write("sw/sweep.md", work.read("sw/sweep.md") + "my notes\n");
-    is_refused(&work, "sweep s.toml --out sw", &["sw/sweep.md was changed since distill wrote it"]);
+    is_refused(&work, "sweep s.toml --out sw", &["sw/sweep.md was changed after distill wrote it"]);
 }
 
 #[test]
@@ -241,10 +237,10 @@ fn notes_in_a_model_card_stay_on_every_later_run() {
     // What was changed between the marks is not lost either: it is said, and a model that would replace it is refused.
     let changed = again.replace("## Results", "## My results");
     work.write(card, &changed);
-    work.run("run p.toml").succeeds().says("was changed between its marks and stays as it is");
+    work.run("run p.toml").succeeds().says("was changed between the marks that distill sets");
     assert_eq!(work.read(card), changed);
     work.write("p.toml", PIPELINE.replace("layers = [0]\nepochs = 1", "layers = [0]\nepochs = 3"));
-    work.run("run p.toml").exits(73).says("runs/student/model/README.md was changed since distill wrote it");
+    work.run("run p.toml").exits(73).says("runs/student/model/README.md was changed after distill wrote it");
     assert_eq!(work.read(card), changed);
 }
 
@@ -319,7 +315,7 @@ fn killed_everywhere(work: &Work, prepare: &dyn Fn(), command: &str, out: &str, 
 }
 
 #[test]
-fn merging_and_averaging_that_are_killed_anywhere_are_done_by_the_same_command() {
+fn killed_merges_and_averages_are_finished_by_the_same_command() {
     let work = Work::with_targets();
     work.run("teacher --model tiny --data rows.jsonl --max-length 16 --out b").succeeds();
     killed_everywhere(&work, &|| {}, "targets merge targets", "merged", "merged-whole");
@@ -337,7 +333,7 @@ fn a_result_that_replaces_another_survives_kills_at_every_point() {
 
 /// Until the new result is whole, what is seen under the old one's names is the old one.
 #[test]
-fn training_that_replaces_a_result_resumes_and_leaves_that_alone_until_its_end() {
+fn training_that_replaces_a_result_resumes_and_keeps_the_old_one_until_its_end() {
     let work = Work::with_rows();
     work.run(FINETUNE).succeeds();
     let old = work.bytes("ft/model/model.safetensors");
@@ -355,13 +351,13 @@ fn training_that_replaces_a_result_resumes_and_leaves_that_alone_until_its_end()
     assert_eq!(running.wait().unwrap().code(), None, "it was too fast to be killed");
     assert!(work.bytes("ft/model/model.safetensors") == old);
     // What it replaces is not asked again: the same command goes on, and so does the one without the flag.
-    work.run(&format!("{train} --out ft")).succeeds().says("going on with the run in ft");
+    work.run(&format!("{train} --out ft")).succeeds().says("resuming the run in ft");
     assert!(work.bytes("ft/model/model.safetensors") == work.bytes("whole/model/model.safetensors"));
     assert_eq!(work.tree("ft"), work.tree("whole"));
 }
 
 #[test]
-fn what_a_killed_command_left_of_a_single_file_goes_with_the_next_one() {
+fn temporary_files_of_a_killed_command_are_removed_by_the_next_one() {
     let work = Work::with_rows();
     let command = "predict --model tiny --data rows.jsonl --out p.csv";
     let (undisturbed, seen) = faults::run(&work, command, None);

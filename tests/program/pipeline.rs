@@ -35,11 +35,7 @@ fn all_stages_then_nothing_then_only_what_changed() {
         "{}",
         planned.shown()
     );
-    assert!(
-        planned.stdout.contains("report: would run, because teacher runs before it"),
-        "{}",
-        planned.shown()
-    );
+    assert!(planned.stdout.contains("report: would run, because teacher runs first"), "{}", planned.shown());
     assert!(!work.path("runs").exists());
 
     let first = work.run("run p.toml").exits(1);
@@ -91,7 +87,7 @@ fn all_stages_then_nothing_then_only_what_changed() {
 }
 
 #[test]
-fn changed_rows_run_everything_again_and_a_moved_file_nothing() {
+fn changed_rows_repeat_every_stage_and_a_moved_file_none() {
     let work = work();
     let only = |rows: &str| {
         format!(
@@ -129,7 +125,7 @@ fn json_is_one_document_on_stdout() {
 }
 
 #[test]
-fn a_stage_that_fails_is_named_and_what_came_before_stays() {
+fn a_stage_that_fails_is_named_and_earlier_results_are_kept() {
     let work = work();
     let failed = work.run("run p.toml --set student.learning_rate=1e30 --set student.log_every=1");
     failed.exits(70).says("error: stage student: the loss is NaN");
@@ -139,7 +135,7 @@ fn a_stage_that_fails_is_named_and_what_came_before_stays() {
 }
 
 #[test]
-fn without_a_test_file_there_is_no_report_and_that_is_said() {
+fn without_a_test_file_there_is_no_report_and_a_message_says_so() {
     let work = work();
     work.write(
         "q.toml",
@@ -164,7 +160,7 @@ fn a_student_of_another_store_needs_no_teacher_pass() {
 }
 
 #[test]
-fn a_stage_whose_result_is_gone_is_run_again() {
+fn a_stage_whose_result_is_missing_is_repeated() {
     let work = work();
     let run = "run p.toml --set student.no_teacher_baseline=false --set report.gates=[]";
     work.run(run).succeeds();
@@ -196,6 +192,6 @@ fn a_stage_whose_result_is_gone_is_run_again() {
     let alone = work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();
     std::fs::remove_file(work.path("ft/model/model.safetensors")).unwrap();
     let again = work.run("finetune --model tiny --data rows.jsonl --epochs 1 --out ft").succeeds();
-    again.says("ft: model/model.safetensors is missing; doing it again");
+    again.says("ft: model/model.safetensors is missing; repeating it");
     assert!(work.path("ft/model/model.safetensors").exists(), "{}", alone.shown());
 }

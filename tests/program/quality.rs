@@ -33,7 +33,7 @@ const PIPELINE: &str = "out = \"r\"\n[data]\ntrain = \"rows.jsonl\"\ntest = \"te
     [report]\ntiming = false\nresamples = 0\n";
 
 #[test]
-fn a_student_learns_what_can_be_learned_and_no_worse_with_a_teacher_than_without() {
+fn a_student_learns_and_is_no_worse_with_a_teacher_than_without() {
     let work = Work::new();
     work.write("rows.jsonl", jsonl(&separable(240, "r", 1)));
     work.write("test.jsonl", jsonl(&separable(150, "t", 2)));

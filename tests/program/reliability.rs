@@ -51,7 +51,7 @@ fn training_killed_at_twenty_points_loses_nothing() {
 /// A kill inside the write of a logged step leaves half a line: where lines are added is the one place in which
 /// something unfinished has its own name.
 #[test]
-fn a_logged_step_that_a_kill_cut_is_removed_by_the_next_run() {
+fn a_metrics_line_truncated_by_a_kill_is_removed_by_the_next_run() {
     let pass = Pass::training(2);
     let mut cut = 0;
     for at in 1..=pass.seen.count("write") {
@@ -124,7 +124,7 @@ fn a_disk_that_fills_up_leaves_the_last_checkpoint() {
             out.iter().filter(|name| name.ends_with("/manifest.json") && !name.starts_with('.')).count();
         if whole > 0 {
             full.says(
-                "the disk is full: free some space and run the same command again, it resumes where it last",
+                "the disk is full: free some space and run the same command again, which resumes from the last",
             );
             kept += 1;
         } else {
@@ -169,14 +169,14 @@ fn stopped_often(pass: &Pass, signals: usize, dice: &mut Dice) {
 }
 
 #[test]
-fn signals_at_any_time_stop_a_run_that_goes_on() {
+fn signals_at_any_time_stop_a_run_that_can_be_resumed() {
     stopped_often(&Pass::training(8), 9, &mut Dice(0x2545_F491_4F6C_DD1D));
     stopped_often(&Pass::teacher(4096 + 100), 6, &mut Dice(0x1234_5678_9ABC_DEF1));
 }
 
 /// The tokenizer takes one row in one call, and here it needs all of the text.
 #[test]
-fn one_huge_row_does_not_keep_a_run_from_stopping() {
+fn a_huge_row_does_not_prevent_a_stop() {
     let work = Work::new();
     crate::files::with_json(&work, "left", "tokenizer_config.json", |config| {
         config["truncation_side"] = "left".into();
@@ -199,11 +199,11 @@ fn one_huge_row_does_not_keep_a_run_from_stopping() {
     assert!(child.try_wait().unwrap().is_none(), "the row is too short to be in the way");
     signal(&child, "TERM");
     assert_eq!(wait(&mut child, LIMIT), Some(75));
-    assert!(asked.elapsed() < Duration::from_secs(2), "a second signal ends at once");
+    assert!(asked.elapsed() < Duration::from_secs(2), "a second signal ends the run immediately");
 }
 
 #[test]
-fn of_two_that_begin_at_once_one_works_and_the_other_leaves() {
+fn of_two_simultaneous_runs_one_works_and_the_other_is_refused() {
     let work = Work::with_rows();
     for round in 0..10 {
         let command = format!("finetune --model tiny --data rows.jsonl --epochs 1000000 --out race-{round}");
@@ -237,7 +237,7 @@ fn of_two_that_begin_at_once_one_works_and_the_other_leaves() {
 }
 
 #[test]
-fn what_is_not_ours_is_ignored_and_stays() {
+fn foreign_files_are_ignored_and_kept() {
     let pass = Pass::training(3);
     let fault = Fault { kind: "rename", at: pass.seen.count("rename") / 2, action: "after", sticky: false };
     assert_eq!(run(&pass.work, &pass.command_line(), Some(fault)).0.code, None);
@@ -266,7 +266,7 @@ fn what_is_not_ours_is_ignored_and_stays() {
 }
 
 #[test]
-fn a_file_that_changed_while_the_pass_was_stopped_is_computed_again() {
+fn a_file_that_changed_while_the_pass_was_stopped_is_recomputed() {
     let pass = Pass::teacher(4096 + 100);
     let fault = Fault { kind: "write", at: pass.seen.count("write"), action: "before", sticky: false };
     assert_eq!(run(&pass.work, &pass.command_line(), Some(fault)).0.code, None);
@@ -278,12 +278,12 @@ fn a_file_that_changed_while_the_pass_was_stopped_is_computed_again() {
     bytes[100] ^= 1;
     pass.work.write(file, bytes);
     let again = pass.work.run(&pass.command_line()).succeeds();
-    again.says("train-00000-of-00002.parquet is not the file that was written; it is computed again");
+    again.says("train-00000-of-00002.parquet is not the file that was written; it is recomputed");
     pass.assert_same();
 }
 
 #[test]
-fn two_runs_share_a_token_cache_and_a_damaged_one_is_built_again() {
+fn two_runs_share_a_token_cache_and_a_damaged_one_is_rebuilt() {
     let work = Work::with_rows();
     let command = |out: &str| format!("finetune --model tiny --data rows.jsonl --epochs 2 --out {out}");
     let mut both = ["a", "b"].map(|out| start(&work, &command(out)));

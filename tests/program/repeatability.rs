@@ -3,7 +3,7 @@
 use crate::harness::Work;
 
 #[test]
-fn fine_tuning_repeats_to_the_byte_and_a_seed_matters() {
+fn fine_tuning_is_reproducible_to_the_byte_and_depends_on_the_seed() {
     let work = Work::with_rows();
     let weights = |out: &str, more: &str| {
         work.run(&format!(
@@ -52,7 +52,7 @@ fn fresh_weights_come_from_the_seed() {
 
 /// Weights stay in f32 where training computes in bf16: what is written is f32, close to f32's run, and repeats.
 #[test]
-fn training_in_bf16_repeats_and_writes_f32() {
+fn training_in_bf16_is_reproducible_and_writes_f32() {
     let work = Work::with_targets();
     let weights = |out: &str, dtype: &str| {
         let arguments = "student --targets targets --init tiny --layers 0,2 --epochs 1";

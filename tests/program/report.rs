@@ -76,7 +76,7 @@ fn gates_decide_the_exit_code() {
 }
 
 #[test]
-fn an_undecided_gate_counts_as_it_was_asked() {
+fn an_undecided_gate_counts_as_configured() {
     let work = tables();
     let gate = "accuracy >= 0.9 with confidence";
     for (out, how, code) in [("a", "fail", 1), ("b", "pass", 0)] {
@@ -101,7 +101,7 @@ fn a_regression_gate_compares_with_an_earlier_report() {
     gated(&work, "within", "regression.accuracy <= 0.03 vs old/report.json", &[]).exits(0);
     // Another earlier report is another question, also where it lies in the same place.
     gated(&work, "old", "accuracy >= 0.5", &["--overwrite"]).exits(0);
-    gated(&work, "same", gate, &[]).fails(73, &["same holds another run", "input"]);
+    gated(&work, "same", gate, &[]).fails(73, &["same contains another run", "input"]);
     work.write("teacher.jsonl", table_of(0..300, 20));
     work.write("student.jsonl", table_of(0..300, 10));
     work.write("baseline.jsonl", table_of(0..300, 5));
@@ -117,7 +117,7 @@ fn a_regression_gate_compares_with_an_earlier_report() {
 }
 
 #[test]
-fn a_gate_that_cannot_be_is_found_before_any_work() {
+fn an_impossible_gate_is_found_before_any_work() {
     let work = tables();
     for (gate, parts) in [
         ("macro_f >= 0.9", &["did you mean macro_f1"] as &[&str]),
@@ -148,7 +148,7 @@ fn with_sets() -> Work {
 }
 
 #[test]
-fn several_data_sets_stand_side_by_side() {
+fn several_data_sets_are_reported_side_by_side() {
     let work = with_sets();
     let flags = "--data in-domain=a.jsonl --data b.jsonl --no-timing";
     let run = work.run_with(
@@ -168,7 +168,7 @@ fn several_data_sets_stand_side_by_side() {
         assert!(work.read(document).contains("All data sets"), "{document}");
     }
     work.run("report --model tiny --data x=a.jsonl --data x=b.jsonl --out o")
-        .fails(2, &["called \"x\"", "NAME="]);
+        .fails(2, &["the name \"x\"", "NAME="]);
     work.run("report --model tiny --data a.jsonl --data none.jsonl --out o").fails(2, &["none.jsonl"]);
 }
 
@@ -193,7 +193,7 @@ fn a_settings_file_may_name_several_data_sets_and_slices() {
 }
 
 #[test]
-fn slices_are_cut_by_any_column_the_weakest_first() {
+fn slices_by_any_column_are_sorted_weakest_first() {
     let work = with_sets();
     let arguments = "report --model tiny --data b.jsonl --no-timing --set report.slice_min_rows=5 --out out";
     let run = work.run_with(arguments, &["--slice", "source", "--slice", "label"], &[]).succeeds();
@@ -231,7 +231,7 @@ fn a_name_given_again_is_another_seed() {
 }
 
 #[test]
-fn costs_are_measured_and_gates_are_about_them() {
+fn costs_are_measured_and_can_be_gated() {
     let work = Work::with_rows();
     let arguments = "report --model teacher=tiny --model student=tiny --data test.jsonl --out";
     let run = work.run_with(
@@ -279,7 +279,7 @@ fn costs_are_measured_and_gates_are_about_them() {
 }
 
 #[test]
-fn a_report_that_is_stopped_leaves_nothing_and_starts_anew() {
+fn a_report_that_is_stopped_leaves_nothing_and_starts_from_the_beginning() {
     let work = tables();
     for arguments in [
         format!("report {PREDICTIONS} --out out"),

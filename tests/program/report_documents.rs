@@ -9,7 +9,7 @@ use crate::validate::{assert_schema, xml};
 const SCHEMA: &str = include_str!("../../docs/report.schema.json");
 
 #[test]
-fn the_json_is_as_its_schema_says() {
+fn the_json_matches_its_schema() {
     let work = tables();
     let schema = serde_json::from_str(SCHEMA).unwrap();
     let run =

@@ -89,7 +89,7 @@ fn predictions_for_other_rows_are_refused_before_anything_is_written() {
 }
 
 #[test]
-fn probabilities_and_separated_values_do_too() {
+fn predictions_may_be_probabilities_and_csv() {
     let work = tables();
     let softmax = changed(&table(10), |row| {
         let logits: Vec<f64> = row["logits"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
@@ -126,7 +126,7 @@ fn predictions_say_which_data_set_they_are_about() {
     assert_eq!((&report["data"][0]["name"], &report["data"][1]["name"]), (&"in".into(), &"cross".into()));
     assert_eq!(report["data"][1]["rows"], 200);
     work.run(&format!("report {flags} --predictions baseline.jsonl --out o"))
-        .fails(2, &["baseline.jsonl", "which data set", "in, cross"]);
+        .fails(2, &["baseline.jsonl", "give its data set", "in, cross"]);
     work.run(&format!("report {flags} --data in=teacher.jsonl --out o"))
         .fails(2, &["\"cross\"", "--data has in"]);
 }

@@ -82,7 +82,7 @@ fn training_in_large_batches_that_is_killed_ends_with_the_same_bytes() {
 }
 
 #[test]
-fn training_that_meets_its_time_limit_leaves_a_checkpoint_and_goes_on() {
+fn training_that_reaches_its_time_limit_writes_a_checkpoint_and_resumes() {
     let work = Work::with_targets();
     let student = "student --targets targets --init tiny --layers 0,2 --epochs 60 --batch-size 8";
     work.run(&format!("{student} --out whole")).succeeds();
@@ -105,7 +105,7 @@ fn training_that_meets_its_time_limit_leaves_a_checkpoint_and_goes_on() {
 /// Everything that keeps something from step to step besides the weights: the momentum of another optimizer, a mean
 /// of the weights, courses of rate and temperature, the turns of a balanced draw, what moves in which epoch.
 #[test]
-fn methods_with_a_memory_resume_to_the_same_bytes() {
+fn methods_with_state_resume_to_the_same_bytes() {
     let work = Work::with_targets();
     let student = "student --targets targets --init tiny --layers 0,2 --epochs 40 --batch-size 8 --optimizer lion \
                    --schedule cosine --set student.ema_decay=0.95 --set student.temperature_schedule=linear \
@@ -119,7 +119,7 @@ fn methods_with_a_memory_resume_to_the_same_bytes() {
 
 /// The same with the teacher beside the student: the projection and what the optimizer remembers of it.
 #[test]
-fn losses_inside_the_network_resume_to_the_same_bytes() {
+fn intermediate_losses_resume_to_the_same_bytes() {
     let work = Work::with_targets();
     let student = "student --targets targets --init tiny --teacher-model tiny --layers 0,2 --hidden-size 16 --epochs 20 \
                    --batch-size 8 --set student.hidden_weight=1 --set student.relation_weight=0.5 \
@@ -158,7 +158,7 @@ fn the_same_command_again_does_nothing_and_another_one_is_refused() {
     again.says("ft is up to date");
     assert_eq!(work.bytes("ft/run.json"), before);
     let other = work.run(&format!("{FINETUNE} --out ft"));
-    other.fails(73, &["ft holds another run", "setting finetune.epochs changed: 2 → 40", "--overwrite"]);
+    other.fails(73, &["ft contains another run", "setting finetune.epochs changed: 2 → 40", "--overwrite"]);
     work.write("rows.jsonl", crate::files::jsonl(&crate::files::rows(39, "r")));
     let changed = work.run(&format!("{FINETUNE} --epochs 2 --out ft").replace("--epochs 40 ", ""));
     changed.fails(73, &["input data changed"]);

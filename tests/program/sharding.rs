@@ -75,7 +75,7 @@ fn one_two_four_and_eight_shards_merge_to_the_same_rows_and_bits() {
 }
 
 #[test]
-fn shards_that_are_killed_go_on_and_surplus_shards_are_empty_and_complete() {
+fn killed_shards_resume_and_surplus_shards_are_empty_and_complete() {
     let work = Work::new();
     work.write("few.jsonl", files::jsonl(&files::rows(2 * BLOCK + 10, "f")));
     let teacher = "teacher --model tiny --data few.jsonl --shard-rows 4096";
@@ -104,7 +104,7 @@ fn shards_that_are_killed_go_on_and_surplus_shards_are_empty_and_complete() {
 }
 
 #[test]
-fn the_shard_comes_from_the_scheduler_and_that_is_said() {
+fn the_shard_comes_from_the_scheduler_and_the_log_says_so() {
     let work = Work::with_rows();
     let run = |environment: &[(&str, &str)], more: &str| {
         work.run_with(&format!("teacher --model tiny --data rows.jsonl --out out {more}"), &[], environment)
@@ -129,8 +129,8 @@ fn the_shard_comes_from_the_scheduler_and_that_is_said() {
     };
     assert!(!whole("--shard 0/1 --out whole").succeeds().stderr.contains("shard 2/3"));
     assert_eq!(work.json("whole/manifest.json")["rows"], 40);
-    whole("--out whole").fails(73, &["whole holds a run over all rows"]);
-    whole("--shard 0/1 --out out").fails(73, &["out is not empty (it has shard-00000-of-00003)"]);
+    whole("--out whole").fails(73, &["whole contains a run over all rows"]);
+    whole("--shard 0/1 --out out").fails(73, &["out is not empty (it contains shard-00000-of-00003)"]);
     for shard in ["3/3", "1", "a/b", "0/0"] {
         work.run(&format!("teacher --model tiny --data rows.jsonl --out x --shard {shard}"))
             .exits(2)

@@ -81,7 +81,7 @@ fn a_signal_ends_a_training_run_with_75() {
 }
 
 #[test]
-fn a_second_run_into_a_locked_directory_is_told_by_whom() {
+fn a_second_run_into_a_locked_directory_names_the_holder() {
     let work = Work::with_rows();
     let running = Running::start(&work, HOURS);
     let pid = format!("pid {}", running.pid());

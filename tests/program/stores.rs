@@ -41,13 +41,15 @@ fn verify_lists_every_file_that_is_damaged_or_missing() {
 }
 
 #[test]
-fn verify_looks_at_all_shards_and_warns_of_files_that_are_none_of_the_stores() {
+fn verify_checks_all_shards_and_warns_of_files_that_are_not_part_of_the_store() {
     let work = Work::with_rows();
     work.run(&format!("{TEACHER} --shard 0/2 --out shards")).succeeds();
     work.run(&format!("{TEACHER} --shard 1/2 --out shards")).succeeds();
     work.write("shards/shard-00001-of-00002/mine.parquet", "mine");
     let good = work.run("targets verify shards").succeeds();
-    good.says("shards/shard-00001-of-00002/mine.parquet is no file of the store, but lies in it");
+    good.says(
+        "shards/shard-00001-of-00002/mine.parquet is in the store's directory but is not part of the store",
+    );
     flip(&work, "shards/shard-00001-of-00002/train-00000-of-00001.parquet", 200);
     std::fs::remove_file(work.path("shards/shard-00000-of-00002/manifest.json")).unwrap();
     let bad = work.run("targets verify shards").exits(65);
@@ -58,7 +60,7 @@ fn verify_looks_at_all_shards_and_warns_of_files_that_are_none_of_the_stores() {
 }
 
 #[test]
-fn merge_refuses_what_is_no_whole_and_leaves_nothing_behind() {
+fn merge_refuses_incomplete_stores_and_leaves_no_files() {
     let work = Work::with_targets();
     work.run(&format!("{TEACHER} --shard 1/2 --out shards")).succeeds();
     work.run("targets merge shards --out merged").fails(65, &["shard-00000-of-00002", "it is missing"]);
@@ -75,15 +77,16 @@ fn merge_refuses_what_is_no_whole_and_leaves_nothing_behind() {
     flip(&work, shard, 300);
     std::fs::create_dir(work.path("mine")).unwrap();
     work.write("mine/notes.txt", "mine");
-    work.run("targets merge targets --out mine").fails(73, &["mine is not empty (it has notes.txt)"]);
-    work.run("targets merge targets --out targets").fails(73, &["targets is read by this run"]);
+    work.run("targets merge targets --out mine").fails(73, &["mine is not empty (it contains notes.txt)"]);
+    work.run("targets merge targets --out targets").fails(73, &["this run reads targets"]);
     work.run("targets merge targets --out merged").succeeds();
     work.run("targets merge targets --out merged").succeeds().says("merged is up to date");
-    work.run("targets merge other --out merged").fails(73, &["merged holds another run (input file 0 changed"]);
+    work.run("targets merge other --out merged")
+        .fails(73, &["merged contains another run (input file 0 changed"]);
 }
 
 #[test]
-fn a_merge_that_met_a_full_disk_or_its_time_limit_goes_on() {
+fn a_merge_resumes_after_a_full_disk_or_its_time_limit() {
     let work = Work::new();
     work.write("rows.jsonl", files::jsonl(&files::rows(2 * 4096, "r")));
     work.run(&format!("{TEACHER} --shard-rows 4096 --out targets")).succeeds();
@@ -92,7 +95,7 @@ fn a_merge_that_met_a_full_disk_or_its_time_limit_goes_on() {
     assert_eq!(full.status.code(), Some(74), "{}", String::from_utf8_lossy(&full.stderr));
     work.run("targets merge targets --out merged --max-time 0s").fails(75, &["stopped by the time limit"]);
     assert!(!work.path("merged/manifest.json").exists());
-    work.run("targets merge targets --out merged").succeeds().says("going on with the run in merged");
+    work.run("targets merge targets --out merged").succeeds().says("resuming the run in merged");
     assert_eq!(work.bytes("merged/manifest.json"), work.bytes("targets/manifest.json"));
 }
 
@@ -120,15 +123,15 @@ fn info_counts_rows_labels_and_agreement() {
     }
     work.run(&format!("{TEACHER} --shard 0/2 --out shards")).succeeds();
     work.run(&format!("{TEACHER} --shard 1/2 --out shards")).succeeds();
-    work.run("targets info shards").fails(2, &["shards holds 2 shards", "distill targets merge"]);
+    work.run("targets info shards").fails(2, &["shards contains 2 shards", "distill targets merge"]);
     let empty = work.run("targets info shards/shard-00000-of-00002").succeeds();
     assert!(empty.stdout.contains("rows         0 of 40 in the source"), "{}", empty.shown());
     let student = work.run("student --targets shards --init tiny --out st");
-    student.fails(2, &["shards holds the shards of a teacher pass", "distill targets merge"]);
+    student.fails(2, &["shards contains the shards of a teacher pass", "distill targets merge"]);
 }
 
 #[test]
-fn a_student_that_goes_on_with_another_store_says_which_field_differs() {
+fn resuming_a_student_with_another_store_says_which_field_differs() {
     let work = Work::with_targets();
     files::with_weights(&work, "other", |tensors| {
         let (_, _, bytes) = tensors.get_mut("classifier.bias").unwrap();
@@ -143,14 +146,14 @@ fn a_student_that_goes_on_with_another_store_says_which_field_differs() {
     });
     assert_ne!(ours, theirs);
     let said = format!("input fingerprint.teacher_weights changed: {ours}… → {theirs}…");
-    work.run(&format!("{student} --targets others")).fails(73, &["st holds another run", &said]);
+    work.run(&format!("{student} --targets others")).fails(73, &["st contains another run", &said]);
     work.run("teacher --model tiny --data rows.jsonl --max-length 16 --out short").succeeds();
     let longer = work.run(&format!("{student}2 --targets short"));
-    longer.fails(2, &["max_length 32 is more than the 16 tokens"]);
+    longer.fails(2, &["max_length is 32, but the teacher"]);
 }
 
 #[test]
-fn the_cache_says_what_it_holds_and_is_cleaned_of_nothing_else() {
+fn the_cache_lists_its_files_and_clean_removes_nothing_else() {
     let work = Work::with_targets();
     let empty = work.run("cache info").succeeds().stdout;
     assert!(empty.contains("/cache: 0 caches, 0 B"), "{empty}");

@@ -63,14 +63,14 @@ fn halving_and_one_change_at_a_time() {
     sweep(&work, "method = \"one_at_a_time\"\nseeds = [1, 2]", "\"student.soft_weight\" = [0.0]");
     work.run("sweep s.toml --out ablation").succeeds();
     let text = work.read("ablation/sweep.md");
-    assert!(text.contains("| effect |") && text.contains("the pipeline as it is"), "{text}");
+    assert!(text.contains("| effect |") && text.contains("the unchanged pipeline"), "{text}");
 }
 
 #[test]
 fn mistakes_are_found_before_anything_runs() {
     let work = Work::with_rows();
     for (space, part) in [
-        ("\"data.train\" = [\"other.jsonl\"]", "what can vary are"),
+        ("\"data.train\" = [\"other.jsonl\"]", "can vary"),
         ("\"student.epoch\" = [8]", "did you mean \"epochs\"?"),
         ("\"student.temperature\" = [1.0, -1.0]", "temperature is -1"),
     ] {
@@ -82,7 +82,7 @@ fn mistakes_are_found_before_anything_runs() {
 }
 
 #[test]
-fn a_sweep_that_is_stopped_goes_on_and_finds_the_same() {
+fn a_stopped_sweep_resumes_with_the_same_result() {
     let work = Work::with_rows();
     sweep(&work, "seeds = [1]", "\"student.learning_rate\" = [1e-3, 1e-4]\n\"student.epochs\" = [60]");
     work.run("sweep s.toml --out whole").succeeds();
@@ -113,7 +113,7 @@ fn a_sweep_that_is_stopped_goes_on_and_finds_the_same() {
 }
 
 #[test]
-fn what_the_student_learns_from_may_vary_too() {
+fn earlier_stages_may_vary_too() {
     let work = Work::with_rows();
     sweep(&work, "seeds = [1, 2]", "\"data.max_length\" = [8, 32]\n\"student.epochs\" = [1]");
     work.run("sweep s.toml --out sw").succeeds();
@@ -141,7 +141,7 @@ fn pipelines(work: &Work, seed: &str, file: &str) -> usize {
 }
 
 #[test]
-fn copies_are_labelled_by_the_one_teacher_that_each_seed_has() {
+fn copies_are_labelled_by_the_teacher_of_each_seed() {
     let work = Work::with_rows();
     sweep(&work, "seeds = [1]", "\"augment.copies\" = [1, 2]\n\"student.epochs\" = [1]");
     let with_teacher = PIPELINE.replace("[teacher]\n", "[finetune]\nepochs = 1\n");
@@ -156,14 +156,14 @@ fn copies_are_labelled_by_the_one_teacher_that_each_seed_has() {
 fn a_change_that_the_pipeline_does_not_read_is_refused() {
     let work = Work::with_targets();
     sweep(&work, "", "\"finetune.epochs\" = [1, 2]");
-    work.run("sweep s.toml --out sw").fails(2, &["finetune.epochs", "fine-tunes no teacher"]);
+    work.run("sweep s.toml --out sw").fails(2, &["finetune.epochs", "does not fine-tune a teacher"]);
     sweep(&work, "", "\"augment.copies\" = [1, 2]");
     work.write("p.toml", format!("{PIPELINE}targets = \"targets\"\ninit = \"tiny\"\n"));
     work.run("sweep s.toml --out sw").fails(2, &["augment.copies", "student.targets"]);
 }
 
 #[test]
-fn what_one_trial_meets_does_not_end_the_others() {
+fn a_failing_trial_does_not_end_the_others() {
     let work = Work::with_rows();
     // A text has no 9,999 tokens that the model could tell apart, which is known before; what begins as its teacher has
     // nothing to learn, which is not.
@@ -231,7 +231,7 @@ fn a_trial_that_is_refused_is_in_the_table_and_the_others_run() {
 }
 
 #[test]
-fn students_are_compared_by_what_their_labels_have() {
+fn students_are_compared_by_a_metric_of_their_problem_type() {
     let work = crate::kinds::several_classes();
     work.write(
         "p.toml",
@@ -262,7 +262,7 @@ fn students_are_compared_by_what_their_labels_have() {
 
 /// Which settings go together is what a grid does not know: the pairs that do not are answers, and the others are trained.
 #[test]
-fn a_combination_that_is_refused_is_in_the_table_beside_the_others() {
+fn a_combination_that_is_refused_is_in_the_table_next_to_the_others() {
     let work = Work::with_rows();
     let space =
         "\"student.loss\" = [\"kl\", \"mse\"]\n\"student.temperature_schedule\" = [\"fixed\", \"linear\"]";
@@ -276,12 +276,13 @@ fn a_combination_that_is_refused_is_in_the_table_beside_the_others() {
     let never = "\"student.loss\" = [\"mse\"]\n\"student.temperature_schedule\" = [\"linear\", \"cosine\"]";
     sweep(&work, "seeds = [1]", never);
     work.run("sweep s.toml --out bad")
-        .fails(2, &["every trial is refused; the first one", "which has no temperature"]);
+        .fails(2, &["every trial is refused; the first error", "which has no temperature"]);
     assert!(!work.path("bad").exists());
     // The base pipeline alone says nothing of a value that goes with another one.
     sweep(&work, "seeds = [1]", space);
     work.write("p.toml", format!("{PIPELINE}loss = \"mse\"\n"));
     work.run("sweep s.toml --out sw --dry-run").succeeds();
     sweep(&work, "seeds = [1]", "\"student.log_every\" = [1, 2]");
-    work.run("sweep s.toml --out bad").fails(2, &["[space] \"student.log_every\": no student depends on it"]);
+    work.run("sweep s.toml --out bad")
+        .fails(2, &["[space] \"student.log_every\": the student does not depend on it"]);
 }

@@ -56,9 +56,9 @@ fn a_teacher_that_knows_nothing_is_a_warning_or_a_failed_gate() {
     work.write("same.jsonl", jsonl(&same));
     work.run("teacher --model tiny --data same.jsonl --out same").succeeds();
     let start = "student --targets same --init tiny --layers 0 --epochs 1";
-    work.run(&format!("{start} --out warned")).succeeds().says("it has nothing to teach");
+    work.run(&format!("{start} --out warned")).succeeds().says("the teacher has nothing to teach");
     work.run(&format!("{start} {REQUIRED} --out st"))
-        .fails(1, &["student.require_teacher", "always answering the most frequent label 100.0 %"]);
+        .fails(1, &["student.require_teacher", "always predicting the most frequent label 100.0 %"]);
     assert!(!work.path("st").exists());
     work.run(&format!("{start} --hard-weight 1 --soft-weight 0 {REQUIRED} --out alone")).succeeds();
 }
@@ -76,7 +76,7 @@ fn a_teacher_is_judged_by_the_rows_that_were_set_aside() {
     work.write("heart.jsonl", jsonl(&untrue(all, |row| aside.contains(&row.id))));
     work.run("teacher --model ft/model --data heart.jsonl --out heart").succeeds();
     let start = "--targets heart --validation 0.25";
-    let what = "the teacher predicts 0.0 % of the 10 labelled validation rows right";
+    let what = "the teacher predicts 0.0 % of the 10 labelled validation rows correctly";
     student(&work, &format!("{start} {REQUIRED} --out st")).fails(1, &["student.require_teacher", what]);
     student(&work, &format!("{start} --out warned")).succeeds().says(what);
     student(&work, &format!("--targets good --validation 0.25 {REQUIRED} --out good-st")).succeeds();
@@ -88,7 +88,7 @@ fn a_validation_file_is_read_by_the_teacher_itself() {
     let work = with_teacher();
     work.write("right.jsonl", jsonl(&told(12)));
     work.write("wrong.jsonl", jsonl(&untrue(told(12), |_| true)));
-    let what = "the teacher predicts 0.0 % of the 12 labelled validation rows right";
+    let what = "the teacher predicts 0.0 % of the 12 labelled validation rows correctly";
     student(&work, &format!("--targets good --validation wrong.jsonl {REQUIRED} --out st")).fails(1, &[what]);
     student(&work, "--targets good --validation wrong.jsonl --out warned").succeeds().says(what);
     student(&work, &format!("--targets good --validation right.jsonl {REQUIRED} --out passed")).succeeds();
@@ -100,7 +100,7 @@ fn a_validation_file_is_read_by_the_teacher_itself() {
     work.run(&format!(
         "student --targets good --init ft/model --epochs 1 --validation right.jsonl {REQUIRED} --out st"
     ))
-    .fails(1, &["accuracy is 1.0000", "before any training: it has nothing to teach"]);
+    .fails(1, &["accuracy is 1.0000", "before any training: the teacher has nothing to teach"]);
 
     // Where the teacher went, nobody knows, unless it is named.
     std::fs::rename(work.path("ft"), work.path("moved")).unwrap();
@@ -118,7 +118,7 @@ fn a_validation_file_is_read_by_the_teacher_itself() {
 }
 
 #[test]
-fn rows_without_labels_judge_nobody_and_do_not_pass_for_a_judgement() {
+fn rows_without_labels_cannot_judge_a_teacher() {
     let work = with_teacher();
     let mut bare = told(40);
     bare.iter_mut().for_each(|row| row.label = None);
@@ -131,10 +131,10 @@ fn rows_without_labels_judge_nobody_and_do_not_pass_for_a_judgement() {
 }
 
 #[test]
-fn a_student_that_begins_as_good_as_its_teacher_fails_the_gate() {
+fn a_student_that_starts_as_good_as_its_teacher_fails_the_gate() {
     let work = with_teacher();
     let start = format!("student --targets good --init ft/model --epochs 1 {REQUIRED}");
-    work.run(&format!("{start} --out st")).fails(1, &["before any training: it has nothing to teach"]);
+    work.run(&format!("{start} --out st")).fails(1, &["before any training: the teacher has nothing to teach"]);
     work.run(&format!("{start} --set student.best_metric=loss --out st"))
         .fails(1, &["the teacher's accuracy is"]);
     work.run(&format!("{start} --layers 2 --hidden-size 16 --out cut")).succeeds();
@@ -156,7 +156,7 @@ fn of_kind(kind: &str, row: &Row) -> Value {
 }
 
 #[test]
-fn the_gates_hold_for_several_classes_a_row_and_for_numbers() {
+fn the_comparisons_work_for_multi_label_and_regression() {
     for (kind, figure) in [("multi_label_classification", "micro F1"), ("regression", "MSE")] {
         let work = Work::new();
         let line =
@@ -167,17 +167,21 @@ fn the_gates_hold_for_several_classes_a_row_and_for_numbers() {
             .succeeds();
         work.run("teacher --model ft/model --data told.jsonl --out good").succeeds();
         let start = format!("student --targets good --init ft/model --epochs 1 {REQUIRED}");
-        work.run(&format!("{start} --validation 0.25 --out st"))
-            .fails(1, &[&format!("the teacher's {figure} is"), "before any training: it has nothing to teach"]);
-        work.run(&format!("{start} --validation told.jsonl --out st"))
-            .fails(1, &[&format!("the teacher's {figure} is"), "before any training: it has nothing to teach"]);
+        work.run(&format!("{start} --validation 0.25 --out st")).fails(
+            1,
+            &[&format!("the teacher's {figure} is"), "before any training: the teacher has nothing to teach"],
+        );
+        work.run(&format!("{start} --validation told.jsonl --out st")).fails(
+            1,
+            &[&format!("the teacher's {figure} is"), "before any training: the teacher has nothing to teach"],
+        );
         student(&work, &format!("--targets good --validation 0.25 {REQUIRED} --out cut")).succeeds();
     }
 }
 
 /// `distill run` requires a teacher by itself where there are rows enough to judge it by.
 #[test]
-fn a_pipeline_stops_at_a_teacher_that_has_nothing_to_teach_unless_it_is_told_not_to() {
+fn a_pipeline_stops_at_a_teacher_with_nothing_to_teach_unless_switched_off() {
     let work = with_teacher();
     work.write("many.jsonl", jsonl(&untrue(told(60), |_| true)));
     work.write("few.jsonl", jsonl(&untrue(told(12), |_| true)));
@@ -188,19 +192,19 @@ fn a_pipeline_stops_at_a_teacher_that_has_nothing_to_teach_unless_it_is_told_not
         )
     };
     work.write("p.toml", pipeline("many.jsonl", ""));
-    let by_default = "on by default in distill run (set it to false to train all the same)";
+    let by_default = "on by default in distill run (set it to false to train anyway)";
     let stopped = work.run("run p.toml --out r").exits(1);
     stopped.says("stage student").says(by_default).says("0.0 % of the 60 labelled");
     assert!(!work.path("r/student/model").exists());
     work.write("p.toml", pipeline("many.jsonl", "require_teacher = false\n"));
-    work.run("run p.toml --out r").succeeds().says("it has nothing to teach");
+    work.run("run p.toml --out r").succeeds().says("the teacher has nothing to teach");
     // Of few rows the comparison is decided by chance.
     work.write("p.toml", pipeline("few.jsonl", ""));
     work.run("run p.toml --out few").succeeds().says("0.0 % of the 12 labelled");
 }
 
 #[test]
-fn classes_are_counted_and_set_aside_alike_and_a_teacher_that_ends_early_is_said() {
+fn classes_are_counted_and_stratified_and_an_undertrained_teacher_is_reported() {
     let work = Work::new();
     work.write("told.jsonl", jsonl(&told(60)));
     let start = "finetune --model tiny --data told.jsonl --batch-size 8 --learning-rate 3e-3";
@@ -219,7 +223,7 @@ fn classes_are_counted_and_set_aside_alike_and_a_teacher_that_ends_early_is_said
 }
 
 #[test]
-fn texts_that_the_vocabulary_does_not_hold_are_noticed() {
+fn texts_with_unknown_tokens_cause_a_warning() {
     let work = Work::new();
     let mut foreign = told(40);
     foreign.iter_mut().for_each(|row| row.text = "\u{6f22}\u{5b57} \u{4eee}\u{540d}".to_owned());

@@ -30,7 +30,7 @@ pub fn run(command: impl FnOnce() -> anyhow::Result<Status>) -> ExitCode {
         }
         Err(panic) => {
             complain(&format!(
-                "internal error: {}\nThis is a defect of distill; RUST_BACKTRACE=1 shows where.",
+                "internal error: {}\nThis is a bug in distill; RUST_BACKTRACE=1 shows where.",
                 panic_text(panic.as_ref())
             ));
             ExitCode::from(Category::Internal.exit_code())

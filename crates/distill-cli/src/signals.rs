@@ -31,9 +31,9 @@ pub fn watch() -> anyhow::Result<()> {
         // handler, so that no thread that is stuck can keep the process alive.
         signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&asked))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&asked)))
-            .context("signals cannot be watched")?;
+            .context("cannot install signal handlers")?;
     }
-    let mut signals = Signals::new(signals).context("signals cannot be watched")?;
+    let mut signals = Signals::new(signals).context("cannot install signal handlers")?;
     let body = move || {
         if let Some(signal) = signals.forever().next() {
             let reason = match signal {
@@ -42,14 +42,14 @@ pub fn watch() -> anyhow::Result<()> {
                 _ => StopReason::User1,
             };
             stop_signal().raise(reason);
-            talk(&format!("{reason}; ending in order, a second signal ends at once"));
+            talk(&format!("{reason}; stopping, a second signal ends the run immediately"));
             end_late(reason, code);
         }
     };
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(body)
-        .context("the signal thread cannot be started")?;
+        .context("cannot start the signal thread")?;
     Ok(())
 }
 
@@ -57,13 +57,13 @@ pub fn watch() -> anyhow::Result<()> {
 fn watch_files() -> anyhow::Result<()> {
     // Over `ulimit -f`. Caught, it lets the write fail with its own error, which is told with the path as any other.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
-        .context("signals cannot be watched")?;
+        .context("cannot install signal handlers")?;
     distill_data::cache::explain_lost_pages(i32::from(Category::Io.exit_code()))
-        .context("signals cannot be watched")?;
+        .context("cannot install signal handlers")?;
     on_loss(|directory| {
         complain(&format!(
-            "error: the lock of {} was taken over or removed while this run held it: what is there may be another \
-             run's by now",
+            "error: the lock of {} was taken over or removed while this run held it; its content may now belong to \
+             another run",
             directory.display()
         ));
         signal_hook::low_level::exit(i32::from(Category::Io.exit_code()));
@@ -78,6 +78,6 @@ fn end_late(reason: StopReason, code: i32) {
     while asked.elapsed() < GRACE || stop_signal().has_unsaved_work() {
         std::thread::sleep(Duration::from_millis(100));
     }
-    complain(&format!("error: {reason}; cut off after {} s", asked.elapsed().as_secs()));
+    complain(&format!("error: {reason}; ended by force after {} s", asked.elapsed().as_secs()));
     signal_hook::low_level::exit(code);
 }

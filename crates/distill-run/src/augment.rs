@@ -82,7 +82,7 @@ impl AugmentStage<'_> {
 pub fn check(augment: &AugmentSettings) -> anyhow::Result<()> {
     if !augment.adds_rows() {
         bail!(Failure::usage(
-            "augment.copies is 0, expected at least 1 (--copies), or other rows (--unlabelled)"
+            "augment.copies is 0; expected at least 1 (--copies), or additional rows (--unlabelled)"
         ));
     }
     if let Some((name, value, expected)) = augment.problem() {
@@ -90,8 +90,8 @@ pub fn check(augment: &AugmentSettings) -> anyhow::Result<()> {
     }
     if augment.masked_model.is_some() && augment.replace == 0.0 {
         bail!(Failure::usage(
-            "augment.masked_model is set, but augment.replace is 0: no word would be replaced; give the share of \
-             words that are (--replace 0.4)"
+            "augment.masked_model is set, but augment.replace is 0, so no word would be replaced; set the share of \
+             words to replace (--replace 0.4)"
         ));
     }
     Ok(())
@@ -114,7 +114,7 @@ impl Stage for AugmentStage<'_> {
             settings["data"]["delimiter"] = json!(delimiter);
         }
         if augment.masked_model.is_some() {
-            // What the model sees of a text, and what it computes in.
+            // How much of a text the model sees, and in which dtype it computes.
             settings["data"]["max_length"] = data.max_length.unwrap_or(length::DEFAULT).into();
             settings["dtype"] = dtype_name(session.kind).into();
         }
@@ -208,7 +208,7 @@ impl Stage for AugmentStage<'_> {
             let left_out = write_unlabelled(further, &mut writer, session)?;
             if left_out > 0 {
                 tracing::info!(
-                    "{left_out} further rows have the text of a training or validation row: left out"
+                    "{left_out} additional rows have the text of a training or validation row and were dropped"
                 );
             }
         }
@@ -220,7 +220,7 @@ impl Stage for AugmentStage<'_> {
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
             text: format!(
-                "{rows} rows, {copies} copies and {others} further rows without labels\nrows: {}",
+                "{rows} rows, {copies} copies and {others} additional rows without labels\nrows: {}",
                 out.target().join(ROWS_FILE).display()
             ),
         })
@@ -231,8 +231,8 @@ impl Stage for AugmentStage<'_> {
     }
 }
 
-/// Writes the rows of a source, each with its copies behind it. `write` does it for rows that stand next to one another,
-/// and is told how many rows came before.
+/// Writes the rows of a source, each followed by its copies. `write` handles consecutive rows,
+/// and gets the number of rows before them.
 fn write_all(
     source: &Source,
     writer: &mut Writer<'_>,
@@ -250,8 +250,8 @@ fn write_all(
     }
 }
 
-/// Writes the rows of another source without their labels, under ids that no row of the first one has, and counts those
-/// that are left out because their text is known.
+/// Writes the rows of another source without their labels, with ids that the first source does not have, and counts those
+/// that are dropped because their text is known.
 fn write_unlabelled(source: &Source, writer: &mut Writer<'_>, session: &Session) -> anyhow::Result<u64> {
     let mut left_out = 0;
     for (number, row) in source.rows()?.enumerate() {
@@ -282,7 +282,7 @@ struct Writer<'a> {
     rows: u64,
     copies: u64,
     others: u64,
-    /// Texts that no further row may have; none where there are no further rows.
+    /// Texts that additional rows must not have; none without additional rows.
     known: Option<HashSet<TextHash>>,
 }
 
@@ -298,7 +298,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A label as it is read again: lists of 0 and 1 stay such, and as floating-point numbers can be nothing else.
+    /// A label in the form in which it is read again: lists of 0 and 1 are written as floating-point numbers, to be unambiguous.
     fn label(&self, label: Option<&Label<RawLabel>>) -> Value {
         match (self.vector, label) {
             (Some(length), Some(Label::Classes(classes))) => {

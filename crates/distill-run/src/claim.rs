@@ -1,4 +1,4 @@
-//! Taking a stage's directory: what it holds is looked at under its lock, so that of two runs that begin at
+//! Taking a stage's directory: its content is checked under its lock, so that of two runs that start at
 //! once one works and the other one leaves.
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::stage::{Stage, Todo, plan, stale};
 
 /// A planned stage, and its directory if there is anything to do.
 pub enum Claim {
-    /// Its result is there.
+    /// Its result exists.
     UpToDate(Box<RunRecord>),
     /// It has to run, and why.
     Run {
@@ -87,7 +87,7 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
             "it was stopped before its end".to_owned()
         }
         Todo::Again(why) => {
-            tracing::info!("{}: {why}; doing it again", path.display());
+            tracing::info!("{}: {why}; repeating it", path.display());
             out.start_over(stage.works_in_place())?;
             why
         }
@@ -97,12 +97,12 @@ pub fn claim(stage: &dyn Stage, session: &Session, path: &Path, replace: Replace
         }
     };
     if out.path() != path && path.join(RUN_FILE).exists() {
-        tracing::info!("the result in {} stays until the new one is whole", path.display());
+        tracing::info!("the result in {} is kept until the new one is complete", path.display());
     }
     Ok(Claim::Run { planned: Box::new(planned), out, why })
 }
 
-/// Compares a plan with what is in its directory.
+/// Compares a plan with the content of its directory.
 ///
 /// # Errors
 /// [`Failure`] where that may not be replaced.
@@ -115,7 +115,7 @@ pub fn todo(stage: &dyn Stage, path: &Path, planned: &RunRecord, replace: Replac
     {
         return Ok(stage.missing(path)?.map_or(Todo::Nothing(done.clone()), Todo::Again));
     }
-    // Whoever began it was allowed to replace what is there.
+    // The run that began it was allowed to replace the existing result.
     let is_foreign = matches!(found, Found::Foreign(_)) && replace != Replace::All;
     if let Some(staged) = OutDir::staged(path)?
         && !is_foreign
@@ -132,7 +132,7 @@ pub fn todo(stage: &dyn Stage, path: &Path, planned: &RunRecord, replace: Replac
         Found::Foreign(name) => bail!(foreign(path, &name)),
         Found::Run(done) => match stale(&done, planned) {
             Some(why) if replace == Replace::Never => bail!(Failure::cannot_create(format!(
-                "{} holds another run ({why}); choose another directory or give --overwrite",
+                "{} contains another run ({why}); choose another directory or give --overwrite",
                 path.display()
             ))),
             Some(why) => Todo::All(why),
@@ -156,7 +156,7 @@ fn tidy(stage: &dyn Stage, path: &Path) {
 /// The refusal of a directory that holds anything but a run.
 pub fn foreign(path: &Path, name: &str) -> Failure {
     Failure::cannot_create(format!(
-        "{} is not empty (it has {name}); choose another directory or give --overwrite",
+        "{} is not empty (it contains {name}); choose another directory or give --overwrite",
         path.display()
     ))
 }

@@ -124,7 +124,7 @@ impl Stage for FinetuneStage<'_> {
         )?;
         let (rows, labelled) = (parts.train.rows.len(), parts.train.labelled());
         if (1..rows).contains(&labelled) {
-            tracing::info!("{} of {rows} training rows have no label: left out", rows - labelled);
+            tracing::info!("{} of {rows} training rows have no label and are skipped", rows - labelled);
             parts.train = parts.train.labelled_part();
         }
         rng::manual_seed(session.seed);
@@ -160,7 +160,7 @@ impl Stage for FinetuneStage<'_> {
     }
 }
 
-/// Says where a teacher could have been trained further: what it does not know, no student learns from it.
+/// Warns if the teacher could have been trained further: a student cannot learn what its teacher does not know.
 fn warn_of_an_early_end(out: &Path, finished: &Finished) {
     let curves = distill_report::training::read("the teacher", &out.join(METRICS_FILE));
     if let Some(sign) = curves.ok().as_ref().and_then(signs::still_improving) {
@@ -169,8 +169,8 @@ fn warn_of_an_early_end(out: &Path, finished: &Finished) {
     let missed = finished.results.get("validation").and_then(|figures| figures["never_predicted"].as_u64());
     if let Some(missed) = missed.filter(|missed| *missed > 0) {
         tracing::warn!(
-            "{missed} classes that have validation rows are never predicted: a student cannot learn them from this \
-             teacher; train it longer, with best_metric = \"macro_f1\", class_weights or sampling for rare classes"
+            "{missed} classes with validation rows are never predicted: a student cannot learn them from this \
+             teacher; train it longer; for rare classes, use best_metric = \"macro_f1\", class_weights or sampling"
         );
     }
 }
@@ -188,11 +188,11 @@ pub fn label_map(
     let own = &directory.config().labels;
     let has_classifier = directory.config().has_classifier();
     if summary.problem_type == ProblemType::Regression {
-        // One output has one name, whatever it is.
+        // A single output has a single name.
         let is_own = has_classifier && own.num_labels() == 1;
         return Ok((if is_own { own.clone() } else { summary.own_map(&source)?.0 }, source));
     }
-    // A head that has other labels is no reason to stop: it starts afresh.
+    // A head with other labels is not an error: a new one is initialized.
     if has_classifier
         && let Ok(Fitted { reading, notes }) = summary.fit(&source, own)
         && summary.is_known(own, &reading)
@@ -204,12 +204,12 @@ pub fn label_map(
     let (map, Fitted { reading, notes }) = summary.own_map(&source)?;
     inputs::say(&notes);
     if has_classifier {
-        tracing::info!("the model tells {own} apart, the data have {map}: the head starts afresh");
+        tracing::info!("the model has {own}, the data {map}: the classification head is newly initialized");
     }
     Ok((map, source.read_by(reading)))
 }
 
-/// Refuses rows of one class: whatever learns from them always says the same.
+/// Refuses rows of one class: a model trained on them would always predict that class.
 ///
 /// # Errors
 /// Bad data, with the class.
@@ -218,7 +218,7 @@ pub fn several_classes(summary: &Summary, source: &Source) -> anyhow::Result<()>
     match (summary.problem_type, counts.len(), counts.first_key_value()) {
         // Of a single row no validation part can be cut, which is said there.
         (ProblemType::SingleLabel, 1, Some((only, rows))) if *rows > 1 => Err(Failure::data(format!(
-            "{}: all {rows} labelled rows have the label {only}; a classifier needs at least two classes",
+            "{}: all {rows} labelled rows have the label {only}, but a classifier needs at least two classes",
             source.path().display()
         ))
         .into()),

@@ -1,4 +1,4 @@
-//! A classifier over rows, as teacher, predict and report let it run, and what is written of such a pass.
+//! A classifier over rows, as run by teacher, predict and report, and the record of such a pass.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub fn fingerprint(
     let input = |name: &str| match record.inputs.get(name) {
         Some(hash) => Ok(hash.clone()),
         // Without it the logits of other rows or another model would look like these.
-        None => Err(Failure::of(Category::Internal, format!("the hash of {name} is not among the inputs"))),
+        None => Err(Failure::of(Category::Internal, format!("the record has no hash of the input {name}"))),
     };
     Ok(Fingerprint {
         format_version: Fingerprint::FORMAT_VERSION,
@@ -53,10 +53,10 @@ pub fn fingerprint(
     })
 }
 
-/// Label names lie in `config.json`, outside the weights' hash.
+/// Label names are in `config.json`, outside the weights' hash.
 pub fn labels_hash(config: &ModelConfig) -> String {
     let labels = config.labels.names().iter().map(|name| ("label", name.as_str()));
-    // Left out for one class a row, so that earlier passes stay what they are.
+    // Omitted for single-label classification, so that earlier passes stay up to date.
     let kind = (!config.problem_type.is_single_label()).then(|| ("problem_type", config.problem_type.name()));
     distill_core::hash::parts_hash(labels.chain(kind))
 }

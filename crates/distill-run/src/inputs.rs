@@ -65,13 +65,13 @@ pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> anyhow::Result
     match data.problem_type {
         Some(asked) if asked != config.problem_type => {
             let own = config.problem_type;
-            bail!(Failure::usage(format!("data.problem_type is {asked}, but the model is of {own}")))
+            bail!(Failure::usage(format!("data.problem_type is {asked}, but the model's is {own}")))
         }
         _ => Ok(config.problem_type),
     }
 }
 
-/// Reads every row once: checks them all and counts, before any work is done on them.
+/// Reads and checks all rows and counts them, before any work is done on them.
 ///
 /// # Errors
 /// [`distill_data::DataError`] with file, row and field.
@@ -151,14 +151,15 @@ pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> a
     let _span = trace_span!(target: timeline::TARGET, "load").entered();
     if i64::try_from(max_length).unwrap_or(i64::MAX) > config.max_length() {
         bail!(Failure::usage(format!(
-            "max_length {max_length} is more than the model's {} positions",
+            "max_length is {max_length}, but the model has only {} positions",
             config.max_length()
         )));
     }
     let tokenizer = TextTokenizer::load(directory, max_length)?.stopped_by(stop_signal());
     if i64::from(tokenizer.max_token_id()) >= config.vocab_size {
         bail!(Failure::data(format!(
-            "{}: the tokenizer has token ids to {}, the model's vocabulary ends at {}; they do not belong together",
+            "{}: the tokenizer has token ids up to {}, but the model's vocabulary ends at {}: they do not belong \
+             together",
             directory.display(),
             tokenizer.max_token_id(),
             config.vocab_size - 1
@@ -167,12 +168,12 @@ pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> a
     Ok(tokenizer)
 }
 
-/// The hash of an input as a run's record has it: what is read later must have it too.
+/// The hash of an input in a run's record: what is read later must have the same hash.
 pub fn recorded<'a>(record: &'a RunRecord, name: &str) -> &'a str {
     record.inputs.get(name).map_or("", String::as_str)
 }
 
-/// Refuses an input that was read again and is not what was hashed.
+/// Refuses an input whose content no longer has the recorded hash.
 ///
 /// # Errors
 /// Bad data, naming the file or directory.
@@ -181,8 +182,8 @@ pub fn must_be_recorded(record: &RunRecord, name: &str, found: &str, path: &Path
         return Ok(());
     }
     bail!(Failure::data(format!(
-        "{} changed while it was in use: its {name} is no longer what was hashed; the same command starts from what \
-         it holds now",
+        "{} changed while it was in use: its {name} no longer has the hash recorded at the start; run the command \
+         again to use the new content",
         path.display()
     )))
 }
@@ -190,7 +191,7 @@ pub fn must_be_recorded(record: &RunRecord, name: &str, found: &str, path: &Path
 /// Warns about rows that were cut.
 pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
     if truncated > 0 {
-        tracing::warn!("{truncated} of {rows} rows are longer than {max_length} tokens and were cut");
+        tracing::warn!("{truncated} of {rows} rows are longer than {max_length} tokens and were truncated");
     }
 }
 
@@ -200,8 +201,8 @@ pub fn warn_unknown(unknown: u64, tokens: u64) {
     let share = unknown as f64 / tokens.max(1) as f64;
     if share > SHARE {
         tracing::warn!(
-            "{:.1} % of the tokens are unknown to the vocabulary ({unknown} of {tokens}): the model reads them all as the \
-             same; is it made for this language, and is the text column the right one?",
+            "{:.1} % of the tokens are unknown to the vocabulary ({unknown} of {tokens}), and the model cannot tell \
+             them apart; check the model's language and the text column",
             100.0 * share
         );
     }
@@ -227,7 +228,7 @@ pub fn classifier(directory: ModelDirectory) -> anyhow::Result<ModelDirectory> {
         return Ok(directory);
     }
     Err(Failure::data(format!(
-        "{}: an encoder without a classification head; fine-tune it first with `distill finetune`",
+        "{}: the model has no classification head; fine-tune it first with `distill finetune`",
         directory.path().display()
     ))
     .into())
@@ -244,7 +245,7 @@ pub fn data_settings(settings: &Settings, max_length: Option<usize>) -> anyhow::
         // Held-out rows and the cache change no result of training.
         data.retain(|key, _| !["test", "cache"].contains(&key.as_str()));
         if let Some(path) = &settings.data.label_map {
-            // What it says counts, not where it lies.
+            // Its content matters, not its path.
             data.insert("label_map".to_owned(), LabelNames::read(path)?.to_json());
         }
         if let Validation::File(_) = settings.data.validation {

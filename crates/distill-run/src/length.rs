@@ -8,7 +8,7 @@ use distill_model::ModelConfig;
 
 use crate::once;
 
-/// Tokens of a row where nobody says otherwise.
+/// Default tokens per row.
 pub const DEFAULT: usize = 128;
 
 /// The length of a classifier over rows: the one that was asked for, else the one that its directory says it was
@@ -21,17 +21,17 @@ pub fn of_model(asked: Option<usize>, directory: &Path, config: &ModelConfig) ->
     let own = TextTokenizer::model_max_length(directory)?.map(|own| own.min(positions(config)));
     Ok(match (asked, own) {
         (Some(asked), Some(own)) if asked != own => {
-            once::say(format!("max_length {asked}, as asked for; {name} says {own}"));
+            once::say(format!("max_length is {asked}, as given; {name} has {own}"));
             asked
         }
         (Some(asked), _) => asked,
         (None, Some(own)) => {
-            once::say(format!("max_length {own}, as {name} says"));
+            once::say(format!("max_length is {own}, from {name}"));
             own
         }
         (None, None) => {
             let length = DEFAULT.min(positions(config));
-            once::say(format!("max_length {length}, the default; {name} does not say"));
+            once::say(format!("max_length is {length}, the default; {name} has none"));
             length
         }
     })
@@ -49,8 +49,8 @@ pub fn to_train(asked: Option<usize>, directory: &Path, config: &ModelConfig) ->
     let own = TextTokenizer::model_max_length(directory)?.unwrap_or(usize::MAX).min(positions(config));
     let length = DEFAULT.min(own);
     once::say(match own {
-        usize::MAX => format!("max_length {length}, the default"),
-        own => format!("max_length {length}, the default; the model takes {own}"),
+        usize::MAX => format!("max_length is {length}, the default"),
+        own => format!("max_length is {length}, the default; the model's limit is {own}"),
     });
     Ok(length)
 }
@@ -67,8 +67,8 @@ pub fn of_student(asked: Option<usize>, stores: &[Store], config: &ModelConfig) 
     };
     let (length, store) = (read.min(positions(config)), store.directory().display());
     once::say(match length < read {
-        true => format!("max_length {length}, the student's positions; the teacher of {store} read {read}"),
-        false => format!("max_length {length}, as the teacher of {store} read"),
+        true => format!("max_length is {length}, the student's limit; the teacher of {store} read {read}"),
+        false => format!("max_length is {length}, the same as for the teacher of {store}"),
     });
     length
 }

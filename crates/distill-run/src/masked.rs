@@ -25,7 +25,7 @@ const BLOCK_ROWS: usize = 256;
 /// positions end.
 ///
 /// # Errors
-/// Where it is none, or the two do not belong together.
+/// If it is not a masked language model, or model and tokenizer do not belong together.
 pub fn open(path: &Path, max_length: Option<usize>) -> anyhow::Result<(ModelDirectory, TextTokenizer)> {
     let directory = inputs::model(path)?;
     masked::check(&directory)?;
@@ -70,7 +70,7 @@ impl MaskedWords {
         Ok(MaskedWords { model, tokenizer, words, candidates, batch_tokens: Cell::new(batch_tokens) })
     }
 
-    /// The copies of rows that stand beside one another, as [`AugmentSettings::copies_of`] gives them; `done` rows came
+    /// The copies of consecutive rows, as from [`AugmentSettings::copies_of`]; `done` rows came
     /// before.
     ///
     /// # Errors

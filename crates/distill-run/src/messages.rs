@@ -1,4 +1,4 @@
-//! What a run says while it works. The library writes to no stream: whoever runs it decides where the words go. What explains
+//! The messages of a run. The library does not write to streams: the caller decides where messages go. What explains
 //! a choice or warns goes through `tracing` besides.
 
 use std::io;
@@ -10,13 +10,13 @@ pub trait Messages: Send + Sync {
     /// What is being done, in a line.
     fn status(&self, _text: &str) {}
 
-    /// One of several things that are wrong; the error that follows counts them.
+    /// One of several problems; the error that follows has their number.
     fn problem(&self, _text: &str) {}
 
     /// Workflow commands for a CI system, one a line, with all names escaped.
     fn annotate(&self, _lines: &str) {}
 
-    /// The result of a stage of a pipeline for people, as soon as it is there.
+    /// The result of a pipeline's stage, for people, as soon as it exists.
     ///
     /// # Errors
     /// The stream's, such as a closed pipe: the run ends.
@@ -30,7 +30,7 @@ pub trait Messages: Send + Sync {
     }
 }
 
-/// Messages that nobody reads.
+/// Discards messages.
 pub struct Silent;
 
 impl Messages for Silent {}

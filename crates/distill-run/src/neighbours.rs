@@ -10,7 +10,7 @@ use tch::Device;
 
 use crate::session::Session;
 
-/// The `count` nearest words of every word of a source that the tokenizer holds whole.
+/// The `count` nearest words of every word of a source that is a single token.
 ///
 /// # Errors
 /// For rows or weights that cannot be read, or a stop.

@@ -1,7 +1,7 @@
 //! The directory that a stage writes: made, locked, and never overwritten without being asked.
 //!
-//! A stage that grows (training, a teacher pass) works in the directory itself as long as no finished result lies there.
-//! Everything else is made in a directory of its own, [`names::STAGE`], and takes its place when it is whole
+//! A stage that grows (training, a teacher pass) works in the directory itself, unless it has a finished result.
+//! Everything else is made in a separate directory, [`names::STAGE`], and moved into place when it is complete
 //! ([`swap`]). [`owned`] says what may be replaced, [`overlap`] where a run may not write, [`seen`] whether inputs
 //! changed.
 
@@ -50,7 +50,7 @@ pub struct OutDir {
     made: Vec<PathBuf>,
     /// Whether it holds the beginning of this very run.
     resumed: bool,
-    /// What the run reads, as it was.
+    /// The state of the run's inputs.
     seen: Seen,
     // Dropped last: the directory is ours until everything is written.
     _lock: DirectoryLock,
@@ -63,7 +63,7 @@ impl OutDir {
     /// [`Failure`] for a path that is a file; [`FileError`] where a record cannot be read.
     pub fn look(path: &Path) -> anyhow::Result<Found> {
         if path.exists() && !path.is_dir() {
-            bail!(Failure::cannot_create(format!("{} is a file, expected a directory", path.display())));
+            bail!(Failure::cannot_create(format!("{} is a file; expected a directory", path.display())));
         }
         let Some(name) = first_entry(path)? else { return Ok(Found::Empty) };
         Ok(record_in(path)?.map_or(Found::Foreign(name), |record| Found::Run(Box::new(record))))
@@ -80,18 +80,18 @@ impl OutDir {
     /// Refuses a directory that another run owns, or that holds anything but a run.
     ///
     /// # Errors
-    /// [`Failure`] naming what is there.
+    /// [`Failure`] naming the existing content.
     pub fn refuse_foreign(path: &Path) -> anyhow::Result<()> {
         let found = Self::look(path)?;
         must_be_free(path)?;
         match found {
-            // A result whose move was cut off has no record yet: the run that takes the directory finishes the move.
+            // An interrupted move has no record yet: the run that takes the directory finishes the move.
             Found::Foreign(name) if !swap::is_begun(path) => bail!(foreign(path, &name)),
             _ => Ok(()),
         }
     }
 
-    /// Makes and locks the directory; what is in it stays. A swap that was cut off is finished.
+    /// Creates and locks the directory; its content is kept. An interrupted swap is finished.
     ///
     /// # Errors
     /// [`FileError`] where it cannot be made; [`distill_core::lock::LockError`] where another run owns it.
@@ -109,7 +109,7 @@ impl OutDir {
         Ok(OutDir { path: path.to_owned(), target, made, resumed: false, seen, _lock: lock })
     }
 
-    /// Notes what the run reads, as it was before it was hashed.
+    /// Records the state of the inputs before they are hashed.
     pub fn watch(&mut self, seen: Seen) {
         self.seen = seen;
     }
@@ -119,11 +119,11 @@ impl OutDir {
         self.seen.changed()
     }
 
-    /// Begins anew. A finished result stays until the new one is whole, and so does everything where the stage does not
+    /// Starts from the beginning. A finished result is kept until the new one is complete, and so is everything if the stage does not
     /// work in the directory itself.
     ///
     /// # Errors
-    /// [`Failure`] naming what is in the way and not an earlier run's; where files cannot be removed.
+    /// [`Failure`] naming content that no earlier run wrote, or files that cannot be removed.
     pub fn start_over(&mut self, in_place: bool) -> anyhow::Result<()> {
         let record = record_in(&self.target)?;
         let own = owned::entries(&self.target, record.as_ref())?;
@@ -134,7 +134,7 @@ impl OutDir {
             return Ok(atomic::create_directory(&self.path)?);
         }
         if let Some(record) = record {
-            // A record without inputs is that of no run: whoever is killed below begins here again.
+            // A record without inputs belongs to no run: after a kill below, this starts from the beginning.
             let emptied = RunRecord { inputs: BTreeMap::new(), results: BTreeMap::new(), ..record };
             emptied.write(&self.target)?;
         }
@@ -153,7 +153,7 @@ impl OutDir {
         Ok(())
     }
 
-    /// Takes over the beginning of this very run, and removes only what was half-written.
+    /// Resumes this run, and removes only partly written files.
     ///
     /// # Errors
     /// Where files cannot be removed.
@@ -275,7 +275,7 @@ impl OutDir {
         let filled = fill(&temporary).and_then(|()| {
             atomic::sync_directory(&temporary)?;
             if !self.is_staged() {
-                // One that a run was killed behind, or that has come since.
+                // One that a killed run left, or that was added since.
                 owned::must_be_own(&self.path, record_in(&self.path)?.as_ref(), name)?;
                 let files = owned::marks_below(&temporary, name)?;
                 RunRecord { files, ..record.clone() }.write(&self.path)?;
@@ -293,7 +293,7 @@ impl OutDir {
 }
 
 impl Drop for OutDir {
-    /// A run that wrote nothing leaves no lock behind, nor the directories that were made for it.
+    /// A run that wrote nothing leaves neither a lock nor the directories that were made for it.
     fn drop(&mut self) {
         // A stage that nothing was written to; else this fails, and the stage stays.
         if let Err(error) = fs::remove_dir(self.target.join(STAGE)) {
@@ -327,7 +327,7 @@ fn first_entry(path: &Path) -> anyhow::Result<Option<String>> {
     Ok(names.into_iter().min())
 }
 
-/// The record of a directory's run, or none where there is no record.
+/// The record of a directory's run, if there is one.
 fn record_in(path: &Path) -> Result<Option<RunRecord>, FileError> {
     match RunRecord::read(path) {
         Ok(record) => Ok(Some(record)),
@@ -373,7 +373,7 @@ fn remove(path: &Path) -> anyhow::Result<()> {
 }
 
 fn cannot_create(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::cannot_create(format!("{} cannot be created: {error}", path.display()))
+    Failure::cannot_create(format!("cannot create {}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -57,10 +57,10 @@ pub fn check(path: &Path, kind: Kind, reads: &[PathBuf]) -> anyhow::Result<()> {
     match is_ours(path, kind)? {
         Found::Ours => Ok(()),
         Found::Changed => {
-            refuse("was changed since distill wrote it, and would be replaced; move it, or choose another name")
+            refuse("was changed after distill wrote it, and would be replaced; move it, or choose another name")
         }
         Found::Users => {
-            refuse("is there, and is no such file of distill's: it is not replaced; choose another name")
+            refuse("exists and was not written by distill, so it is not replaced; choose another name")
         }
     }
 }
@@ -89,7 +89,7 @@ fn refuse_read(path: &Path, reads: &[PathBuf]) -> anyhow::Result<()> {
             real_read == parent && (real.is_file() || path.extension().is_some_and(|end| end == "parquet"));
         if real_read == real || is_part {
             bail!(Failure::cannot_create(format!(
-                "{} would be written, but this command reads {}; choose another name",
+                "this command reads {1} and would write to {0}; choose another name",
                 path.display(),
                 read.display()
             )));
@@ -180,7 +180,7 @@ fn head(path: &Path) -> Result<String, FileError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The text with a comment that has its hash, behind an XML declaration or before all else.
+/// The text with a comment that has its hash, after an XML declaration or at the start.
 fn stamped(text: &str) -> String {
     let at = if text.starts_with("<?xml") { text.find('\n').map_or(0, |end| end + 1) } else { 0 };
     let (head, rest) = text.split_at(at);
@@ -213,10 +213,10 @@ mod tests {
         let changed = std::fs::read_to_string(&path).unwrap() + "my note\n";
         atomic::write(&path, changed.as_bytes()).unwrap();
         let refused = write(&path, "| c |\n", Kind::TableMarkdown).unwrap_err().to_string();
-        assert!(refused.contains("sweep.md was changed since distill wrote it"), "{refused}");
+        assert!(refused.contains("sweep.md was changed after distill wrote it"), "{refused}");
         atomic::write(&path, b"| my | table |\n").unwrap();
         let refused = write(&path, "| c |\n", Kind::TableMarkdown).unwrap_err().to_string();
-        assert!(refused.contains("is no such file of distill's"), "{refused}");
+        assert!(refused.contains("was not written by distill"), "{refused}");
         assert_eq!(std::fs::read(&path).unwrap(), b"| my | table |\n");
     }
 

@@ -91,7 +91,7 @@ impl<'a> Prediction<'a> {
     pub fn run(self) -> anyhow::Result<RunStats> {
         let Prediction { settings, session, out, format, record, tokenizer, max_length, .. } = self;
         atomic::remove_left_overs(out);
-        // What is read from here on must be what was hashed before.
+        // From here on, the inputs must have the hashes above.
         let source = self.source.holding(inputs::recorded(&record, "data"));
         let directory = self.directory.holding(inputs::recorded(&record, "model"));
         let labels = directory.config().labels.clone();
@@ -124,7 +124,7 @@ impl<'a> Prediction<'a> {
 fn check_out(out: &Path, format: Format, overwrite: bool, reads: &[PathBuf]) -> anyhow::Result<()> {
     let refuse = |what: &str| bail!(Failure::cannot_create(format!("{} {what}", out.display())));
     if out.is_dir() {
-        return refuse("is a directory, expected the name of a file");
+        return refuse("is a directory; expected a file name");
     }
     if out.exists() && !overwrite {
         return refuse("exists; give --overwrite to replace it");

@@ -35,7 +35,7 @@ impl Format {
             "jsonl" | "ndjson" => Ok(Format::Jsonl),
             "csv" => Ok(Format::Csv),
             _ => bail!(Failure::usage(format!(
-                "{}: expected a name ending in .parquet, .jsonl or .csv",
+                "{}: expected a name that ends in .parquet, .jsonl or .csv",
                 path.display()
             ))),
         }
@@ -160,7 +160,7 @@ fn number(row: &LogitsRow) -> (Vec<String>, Value) {
     (cells, json!({"prediction": value}))
 }
 
-/// Names with bars between them; a bar alone for none.
+/// Names separated by bars; a single bar for none.
 fn bars(names: &[&str]) -> String {
     if names.is_empty() { "|".to_owned() } else { names.join("|") }
 }

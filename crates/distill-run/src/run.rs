@@ -27,7 +27,7 @@ use crate::trial;
 /// How a pipeline is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Run every stage again, also those whose result is there.
+    /// Repeat every stage, also those with a result.
     pub overwrite: bool,
     /// Only say what would be run.
     pub dry_run: bool,
@@ -36,7 +36,7 @@ pub struct RunOptions {
 /// Runs the stages of a pipeline in `out` that are out of date, after a check of all of it.
 ///
 /// # Errors
-/// All that is wrong with the pipeline, as one error; whatever stopped a stage, with the stage's name.
+/// All problems of the pipeline as one error; whatever stopped a stage, with the stage's name.
 pub fn pipeline(
     settings: Settings,
     session: &Session,
@@ -55,13 +55,13 @@ pub fn pipeline(
 /// Said at the end of a pipeline without held-out rows.
 pub(crate) const NO_REPORT: &str = "no report: data.test is not set";
 
-/// Refuses a seed that stands twice.
+/// Refuses duplicate seeds.
 ///
 /// # Errors
 /// Wrong usage, with the seed.
 pub fn check_seeds(seeds: &[u64]) -> anyhow::Result<()> {
     match trial::repeated(seeds) {
-        Some(seed) => bail!(Failure::usage(format!("--seeds has {seed} twice"))),
+        Some(seed) => bail!(Failure::usage(format!("--seeds contains {seed} more than once"))),
         None => Ok(()),
     }
 }
@@ -109,7 +109,7 @@ pub fn with_teacher_of(mut settings: Settings, out: &Path) -> Settings {
     settings
 }
 
-/// The settings of the stages behind `augmented`, which read what it wrote.
+/// The settings of the stages after `augmented`, which read its result.
 pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
     let mut settings = settings.clone();
     if settings.augment.adds_rows() {
@@ -118,7 +118,7 @@ pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
     settings
 }
 
-/// The rows that a student reads beside its store, whose texts are not kept; none where they are.
+/// The rows that a student reads in addition to a store without texts; none for a store with texts.
 pub fn rows_beside(settings: &Settings) -> Option<PathBuf> {
     settings.data.train.clone().filter(|_| !settings.teacher.text)
 }
@@ -166,7 +166,7 @@ pub enum Extent {
     Models,
     /// As far as the soft targets, without results on stdout.
     Targets,
-    /// The fine-tuned teacher alone, without results on stdout.
+    /// Only the fine-tuned teacher, without results on stdout.
     Teacher,
 }
 
@@ -223,7 +223,7 @@ impl Pipeline<'_> {
     pub fn run(&self, settings: &Settings) -> anyhow::Result<AllWent> {
         let trains_student = matches!(self.extent, Extent::Whole | Extent::Models);
         let student = &settings.student.start;
-        // A student may learn from other stores alone.
+        // A student may learn only from other stores.
         let own = self.out.join("targets");
         let is_used = student.targets.as_ref().is_none_or(|targets| targets.directories().contains(&own));
         let _lock = lock(self.out, self.options)?;
@@ -291,12 +291,12 @@ impl Pipeline<'_> {
         Ok(AllWent { status, stages: all, planned: !planned.is_empty() })
     }
 
-    /// Runs a stage unless its result is there. `place` says which of how many it is. `after` names an earlier stage
+    /// Runs a stage unless its result is up to date. `place` says which of how many it is. `after` names an earlier stage
     /// that a dry run would run first, so that this one's inputs are not known yet.
     fn run_step(&self, step: &Step<'_>, place: &str, after: Option<&str>) -> anyhow::Result<Went> {
         let (name, directory) = (step.name, self.out.join(step.name));
         if let Some(earlier) = after {
-            return Ok(would_run(name, Some(format!("{earlier} runs before it"))));
+            return Ok(would_run(name, Some(format!("{earlier} runs first"))));
         }
         self.session.stop.check()?;
         let replace = if self.options.overwrite { Replace::All } else { Replace::Stale };
@@ -346,7 +346,7 @@ fn would_run(name: &str, why: Option<String>) -> Went {
     Went { status: Status::Done, ran: false, why, text: Some(text), results: BTreeMap::new() }
 }
 
-/// A stage that is up to date: a report is shown again, and its gates count again.
+/// A stage that is up to date: a report is shown again, and its gates are applied again.
 fn repeat(step: &Step<'_>, done: &RunRecord) -> Went {
     let Finished { status, results, text } = Finished::from_record(done);
     let shown = step.stage.command() == "report";

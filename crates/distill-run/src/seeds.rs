@@ -63,7 +63,7 @@ pub fn run(
     if done.is_empty()
         && let Some(first) = failed
     {
-        return Err(first.into_failure("every seed failed; the first one").into());
+        return Err(first.into_failure("every seed failed; the first error").into());
     }
     session.seed = own_seed;
     let mut status = Status::Done;
@@ -86,7 +86,7 @@ pub fn run(
     }
     let failed = failed.map(|first| {
         first.into_failure(&format!(
-            "{} of {} seeds failed; the first one",
+            "{} of {} seeds failed; the first error",
             seeds.len() - done.len(),
             seeds.len()
         ))
@@ -115,8 +115,8 @@ fn validation(all: &Map<String, Value>) -> String {
     text
 }
 
-/// Every seed's models. A report has one teacher: the first seed's; where each seed has its own, the others
-/// stand beside it.
+/// Every seed's models. A report has one teacher: the first seed's; if each seed has its own, the others
+/// are listed next to it.
 pub fn models(settings: &Settings, seeds: &[u64], out: &Path) -> Vec<Named> {
     let of = |name: &str, part: &str| -> Vec<Named> {
         let path = |seed: &u64| out.join(format!("seed-{seed}")).join(part).join("model");

@@ -1,4 +1,4 @@
-//! What stages run in: device, threads, seed, stop signal, and who is told what is done.
+//! The environment of stages: device, threads, seed, stop signal, and receivers of progress and messages.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -21,7 +21,7 @@ const MOST_THREADS: usize = 1024;
 
 static STOP: LazyLock<StopSignal> = LazyLock::new(StopSignal::default);
 
-/// The process's stop signal, which every session has: raising it ends what is running in order.
+/// The process's stop signal, shared by all sessions: raising it stops the current work in an orderly way.
 pub fn stop_signal() -> &'static StopSignal {
     &STOP
 }
@@ -38,9 +38,9 @@ pub struct Session {
     pub threads: usize,
     /// [`stop_signal`].
     pub stop: StopSignal,
-    /// How far a long pass is; nobody is told by default.
+    /// Receives the progress of long passes; ignored by default.
     pub progress: Arc<dyn Progress + Send + Sync>,
-    /// What is being done; nobody is told by default.
+    /// Receives messages; ignored by default.
     pub messages: Arc<dyn Messages>,
     libtorch: LibtorchInfo,
 }
@@ -57,9 +57,9 @@ impl Session {
         let choice: DeviceChoice = settings.device.parse()?;
         let device = choice.resolve()?;
         if choice == DeviceChoice::Auto && device == Device::Cpu && has_nvidia_driver() {
-            let why = load_cuda().err().unwrap_or("no CUDA device answers");
+            let why = load_cuda().err().unwrap_or("no CUDA device can be used");
             tracing::warn!(
-                "there is an NVIDIA driver, but this run uses the CPU: {why}; `distill doctor` says more"
+                "there is an NVIDIA driver, but this run uses the CPU: {why}; `distill doctor` shows more"
             );
         }
         let kind = match settings.dtype.as_str() {
@@ -67,12 +67,12 @@ impl Session {
             "bf16" => Kind::BFloat16,
             "auto" if is_good_at_bf16(device) => Kind::BFloat16,
             "auto" => Kind::Float,
-            other => bail!(Failure::usage(format!("dtype {other:?} is not known; known: f32, bf16, auto"))),
+            other => bail!(Failure::usage(format!("unknown dtype {other:?}; expected f32, bf16 or auto"))),
         };
         let threads = threads(settings.threads)?;
         set_threads(threads);
         if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
-            tracing::debug!("the thread pool was started before: {error}");
+            tracing::debug!("the thread pool was already started: {error}");
         }
         let libtorch = LibtorchInfo::read()?;
         if !libtorch.is_expected() {
@@ -126,17 +126,15 @@ fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
         Some(threads @ 1..=MOST_THREADS) => {
             if threads > usable {
                 tracing::warn!(
-                    "threads is {threads}, but this process may use only {usable} CPUs ({}): threads that wait for each \
-                     other make it slower",
+                    "threads is {threads}, but this process may use only {usable} CPUs ({}); this is slower, \
+                     because the threads wait for each other",
                     cpus.describe()
                 );
             }
             Ok(threads)
         }
         Some(threads) => {
-            bail!(Failure::usage(format!(
-                "threads is {threads}, expected at least 1 and at most {MOST_THREADS}"
-            )))
+            bail!(Failure::usage(format!("threads is {threads}; expected 1 to {MOST_THREADS}")))
         }
     }
 }
@@ -145,7 +143,10 @@ fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
 pub fn go_without_locks() {
     if !is_never_locked() {
         never_lock();
-        tracing::warn!("--no-lock: no directory is locked; of two runs into one, results mix or are lost");
+        tracing::warn!(
+            "--no-lock: directories are not locked; if two runs write to the same one, results are mixed \
+                        or lost"
+        );
     }
 }
 

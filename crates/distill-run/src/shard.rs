@@ -8,18 +8,18 @@ use crate::error::Failure;
 struct Scheduler {
     /// Variable with this process's number.
     index: &'static str,
-    /// Variables with the number of processes, of which the first that is set counts.
+    /// Variables with the number of processes; the first one that is set is used.
     counts: &'static [&'static str],
 }
 
 const SCHEDULERS: [Scheduler; 3] = [
     Scheduler { index: "SLURM_ARRAY_TASK_ID", counts: &["SLURM_ARRAY_TASK_COUNT"] },
-    // Kubernetes tells each pod its number and no pod how many there are: the manifest has to.
+    // Kubernetes gives each pod its number but not the count: the manifest has to set that.
     Scheduler { index: "JOB_COMPLETION_INDEX", counts: &["JOB_COMPLETIONS", "COMPLETIONS"] },
     Scheduler { index: "RANK", counts: &["WORLD_SIZE"] },
 ];
 
-/// `--shard`, else what the environment says, which is told, else all rows.
+/// `--shard`, else the shard from the environment, with a message, else all rows.
 ///
 /// # Errors
 /// Wrong usage where the environment says half of it, or what cannot be.
@@ -47,14 +47,14 @@ fn from_environment(
     let Scheduler { index, counts } = scheduler;
     let Some(count) = counts.iter().copied().find(|name| value(name).is_some()) else {
         return Err(Failure::usage(format!(
-            "{index} is set and {} is not: give --shard I/N, or --shard 0/1 to compute all rows",
+            "{index} is set, but {} is not: give --shard I/N, or --shard 0/1 to compute all rows",
             counts.join(" or ")
         )));
     };
     let number = |name: &str| -> Result<u64, Failure> {
         let text = value(name).unwrap_or_default();
         text.trim().parse().map_err(|_| {
-            Failure::usage(format!("{name} is {text:?}, expected a number; --shard I/N goes before it"))
+            Failure::usage(format!("{name} is {text:?}, expected a number; --shard I/N overrides it"))
         })
     };
     let number_or = |name: &str, default: u64| match value(name) {
@@ -66,14 +66,13 @@ fn from_environment(
         let (first, step) = (number_or("SLURM_ARRAY_TASK_MIN", 0)?, number_or("SLURM_ARRAY_TASK_STEP", 1)?);
         place = slurm_place(place, first, step).ok_or_else(|| {
             Failure::usage(format!(
-                "{index} {place} is none of {first}, {}, …: only an array without gaps numbers shards; \
-                 give --shard I/N",
+                "{index} {place} is not one of {first}, {}, …: shards need an array without gaps; give --shard I/N",
                 first.saturating_add(step)
             ))
         })?;
     }
     let portion = Portion::new(place, processes)
-        .map_err(|what| Failure::usage(format!("{index} and {count}: {what}; --shard I/N goes before them")))?;
+        .map_err(|what| Failure::usage(format!("{index} and {count}: {what}; --shard I/N overrides them")))?;
     Ok(Some((portion, index, count)))
 }
 
@@ -124,7 +123,7 @@ mod tests {
         assert_eq!(slurm("70", "8", "0", "10"), Ok(format!("7/8 {names}")));
         assert_eq!(slurm("7", "8", "", ""), Ok(format!("7/8 {names}")));
         assert!(slurm("7", "3", "1", "1").unwrap_err().contains("0 to 2"), "an array with gaps");
-        assert!(slurm("5", "3", "1", "3").unwrap_err().contains("SLURM_ARRAY_TASK_ID 5 is none of 1, 4"));
+        assert!(slurm("5", "3", "1", "3").unwrap_err().contains("SLURM_ARRAY_TASK_ID 5 is not one of 1, 4"));
     }
 
     #[test]
@@ -135,7 +134,7 @@ mod tests {
             ("RANK", "WORLD_SIZE"),
         ] {
             let error = of(&[(index, "1")]).unwrap_err();
-            assert!(error.contains(&format!("{index} is set and {count} is not")), "{error}");
+            assert!(error.contains(&format!("{index} is set, but {count} is not")), "{error}");
         }
         assert!(of(&[("RANK", "x"), ("WORLD_SIZE", "2")]).unwrap_err().contains("RANK is \"x\""));
         assert!(

@@ -1,4 +1,4 @@
-//! What finetune, teacher, student and report share: what they would do, whether that was done
+//! The common part of finetune, teacher, student and report: what they would do, whether that was done
 //! already, and the record of it.
 
 use std::collections::BTreeMap;
@@ -28,13 +28,13 @@ pub trait Stage {
     /// The settings that its result depends on, for `run.json`.
     fn settings(&self, session: &Session) -> anyhow::Result<Value>;
 
-    /// Hashes of everything it reads, by what it is.
+    /// Hashes of all inputs, by the kind of input.
     ///
     /// # Errors
     /// Where an input is missing or cannot be read.
     fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>>;
 
-    /// The files and directories that it reads: it never writes there, and they must not change while it runs.
+    /// The files and directories that it reads: it never writes to them, and they must not change while it runs.
     fn reads(&self) -> Vec<PathBuf>;
 
     /// Whether it works in its directory itself where no finished result lies there, so that its course can be watched
@@ -50,7 +50,7 @@ pub trait Stage {
     /// Whatever stopped it.
     fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished>;
 
-    /// What is gone of a finished result in `out`, in words, or none: a record alone is no result.
+    /// What is missing from a finished result in `out`, in words, or none: a record without files is not a result.
     ///
     /// # Errors
     /// Where the system refuses to read: what cannot be read now may be whole.
@@ -86,7 +86,7 @@ pub trait Stage {
     }
 }
 
-/// What a stage leaves behind besides its files.
+/// The result of a stage besides its files.
 pub struct Finished {
     /// How it ended.
     pub status: Status,
@@ -116,7 +116,7 @@ pub fn plan(stage: &dyn Stage, session: &Session) -> anyhow::Result<RunRecord> {
 
 /// What has to be done for a planned stage, given what its directory holds.
 pub enum Todo {
-    /// Nothing: the result is there.
+    /// Nothing: the result is up to date.
     Nothing(Box<RunRecord>),
     /// The rest of a run that was stopped.
     Rest {
@@ -136,7 +136,7 @@ pub fn first_missing(out: &Path, names: &[&str]) -> Option<String> {
     names.iter().find(|name| !out.join(name).is_file()).map(|name| format!("{name} is missing"))
 }
 
-/// Why a directory is no store any more, or none.
+/// Why a directory is no longer a store, or none.
 ///
 /// # Errors
 /// Where the system refuses to read.
@@ -148,7 +148,7 @@ pub fn unusable_store(out: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// What a stage would do alone in `out`: its record, without results.
+/// What a stage would do in `out` by itself: its record, without results.
 ///
 /// # Errors
 /// Where an input is missing or cannot be read; [`Failure`] where the directory holds something else.
@@ -160,8 +160,8 @@ pub fn dry_run(stage: &dyn Stage, session: &Session, out: &Path, overwrite: bool
     plan(stage, session)
 }
 
-/// Runs one stage by itself. Where its result is there, nothing is done; one that was stopped is resumed. What is to be
-/// handed to others is left to [`Stage::publish`].
+/// Runs one stage by itself. If its result is up to date, nothing is done; a stopped one is resumed. What is to be
+/// written elsewhere is left to [`Stage::publish`].
 ///
 /// # Errors
 /// Whatever stopped it; [`Failure`] where the directory holds another run.
@@ -175,7 +175,7 @@ pub fn run_alone(
     match claim(stage, session, out, replace)? {
         Claim::Run { planned, out, .. } => run_into(stage, session, out, *planned),
         Claim::UpToDate(done) => {
-            session.messages.status(&format!("{} is up to date; --overwrite does it again", out.display()));
+            session.messages.status(&format!("{} is up to date; --overwrite repeats it", out.display()));
             Ok(Finished::from_record(&done))
         }
     }
@@ -192,12 +192,12 @@ pub fn run_into(
     mut record: RunRecord,
 ) -> anyhow::Result<Finished> {
     if out.is_resumed() {
-        tracing::info!("going on with the run in {}", out.target().display());
+        tracing::info!("resuming the run in {}", out.target().display());
     }
     let mut finished = match stage.execute(session, &out, &record) {
         Ok(finished) => finished,
         Err(error) => {
-            // What cannot go better the next time is no beginning of a run.
+            // A failure that would repeat does not leave a run to resume.
             if !out.is_resumed() && !can_go_on(&error) {
                 out.forget()?;
             }
@@ -225,8 +225,7 @@ fn changed_input(stage: &dyn Stage, session: &Session, out: &OutDir, record: &Ru
     match stage.inputs(session) {
         Ok(inputs) if inputs == record.inputs => None,
         _ => Some(format!(
-            "{} changed while it was read: the result would belong neither to what it was nor to what it is, and was not \
-             kept; run the command again",
+            "{} changed while it was read, so the result was discarded; run the command again",
             file.display()
         )),
     }
@@ -248,13 +247,13 @@ fn is_full(error: &anyhow::Error) -> bool {
     })
 }
 
-/// What to do when a disk is full, by what is in the directory.
+/// What to do when a disk is full, depending on the content of the directory.
 fn after_a_full_disk(out: &OutDir) -> String {
     let kept = [CHECKPOINTS, PROGRESS_FILE].iter().any(|name| out.path().join(name).exists());
     let then = if kept {
-        "it resumes where it last saved itself"
+        "which resumes from the last checkpoint"
     } else {
-        "it begins again, for nothing was saved yet"
+        "which starts from the beginning, because no checkpoint was written"
     };
     format!("the disk is full: free some space and run the same command again, {then}")
 }
@@ -273,7 +272,7 @@ impl Finished {
     }
 }
 
-/// Why what a stage did, or began, is not what is planned; or none.
+/// Why the result, or the beginning, of a stage is out of date; none if it is not.
 pub fn stale(done: &RunRecord, planned: &RunRecord) -> Option<String> {
     if done.command != planned.command || done.format_version != planned.format_version {
         return Some(format!("it is a result of {}", done.command));
@@ -301,7 +300,7 @@ fn first_change(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) 
     Some(format!("{name} changed: {} → {}", short(old.get(name)), short(new.get(name))))
 }
 
-/// Where a file lies is no reason to run again: what is in it stands among the inputs. Nor is how
+/// The path of a file is no reason to run again: its hash is among the inputs. Neither is how
 /// often a run saves itself.
 fn without_paths(settings: &Value) -> Value {
     const PATHS: &[&str] = &[
@@ -366,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_is_stale_for_what_changed_and_not_for_where_files_lie() {
+    fn a_stage_is_stale_if_content_changed_but_not_if_paths_changed() {
         let done = record();
         assert_eq!(stale(&done, &record()), None);
         let mut moved = record();

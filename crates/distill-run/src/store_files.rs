@@ -16,7 +16,7 @@ use crate::outdir::OutDir;
 use crate::session::stop_signal;
 use crate::settings::schema::TeacherSettings;
 
-/// The finished files of a store that has no manifest yet.
+/// The finished files of a store without a manifest.
 pub const PROGRESS_FILE: &str = "shards.json";
 
 /// The store's files, one open at a time. A file ends where its rows' number in the source is a multiple
@@ -140,13 +140,13 @@ impl<'a> StoreFiles<'a> {
         };
         let blake3 = file_hash_until(&path, stop_signal())?;
         if blake3 != noted.file.blake3 {
-            tracing::warn!("{} is not the file that was written; it is computed again", path.display());
+            tracing::warn!("{} is not the file that was written; it is recomputed", path.display());
             return Ok(false);
         }
         let table = match LogitsTable::open(&path) {
             Ok(table) => table,
             Err(error @ DataError::Damaged { .. }) => {
-                tracing::warn!("{error}; it is computed again");
+                tracing::warn!("{error}; it is recomputed");
                 return Ok(false);
             }
             Err(error) => return Err(error.into()),
@@ -187,7 +187,7 @@ fn read_progress(out: &OutDir) -> anyhow::Result<Vec<Shard>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         bytes => {
             Ok(serde_json::from_slice(&bytes.map_err(FileError::of("read", &path))?).unwrap_or_else(|error| {
-                tracing::warn!("{}: {error}; the files are computed again", path.display());
+                tracing::warn!("{}: {error}; the files are recomputed", path.display());
                 Vec::new()
             }))
         }

@@ -22,14 +22,14 @@ use crate::stage::{self, Finished, Stage};
 use crate::store_files::{PROGRESS_FILE, StoreFiles};
 use crate::{inference, inputs, length};
 
-/// Shards have directories of their own, next to which no store of all rows can stand.
+/// Shards have their own directories, which cannot share a directory with a store of all rows.
 ///
 /// # Errors
 /// Output that cannot be made, with the directory.
 pub fn refuse_store(out: &Path) -> anyhow::Result<()> {
     match OutDir::look(out)? {
         Found::Run(_) => bail!(Failure::cannot_create(format!(
-            "{} holds a run over all rows; choose another directory for the shards",
+            "{} contains a run over all rows; choose another directory for the shards",
             out.display()
         ))),
         _ => Ok(()),
@@ -132,7 +132,7 @@ impl Stage for TeacherStage<'_> {
         let mut files = StoreFiles::new(&self.settings.teacher, out, &fingerprint, rows.clone(), &unchanged)?;
         let next = files.next_row();
         if next > rows.start {
-            tracing::info!(rows = next - rows.start, "going on after the rows that are there");
+            tracing::info!(rows = next - rows.start, "resuming after the rows that are already written");
         }
         let runner = inference::runner(&model, &tokenizer, self.settings, session);
         let as_size = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);

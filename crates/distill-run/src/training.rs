@@ -30,7 +30,7 @@ use distill_report::documents::format::bytes;
 /// What a finished run cannot be without.
 pub const RESULT: &[&str] = &["model/config.json", "model/model.safetensors", "model/tokenizer.json"];
 
-/// Where token caches lie, or none where they are switched off.
+/// The directory of token caches, or none if they are switched off.
 ///
 /// # Errors
 /// Where the user has no cache directory.
@@ -38,7 +38,7 @@ pub fn caches(data: &DataSettings) -> anyhow::Result<Option<PathBuf>> {
     Ok(if data.cache { Some(cache_dir()?) } else { None })
 }
 
-/// Cuts off the validation part, or reads it from its own file.
+/// Splits off the validation part, or reads it from a separate file.
 ///
 /// # Errors
 /// Where the part would be empty, or its file cannot be read.
@@ -92,7 +92,7 @@ fn check_stratify(data: &DataSettings, problem_type: ProblemType) -> anyhow::Res
         (Validation::File(path), _) => format!("the validation rows are all of {}", path.display()),
         (_, ProblemType::SingleLabel) => return Ok(()),
         (_, other) => {
-            format!("it sets aside a share of each class of rows that have one class, and these are of {other}")
+            format!("it needs rows with a single class, but these are of {other}")
         }
     };
     Err(Failure::usage(format!("data.stratify is true, but {why}")).into())
@@ -106,7 +106,7 @@ pub fn check_validation(data: &DataSettings) -> anyhow::Result<()> {
     check_stratify(data, data.problem_type.unwrap_or_default())?;
     match &data.validation {
         Validation::Share(share) if !(*share > 0.0 && *share < 1.0) => Err(Failure::usage(format!(
-            "validation is {share}, expected a file or a share between 0 and 1, such as 0.1 or 10%"
+            "validation is {share}; expected a file or a share between 0 and 1, such as 0.1 or 10%"
         ))
         .into()),
         _ => Ok(()),
@@ -125,9 +125,9 @@ pub struct Job<'a> {
     pub data: &'a TrainingData,
     /// What to train.
     pub model: &'a Model,
-    /// What runs beside it, where a loss looks inside both.
+    /// The teacher that runs next to it, for losses on intermediate layers.
     pub teacher: Option<&'a Model>,
-    /// Saved beside the weights.
+    /// Saved next to the weights.
     pub tokenizer: &'a TextTokenizer,
     /// Where to.
     pub out: &'a OutDir,
@@ -136,7 +136,7 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Says once what is being done, trains, and writes `OUT/model`.
+    /// Logs what will be done, trains, and writes `OUT/model`.
     ///
     /// # Errors
     /// Whatever stopped it.
@@ -151,7 +151,7 @@ impl Job<'_> {
             stop: &self.session.stop,
             progress: &*self.session.progress,
         };
-        // What is refused leaves nothing behind.
+        // A refused run leaves no files.
         trainer.check()?;
         self.announce();
         self.record.write(self.out.path())?;
@@ -206,10 +206,7 @@ impl Job<'_> {
         let counts = |part: &Part| part.label_counts(config.labels.num_labels());
         let (train, validation) = (counts(&self.data.train), counts(&self.data.validation));
         if train.iter().sum::<u64>() > 0 {
-            tracing::info!(
-                "labelled training rows of each class: {}",
-                class_counts(config.labels.names(), &train)
-            );
+            tracing::info!("labelled training rows per class: {}", class_counts(config.labels.names(), &train));
         }
         let missing = |other: &[u64], counts: &[u64]| {
             counts.iter().zip(other).filter(|(count, other)| **count == 0 && **other > 0).count()
@@ -217,12 +214,12 @@ impl Job<'_> {
         let (untrained, unseen) = (missing(&validation, &train), missing(&train, &validation));
         if untrained > 0 {
             tracing::warn!(
-                "{untrained} classes have validation rows but no training rows: they cannot be learned"
+                "{untrained} classes have validation rows but no training rows and cannot be learned"
             );
         }
         if unseen > 0 && validation.iter().sum::<u64>() > 0 {
             let advice = match config.problem_type {
-                ProblemType::SingleLabel => "; data.stratify = true sets rows of every class aside",
+                ProblemType::SingleLabel => "; data.stratify = true sets aside rows of every class",
                 _ => "",
             };
             tracing::info!("{unseen} classes have training rows but no validation rows{advice}");
@@ -238,11 +235,11 @@ impl Job<'_> {
         Ok(atomic::write(&directory.join("README.md"), card.as_bytes())?)
     }
 
-    /// The model's `README.md`: what it is and how it was made, without names of this machine.
+    /// The model's `README.md`: what it is and how it was made, without paths of this machine.
     fn card(&self, outcome: &Outcome) -> String {
         let config = self.model.config();
         let labels: Vec<String> = config.labels.names().iter().map(|name| markdown(name)).collect();
-        let figures = outcome.best.words().unwrap_or_else(|| "no figures, without labels".to_owned());
+        let figures = outcome.best.words().unwrap_or_else(|| "no figures without labels".to_owned());
         let title = match config.problem_type {
             ProblemType::Regression => "Text regression",
             ProblemType::SingleLabel | ProblemType::MultiLabel => "Text classifier",
@@ -364,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_of_many_classes_show_both_ends() {
+    fn counts_of_many_classes_show_the_most_and_least_frequent() {
         let names: Vec<String> = (0..30).map(|class| format!("c{class}")).collect();
         let counts: Vec<u64> = (0..30).collect();
         let text = class_counts(&names, &counts);

@@ -37,13 +37,13 @@ impl Failed {
         self.category == Category::Usage
     }
 
-    /// A failure of the whole, with what it means for that.
+    /// A failure that ends the whole command, with a context.
     pub fn into_failure(self, means: &str) -> Failure {
         Failure::of(self.category, format!("{means}: {}", self.reason))
     }
 }
 
-/// Trains a student unless its result is there.
+/// Trains a student unless its result is up to date.
 ///
 /// # Errors
 /// As [`answer`] passes on.
@@ -72,18 +72,18 @@ pub fn answer<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Failed>>
     Ok(Err(Failed::of(category, reason)))
 }
 
-/// What students are compared by, after the first one's figures: what was resolved of `asked`, or agreement with the
+/// The metric for comparing students, from the first one's figures: `asked` if it is set, else agreement with the
 /// teacher where `auto` was asked for and the validation part has no labels.
 ///
 /// # Errors
-/// Wrong usage where the figures have nothing of what was asked for: no trial would be better than another.
+/// Wrong usage if the figures do not have the metric that was asked for: trials could not be compared.
 pub fn comparable(asked: BestMetric, resolved: Metric, figures: &Value) -> anyhow::Result<Metric> {
     let has = |metric: Metric| figures["validation"][metric.name()].is_number();
     match (has(resolved), asked) {
         (true, _) => Ok(resolved),
         (false, BestMetric::Auto) if has(Metric::Agreement) => Ok(Metric::Agreement),
         _ => Err(Failure::usage(format!(
-            "students cannot be compared by {}: the rows of the validation part have no labels for it",
+            "students cannot be compared by {}: the validation rows have no labels for it",
             resolved.words()
         ))
         .into()),
@@ -110,13 +110,13 @@ pub fn failure(outcomes: &[(u64, Outcome)]) -> Option<&Failed> {
     outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err())
 }
 
-/// The first seed that stands twice.
+/// The first duplicate seed.
 pub fn repeated(seeds: &[u64]) -> Option<u64> {
     let mut known = std::collections::HashSet::new();
     seeds.iter().find(|seed| !known.insert(**seed)).copied()
 }
 
-/// The runs of a student as JSON: a seed each, with its results or why there are none.
+/// The runs of a student as JSON: one per seed, with its results or the reason why there are none.
 pub fn as_json(outcomes: &[(u64, Outcome)]) -> Vec<Value> {
     let run = |(seed, outcome): &(u64, Outcome)| match outcome {
         Ok(results) => json!({"seed": seed, "results": results}),
@@ -125,7 +125,7 @@ pub fn as_json(outcomes: &[(u64, Outcome)]) -> Vec<Value> {
     outcomes.iter().map(run).collect()
 }
 
-/// The figures in a row and their mean, or that there are none.
+/// The figures and their mean, or a mark if there are none.
 pub fn shown(figures: Option<&[f64]>) -> [String; 2] {
     match figures {
         None => ["failed".to_owned(), "-".to_owned()],
@@ -148,7 +148,7 @@ pub fn one_must_be_trained<'a>(
     }
     match outcomes.into_iter().find_map(|(_, outcome)| outcome.as_ref().err()) {
         None => Ok(()),
-        Some(failed) => Err(failed.clone().into_failure("no student could be trained; the first one").into()),
+        Some(failed) => Err(failed.clone().into_failure("no student could be trained; the first error").into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `distill cache`: where tokens and features are kept, what is there, and its removal.
+//! `distill cache`: lists and removes cached tokens and features.
 
 use std::time::SystemTime;
 

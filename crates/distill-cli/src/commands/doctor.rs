@@ -1,4 +1,4 @@
-//! `distill doctor`: what this machine offers and what is missing.
+//! `distill doctor`: what this machine supports and what is missing.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ impl Finding {
 pub fn command(args: &Doctor) -> anyhow::Result<Status> {
     session::begin(&args.common)?;
     let asked = args.common.device.as_deref().unwrap_or("auto").parse::<DeviceChoice>()?;
-    // First: libtorch's description of itself looks for CUDA, and what it finds then stays.
+    // First: libtorch's description of itself looks for CUDA, and keeps the answer.
     let cuda = cuda(asked);
     let libtorch = LibtorchInfo::read()?;
     let cpus = Cpus::of_this_process();
@@ -131,7 +131,7 @@ fn cuda(asked: DeviceChoice) -> Finding {
         Ok(()) if tch::Cuda::is_available() => {
             Finding::good("CUDA", format!("loaded, {} devices", tch::Cuda::device_count()))
         }
-        Ok(()) => Finding::bad("CUDA", "loaded, but no device answers", "check the NVIDIA driver"),
+        Ok(()) => Finding::bad("CUDA", "loaded, but no device can be used", "check the NVIDIA driver"),
     }
 }
 
@@ -145,6 +145,6 @@ fn device(asked: DeviceChoice) -> Finding {
 fn cache() -> Finding {
     match cache_dir() {
         Ok(path) => Finding::good("token cache", path.display().to_string()),
-        Err(error) => Finding::bad("token cache", "no place for it", error.to_string()),
+        Err(error) => Finding::bad("token cache", "no directory for it", error.to_string()),
     }
 }

@@ -113,11 +113,11 @@ fn text(result: &Value, parts: &Parts, labels: &[String]) -> String {
     let mut say = |what: &str, found: String| lines.push(format!("{what:<14} {found}"));
     let number = |value: &Value| value.as_u64().map_or_else(|| value.to_string(), grouped);
     let word = |key: &str| visible(result[key].as_str().unwrap_or("none"));
-    let head = if result["classifier"] == true { "" } else { ", no head yet" };
+    let head = if result["classifier"] == true { "" } else { ", no classification head" };
     say("architecture", format!("{} ({}){head}", word("model_type"), word("architecture")));
     let shape = |of: &Value| {
         format!(
-            "{} of {} wide, {} attention heads, {} inside",
+            "{} of hidden size {}, {} attention heads, intermediate size {}",
             of["layers"], of["hidden_size"], of["attention_heads"], of["intermediate_size"]
         )
     };

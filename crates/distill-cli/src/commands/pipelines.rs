@@ -42,7 +42,7 @@ pub fn run(args: &args::Run) -> anyhow::Result<Status> {
 /// Refuses flags that contradict each other.
 fn check_arguments(args: &args::Run) -> anyhow::Result<()> {
     if args.common.config.is_some() {
-        bail!(Failure::usage("--config is for single stages: the pipeline file holds the settings of a run"));
+        bail!(Failure::usage("--config is not accepted here: the pipeline file has the settings of a run"));
     }
     if !args.seeds.is_empty() && args.common.seed.is_some() {
         bail!(Failure::usage("give either --seed or --seeds"));
@@ -80,7 +80,7 @@ pub fn check(args: &args::Check) -> anyhow::Result<Status> {
 pub fn sweep(args: &args::Sweep) -> anyhow::Result<Status> {
     if args.common.config.is_some() || args.common.seed.is_some() {
         bail!(Failure::usage(
-            "--config and --seed are not for sweeps: SWEEP.toml names the pipeline and the seeds"
+            "--config and --seed are not accepted here: SWEEP.toml names the pipeline and the seeds"
         ));
     }
     let file = SweepFile::parse(&layers::read(&args.file)?, &args.file)?;
@@ -110,10 +110,13 @@ pub fn sweep(args: &args::Sweep) -> anyhow::Result<Status> {
 /// Runs `distill ablate`.
 ///
 /// # Errors
-/// Whatever stopped it, with what was taken away.
+/// Whatever stopped it, with the component that was removed.
 pub fn ablate(args: &args::Ablate) -> anyhow::Result<Status> {
     if args.common.config.is_some() || args.common.seed.is_some() {
-        bail!(Failure::usage("--config and --seed are not for ablations: give the pipeline file, and --seeds"));
+        bail!(Failure::usage(
+            "--config and --seed are not accepted here: give the pipeline file as an argument, and \
+                              --seeds"
+        ));
     }
     run::check_seeds(&args.seeds)?;
     let name = args.pipeline.file_stem().unwrap_or_default().to_string_lossy();

@@ -81,7 +81,7 @@ pub fn report(args: &Report) -> anyhow::Result<Status> {
     let Some(out) = &args.out else { bail!(Failure::usage("--out is missing")) };
     let names: Vec<String> = args.data.iter().map(|flag| test_sets::named(flag).0).collect();
     if let Some(at) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
-        bail!(Failure::usage(format!("two data sets are called {:?}; give each a name: NAME=SRC", names[at])));
+        bail!(Failure::usage(format!("two data sets have the name {:?}; name them with NAME=SRC", names[at])));
     }
     let settings = args.resolve()?;
     let session = session::start(&args.common, &settings.runtime)?;
@@ -121,7 +121,7 @@ pub fn predict(args: &Predict) -> anyhow::Result<Status> {
     Ok(Status::Done)
 }
 
-/// Runs one stage for its own subcommand and prints what came of it.
+/// Runs one stage for its subcommand and prints the result.
 ///
 /// # Errors
 /// Whatever stopped it; [`Failure`] where the directory holds another run.

@@ -43,7 +43,7 @@ fn average(common: &args::Common, asked: &args::AverageStores) -> anyhow::Result
     stages::run(&stage, &session, common, &asked.out, asked.overwrite)
 }
 
-/// What was looked at, and what is wrong.
+/// What was checked, and what is wrong.
 #[derive(Default)]
 struct Verified {
     files: usize,
@@ -80,7 +80,7 @@ fn verify_all(args: &Targets, directories: &[PathBuf]) -> anyhow::Result<Status>
         all.rows += store.num_rows();
         all.bytes += shards.iter().map(|shard| shard.file.bytes).sum::<u64>();
         for stranger in store.strangers()? {
-            tracing::warn!("{} is no file of the store, but lies in it", stranger.display());
+            tracing::warn!("{} is in the store's directory but is not part of the store", stranger.display());
         }
     }
     show_verified(args, directories, &all)?;
@@ -111,7 +111,7 @@ fn show_verified(args: &Targets, directories: &[PathBuf], all: &Verified) -> any
     }
     if all.damaged.is_empty() {
         printer::result(&format!(
-            "{}: {}, {} rows, {}: all as they were written",
+            "{}: {}, {} rows, {}: unchanged since they were written",
             names.join(", "),
             files(all.files),
             all.rows,
@@ -132,7 +132,7 @@ fn describe(args: &Targets, directory: &Path) -> anyhow::Result<Status> {
     let found = stores_in(directory)?;
     let [store] = found.as_slice() else {
         bail!(Failure::usage(format!(
-            "{} holds {} shards; name one of them, or make one store of them with `distill targets merge`",
+            "{} contains {} shards; give one of them, or merge them with `distill targets merge`",
             directory.display(),
             found.len()
         )));

@@ -7,7 +7,7 @@ use distill_run::messages::Messages;
 
 use crate::output::printer;
 
-/// Says what is done on stderr, and results on stdout as they come.
+/// Messages on stderr, and results on stdout as they come.
 pub struct Console {
     /// Whether stdout is for one JSON document at the end.
     pub json: bool,

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use distill_run::figures::seconds;
 
-/// A rate, with decimals below 10: a pass of 0.4 steps a second is no pass of 0.
+/// A rate, with decimals below 10: 0.4 steps a second must not be shown as 0.
 pub fn rate(rate: f64) -> String {
     match rate {
         slow if slow < 10.0 => format!("{slow:.2}"),

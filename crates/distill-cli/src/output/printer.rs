@@ -8,7 +8,7 @@ use distill_core::text;
 
 use crate::output::figures;
 
-// One size reads the same in what is said and in a report.
+// Sizes are printed as in a report.
 pub use distill_report::documents::format::bytes;
 
 static QUIET: AtomicBool = AtomicBool::new(false);

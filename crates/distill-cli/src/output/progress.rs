@@ -173,7 +173,7 @@ impl Progress for Display {
             match (&self.kind, &pass.bar) {
                 (_, Some(bar)) => {
                     bar.set_position(done);
-                    // A note has its own rate; two do not fit on the line.
+                    // A note has its own rate, and there is no space for two.
                     bar.set_message(match pass.note.is_empty() {
                         true => {
                             format!("{} {}/s, {}", rate(pass.rate()), pass.unit, text::visible(&pass.state()))

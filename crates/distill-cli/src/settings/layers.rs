@@ -1,4 +1,4 @@
-//! Puts file, environment and command line together, and names what is unknown.
+//! Combines file, environment and command line, and reports what is unknown.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::settings::schema::Settings;
 /// Settings of `[runtime]` whose variables need no table.
 const SHORT: [&str; 5] = ["device", "dtype", "threads", "seed", "no_lock"];
 
-/// Variables that begin with `DISTILL_` and are no settings: where caches lie, how to log, and what scripts
+/// Variables that start with `DISTILL_` and are not settings: directories of caches, logging, and variables of scripts
 /// and tests of this repository take.
 const NOT_SETTINGS: [&str; 6] = ["cache", "cache_home", "log", "log_format", "corpora", "require"];
 
@@ -33,7 +33,7 @@ impl Layers {
         if let Some(path) = file {
             let text = read(path)?;
             layers.table = text.parse().map_err(|error| not_toml(path, &text, &error))?;
-            // Mistakes in the file are told with its name, before other layers are laid over it.
+            // Errors in the file are reported with its name, before other layers are applied.
             resolve(&layers.table)
                 .map_err(|problem| Failure::usage(format!("{}: {problem}", path.display())))?;
         }
@@ -137,7 +137,7 @@ fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
     Failure::usage(format!("{}: line {line}, column {column}: {message}", path.display()))
 }
 
-/// A variable that starts as ours do and is none of them.
+/// A variable with our prefix that is unknown.
 fn unknown_variable(name: &str, rest: &str, tables: &Table) -> Failure {
     let (table, _) = rest.split_once('_').unwrap_or((rest, ""));
     let known: Vec<&str> = tables.keys().map(String::as_str).chain(SHORT).chain(["out"]).collect();
@@ -146,7 +146,7 @@ fn unknown_variable(name: &str, rest: &str, tables: &Table) -> Failure {
         Some(nearest) => format!("did you mean {nearest:?}?"),
         None => "expected DISTILL_TABLE_KEY, such as DISTILL_STUDENT_EPOCHS".to_owned(),
     };
-    Failure::usage(format!("environment variable {name} is no setting; {hint}"))
+    Failure::usage(format!("environment variable {name} is not a setting; {hint}"))
 }
 
 /// The known name that is most alike, where one is like it at all.

@@ -41,23 +41,23 @@ pub enum Component {
     FineTunedLayers,
     /// They are chosen ones: off, the first ones.
     ChosenLayers,
-    /// Soft targets: off, labels alone.
+    /// Soft targets: off, only labels.
     SoftTargets,
-    /// Labels: off, soft targets alone.
+    /// Labels: off, only soft targets.
     Labels,
     /// `T²` in front of the soft loss: off, it is 1.
     Square,
     /// The temperature: off, it is 1.
     Temperature,
-    /// Hidden states beside the teacher's.
+    /// The loss on hidden states.
     Hidden,
-    /// Attention beside the teacher's.
+    /// The loss on attention.
     Attention,
-    /// Relations beside the teacher's.
+    /// The loss on relations.
     Relations,
     /// Copies of the rows, and further ones.
     Augmentation,
-    /// Teachers behind the first.
+    /// All teachers but the first.
     OtherTeachers,
     /// A setting that is not at its default.
     Setting(&'static str),
@@ -126,9 +126,9 @@ impl Component {
     /// What is taken away, in words.
     pub fn name(self, settings: &Settings) -> String {
         let name = match self {
-            Initialisation => "layer initialisation (fresh weights instead)",
-            FineTunedLayers => "the teacher's layers (the pretrained ones instead)",
-            ChosenLayers => "the choice of layers (the first ones instead)",
+            Initialisation => "layer initialisation (newly initialized weights instead)",
+            FineTunedLayers => "the teacher's layers (those of the pretrained model instead)",
+            ChosenLayers => "the choice of layers (the first layers instead)",
             SoftTargets => "soft targets",
             Labels => "labels",
             Square => "T²",
@@ -137,7 +137,7 @@ impl Component {
             Attention => "attention",
             Relations => "relations",
             Augmentation => "augmentation",
-            OtherTeachers => "the other teachers (the first one alone)",
+            OtherTeachers => "the other teachers (only the first one)",
             Setting(key) => {
                 let [used, default] = [&settings.student.train, &default(settings)]
                     .map(|train| value(train, key).map_or(String::new(), |value| value.to_string()));
@@ -224,7 +224,7 @@ fn value(train: &TrainSettings, key: &str) -> Option<Value> {
     table(train).remove(key)
 }
 
-/// A copy of a model's config without weights beside it.
+/// A copy of a model's config without weights next to it.
 fn config_alone(model: &Path, scratch: &Path) -> anyhow::Result<std::path::PathBuf> {
     let (from, to) = (model.join("config.json"), scratch.join("config.json"));
     let config = std::fs::read(&from).map_err(FileError::of("read", &from))?;

@@ -1,6 +1,6 @@
 //! `distill ablate`: what each component of a pipeline's student is worth.
 //!
-//! [`meant`] spells the pipeline's settings out, [`components`] says what there is to take away, [`table`] what came of
+//! [`meant`] spells out the pipeline's settings, [`components`] lists what can be removed, [`table`] shows the result of
 //! it. For each seed the pipeline runs up to its soft targets in `OUT/seed-N`, once more with the rows alone where copies
 //! are a component; each student is an ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its
 //! result is there.
@@ -60,10 +60,10 @@ impl Ablation {
         Checker::new(request, session).base(&self.settings)
     }
 
-    /// Trains all students with each seed. Those whose result is there are not trained again.
+    /// Trains all students with each seed. Finished ones are not trained again.
     ///
     /// # Errors
-    /// Whatever stopped it, with what was taken away; where none could be trained, what the first one met.
+    /// Whatever stopped it, with the component that was removed; if none could be trained, the first failure.
     pub fn run(&self, out: &Path, seeds: &[u64], session: Session) -> anyhow::Result<Table> {
         let _lock = run::lock(out, RunOptions::default())?;
         Table::check(out)?;
@@ -107,13 +107,13 @@ impl Students<'_> {
                 let what = line
                     .without
                     .as_ref()
-                    .map_or("the pipeline as it is".to_owned(), |name| format!("without {name}"));
+                    .map_or("the unchanged pipeline".to_owned(), |name| format!("without {name}"));
                 self.session.messages.status(&format!("── {what} (seed {seed})"));
                 let result = self.student(component, &of_seed).with_context(|| what)?;
                 match (&result, component) {
-                    // Nothing can be told from what the others do without it.
+                    // Without it, the others cannot be compared.
                     (Err(failed), None) => {
-                        bail!(failed.clone().into_failure("the pipeline as it is cannot be trained"))
+                        bail!(failed.clone().into_failure("the unchanged pipeline cannot be trained"))
                     }
                     (Ok(figures), None) => {
                         metric = trial::comparable(BestMetric::Auto, metric, figures)?;

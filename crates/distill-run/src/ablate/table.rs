@@ -11,17 +11,17 @@ use crate::trial::{self, Outcome, paired, with_interval};
 
 /// A student with all seeds.
 pub struct Line {
-    /// What was taken away; none of the pipeline as it is.
+    /// The removed component; none for the unchanged pipeline.
     pub without: Option<String>,
     /// For each seed the figures of its run, or why it could not be trained.
     pub results: Vec<(u64, Outcome)>,
 }
 
-/// What came of all of them.
+/// The results of all of them.
 pub struct Table {
     /// What students are compared by.
     pub metric: Metric,
-    /// The pipeline as it is, then each component.
+    /// The unchanged pipeline, then each component.
     pub lines: Vec<Line>,
 }
 
@@ -91,18 +91,18 @@ impl Table {
     fn table(&self, escape: fn(&str) -> String) -> String {
         let metric = self.metric.name();
         let mut out = format!(
-            "| without | validation {metric} by seed | mean | what it is worth |\n| --- | --- | --- | --- |\n"
+            "| without | validation {metric} by seed | mean | contribution |\n| --- | --- | --- | --- |\n"
         );
         for line in &self.lines {
             let [values, mean] = trial::shown(self.values(line).as_deref());
             let worth = self.worth(line).map_or("-".to_owned(), |worth| worth.shown());
-            let name = line.without.as_deref().unwrap_or("nothing: the pipeline as it is");
+            let name = line.without.as_deref().unwrap_or("nothing: the unchanged pipeline");
             out += &format!("| {name} | {values} | {mean} | {worth} |\n");
         }
         for line in &self.lines {
             if let Some(failed) = trial::failure(&line.results) {
                 let name = line.without.as_deref().unwrap_or("nothing");
-                out += &format!("\nWithout {name} it failed: {}\n", escape(&failed.reason));
+                out += &format!("\nThe run without {name} failed: {}\n", escape(&failed.reason));
             }
         }
         out
@@ -118,9 +118,9 @@ impl Table {
         };
         let seeds = self.lines.first().map_or(0, |line| line.results.len());
         let interval =
-            if seeds > 1 { "paired by seed, with its 95% interval" } else { "of one seed: no interval" };
+            if seeds > 1 { "paired by seed, with its 95% interval" } else { "one seed: no interval" };
         format!(
-            "{}\nworth: {worth}, {interval}\ntable: {}",
+            "{}\ncontribution: {worth}, {interval}\ntable: {}",
             self.table(text::visible),
             out.join("ablation.md").display()
         )
@@ -197,7 +197,7 @@ mod tests {
         let table = Table { metric: Metric::Mse, lines };
         let text = table.text(Path::new("out"));
         assert!(text.contains("| labels | 0.5000 | 0.5000 | +0.3000 |"), "{text}");
-        assert!(text.contains("mse without it minus mse with, of one seed: no interval"), "{text}");
+        assert!(text.contains("mse without it minus mse with, one seed: no interval"), "{text}");
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("| nothing: the pipeline as it is | 0.9100 0.8200 0.7300 | 0.8200 | - |"),
+            text.contains("| nothing: the unchanged pipeline | 0.9100 0.8200 0.7300 | 0.8200 | - |"),
             "{text}"
         );
         assert!(text.contains("| labels | failed | - | - |"), "{text}");

@@ -23,7 +23,7 @@ impl Checker<'_> {
             (None, true) => {
                 self.found
                     .problems
-                    .add("[data]", Failure::usage("data.train is missing: the rows to train on"));
+                    .add("[data]", Failure::usage("data.train is missing; set it to the training rows"));
                 None
             }
             (_, false) => None,
@@ -44,7 +44,7 @@ impl Checker<'_> {
         self.masked_model(settings)
     }
 
-    /// The label map of a teacher that is to be fine-tuned, or whether the rows' labels are those of one that is there.
+    /// The label map of a teacher to be fine-tuned, or a check that an existing teacher has the rows' labels.
     fn find_labels(
         &mut self,
         source: &Source,
@@ -62,7 +62,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Labels are needed by whoever learns without a teacher.
+    /// A student without a teacher needs labels.
     fn must_be_labelled(&mut self, settings: &Settings, source: &Source, summary: &Summary) {
         let student = &settings.student;
         let who = if student.train.soft_weight == 0.0 {
@@ -75,7 +75,7 @@ impl Checker<'_> {
         if summary.rows > 0 && summary.unlabelled == summary.rows {
             let (name, column) = (source.path().display(), source.columns().label_name());
             let what =
-                format!("{name}: no row has a label in column {column:?}, and {who} learns from labels alone");
+                format!("{name}: no row has a label in column {column:?}, but {who} is trained only on labels");
             self.found.problems.add("data.train", Failure::data(what));
         }
     }
@@ -91,10 +91,7 @@ impl Checker<'_> {
                     self.found.problems.take("data.validation", checked)?;
                 }
                 if settings.finetune.model.is_some() && summary.unlabelled == summary.rows {
-                    let what = format!(
-                        "{}: no row has a label, so nothing tells one epoch from another",
-                        path.display()
-                    );
+                    let what = format!("{}: no row has a label, so epochs cannot be compared", path.display());
                     self.found.problems.add("data.validation", Failure::data(what));
                 }
             }

@@ -20,7 +20,7 @@ pub struct Found {
     pub notes: Vec<String>,
     /// Files of rows.
     pub rows: Vec<RowsFound>,
-    /// Models that are there.
+    /// Models that exist.
     pub models: Vec<ModelFound>,
     /// Students that are to be made.
     pub students: Vec<StudentFound>,
@@ -74,7 +74,7 @@ pub struct StudentFound {
 pub struct Space {
     /// A directory on it.
     pub directory: PathBuf,
-    /// About what is needed.
+    /// The estimated need.
     pub needed: u64,
     /// What is free.
     pub free: u64,
@@ -125,7 +125,7 @@ impl RowsFound {
     }
 }
 
-/// The most frequent labels with their counts; a long list is cut.
+/// The most frequent labels with their counts; a long list is shortened.
 fn first_of(classes: &[(String, u64)]) -> String {
     const SHOWN: usize = 8;
     let mut sorted: Vec<&(String, u64)> = classes.iter().collect();
@@ -138,7 +138,7 @@ fn first_of(classes: &[(String, u64)]) -> String {
 }
 
 impl ModelFound {
-    /// A model whose weights hold so many parameters.
+    /// A model with this number of parameters.
     pub fn of(place: &str, directory: &ModelDirectory, parameters: u64) -> Self {
         let config = directory.config();
         ModelFound {
@@ -155,8 +155,8 @@ impl ModelFound {
     fn text(&self) -> String {
         let ModelFound { path, architecture, layers, hidden_size, max_length, parameters, .. } = self;
         format!(
-            "{}: {architecture}, {layers} layers of {hidden_size}, {parameters} parameters, texts of up to {max_length} \
-             tokens",
+            "{}: {architecture}, {layers} layers, hidden size {hidden_size}, {parameters} parameters, texts of up \
+             to {max_length} tokens",
             path.display()
         )
     }
@@ -199,17 +199,13 @@ impl Found {
         }
         lines.push(("gates".to_owned(), self.gates.to_string()));
         for Space { directory, needed, free } in &self.space {
-            let what = format!(
-                "{}: about {} are needed, {} are free",
-                directory.display(),
-                bytes(*needed),
-                bytes(*free)
-            );
+            let what =
+                format!("{}: about {} needed, {} free", directory.display(), bytes(*needed), bytes(*free));
             lines.push(("disk".to_owned(), what));
         }
         lines.extend(self.notes.iter().map(|note| ("not checked".to_owned(), note.clone())));
         let last = match self.problems.len() {
-            0 => "nothing is wrong".to_owned(),
+            0 => "no problems found".to_owned(),
             1 => "1 problem".to_owned(),
             several => format!("{several} problems"),
         };

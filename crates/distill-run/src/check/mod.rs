@@ -1,7 +1,7 @@
 //! What is wrong with a pipeline, found before anything is computed: `distill check`, and what `run`, `sweep` and
 //! `ablate` do first.
 //!
-//! Read in this order: [`problems`] (all that is wrong, said at once), [`models`] (what is opened), [`data`] (rows and
+//! Read in this order: [`problems`] (all problems, reported together), [`models`] (what is opened), [`data`] (rows and
 //! their labels), [`stores`], [`students`] (what has to fit a teacher), [`results`] (gates, slices, places for results),
 //! [`space`] (the disk), [`found`] (what is printed). A model that an earlier stage makes is known by what it is made
 //! of.
@@ -35,7 +35,7 @@ pub struct Request<'a> {
     pub out: &'a Path,
     /// Seeds that are run one after the other; none: the one of the settings.
     pub seeds: &'a [u64],
-    /// Whether results that are there are replaced.
+    /// Whether existing results are replaced.
     pub overwrite: bool,
     /// Whether a report comes of it.
     pub report: bool,
@@ -51,7 +51,7 @@ impl<'a> Request<'a> {
         Request { out, seeds, overwrite, report: true, fetch: true, students: 1 }
     }
 
-    /// Students of a pipeline, which are compared on its validation part alone.
+    /// Students of a pipeline, which are compared only on its validation part.
     pub fn of_students(out: &'a Path, seeds: &'a [u64], students: usize) -> Self {
         Request { report: false, students: students as u64, ..Self::of_run(out, seeds, false) }
     }
@@ -60,7 +60,7 @@ impl<'a> Request<'a> {
 /// Looks at all of a pipeline.
 ///
 /// # Errors
-/// A stop. What is wrong with the pipeline is among what was found.
+/// A stop. Problems of the pipeline are in the result.
 pub fn look(settings: &Settings, request: Request<'_>, session: &Session) -> anyhow::Result<Found> {
     let mut checker = Checker::new(request, session);
     checker.pipeline(settings)?;
@@ -77,7 +77,7 @@ pub fn before_run(settings: &Settings, request: Request<'_>, session: &Session) 
     checker.found.problems.into_result(&*session.messages)
 }
 
-/// A check under way, with what it has opened.
+/// A check in progress, with what it has opened.
 pub struct Checker<'a> {
     request: Request<'a>,
     session: &'a Session,
@@ -94,7 +94,7 @@ pub struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    /// A check that has looked at nothing yet.
+    /// A new check.
     pub fn new(request: Request<'a>, session: &'a Session) -> Self {
         Checker {
             request,
@@ -178,7 +178,7 @@ impl<'a> Checker<'a> {
         self.request.out.join("targets")
     }
 
-    /// Whether the student learns from the pipeline's own teacher: it may learn from other stores alone.
+    /// Whether the student learns from the pipeline's teacher: it may learn only from other stores.
     fn is_taught(&self, settings: &Settings) -> bool {
         let own = self.own_targets();
         settings.student.start.targets.as_ref().is_none_or(|targets| targets.directories().contains(&own))

@@ -1,4 +1,4 @@
-//! The models of a pipeline: opened, or known by what they are made of.
+//! The models of a pipeline: opened, or described by what they will be made from.
 
 use std::path::Path;
 
@@ -34,7 +34,8 @@ impl Checker<'_> {
             return Ok(None);
         }
         let Some(path) = &settings.teacher.model else {
-            let what = "teacher.model is missing: set it to a classifier, or finetune.model to an encoder that becomes one";
+            let what = "teacher.model is missing: set it to a classifier, or set finetune.model to a model to \
+                        fine-tune";
             self.found.problems.add("[teacher]", Failure::usage(what));
             return Ok(None);
         };
@@ -77,7 +78,7 @@ impl Checker<'_> {
         let opened = match HubName::to_fetch(path).filter(|_| !self.request.fetch) {
             Some(name) => {
                 self.found.notes.push(format!(
-                    "{place}: {} would be fetched from the Hugging Face hub; what depends on it is not checked",
+                    "{place}: {} would be downloaded from the Hugging Face hub; checks that need it are skipped",
                     name.shown()
                 ));
                 None
@@ -88,7 +89,7 @@ impl Checker<'_> {
         Ok(opened)
     }
 
-    /// A model by the path that a later stage knows it by: that of the fine-tuned teacher is there only afterwards.
+    /// A model by the path that later stages use: that of the fine-tuned teacher does not exist yet.
     pub(super) fn known(
         &mut self,
         place: &str,

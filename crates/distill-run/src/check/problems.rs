@@ -1,4 +1,4 @@
-//! All that is wrong, so that it is said at once.
+//! All problems, so that they are reported together.
 
 use distill_core::Category;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ impl Problems {
         self.all.iter().map(one).collect()
     }
 
-    /// The first one alone.
+    /// Only the first one.
     ///
     /// # Errors
     /// What was found first.
@@ -94,7 +94,7 @@ impl Problems {
     /// Says all of them, and makes one error of them.
     ///
     /// # Errors
-    /// What was found, of the kind that counts first: settings, data, places for results, space.
+    /// The problem whose kind decides the exit code: settings, then data, directories of results, disk space.
     pub fn into_result(self, messages: &dyn Messages) -> anyhow::Result<()> {
         let category = ORDER.into_iter().find(|kind| self.all.iter().any(|problem| problem.category == *kind));
         match self.all.as_slice() {
@@ -104,7 +104,7 @@ impl Problems {
                 for problem in several {
                     messages.problem(&format!("- {}", problem.line()));
                 }
-                let what = format!("{} problems, found before anything was computed: see above", several.len());
+                let what = format!("{} problems, listed above; nothing was computed", several.len());
                 Err(Failure::of(category.unwrap_or(Category::Usage), what).into())
             }
         }
@@ -119,7 +119,7 @@ mod tests {
     use crate::messages::Silent;
 
     #[test]
-    fn settings_decide_the_exit_code_before_data_and_a_stop_is_no_problem() {
+    fn settings_decide_the_exit_code_before_data_and_a_stop_is_not_a_problem() {
         let mut problems = Problems::default();
         problems.add("data.test", Failure::data("a.csv: no column \"text\""));
         problems.add("data.test", Failure::data("a.csv: no column \"text\""));

@@ -23,8 +23,8 @@ impl Checker<'_> {
     pub(super) fn report(&mut self, settings: &Settings) -> anyhow::Result<()> {
         let Some(test) = &settings.data.test else {
             if !settings.report.gates.is_empty() {
-                let what = "there are gates, but data.test is missing: without held-out rows there is no report that they \
-                            could judge";
+                let what =
+                    "report.gates is set, but data.test is missing: gates need a report on held-out rows";
                 self.found.problems.add(GATES, Failure::usage(what));
             }
             return Ok(());
@@ -37,7 +37,7 @@ impl Checker<'_> {
         let named: Vec<Named> = match self.request.seeds {
             [] => run::report_models(settings, self.request.out),
             several => {
-                // Each seed has a teacher of its own where it is fine-tuned.
+                // If the teacher is fine-tuned, each seed has its own.
                 let mut unconnected = settings.clone();
                 if settings.finetune.model.is_some() {
                     unconnected.teacher.model.take_if(|model| *model == self.request.out.join("teacher/model"));
@@ -77,8 +77,8 @@ impl Checker<'_> {
     fn must_have_teacher(&mut self, settings: &Settings) -> anyhow::Result<()> {
         let Some(path) = &settings.teacher.model else {
             if !self.is_taught(settings) {
-                let what = "teacher.model is missing: the report on data.test compares the student with it; set it to the \
-                            model that student.targets come from, or leave data.test out";
+                let what = "teacher.model is missing: the report on data.test compares the student with it; set it \
+                            to the model that student.targets come from, or remove data.test";
                 self.found.problems.add("[teacher]", Failure::usage(what));
             }
             return Ok(());
@@ -160,28 +160,28 @@ fn must_not_replace(path: &Path, settings: &Settings) -> anyhow::Result<()> {
     let Ok(own) = path.canonicalize() else { return Ok(()) };
     match inputs.iter().find(|input| input.canonicalize().is_ok_and(|input| input == own)) {
         Some(input) => bail!(Failure::usage(format!(
-            "{} is an input of the pipeline, which the gates' XML would replace",
+            "{} is an input of the pipeline, and the JUnit file would replace it",
             input.display()
         ))),
         None => Ok(()),
     }
 }
 
-/// Whether files can be made below a directory, or below the nearest one above it that is there. Nothing is left behind.
+/// Whether files can be created in a directory, or in the nearest existing one above it. Leaves no files.
 fn must_be_writable(path: &Path) -> anyhow::Result<()> {
     let above = nearest(path);
     if !above.is_dir() {
-        bail!(Failure::cannot_create(format!("{} is a file, expected a directory", above.display())));
+        bail!(Failure::cannot_create(format!("{} is a file; expected a directory", above.display())));
     }
     match tempfile::tempfile_in(&above) {
         Ok(_) => Ok(()),
         Err(error) => {
-            bail!(Failure::cannot_create(format!("nothing can be written into {}: {error}", above.display())))
+            bail!(Failure::cannot_create(format!("cannot write to {}: {error}", above.display())))
         }
     }
 }
 
-/// The path itself, or what of it is there.
+/// The path itself, or the existing part of it.
 pub(super) fn nearest(path: &Path) -> PathBuf {
     let there = path.ancestors().find(|path| !path.as_os_str().is_empty() && path.exists());
     there.map_or_else(|| PathBuf::from("."), Path::to_owned)

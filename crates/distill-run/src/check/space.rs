@@ -1,4 +1,4 @@
-//! Space on the disk: about what stores, checkpoints, models and token caches take, next to what is free.
+//! Disk space: an estimate for stores, checkpoints, models and token caches, compared with the free space.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ const OF_ROW: u64 = 48;
 const TEXT_OF_TOKEN: u64 = 4;
 const TOKEN: u64 = 5;
 
-/// What a stage leaves behind, and what it needs besides while it runs.
+/// The space of a stage's result, and what it needs in addition while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Need {
     stage: &'static str,
@@ -35,7 +35,7 @@ struct Need {
 }
 
 impl Checker<'_> {
-    /// Compares what the stages need with what is free.
+    /// Compares the need of the stages with the free space.
     pub(super) fn space(&mut self, settings: &Settings) -> anyhow::Result<()> {
         let needs = self.needs(settings);
         let seeds = self.request.seeds.len().max(1);
@@ -49,19 +49,21 @@ impl Checker<'_> {
             if device(&caches) == device(&out) {
                 needed += cached;
             } else {
-                self.compare("data.cache", &caches, cached, "token caches; data.cache = false keeps none");
+                self.compare("data.cache", &caches, cached, "token caches; data.cache = false turns them off");
             }
         }
         let largest = needs.iter().max_by_key(|need| need.stays + need.passes);
         let hint = largest.map_or(String::new(), |need| {
             let (stage, bytes) = (need.stage, bytes(need.stays + need.passes));
-            format!("{stage} alone {bytes}; fewer checkpoints (keep_last) or another disk (--out) help")
+            format!(
+                "{stage} alone needs {bytes}; keep fewer checkpoints (keep_last) or use another disk (--out)"
+            )
         });
         self.compare("out", &out, needed, &hint);
         Ok(())
     }
 
-    /// Notes what is needed and free, and a problem where it does not suffice.
+    /// Records needed and free space, and a problem if there is too little.
     fn compare(&mut self, place: &str, directory: &Path, needed: u64, hint: &str) {
         let free = match statvfs(directory) {
             Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
@@ -72,7 +74,7 @@ impl Checker<'_> {
         };
         if needed > free {
             let (name, needed, free) = (directory.display(), bytes(needed), bytes(free));
-            let what = format!("{name}: about {needed} are needed and {free} are free ({hint})");
+            let what = format!("{name}: about {needed} needed, but only {free} free ({hint})");
             self.found.problems.add(place, Failure::of(Category::Io, what));
         }
         self.found.space.push(Space { directory: directory.to_owned(), needed, free });
@@ -148,7 +150,7 @@ fn peak(needs: &[Need], seeds: usize) -> u64 {
     most
 }
 
-/// Bytes of a file, or of all files below a directory; what cannot be read counts for nothing.
+/// Bytes of a file, or of all files below a directory; unreadable files count as 0.
 fn size_of(path: &Path) -> u64 {
     let Ok(found) = std::fs::symlink_metadata(path) else { return 0 };
     if !found.is_dir() {

@@ -1,4 +1,4 @@
-//! Soft targets that are there before the pipeline runs: those of other teachers.
+//! Soft targets that exist before the pipeline runs: those of other teachers.
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ impl Checker<'_> {
     fn must_be_of_their_kind(&mut self, settings: &Settings) {
         let (Some(asked), Some(own)) = (settings.data.problem_type, self.problem_type) else { return };
         if asked != own {
-            let what = format!("data.problem_type is {asked}, but the soft targets are of {own}");
+            let what = format!("data.problem_type is {asked}, but that of the soft targets is {own}");
             self.found.problems.add("[data]", Failure::usage(what));
         }
     }
@@ -59,7 +59,7 @@ impl Checker<'_> {
         let name = store.directory().display();
         if own > teachers {
             let what = format!(
-                "max_length {own} is more than the {teachers} tokens that the teacher of {name} read of each row"
+                "max_length is {own}, but the teacher of {name} read only {teachers} tokens of each row"
             );
             self.found.problems.add("data.max_length", Failure::usage(what));
         }
@@ -67,8 +67,8 @@ impl Checker<'_> {
             let has_texts = self.found.problems.take(PLACE, has_texts(store))?;
             if has_texts == Some(false) {
                 let what = format!(
-                    "{name} was written without texts: set teacher.text = false, and data.train to the rows that it was \
-                     made of"
+                    "{name} was written without texts: set teacher.text = false, and data.train to the rows that \
+                     the teacher read"
                 );
                 self.found.problems.add(PLACE, Failure::usage(what));
             }
@@ -86,7 +86,7 @@ impl Checker<'_> {
         Ok(settings)
     }
 
-    /// All teachers tell the same labels apart.
+    /// All teachers have the same labels.
     pub(super) fn must_share_labels(&mut self, settings: &Settings) -> anyhow::Result<()> {
         let Some((labels, problem_type)) = self.labels() else { return Ok(()) };
         let first = match self.stores.first() {
@@ -98,7 +98,8 @@ impl Checker<'_> {
             let equal = labels.must_equal(&first, &print.label_map, &name);
             self.found.problems.take(PLACE, equal)?;
             if print.problem_type != problem_type {
-                let what = format!("{first} is of {problem_type}, {name} of {}", print.problem_type);
+                let what =
+                    format!("problem_type of {first} is {problem_type}, of {name} {}", print.problem_type);
                 self.found.problems.add(PLACE, Failure::data(what));
             }
         }

@@ -95,7 +95,7 @@ impl Checker<'_> {
         Ok(directory.map(|directory| Model { config: directory.config().clone(), directory }))
     }
 
-    /// The teacher that runs beside a student, whose layers and tokens are compared with its own.
+    /// The teacher that runs next to a student, whose layers and tokens are compared.
     fn beside(
         &mut self,
         settings: &Settings,

@@ -20,7 +20,7 @@ pub fn check(reads: &[PathBuf], out: &Path) -> anyhow::Result<()> {
         let is_whole = || ["config.json", "manifest.json"].iter().any(|name| real_read.join(name).is_file());
         if real_out == real_read || (real_out.starts_with(&real_read) && is_whole()) {
             bail!(Failure::cannot_create(format!(
-                "{} is read by this run, which would write into {}; choose another directory",
+                "this run reads {} and would write into {}; choose another directory",
                 read.display(),
                 out.display()
             )));
@@ -29,8 +29,8 @@ pub fn check(reads: &[PathBuf], out: &Path) -> anyhow::Result<()> {
         let first = below.iter().next().unwrap_or_default().to_string_lossy().into_owned();
         if is_own(&first) || names::is_of_swap(&first) || is_listed(&real_out, below) {
             bail!(Failure::cannot_create(format!(
-                "{} is read by this run, which writes to that name in {}; choose another directory, or copy what is read \
-                 elsewhere first",
+                "this run reads {} and would write to that path in {}; choose another directory, or first copy the \
+                 input elsewhere",
                 read.display(),
                 out.display()
             )));
@@ -39,7 +39,7 @@ pub fn check(reads: &[PathBuf], out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A path whose last parts may not exist yet.
+/// A path whose last parts may not exist.
 fn real(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let existing = path.ancestors().find(|part| part.exists())?;
@@ -59,7 +59,7 @@ mod tests {
     use distill_core::atomic;
 
     #[test]
-    fn what_is_read_is_not_written_to_whatever_its_path_looks_like() {
+    fn inputs_are_not_overwritten_for_any_form_of_path() {
         let work = tempfile::tempdir().unwrap();
         let at = |name: &str| work.path().join(name);
         for directory in ["ft/model", "data", "a"] {

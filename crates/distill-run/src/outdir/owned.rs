@@ -1,7 +1,7 @@
-//! What in an output directory belongs to the run that its `run.json` describes. Nothing else is ever removed.
+//! Which files of an output directory belong to the run described by its `run.json`. Nothing else is ever removed.
 //!
-//! A finished run lists its files with their hashes. Where there is no list (a run that was stopped, a record of an
-//! earlier version), a file is the run's own where its content says so; what cannot be told is the user's.
+//! A finished run lists its files with their hashes. Without a list (a run that was stopped, a record of an
+//! earlier version), a file belongs to the run if its content proves it; in doubt it belongs to the user.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,12 +37,12 @@ const MODEL_FILES: &[&str] = &[
 #[derive(Debug, PartialEq, Eq)]
 enum Whose {
     Run,
-    /// The run's, but not as it was written.
+    /// A file of the run that was changed.
     Changed(String),
     User(String),
 }
 
-/// The entries of `out` that the run of `record` wrote, the record itself left out.
+/// The entries of `out` that the run of `record` wrote, without the record itself.
 ///
 /// # Errors
 /// [`Failure`] naming the first file under one of a run's names that is not the run's, or that was changed since.
@@ -57,7 +57,7 @@ pub fn entries(out: &Path, record: Option<&RunRecord>) -> anyhow::Result<Vec<Str
     Ok(own)
 }
 
-/// Refuses an entry that the run of `record` did not write, or that was changed since. One that is missing is no hindrance.
+/// Refuses an entry that the run of `record` did not write, or that was changed since. Missing entries are accepted.
 ///
 /// # Errors
 /// As [`entries`].
@@ -68,19 +68,17 @@ pub fn must_be_own(out: &Path, record: Option<&RunRecord>, name: &str) -> anyhow
     match (Run { out, record }).whose(name)? {
         Whose::Run => Ok(()),
         Whose::Changed(name) => bail!(Failure::cannot_create(format!(
-            "{} was changed since distill wrote it, and would be replaced; move it elsewhere, or choose another \
-                 directory",
+            "{} was changed after distill wrote it, and would be replaced; move it, or choose another directory",
             out.join(name).display()
         ))),
         Whose::User(name) => bail!(Failure::cannot_create(format!(
-            "{} was not written by a run of distill, which would write there; move it elsewhere, or choose another \
-                 directory",
+            "{} was not written by distill, and would be replaced; move it, or choose another directory",
             out.join(name).display()
         ))),
     }
 }
 
-/// Those of [`entries`] that are the run's, whatever else is there.
+/// Those of [`entries`] that belong to the run; other entries are ignored.
 ///
 /// # Errors
 /// Where something cannot be read.

@@ -1,4 +1,4 @@
-//! What a run reads, as it was when the run began: a run whose inputs change belongs to none of them.
+//! The state of a run's inputs when it began: the result of a run whose inputs changed is worthless.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -41,7 +41,7 @@ impl Seen {
         Seen { paths, files }
     }
 
-    /// The first file that is not what it was.
+    /// The first file that has changed.
     pub fn changed(&self) -> Option<PathBuf> {
         let now = Seen::of(self.paths.clone());
         let both = self.files.keys().chain(now.files.keys());

@@ -1,7 +1,7 @@
-//! A new result takes the place of an old one.
+//! Replaces an old result by a new one.
 //!
-//! The new one lies whole in [`STAGE`]. What is to be moved is written down first; from then on the new result is the
-//! valid one, and whoever finds the journal finishes the work: a kill at any point leads to the whole new result.
+//! The new one is complete in [`STAGE`]. The journal of moves is written first; from then on the new result is the
+//! valid one, and a process that finds the journal finishes the work: a kill at any point leads to the complete new result.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -52,7 +52,7 @@ pub fn tidy(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts what lies in the stage into `out`, in place of the entries `old`.
+/// Moves the content of the stage into `out`, replacing the entries `old`.
 ///
 /// # Errors
 /// Where something cannot be moved: the next run finishes that.

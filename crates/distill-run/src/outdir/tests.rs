@@ -1,4 +1,4 @@
-//! What is in a directory, whose it is, and how one result takes the place of another.
+//! The content of a directory, its owner, and how a new result replaces an old one.
 
 use super::*;
 use distill_core::record::FileMark;
@@ -58,7 +58,7 @@ fn what_no_run_recorded_is_refused_by_name_and_stays() {
         let mut held = OutDir::claim(root.path()).unwrap();
         for in_place in [true, false] {
             let text = held.start_over(in_place).unwrap_err().to_string();
-            assert!(text.contains(mine) && text.contains("was not written by a run of distill"), "{text}");
+            assert!(text.contains(mine) && text.contains("was not written by distill"), "{text}");
         }
         assert!(OutDir::claim(root.path()).unwrap_err().to_string().contains("in use"));
         drop(held);
@@ -70,7 +70,7 @@ fn what_no_run_recorded_is_refused_by_name_and_stays() {
         finished(root.path(), "old");
         put(root.path(), &[mine]);
         let text = OutDir::claim(root.path()).unwrap().start_over(true).unwrap_err().to_string();
-        assert!(text.contains(mine) && text.contains("was not written by a run of distill"), "{text}");
+        assert!(text.contains(mine) && text.contains("was not written by distill"), "{text}");
     }
 }
 
@@ -81,7 +81,7 @@ fn a_file_of_a_run_that_was_changed_since_is_refused_by_name() {
         finished(root.path(), "old");
         put(root.path(), &[changed]);
         let text = OutDir::claim(root.path()).unwrap().start_over(true).unwrap_err().to_string();
-        assert!(text.contains(changed) && text.contains("was changed since distill wrote it"), "{text}");
+        assert!(text.contains(changed) && text.contains("was changed after distill wrote it"), "{text}");
         assert_eq!(fs::read(root.path().join(changed)).unwrap(), b"x");
     }
 }
@@ -102,7 +102,7 @@ fn an_old_result_stays_until_the_new_one_is_whole() {
     assert_eq!(names(out), [".lock", ".mine.tmp", "metrics.jsonl", "mine.txt", "model", "run.json"]);
 }
 
-/// Each rename of the swap is the last one of a process in turn: whoever comes next finds the new result.
+/// A process is killed after each rename of the swap in turn: the next one finds the new result.
 #[test]
 fn a_swap_that_was_cut_off_anywhere_is_finished_by_the_next_run() {
     let parts = ["metrics.jsonl", "model", "run.json"];
@@ -132,7 +132,7 @@ fn a_swap_that_was_cut_off_anywhere_is_finished_by_the_next_run() {
 }
 
 #[test]
-fn records_of_earlier_versions_are_known_by_what_they_say() {
+fn files_of_earlier_versions_are_recognised_by_their_content() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path();
     let mut old = finished(out, "old");
@@ -150,7 +150,7 @@ fn records_of_earlier_versions_are_known_by_what_they_say() {
 }
 
 #[test]
-fn what_a_killed_run_was_writing_is_no_content() {
+fn partly_written_files_of_a_killed_run_are_not_content() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), &[".run.json.a1B2c3.tmp", ".train-00000-of-00001.parquet.a1B2c3.tmp"]);
     fs::create_dir(root.path().join(".model.tmp")).unwrap();

@@ -62,9 +62,9 @@ impl ReportStage<'_> {
     }
 }
 
-/// The command that trained a model and what it was given, where its run's directory still holds both.
+/// The command that trained a model and its settings, if its run's directory still has both.
 fn training(model: &Path) -> Option<(Option<String>, BTreeMap<String, Value>)> {
-    /// Settings of a training that say what it was, by the name that a report gives them.
+    /// The settings of a training that a report shows, by their names there.
     const SETTINGS: [(&str, &str); 15] = [
         ("loss", "soft_loss"),
         ("hard_weight", "hard_weight"),
@@ -118,7 +118,7 @@ fn training(model: &Path) -> Option<(Option<String>, BTreeMap<String, Value>)> {
     Some((Some(record.command), found))
 }
 
-/// A pipeline's report lies in `report` of the run's directory.
+/// A pipeline's report is in `report` of the run's directory.
 fn run_name(out: &Path) -> String {
     let whole = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());

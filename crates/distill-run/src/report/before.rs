@@ -48,7 +48,7 @@ impl Common {
         if summary.unlabelled == summary.rows {
             let column = set.source.columns().label_name();
             bail!(Failure::data(format!(
-                "{name}: none of the {} rows has a label in column {column:?}, so nothing can be measured",
+                "{name}: none of the {} rows has a label in column {column:?}, so there is nothing to measure",
                 summary.rows
             )));
         }
@@ -56,7 +56,7 @@ impl Common {
             && let (1, Some(label)) = (summary.label_counts.len(), summary.label_counts.keys().next())
         {
             bail!(Failure::data(format!(
-                "{name}: every label is {label}; a classifier is measured on at least two classes"
+                "{name}: every label is {label}, but a report needs at least two classes"
             )));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Models run over data sets: their logits and what they cost.
+//! Runs models over data sets: their logits and their cost.
 
 use std::path::Path;
 

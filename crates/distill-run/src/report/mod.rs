@@ -108,7 +108,7 @@ impl ReportStage<'_> {
 
     fn check(&self) -> anyhow::Result<()> {
         if self.models.is_empty() == self.predictions.is_empty() {
-            bail!(Failure::usage("give either --model or --predictions, each as often as needed"));
+            bail!(Failure::usage("give either --model or --predictions (repeatable)"));
         }
         if !self.models.is_empty() && self.settings.data.test.is_none() {
             bail!(Failure::usage("--data is missing (or set data.test in a --config file)"));
@@ -116,7 +116,7 @@ impl ReportStage<'_> {
         self.settings.report.check()?;
         let column = self.settings.report.slice_columns().next();
         if let (true, Some(column)) = (self.sets().is_empty(), column) {
-            bail!(Failure::usage(format!("to slice by {column:?}, give the rows that have it: --data")));
+            bail!(Failure::usage(format!("slices by {column:?} need rows with this column: give --data")));
         }
         if let Some(junit) = &self.settings.report.junit {
             check_junit(junit)?;
@@ -143,7 +143,10 @@ impl ReportStage<'_> {
             let own = inputs::problem_type(inputs::model(&path)?.config(), data)?;
             match &found {
                 Some((first, other)) if *other != own => {
-                    let message = format!("{first} is of {other} and {name} of {own}; one report has one kind");
+                    let message = format!(
+                        "problem_type of {first} is {other}, but that of {name} is {own}; a \
+                                           report covers only one"
+                    );
                     return Err(Failure::data(message).into());
                 }
                 _ => found = Some((name, own)),
@@ -179,16 +182,13 @@ impl ReportStage<'_> {
 pub fn check_junit(path: &Path) -> anyhow::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.is_dir() {
-        bail!(Failure::cannot_create(format!("the directory {} is missing, for --junit", parent.display())));
+        bail!(Failure::cannot_create(format!("--junit: the directory {} does not exist", parent.display())));
     }
     if path.is_dir() {
-        bail!(Failure::cannot_create(format!(
-            "{} is a directory, expected a file for --junit",
-            path.display()
-        )));
+        bail!(Failure::cannot_create(format!("--junit: {} is a directory; expected a file", path.display())));
     }
     if let Err(error) = tempfile::tempfile_in(parent) {
-        let what = format!("nothing can be written into {}, for --junit: {error}", parent.display());
+        let what = format!("--junit: cannot write to {}: {error}", parent.display());
         bail!(Failure::cannot_create(what));
     }
     Ok(())
@@ -287,7 +287,7 @@ impl Stage for ReportStage<'_> {
         let signs = signs::findings(&report);
         report.findings.extend(signs);
         session.stop.check()?;
-        // From here on the directory holds a run that the same command goes on with.
+        // From here on the same command resumes the run in this directory.
         record.write(out.path())?;
         let files = documents::write(&report, out.path())?;
         let files: Vec<PathBuf> =
@@ -322,7 +322,7 @@ impl Stage for ReportStage<'_> {
     }
 }
 
-/// The course of the training, where the model still lies in its run's directory.
+/// The training curves, if the model is still in its run's directory.
 fn curves(entry: &Entry) -> Option<distill_report::report::TrainingCurves> {
     let path = entry.path.file_name().filter(|name| *name == "model").and(entry.path.parent())?;
     let path = path.join("metrics.jsonl");

@@ -52,7 +52,7 @@ impl Named {
     }
 }
 
-/// A model as it stands in the report.
+/// A model as shown in the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its name; of several seeds, with a number.
@@ -68,7 +68,7 @@ pub struct Entry {
 /// The models of one data set, in the order given; those that share a given name are seeds of one model.
 ///
 /// # Errors
-/// Wrong usage for two models that are called alike by their paths alone, and for several teachers.
+/// Wrong usage for two models that would get the same name from their paths, and for several teachers.
 pub fn entries(named: &[&Named]) -> anyhow::Result<Vec<Entry>> {
     let mut names: Vec<&str> = Vec::new();
     for named in named {
@@ -85,13 +85,16 @@ pub fn entries(named: &[&Named]) -> anyhow::Result<Vec<Entry>> {
         let role = names.iter().position(|name| *name == one.name).map_or(Role::Other, |at| roles[at]);
         if seeds > 1 && !named.iter().filter(alike).all(|other| other.is_given) {
             bail!(Failure::usage(format!(
-                "two models would be called {:?} after their paths; give each a name: NAME={}",
+                "two models would have the name {:?}, from their paths; name them: NAME={}",
                 one.name,
                 one.path.display()
             )));
         }
         if seeds > 1 && role == Role::Teacher {
-            bail!(Failure::usage(format!("{:?} is given {seeds} times; a report has one teacher", one.name)));
+            bail!(Failure::usage(format!(
+                "{:?} is given {seeds} times, but a report has only one teacher",
+                one.name
+            )));
         }
         let (name, seeds_of) = match seeds {
             1 => (one.name.clone(), None),

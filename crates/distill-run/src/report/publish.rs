@@ -38,7 +38,7 @@ pub fn tell_github(report: &Report, messages: &dyn Messages) -> Result<(), Repor
 }
 
 /// Fills the model card in the directory of every student. What a user wrote around it stays; a card that `distill` did
-/// not write, or that was changed where it did, stays as it is.
+/// not write, or whose own part was changed, is left unchanged.
 ///
 /// # Errors
 /// [`FileError`] naming the card.
@@ -74,9 +74,10 @@ fn say_why(path: &Path, old: &str) {
     let path = path.display();
     match card_notes::whose(old) {
         Card::Changed => tracing::warn!(
-            "{path} was changed between its marks and stays as it is; what is written above or below them stays in any case"
+            "{path} was changed between the marks that distill sets, and is left unchanged; text above and below \
+             the marks is always kept"
         ),
-        _ => tracing::warn!("{path} was not written by distill and stays as it is"),
+        _ => tracing::warn!("{path} was not written by distill and is left unchanged"),
     }
 }
 

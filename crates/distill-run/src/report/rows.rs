@@ -1,4 +1,4 @@
-//! The rows of a data set as columns, and how a model's logits are laid beside them.
+//! The rows of a data set as columns, joined with a model's logits.
 
 use std::collections::HashMap;
 

@@ -33,7 +33,7 @@ pub fn by_set(tables: &[Named], sets: &[String]) -> anyhow::Result<Vec<(String, 
     }
     if let (true, Some(table)) = (names.len() > 1, tables.iter().find(|table| table.data.is_none())) {
         bail!(Failure::usage(format!(
-            "{}: which data set is it about? Write NAME@DATA=FILE; the data sets are {}",
+            "{}: give its data set as NAME@DATA=FILE; the data sets are {}",
             table.path.display(),
             names.join(", ")
         )));
@@ -43,7 +43,7 @@ pub fn by_set(tables: &[Named], sets: &[String]) -> anyhow::Result<Vec<(String, 
         let is_about = |table: &&Named| table.data.as_ref().is_none_or(|data| *data == name);
         let entries = entries(&tables.iter().filter(is_about).collect::<Vec<_>>())?;
         if entries.is_empty() {
-            bail!(Failure::usage(format!("no --predictions are about the data set {name:?}")));
+            bail!(Failure::usage(format!("there are no --predictions for the data set {name:?}")));
         }
         found.push((name, entries));
     }
@@ -94,7 +94,7 @@ fn shared_labels<'a>(
     Ok(with_names.transpose()?)
 }
 
-/// What the logits of these tables mean: what was said, else what the first table that says it says.
+/// The problem type of these tables: as given, else that of the first table that has one.
 ///
 /// # Errors
 /// Where a table cannot be opened; wrong usage where one says otherwise than was said.
@@ -108,7 +108,7 @@ pub fn problem_type(
         let Some(own) = table.fingerprint().map(|fingerprint| fingerprint.problem_type) else { continue };
         match found {
             Some(other) if other != own => bail!(Failure::usage(format!(
-                "{}: its logits are of {own}, the others of {other}",
+                "{}: its problem_type is {own}, but that of the others is {other}",
                 entry.path.display()
             ))),
             _ => found = Some(own),
@@ -183,11 +183,11 @@ fn read_table(
         columns.push(row.id, row.text, label, &row.logits);
         hashes.push(row.text_hash);
     }
-    let Some(map) = map else { bail!(Failure::data(format!("{}: has no rows", path.display()))) };
+    let Some(map) = map else { bail!(Failure::data(format!("{} has no rows", path.display()))) };
     let width = columns.logits.len() / columns.ids.len().max(1);
     if width != map.num_labels() {
         bail!(Failure::data(format!(
-            "{}: {width} logits a row, but there are {} labels: {map}",
+            "{}: {width} logits per row, but there are {} labels: {map}",
             path.display(),
             map.num_labels()
         )));

@@ -29,7 +29,7 @@ pub struct Timed {
     pub rows_per_second: Option<f64>,
     /// From one text to its logits.
     pub latency: Option<Latency>,
-    /// Each round by itself: how far apart they lie says how sure the figures are.
+    /// Each round by itself: their spread says how reliable the figures are.
     pub rounds: Vec<Round>,
 }
 
@@ -86,7 +86,7 @@ fn timed(rows: usize, rounds: &[Duration], latencies: Vec<Duration>) -> Timed {
     Timed { rounds: rounds.collect(), rows_per_second: median(rates), latency: Some(latency(latencies)) }
 }
 
-/// At most so many rows, from all parts of the data set.
+/// At most this many rows, from all parts of the data set.
 fn spread(set: &TestSet, count: usize) -> anyhow::Result<Vec<Row>> {
     let total = usize::try_from(set.summary.rows).unwrap_or(usize::MAX);
     let step = (total / count).max(1);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_round_counts_and_every_round_is_kept() {
+    fn the_median_round_is_reported_and_every_round_is_kept() {
         let seconds = |all: &[u64]| all.iter().copied().map(Duration::from_secs).collect::<Vec<_>>();
         let found = timed(120, &seconds(&[1, 6, 2]), seconds(&[1, 2, 3, 4, 5, 9]));
         assert_eq!(found.rows_per_second, Some(60.0));

@@ -1,4 +1,4 @@
-//! What a run is told: every setting with its default ([`schema`]), and held-out rows, one file or several
+//! The settings of a run: every setting with its default ([`schema`]), and held-out rows, one file or several
 //! ([`test_sets`]). Reading files, variables and flags is left to the command.
 
 mod delimiter;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::delimiter::Delimiter;
 use super::test_sets::TestSets;
 
-/// A whole settings file. Each stage reads its own table and the shared ones.
+/// A complete settings file. Each stage reads its own table and the shared ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -125,7 +125,7 @@ impl Default for DataSettings {
 pub enum Validation {
     /// A seeded part of the training rows.
     Share(f64),
-    /// A file of its own.
+    /// A separate file.
     File(PathBuf),
 }
 
@@ -246,16 +246,16 @@ pub struct StudentStart {
     /// Soft-target store, or one for each teacher; in a pipeline the result of `[teacher]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub targets: Option<Targets>,
-    /// A weight for each store; by default all count the same.
+    /// A weight for each store; equal by default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub teacher_weights: Vec<f64>,
     /// What is averaged over several stores.
     pub average: Average,
-    /// Stop where the teacher is no better on the validation rows than always answering the most frequent label, or
+    /// Stop if the teacher is no better on the validation rows than always predicting the most frequent label, or
     /// than the student before its training. By default `distill run` does where there are rows enough to judge by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_teacher: Option<bool>,
-    /// The teacher that runs beside the student where a loss looks inside both; in a pipeline the teacher.
+    /// The teacher that runs next to the student for losses on intermediate layers; in a pipeline the teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_model: Option<PathBuf>,
     /// Hugging Face directory, or a `config.json`; in a pipeline the teacher.
@@ -284,7 +284,7 @@ fn cut(table: toml::Table) -> Result<(toml::Table, toml::Table), toml::ser::Erro
     Ok(table.into_iter().partition(|(key, _)| known.contains_key(key)))
 }
 
-/// Both halves' keys stand in the error, so that the nearest of all can be named.
+/// The error lists the keys of both halves, so that the nearest of all can be named.
 fn unknown(own: &str, all: &[&str]) -> toml::de::Error {
     serde::de::Error::custom(format!(
         "unknown field `{own}`, expected one of {}",
@@ -298,7 +298,7 @@ fn train_over(base: TrainSettings, changes: toml::Table) -> Result<TrainSettings
 }
 
 /// Reads settings over a table of others. A table cut in two has lost its lines, so the key of a value
-/// that cannot be read is found by reading each by itself.
+/// that cannot be read is found by reading each separately.
 fn read_over<T: serde::de::DeserializeOwned>(base: &toml::Table, changes: toml::Table) -> Result<T, String> {
     let read = |changes: toml::Table| -> Result<T, String> {
         let table: toml::Table = base.clone().into_iter().chain(changes).collect();
@@ -332,7 +332,9 @@ impl TryFrom<toml::Table> for FinetuneSettings {
             return Err("soft_weight belongs to [student]: fine-tuning has no teacher".to_owned());
         }
         if settings.train.has_intermediate_losses() {
-            return Err("losses inside the network belong to [student]: fine-tuning has no teacher".to_owned());
+            return Err(
+                "losses on intermediate layers belong to [student]: fine-tuning has no teacher".to_owned()
+            );
         }
         if let Some(model) = own.get("model") {
             let path = model.as_str().ok_or_else(|| format!("model is {model}, expected a path"))?;
@@ -358,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_setting_stands_in_the_documentation() {
+    fn every_setting_is_in_the_documentation() {
         let documented = include_str!("../../../../docs/settings.md");
         let mut all = toml::Table::try_from(Settings::default()).unwrap();
         for key in STUDENT_KEYS {

@@ -1,4 +1,4 @@
-//! Held-out rows: one file, or several with names of their own.
+//! Held-out rows: one file, or several with names.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ pub fn named(flag: &str) -> (String, PathBuf) {
     (name.map_or_else(|| stem(Path::new(path)), str::to_owned), path.into())
 }
 
-/// `NAME=PATH`; an `=` behind a slash belongs to the path.
+/// `NAME=PATH`; an `=` after a slash belongs to the path.
 pub fn split_name(text: &str) -> (Option<&str>, &str) {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !name.contains('/') => (Some(name), path),

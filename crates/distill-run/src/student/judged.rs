@@ -24,7 +24,7 @@ pub fn by_the_store(validation: &Part) -> Told {
     Ok(validation.iter().flat_map(|example| example.logits.iter().copied()).collect())
 }
 
-/// The models behind some stores, which are asked for rows that the stores do not have.
+/// The teachers of stores, used for rows that the stores do not have.
 pub struct ModelsBehind<'a> {
     /// The stores.
     pub stores: &'a [Store],
@@ -32,7 +32,7 @@ pub struct ModelsBehind<'a> {
     pub named: Option<&'a ModelDirectory>,
     /// How their logits become one's.
     pub mixture: &'a TeacherEnsemble,
-    /// Where token caches lie.
+    /// The directory of token caches.
     pub caches: Option<&'a Path>,
     /// What runs it.
     pub session: &'a Session,
@@ -61,9 +61,12 @@ impl ModelsBehind<'_> {
         let tokenizer = inputs::tokenizer(directory.path(), print.max_length as usize, config)?;
         if tokenizer.hash() != print.tokenizer || config.labels != print.label_map {
             let store = store.directory().display();
-            bail!(Failure::usage(format!("{path} has another tokenizer or other labels than made {store}")));
+            bail!(Failure::usage(format!(
+                "{path} has a different tokenizer or different labels than the teacher of \
+                                          {store}"
+            )));
         }
-        tracing::info!("the teacher at {path} reads the validation file");
+        tracing::info!("running the teacher at {path} on the validation file");
         let session = self.session;
         let builder = training::builder(&tokenizer, &print.label_map, print.problem_type, self.caches, session);
         let part = builder.from_source(rows, &rows.hash()?)?;

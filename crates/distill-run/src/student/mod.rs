@@ -42,7 +42,7 @@ pub struct StudentStage<'a> {
     train: TrainSettings,
     init: Option<PathBuf>,
     rows: Option<PathBuf>,
-    /// Whether rows without labels are left out: copies and further rows, which only a teacher labels.
+    /// Whether rows without labels are dropped: copies and additional rows, which only a teacher labels.
     labelled_only: bool,
     /// Whether it is a stage of a pipeline, whose teacher is required unless the settings say otherwise.
     in_pipeline: bool,
@@ -64,7 +64,7 @@ impl<'a> StudentStage<'a> {
         StudentStage { train, init: init.or(same.init), labelled_only: true, ..same }
     }
 
-    /// The same student, learning from labelled rows alone.
+    /// The same student, trained only on labelled rows.
     #[must_use]
     pub fn with_labelled_rows_alone(self) -> Self {
         StudentStage { labelled_only: true, ..self }
@@ -155,7 +155,7 @@ impl<'a> StudentStage<'a> {
         }
     }
 
-    /// What runs beside the student: none where no loss looks inside.
+    /// The teacher that runs next to the student, if a loss on intermediate layers needs it.
     fn teacher(&self) -> anyhow::Result<Option<ModelDirectory>> {
         if !self.train.has_intermediate_losses() {
             return Ok(None);
@@ -225,8 +225,9 @@ impl<'a> StudentStage<'a> {
 pub fn must_read_alike(teacher: &Path, theirs: &str, students: &str) -> anyhow::Result<()> {
     if theirs != students {
         bail!(Failure::usage(format!(
-            "losses inside the network compare states token by token, but the tokenizer of {} is not the \
-             student's: take away hidden_weight, attention_weight and relation_weight, or give both one tokenizer",
+            "losses on intermediate layers compare states token by token, but the tokenizer of {} is not the \
+             student's: remove hidden_weight, attention_weight and relation_weight, or use the same tokenizer for \
+             both",
             teacher.display()
         )));
     }
@@ -261,7 +262,7 @@ impl Stage for StudentStage<'_> {
         let init = self.init()?;
         let max_length = self.max_length(&stores, &init);
         let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), max_length, init.config())?;
-        let init_hash = if init.has_weights() { init.weights_hash()? } else { "config.json alone".to_owned() };
+        let init_hash = if init.has_weights() { init.weights_hash()? } else { "config.json only".to_owned() };
         let mut hashes = BTreeMap::from([
             ("init".to_owned(), init_hash),
             (
@@ -277,7 +278,7 @@ impl Stage for StudentStage<'_> {
             // The manifest holds the hash of every shard.
             hashes.insert(targets_name(number), store.manifest_hash().to_owned());
         }
-        // One by one, so that a run which goes on with another store says what differs.
+        // One by one, so that resuming with another store says what differs.
         for (number, store) in stores.iter().enumerate() {
             let name = targets_name(number).replacen("targets", "fingerprint", 1);
             hashes
@@ -336,7 +337,7 @@ impl Stage for StudentStage<'_> {
         if init.has_weights() && init.config().has_classifier() && init.config().labels != labels {
             let theirs = &init.config().labels;
             tracing::warn!(
-                "--init tells {theirs} apart, the teacher {labels}: the student's head starts afresh"
+                "--init has {theirs}, the teacher {labels}: the student's classification head is newly initialized"
             );
         }
         rng::manual_seed(session.seed);

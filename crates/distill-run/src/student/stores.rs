@@ -1,4 +1,4 @@
-//! The stores that a student learns from: opened, named, and what they say of their teacher.
+//! The stores that a student learns from: opened, named, and what they record about their teacher.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -27,14 +27,14 @@ pub fn open_store(path: &Path) -> anyhow::Result<Store> {
         && found.stores.len() + found.missing.len() > 1
     {
         bail!(Failure::usage(format!(
-            "{} holds the shards of a teacher pass; make one store of them with `distill targets merge`",
+            "{} contains the shards of a teacher pass; merge them with `distill targets merge`",
             path.display()
         )));
     }
     let inner = path.join("targets");
     if !path.join(MANIFEST_FILE).exists() && inner.join(MANIFEST_FILE).exists() {
         bail!(Failure::usage(format!(
-            "{} is no soft-target store; did you mean {}?",
+            "{} is not a soft-target store; did you mean {}?",
             path.display(),
             inner.display()
         )));
@@ -71,7 +71,7 @@ pub fn teacher_of(store: &Store) -> anyhow::Result<ModelDirectory> {
 /// says.
 ///
 /// # Errors
-/// Wrong usage where the record does not say, or where other weights lie there now.
+/// Wrong usage if the record does not say, or the path now has other weights.
 pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Result<ModelDirectory> {
     let weights = &store.fingerprint().teacher_weights;
     if let Some(named) = named
@@ -87,14 +87,14 @@ pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Re
     let path = record.as_ref().and_then(|record| record.settings["teacher"]["model"].as_str());
     let Some(path) = path else {
         bail!(Failure::usage(format!(
-            "{} does not say where its teacher lies; name the directory",
+            "{} does not record the path of its teacher; give the directory",
             directory.display()
         )));
     };
     let model = inputs::model(Path::new(path))?;
     if model.weights_hash()? != *weights {
         bail!(Failure::usage(format!(
-            "{path} no longer holds the weights that the logits in {} come from",
+            "{path} no longer has the weights that the logits in {} come from",
             directory.display()
         )));
     }
@@ -114,7 +114,7 @@ pub fn columns_of(store: &Store, asked: &Columns) -> anyhow::Result<Columns> {
     let own = serde_json::from_value(record.settings["data"]["columns"].clone()).unwrap_or_default();
     let columns = asked.clone().or(&own);
     if columns != *asked {
-        once::say(format!("columns as the teacher of {} read them", store.directory().display()));
+        once::say(format!("columns as read by the teacher of {}", store.directory().display()));
     }
     Ok(columns)
 }
@@ -132,7 +132,7 @@ pub fn warn_of_another(named: &ModelDirectory, stores: &[Store]) {
     if stores.iter().all(|store| store.fingerprint().teacher_weights != weights) {
         let of: Vec<String> = stores.iter().map(|store| store.directory().display().to_string()).collect();
         tracing::warn!(
-            "the teacher model {} has other weights than the soft targets in {} come from",
+            "the weights of the teacher model {} are not those that the soft targets in {} come from",
             named.path().display(),
             of.join(", ")
         );
@@ -147,7 +147,7 @@ pub fn check_max_length(store: &Store, max_length: usize) -> anyhow::Result<()> 
     let teachers = store.fingerprint().max_length as usize;
     if max_length > teachers {
         bail!(Failure::usage(format!(
-            "max_length {max_length} is more than the {teachers} tokens that the teacher read of each row"
+            "max_length is {max_length}, but the teacher read only {teachers} tokens of each row"
         )));
     }
     if max_length < teachers {

@@ -43,11 +43,11 @@ pub enum Required {
 const ROWS_TO_JUDGE: usize = 50;
 
 impl Worth<'_> {
-    /// A teacher that knows no more than which label is frequent teaches nothing, nor one that is no better than its
+    /// A teacher that only knows which label is frequent has nothing to teach, and neither has one that is no better than its
     /// student begins. The student is asked only where the teacher is required.
     ///
     /// # Errors
-    /// A failed gate, or wrong usage where nothing can be judged, if the teacher is required; whatever stops the pass.
+    /// If the teacher is required: a failed gate, or wrong usage if it cannot be judged; whatever stops the pass.
     pub fn check(&self, session: &Session) -> anyhow::Result<()> {
         let config = self.model.config();
         let rows = self.validation.rows.len();
@@ -69,11 +69,11 @@ impl Worth<'_> {
         if judges { self.check_student(logits, quality.rows, session) } else { Ok(()) }
     }
 
-    /// The setting, and where nobody set it, how to train all the same.
+    /// The setting and, if it has its default, how to train anyway.
     fn setting(&self) -> &'static str {
         match self.required {
             Required::WhereJudged => {
-                "student.require_teacher, which is on by default in distill run (set it to false to train all the same)"
+                "student.require_teacher, on by default in distill run (set it to false to train anyway)"
             }
             Required::No | Required::Yes => "student.require_teacher",
         }
@@ -96,20 +96,20 @@ impl Worth<'_> {
         }
         let what = match metric {
             "accuracy" => format!(
-                "the teacher predicts {:.1} % of the {rows} labelled validation rows right, and always answering the \
-                 most frequent label {:.1} %: it has nothing to teach",
+                "the teacher predicts {:.1} % of the {rows} labelled validation rows correctly, always predicting \
+                 the most frequent label {:.1} %: the teacher has nothing to teach",
                 100.0 * teacher,
                 100.0 * constant
             ),
             _ => format!(
-                "the teacher's {metric} on the {rows} labelled validation rows is {teacher:.4}, and that of always \
-                 answering the same {constant:.4}: it has nothing to teach"
+                "the teacher's {metric} on the {rows} labelled validation rows is {teacher:.4}, that of the best \
+                 constant answer {constant:.4}: the teacher has nothing to teach"
             ),
         };
         if judges {
             bail!(Failure::gate(format!("{}: {what}", self.setting())));
         }
-        tracing::warn!("{what}; student.require_teacher = true stops such a run");
+        tracing::warn!("{what}; student.require_teacher = true would stop this run");
         Ok(())
     }
 
@@ -118,7 +118,10 @@ impl Worth<'_> {
         let fresh = model.made_fresh().len();
         if fresh > 0 {
             // Its answers are chance until it is trained.
-            tracing::debug!(fresh, "the student has fresh weights: it is not compared with its teacher");
+            tracing::debug!(
+                fresh,
+                "the student has newly initialized weights, so it is not compared with its teacher"
+            );
             return Ok(());
         }
         let config = model.config();
@@ -141,13 +144,13 @@ impl Worth<'_> {
         if self.required == Required::WhereJudged && teacher == student {
             // A copy of the teacher: who trains one without having asked for a teacher may mean to.
             tracing::warn!(
-                "before any training the student is as good as its teacher on the {rows} validation rows"
+                "the student is as good as its teacher on the {rows} validation rows before any training"
             );
             return Ok(());
         }
         bail!(Failure::gate(format!(
-            "{setting}: on the {rows} labelled validation rows the teacher's {name} is {teacher:.4}, and \
-             the student's {student:.4} before any training: it has nothing to teach",
+            "{setting}: on the {rows} labelled validation rows the teacher's {name} is {teacher:.4}, and the \
+             student's is {student:.4} before any training: the teacher has nothing to teach",
             setting = self.setting(),
             name = metric.words()
         )))

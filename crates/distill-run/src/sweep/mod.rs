@@ -1,6 +1,6 @@
-//! `distill sweep`: many students over one pipeline, compared on the validation part alone.
+//! `distill sweep`: many students of one pipeline, compared only on the validation part.
 //!
-//! [`space`] is the file and the trials that come of it, [`table`] what is written about them. For each seed the
+//! [`space`] has the file and its trials, [`table`] the results. For each seed the
 //! pipeline runs up to its soft targets in `OUT/seed-N`, once more in `OUT/seed-N/pipeline-NAME` for each way in which
 //! trials change what is before the student; each trial is an ordinary student run in `OUT/seed-N/trials/NAME`, which
 //! resumes and is not run again where its result is there. Names come of the changes alone, so that a value more in the
@@ -57,12 +57,12 @@ impl<'a> Sweep<'a> {
             .map(|(key, _)| key)
             .find(|key| is_idle(key) && (one_by_one || varies(key, &trials)))
         {
-            bail!(Failure::usage(format!("[space] {key:?}: no student depends on it")));
+            bail!(Failure::usage(format!("[space] {key:?}: the student does not depend on it")));
         }
         Ok(Sweep { file, settings, trials, base })
     }
 
-    /// The settings of the pipeline as it is.
+    /// The settings of the unchanged pipeline.
     pub fn base(&self) -> &Settings {
         &self.base
     }
@@ -103,7 +103,7 @@ impl<'a> Sweep<'a> {
         if accepted.is_empty()
             && let Some((_, first)) = refused.into_iter().next()
         {
-            return Err(first).context("every trial is refused; the first one");
+            return Err(first).context("every trial is refused; the first error");
         }
         if matches!(file.sweep.method, Method::Random | Method::Halving) && trials.len() < file.sweep.trials {
             let (found, asked) = (trials.len(), file.sweep.trials);
@@ -112,7 +112,7 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Runs all trials. Those whose result is there are not run again.
+    /// Runs all trials. Finished ones are not run again.
     ///
     /// # Errors
     /// Whatever stopped it, with the trial's changes; where no trial could be run, what the first one met.
@@ -141,7 +141,7 @@ fn stopped_or(error: anyhow::Error) -> anyhow::Result<anyhow::Error> {
     }
 }
 
-/// Whether a setting says what is written when, or what else is trained: no student depends on it.
+/// Whether a setting only affects what is written, or what else is trained: the student does not depend on it.
 fn is_idle(key: &str) -> bool {
     let of_student = ["student.no_teacher_baseline", "student.baseline_init", "student.require_teacher"];
     let (table, name) = key.split_once('.').unwrap_or_default();
@@ -162,9 +162,9 @@ fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
     let start = &settings.student.start;
     for (key, _) in changes {
         let why = if key.starts_with("finetune.") && settings.finetune.model.is_none() {
-            "the pipeline fine-tunes no teacher: finetune.model is not set"
+            "the pipeline does not fine-tune a teacher: finetune.model is not set"
         } else if (key.starts_with("augment.") || key.starts_with("teacher.")) && start.targets.is_some() {
-            "the student learns from the stores of student.targets, which that does not change"
+            "the student learns from the stores in student.targets, which this setting does not change"
         } else {
             continue;
         };
@@ -173,7 +173,7 @@ fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The different ways in which trials change what is before the student.
+/// The different changes that trials make to the stages before the student.
 fn pipelines(trials: &[Changes]) -> Vec<Changes> {
     let mut found: Vec<Changes> = Vec::new();
     for before in trials.iter().map(upstream) {
@@ -196,7 +196,7 @@ struct Searcher<'a> {
     session: Session,
     out: &'a Path,
     pipelines: Vec<Changes>,
-    /// Why there is no soft target in one of their directories.
+    /// Why one of their directories has no soft targets.
     failed: HashMap<PathBuf, Failed>,
 }
 
@@ -227,7 +227,7 @@ impl Searcher<'_> {
         if sweep.method == Method::Halving && rounds.len() < sweep.rungs as usize {
             let (found, asked) = (rounds.len(), sweep.rungs);
             self.session.messages.status(&format!(
-                "{found} rounds instead of {asked}: {epochs} epochs cannot be divided further by {}",
+                "{found} rounds instead of {asked}, because {epochs} epochs cannot be divided further by {}",
                 sweep.eta
             ));
         }
@@ -286,7 +286,7 @@ impl Searcher<'_> {
         Ok(settings)
     }
 
-    /// Runs what stands before the students of these changes.
+    /// Runs the stages before the students of these changes.
     fn soft_targets(&self, seed: u64, changes: &Changes) -> anyhow::Result<()> {
         let (teachers, directory) = (of_teacher(changes), self.before(seed, changes));
         let theirs = self.before(seed, &teachers);

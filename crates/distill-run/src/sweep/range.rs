@@ -42,14 +42,14 @@ impl Range {
         if fits { Ok(range) } else { Err("expected low < high, and low above 0 with log".to_owned()) }
     }
 
-    /// What lies at a share, from 0 up to but not 1, of the range.
+    /// The value at a share, from 0 to below 1, of the range.
     pub fn at(self, share: f64) -> Value {
         let between = |low: f64, high: f64| {
             if self.log { low * (high / low).powf(share) } else { low + (high - low) * share }
         };
         let (low, high) = (self.low.real(), self.high.real());
         match (self.low, self.high) {
-            // Each whole number has as much of the range as lies between it and the next.
+            // Each integer has the part of the range up to the next one.
             (Number::Whole(least), Number::Whole(most)) => {
                 Value::Integer((between(low, high + 1.0).floor() as i64).clamp(least, most))
             }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn between_whole_numbers_lie_whole_numbers_all_as_often() {
+    fn ranges_of_integers_give_integers_with_equal_frequency() {
         let epochs = range("{ low = 1, high = 4 }").unwrap();
         let drawn: Vec<i64> = (0..8).map(|at| epochs.at(f64::from(at) / 8.0).as_integer().unwrap()).collect();
         assert_eq!(drawn, [1, 1, 2, 2, 3, 3, 4, 4]);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_is_none_says_why() {
+    fn an_invalid_range_says_why() {
         for text in
             ["{ low = 2, high = 2 }", "{ low = 0.0, high = 1.0, log = true }", "{ low = nan, high = 1.0 }"]
         {

@@ -1,4 +1,4 @@
-//! `SWEEP.toml`: what is varied, and the trials that come of it.
+//! `SWEEP.toml`: the settings that vary, and the trials.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ pub enum Method {
     Grid,
     /// `trials` drawn combinations.
     Random,
-    /// `trials` drawn combinations with few epochs; the best go on to more.
+    /// `trials` drawn combinations with few epochs; the best continue with more.
     Halving,
-    /// The pipeline as it is, and one change at a time.
+    /// The unchanged pipeline, and one change at a time.
     OneAtATime,
 }
 
@@ -44,9 +44,9 @@ pub struct SweepSettings {
     pub metric: BestMetric,
     /// Rounds of `halving`.
     pub rungs: u32,
-    /// `halving`: one of so many trials goes on to the next round, with so many times the epochs.
+    /// `halving`: one in this many trials continues to the next round, with this many times the epochs.
     pub eta: u32,
-    /// Decides what is drawn.
+    /// Seed of the draws.
     pub draw_seed: u64,
 }
 
@@ -81,7 +81,7 @@ pub type Changes = Vec<(String, Value)>;
 /// Trials of one sweep at most: each is a training run, and the table of them is written again after each.
 const MOST_TRIALS: usize = 10_000;
 
-/// Settings that may vary: those of a student, and those that decide what it learns from. Which rows there are may
+/// Settings that may vary: those of a student, and those of earlier stages. The rows must
 /// not: trials are compared on the same ones.
 const MAY_VARY: [&str; 5] = ["student.", "finetune.", "augment.", "teacher.", "data.max_length"];
 
@@ -103,7 +103,7 @@ impl SweepFile {
         refuse(!pipeline.as_os_str().is_empty(), "[sweep] pipeline is missing")?;
         refuse(!seeds.is_empty(), "[sweep] seeds is empty")?;
         if let Some(seed) = trial::repeated(seeds) {
-            return Err(format!("[sweep] seeds has {seed} twice"));
+            return Err(format!("[sweep] seeds contains {seed} more than once"));
         }
         refuse(
             (1..=MOST_TRIALS).contains(trials),
@@ -111,7 +111,7 @@ impl SweepFile {
         )?;
         refuse(
             seeds.len() <= MOST_TRIALS,
-            &format!("[sweep] seeds has {} numbers, at most {MOST_TRIALS} are run", seeds.len()),
+            &format!("[sweep] seeds has {} numbers; the limit is {MOST_TRIALS}", seeds.len()),
         )?;
         refuse((1..=10).contains(rungs), "[sweep] rungs is out of range, expected 1 to 10")?;
         refuse(*eta >= 2, "[sweep] eta is below 2")?;
@@ -120,13 +120,13 @@ impl SweepFile {
             refuse(
                 MAY_VARY.iter().any(|part| key.starts_with(part)),
                 &format!(
-                    "[space] {key:?}: what can vary are the settings of [student], [finetune], [augment] and \
-                     [teacher], and data.max_length, such as \"student.learning_rate\""
+                    "[space] {key:?}: only settings of [student], [finetune], [augment] and [teacher], and \
+                     data.max_length can vary, such as \"student.learning_rate\""
                 ),
             )?;
             refuse(
                 *method != Method::Halving || key != "student.epochs",
-                "[space] \"student.epochs\": method \"halving\" decides the epochs of each round itself",
+                "[space] \"student.epochs\": method \"halving\" sets the epochs of each round itself",
             )?;
             let drawn = matches!(method, Method::Random | Method::Halving);
             match value {
@@ -152,7 +152,7 @@ impl SweepFile {
             // A product that does not fit is too many all the more.
             Method::Grid => {
                 let count = sizes.try_fold(1u128, u128::checked_mul);
-                ("the grid has", count, "fewer values, or method \"random\" with so many trials")
+                ("the grid has", count, "fewer values, or use method \"random\" with this number of trials")
             }
             Method::OneAtATime => {
                 ("one at a time, the values make", Some(sizes.sum::<u128>() + 1), "fewer values")
@@ -163,12 +163,12 @@ impl SweepFile {
             Some(count) if count <= MOST_TRIALS as u128 => Ok(()),
             count => {
                 let count = count.map_or("more than 10^38".to_owned(), |count| count.to_string());
-                Err(format!("[space] {what} {count} trials, at most {MOST_TRIALS} are run: give {instead}"))
+                Err(format!("[space] {what} {count} trials, but the limit is {MOST_TRIALS}: give {instead}"))
             }
         }
     }
 
-    /// The trials, each with what it changes.
+    /// The trials, each with its changes.
     ///
     /// # Errors
     /// Wrong usage for a range that cannot be read, which [`SweepFile::parse`] has ruled out.
@@ -249,7 +249,7 @@ pub fn of_teacher(changes: &Changes) -> Changes {
     changes.iter().filter(|(key, _)| decides(key)).cloned().collect()
 }
 
-/// A name for a directory of these changes: the same wherever they stand among the trials.
+/// A directory name for these changes, independent of their position among the trials.
 pub fn name_of(changes: &Changes) -> String {
     match changes.as_slice() {
         [] => "as-it-is".to_owned(),
@@ -258,7 +258,7 @@ pub fn name_of(changes: &Changes) -> String {
 }
 
 /// The epochs of each round of `halving`, and how many trials it has. A round with the epochs of the one before
-/// would find nothing new and is left out.
+/// would find nothing new and is dropped.
 pub fn rounds(sweep: &SweepSettings, epochs: u32, trials: usize) -> Vec<(u32, usize)> {
     let mut rounds: Vec<(u32, usize)> = Vec::new();
     let mut left = trials;
@@ -276,7 +276,7 @@ pub fn rounds(sweep: &SweepSettings, epochs: u32, trials: usize) -> Vec<(u32, us
 /// Changes in words: `student.temperature=2.0`.
 pub fn shown(changes: &[(String, Value)]) -> String {
     if changes.is_empty() {
-        return "the pipeline as it is".to_owned();
+        return "the unchanged pipeline".to_owned();
     }
     let one = |(key, value): &(String, Value)| format!("{key}={value}");
     changes.iter().map(one).collect::<Vec<_>>().join(" ")
@@ -303,11 +303,11 @@ mod tests {
         let one =
             SweepFile { sweep: SweepSettings { method: Method::OneAtATime, ..file.sweep }, space: file.space };
         assert_eq!(one.trials().unwrap().len(), 6);
-        assert_eq!(shown(&one.trials().unwrap()[0]), "the pipeline as it is");
+        assert_eq!(shown(&one.trials().unwrap()[0]), "the unchanged pipeline");
     }
 
     #[test]
-    fn drawn_trials_lie_in_their_ranges_and_repeat() {
+    fn drawn_trials_are_in_their_ranges_and_reproducible() {
         let text = "[sweep]\npipeline = \"p.toml\"\nmethod = \"random\"\ntrials = 50\n[space]\n\
                     \"student.learning_rate\" = { low = 1e-5, high = 1e-3, log = true }\n\"student.epochs\" = [1, 2]\n";
         let file = file(text);
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn no_trial_is_drawn_twice_and_a_small_space_ends() {
+    fn trials_are_unique_and_a_small_space_ends() {
         let text = "[sweep]\npipeline = \"p.toml\"\nmethod = \"random\"\ntrials = 50\n[space]\n\
                     \"student.temperature\" = [1.0, 2.0]\n\"student.train_last_layers\" = { low = 1, high = 3 }\n";
         let file = file(text);
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_the_soft_targets_is_told_from_the_rest() {
+    fn settings_that_change_the_soft_targets_are_recognised() {
         let changes: Changes =
             vec![("augment.copies".to_owned(), 2.into()), ("student.epochs".to_owned(), 3.into())];
         assert_eq!(upstream(&changes), changes[..1]);
@@ -349,14 +349,14 @@ mod tests {
     fn mistakes_are_named() {
         for (text, part) in [
             ("[sweep]\n[space]\n\"student.epochs\" = [1]\n", "pipeline is missing"),
-            ("[sweep]\npipeline = \"p\"\n[space]\n\"data.train\" = [\"a\"]\n", "what can vary are"),
+            ("[sweep]\npipeline = \"p\"\n[space]\n\"data.train\" = [\"a\"]\n", "can vary"),
             (
                 "[sweep]\npipeline = \"p\"\nseeds = [1, 2, 1]\n[space]\n\"student.epochs\" = [1]\n",
-                "seeds has 1 twice",
+                "seeds contains 1 more than once",
             ),
             (
                 "[sweep]\npipeline = \"p\"\nmethod = \"halving\"\n[space]\n\"student.epochs\" = [1]\n",
-                "decides the epochs",
+                "sets the epochs",
             ),
             ("[sweep]\npipeline = \"p\"\n[space]\n\"student.epochs\" = 1\n", "expected a list"),
             (
@@ -380,7 +380,10 @@ mod tests {
         let text = |sweep: &str, space: &str| format!("[sweep]\npipeline = \"p\"\n{sweep}[space]\n{space}");
         let thousands = text("", &space(12, 10));
         let found = file(&thousands).check().unwrap_err();
-        assert!(found.contains("1000000000000 trials, at most 10000") && found.contains("random"), "{found}");
+        assert!(
+            found.contains("1000000000000 trials, but the limit is 10000") && found.contains("random"),
+            "{found}"
+        );
         let found = file(&text("", &space(200, 10))).check().unwrap_err();
         assert!(found.contains("more than 10^38 trials"), "{found}");
         let found = file(&text("method = \"one_at_a_time\"\n", &space(2, 6000))).check().unwrap_err();

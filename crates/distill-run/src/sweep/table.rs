@@ -22,7 +22,7 @@ pub struct Row {
     pub changes: Changes,
     /// Where its runs are, in each seed's directory.
     pub directory: PathBuf,
-    /// For each seed the figures of its run, or why there are none.
+    /// For each seed the figures of its run, or the reason why there are none.
     pub results: Vec<(u64, Outcome)>,
 }
 
@@ -143,12 +143,12 @@ impl Table {
             }
         }
         if !self.is_whole {
-            out += "\nTrials are missing: the same command goes on.\n";
+            out += "\nTrials are missing: the same command resumes.\n";
         }
         out
     }
 
-    /// The table, and the settings of the best trial as they stand in a pipeline file.
+    /// The table, and the settings of the best trial as in a pipeline file.
     pub fn text(&self, out: &Path) -> String {
         let mut text = self.table(text::visible);
         if let Some(best) = self.best() {

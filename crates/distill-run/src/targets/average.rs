@@ -25,7 +25,7 @@ pub struct AverageStage<'a> {
 }
 
 impl<'a> AverageStage<'a> {
-    /// The average of several stores over the same rows; without weights all count the same.
+    /// The average of several stores over the same rows; without weights, a plain mean.
     ///
     /// # Errors
     /// Where they are not of the same rows and labels, or a store cannot be read.

@@ -14,7 +14,7 @@ use crate::session::Session;
 use crate::stage::{self, Finished, Stage};
 use distill_report::documents::format::bytes;
 
-/// Merging is a run like others: it holds the lock of its directory, goes on where it was stopped, and
+/// Merging is a run like others: it holds the lock of its directory, resumes after a stop, and
 /// does nothing where it is done.
 pub struct MergeStage {
     merge: Merge,
@@ -22,7 +22,7 @@ pub struct MergeStage {
 }
 
 impl MergeStage {
-    /// The stores that directories stand for, as one.
+    /// The stores in some directories, as one.
     ///
     /// # Errors
     /// Where they are not all of the rows, each once, or not of one teacher.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use distill_data::logits::stores_in;
 
-/// The stores that directories stand for.
+/// The stores in some directories.
 ///
 /// # Errors
 /// Where one holds no store.

@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// Products that are timed together.
 const REPEATS: u32 = 30;
-/// The best of so many counts: the first ones warm up.
+/// The best of this many runs: the first ones warm up.
 const TRIES: u32 = 4;
 
 /// Floating-point operations a second of `[tokens, H]` by `[H, I]`, in the session's format: by libtorch's product or by that

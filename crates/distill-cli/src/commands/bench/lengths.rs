@@ -3,10 +3,10 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
-/// Of a normal distribution, what one draw in a hundred lies above.
+/// The 99th percentile of the standard normal distribution.
 const HUNDREDTH: f64 = 2.326_347_874;
 
-/// Tokens of a row, drawn anew for each.
+/// Tokens of a row, drawn for each row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lengths {
     /// Every length between these as often, both included.

@@ -151,7 +151,7 @@ impl<'a> Passes<'a> {
         train: Part,
         out: &Path,
     ) -> anyhow::Result<Option<f64>> {
-        // Validation is no part of a step; one row is the least there can be.
+        // Validation is not part of a step; one row is the minimum.
         let validation = Part { rows: vec![0], ..train.clone() };
         let data = TrainingData { train, validation };
         let (seed, stop) = (self.session.seed, &self.session.stop);
@@ -162,7 +162,7 @@ impl<'a> Passes<'a> {
         Ok(steps.seconds())
     }
 
-    /// The rows of a store in a token cache that is not there yet.
+    /// The rows of a store in a new token cache.
     fn tokenized(&self, targets: &Path, out: &Path) -> anyhow::Result<Part> {
         let caches = out.join("cache");
         let builder = CacheBuilder {

@@ -1,4 +1,4 @@
-//! Wall time of training steps, on a GPU too, whose work goes on when a step has returned.
+//! Wall time of training steps, also on a GPU, which continues to work after a step has returned.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use tch::Device;
 use super::ceiling::wait_for;
 
 /// Watches a run from the first step's begin to the last step's end, both times with nothing left to do on the device.
-/// The steps between them are not waited for: the host goes on as it does in a real run.
+/// The host does not wait for the steps between them, as in a real run.
 pub struct Steps {
     device: Device,
     watched: Mutex<Watched>,

@@ -87,8 +87,8 @@ impl<'a> Summary<'a> {
             out.push_str(&format!("\n{}: {}", measured.pass, shares_in_words(median(&measured.rounds))));
         }
         out.push_str(
-            "\n\nAll figures are those of the median round. Shares are of the whole pass; the student's rows/s count \
-             its steps alone.",
+            "\n\nAll figures are from the median round. Shares refer to the whole pass; the student's rows/s cover \
+             only its steps.",
         );
         out
     }

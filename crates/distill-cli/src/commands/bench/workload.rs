@@ -50,7 +50,7 @@ impl Workload {
             None => make(&args.lengths, args.count.unwrap_or(ROWS), tokenizer, seed)?,
         };
         if rows.is_empty() {
-            bail!(Failure::data("there are no rows to time"));
+            bail!(Failure::data("--data has no rows"));
         }
         let texts: Vec<_> = rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
         let encoded = tokenizer.encode_batch(&texts)?;
@@ -78,7 +78,7 @@ fn make(lengths: &str, count: usize, tokenizer: &TextTokenizer, seed: u64) -> an
     let special = tokenizer.special_tokens(false);
     let Some(distribution) = Lengths::parse(lengths) else {
         bail!(Failure::usage(format!(
-            "--lengths {lengths}: expected a number, two such as 8..64, a median and a maximum such as \
+            "--lengths {lengths}: expected a number, a range such as 8..64, a median and a maximum such as \
              lognormal:20..256, or lengths with shares such as 16:0.7,128:0.3"
         )));
     };
@@ -116,7 +116,9 @@ fn single_tokens(tokenizer: &TextTokenizer, special: usize) -> anyhow::Result<Ve
     let known = words.into_iter().zip(&encoded).filter(|(_, tokens)| tokens.input_ids.len() == special + 1);
     let known: Vec<&str> = known.map(|(word, _)| word).collect();
     if known.is_empty() {
-        bail!(Failure::usage("the tokenizer knows none of the words that rows are made of; give --data"));
+        bail!(Failure::usage(
+            "the tokenizer knows none of the words that rows are generated from; give --data"
+        ));
     }
     Ok(known)
 }
