@@ -119,7 +119,7 @@ fn labels_that_the_teacher_does_not_have() {
     work.write("unknown.csv", relabelled("gama", false));
     let cases = [
         ("range.csv", "5 is outside 0..5"),
-        ("negative.csv", "-1 is no label id"),
+        ("negative.csv", "-1 is not a label id"),
         (
             "unknown.csv",
             "unknown label \"gama\"; known are \"alpha\", \"beta\", \"gamma\", \"delta\", \"epsilon\"; did you mean \"gamma\"?",
@@ -156,7 +156,7 @@ fn labels_that_cannot_become_a_label_map() {
     let work = Work::with_rows();
     work.write("negative.csv", relabelled("-1", true));
     let run = work.run("finetune --model tiny --data negative.csv --epochs 1 --out out");
-    run.fails(65, &["negative.csv: line 9: column \"label\": -1 is no label id"]);
+    run.fails(65, &["negative.csv: line 9: column \"label\": -1 is not a label id"]);
     work.write("validation.csv", relabelled("gama", false));
     let run =
         work.run("finetune --model tiny --data rows.jsonl --validation validation.csv --epochs 1 --out out");

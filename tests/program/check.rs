@@ -46,8 +46,8 @@ const CASES: [Case; 34] = [
     ("data.columns.text=txt", 65, &["rows.jsonl", "no column \"txt\"", "did you mean \"text\"?"]),
     ("data.columns.label=lable", 65, &["rows.jsonl", "no column \"lable\"", "did you mean \"label\"?"]),
     ("data.max_length=81", 2, &["max_length is 81, but the model has only 80 positions"]),
-    ("student.layers=[0,9]", 2, &["layers [0, 9] cannot be taken from a model of 3 layers (0 to 2"]),
-    ("student.hidden_size=7", 2, &["hidden_size 7"]),
+    ("student.layers=[0,9]", 2, &["layers [0, 9] cannot be selected from a model with 3 layers (0 to 2"]),
+    ("student.hidden_size=7", 2, &["hidden_size is 7"]),
     ("student.train_last_layers=3", 2, &["train_last_layers is 3, but the model has 2 layers"]),
     ("student.init=nowhere/model", 2, &["student.init", "nowhere/model"]),
     ("student.tokenizer=nowhere/model", 2, &["student.tokenizer", "nowhere/model has no tokenizer"]),
@@ -95,7 +95,14 @@ fn check_run_and_dry_run_list_all_mistakes_together() {
         "report.junit=none/gates.xml",
     ];
     let more: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
-    let parts = ["\"alpa\"", "layers [0, 9]", "97 decides nothing", "rmse", "\"source\"", "the directory none does not exist"];
+    let parts = [
+        "\"alpa\"",
+        "layers [0, 9]",
+        "97 decides nothing",
+        "rmse",
+        "\"source\"",
+        "the directory none does not exist",
+    ];
     for command in ["check p.toml", "run p.toml", "run p.toml --dry-run", "run p.toml --seeds 1,2"] {
         let run = work.run_with(command, &more, &[]).exits(2);
         for part in parts {

@@ -149,7 +149,7 @@ fn a_store_without_texts_needs_the_rows_and_then_gives_the_same_student() {
         let [ours, theirs] =
             ["rows.jsonl", data].map(|name| distill_core::hash::bytes_hash(work.read(name).as_bytes()));
         let foreign = work.run(&format!("{arguments} --targets bare --data {data} --out foreign"));
-        let said = format!("dataset is {ours} there and {theirs} here");
+        let said = format!("dataset is {ours} in the first and {theirs} in the second");
         foreign.fails(65, &["bare", data, "do not belong together", &said]);
     }
 }

@@ -194,8 +194,7 @@ fn every_format_holds_several_classes_and_errors_name_the_row() {
         "bad.jsonl",
         "{\"text\": \"a\", \"label\": [\"city\"]}\n{\"text\": \"b\", \"label\": [\"who\", \"who\"]}\n",
     );
-    finetune("bad.jsonl", "c")
-        .fails(65, &["bad.jsonl: line 2: column \"label\"", "\"who\" stands there twice"]);
+    finetune("bad.jsonl", "c").fails(65, &["bad.jsonl: line 2: column \"label\"", "\"who\" occurs twice"]);
     work.write(
         "bad.jsonl",
         "{\"text\": \"a\", \"label\": [\"city\"]}\n{\"text\": \"b\", \"label\": [\"citty\"]}\n",

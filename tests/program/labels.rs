@@ -85,8 +85,8 @@ fn class_labels_are_mapped_by_name_in_every_command() {
     assert!(weights("same") == weights("reversed"), "the same rows train the same model");
     let other = format!("--model tiny --data {ROWS}/class-labels-other.parquet");
     let what = [
-        "calls its labels \"ALPHA\"",
-        "\"ALPHA\" is none of the model's",
+        "has the labels \"ALPHA\"",
+        "\"ALPHA\" is not one of the model's",
         "--label-map FILE",
         "--label-type id",
     ];
@@ -171,7 +171,7 @@ fn near_misses_of_column_names_and_separators_are_recognised() {
     work.write("space.csv", csv("text, label", &["alpha", "beta"]));
     work.write("capital.csv", csv("text,Label", &["alpha", "beta"]));
     work.write("semicolon.csv", csv("text,label", &["alpha", "beta"]).replace(',', ";"));
-    let said = ["column \" label\" is taken", "column \"Label\" is taken", "separated by ';', not by ','"];
+    let said = ["column \" label\" is used", "column \"Label\" is used", "the separator ';', not ','"];
     for (data, said) in ["space.csv", "capital.csv", "semicolon.csv"].into_iter().zip(said) {
         let (labels, run) = predicted(&work, "tiny", data, "");
         assert_eq!(labels, ["alpha", "beta"], "{data}");

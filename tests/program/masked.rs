@@ -130,7 +130,7 @@ fn what_cannot_be_a_masked_model_is_refused_before_anything_is_written() {
         &[
             "tiny has no masked language model head",
             "cls.predictions.transform.dense.weight",
-            "nearest word vectors",
+            "uses word embeddings",
         ],
     );
     with("--replace 0.5 --masked-model ./nowhere").fails(2, &["nowhere"]);

@@ -156,7 +156,7 @@ fn intermediate_losses_train_next_to_the_teacher_and_are_not_part_of_the_model()
     assert!(tensors(&work, "narrow/model") != tensors(&work, "plain/model"));
     student(&work, &format!("{inside} --set student.hidden_weight=1e5 --out far"))
         .succeeds()
-        .says("their weights hide the smaller one");
+        .says("which has almost no effect");
     // A student deeper than its teacher: the last layers of both are there to be compared.
     work.write("deep.json", work.read("tiny/config.json").replace("_layers\": 3", "_layers\": 4"));
     let deep = "student --targets targets --init deep.json --tokenizer tiny --teacher-model tiny --epochs 1";
@@ -169,7 +169,7 @@ fn intermediate_losses_train_next_to_the_teacher_and_are_not_part_of_the_model()
             "--teacher-model tiny --set student.hidden_weight=1 --set student.layer_map=0:9",
             "the teacher 0 to 2",
         ),
-        ("--set student.layer_map=middle", "is no layer map"),
+        ("--set student.layer_map=middle", "is not a layer map"),
         ("--teacher-model tiny --set student.relation_weight=1 --freeze encoder", "which train the encoder"),
         ("--set student.hidden_weight=-1", "hidden_weight is -1"),
     ] {
@@ -199,16 +199,16 @@ fn gradient_accumulation_keeps_the_rows_of_a_step_and_dist_refuses_it() {
     let loss = |line: &serde_json::Value| line["loss"].as_f64().unwrap();
     assert!((loss(&whole) - loss(&parts)).abs() < 1e-4, "{whole} {parts}");
     student(&work, "--loss dist --set student.batch_tokens=40 --out bad")
-        .fails(2, &["batch_tokens is 40 with loss \"dist\"", "a whole batch"]);
+        .fails(2, &["batch_tokens is 40 with loss \"dist\"", "needs the whole batch"]);
 }
 
 #[test]
 fn a_double_or_missing_class_balance_is_reported() {
     let work = Work::with_targets();
     let twice = "--set student.class_weights=balanced --set student.sampling=balanced";
-    student(&work, &format!("{twice} --out twice")).succeeds().says("both even out the classes");
+    student(&work, &format!("{twice} --out twice")).succeeds().says("both balance the classes");
     let one = student(&work, "--set student.sampling=balanced --out one").succeeds();
-    assert!(!one.stderr.contains("even out"), "{}", one.shown());
+    assert!(!one.stderr.contains("both balance"), "{}", one.shown());
     let mut bare = rows(40, "r");
     bare.iter_mut().for_each(|row| row.label = None);
     work.write("bare.jsonl", jsonl(&bare));

@@ -103,7 +103,9 @@ fn a_head_that_the_config_does_not_name_is_found_and_reported() {
     for (name, architectures) in [("without", Value::Null), ("bare", json!(["BertModel"]))] {
         with_json(&work, name, "config.json", |config| config["architectures"] = architectures);
         let run = work.run(&format!("predict --model {name} --data test.jsonl --out {name}.csv")).succeeds();
-        run.says("config.json names no classifier, but the weights hold the head of one with 5 outputs");
+        run.says(
+            "config.json does not name a classifier, but the weights have a classification head with 5 outputs",
+        );
         assert_same_predictions(&work, name, "tiny");
         let inspected = work.run(&format!("inspect --json {name}")).succeeds().json();
         assert_eq!(inspected["classifier"], true);
@@ -131,7 +133,7 @@ fn prefixes_of_training_loops_are_removed_and_reported() {
             *tensors = tensors.drain().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect();
         });
         let run = work.run(&format!("predict --model {name} --data test.jsonl --out {name}.csv")).succeeds();
-        run.says(&format!("all weights are named {prefix}…, which is taken off"));
+        run.says(&format!("the prefix {prefix} is removed from all weight names"));
         assert_same_predictions(&work, name, "tiny");
     }
     with_weights(&work, "some", |tensors| {
@@ -167,7 +169,7 @@ fn files_of_other_tools_are_refused_with_advice() {
         config["tokenizer_class"] = json!("GPT2TokenizerFast");
     });
     let other = "predict --model other --data test.jsonl --out p.csv";
-    work.run(other).fails(65, &["other/tokenizer_config.json", "GPT2TokenizerFast", "is not built in"]);
+    work.run(other).fails(65, &["other/tokenizer_config.json", "GPT2TokenizerFast", "is not supported"]);
     assert!(!work.path("p.csv").exists());
 }
 

@@ -64,8 +64,7 @@ fn merge_refuses_incomplete_stores_and_leaves_no_files() {
     let work = Work::with_targets();
     work.run(&format!("{TEACHER} --shard 1/2 --out shards")).succeeds();
     work.run("targets merge shards --out merged").fails(65, &["shard-00000-of-00002", "it is missing"]);
-    work.run("targets merge targets targets --out merged")
-        .fails(65, &["row 0 of", "stands in another shard too"]);
+    work.run("targets merge targets targets --out merged").fails(65, &["row 0 of", "is also in another shard"]);
     work.run(&format!("{TEACHER} --data test.jsonl --out other").replace("--data rows.jsonl ", "")).succeeds();
     work.run("targets merge targets other --out merged")
         .fails(65, &["targets and other do not belong together: dataset is"]);

@@ -226,7 +226,7 @@ fn a_trial_that_is_refused_is_in_the_table_and_the_others_run() {
     assert!(table["trials"][3]["runs"][0]["failed"].as_str().unwrap().contains("train_last_layers is 2"));
     // What is wrong by itself is a mistake. The model has three layers: 0 to 2.
     sweep(&work, "seeds = [1]", "\"student.layers\" = [[0], [0, 7], [2]]\n\"student.epochs\" = [1]");
-    work.run("sweep s.toml --out none").fails(2, &["student.layers=[0, 7]", "model of 3 layers"]);
+    work.run("sweep s.toml --out none").fails(2, &["student.layers=[0, 7]", "model with 3 layers"]);
     assert!(!work.path("none").exists());
 }
 

@@ -118,7 +118,7 @@ pub enum DataError {
         what: String,
     },
     /// Two rows of one id.
-    #[error("id {id:?} stands in two rows: {first}, and {second}")]
+    #[error("id {id:?} is not unique: it is in {first} and in {second}")]
     DuplicateId {
         /// The id.
         id: String,
@@ -128,7 +128,7 @@ pub enum DataError {
         second: Place,
     },
     /// A file that is not what it was when it was hashed.
-    #[error("{} changed while it was in use: {what}; the same command starts from what it holds now", file.display())]
+    #[error("{} changed while it was in use: {what}; run the command again to use the new content", file.display())]
     Changed {
         /// The file, or the directory of its shards.
         file: PathBuf,
@@ -152,7 +152,10 @@ pub enum DataError {
         what: String,
     },
     /// Two fingerprints that must be the same are not.
-    #[error("{left_name} and {right_name} do not belong together: {field} is {left} there and {right} here")]
+    #[error(
+        "{left_name} and {right_name} do not belong together: {field} is {left} in the first and {right} in the \
+             second"
+    )]
     Fingerprint {
         /// Whose fingerprint the first is.
         left_name: String,

@@ -16,16 +16,14 @@ pub fn choose_validation(
     seed: u64,
 ) -> Result<Vec<bool>, DataError> {
     if !(fraction > 0.0 && fraction < 1.0) {
-        return Err(DataError::Split {
-            what: format!("the fraction must lie between 0 and 1, not {fraction}"),
-        });
+        return Err(DataError::Split { what: format!("the share must be between 0 and 1, not {fraction}") });
     }
     let mut ranks: Vec<(u64, usize)> =
         ids.enumerate().map(|(row, id)| (rank(seed, id.as_ref()), row)).collect();
     let rows = ranks.len();
     let wanted = ((rows as f64 * fraction).floor() as usize).max(1);
     if wanted >= rows {
-        return Err(DataError::Split { what: format!("of {rows} rows none would be left to train on") });
+        return Err(DataError::Split { what: format!("none of the {rows} rows would be left for training") });
     }
     ranks.sort_unstable();
     let mut chosen = vec![false; rows];

@@ -79,7 +79,7 @@ impl ModelConfig {
             return Ok(ModelConfig { first_position: first, ..self });
         }
         let positions = self.max_position_embeddings;
-        Err(fields.malformed(format!("max_position_embeddings {positions} leave none from {first} on")))
+        Err(fields.malformed(format!("max_position_embeddings is {positions}, but positions start at {first}")))
     }
 
     /// Tokens that a row may have.

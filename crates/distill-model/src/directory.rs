@@ -85,14 +85,14 @@ impl ModelDirectory {
             };
         let path = self.path.display();
         if !wrapper.is_empty() {
-            self.notes.push(format!("{path}: all weights are named {wrapper}…, which is taken off"));
+            self.notes.push(format!("{path}: the prefix {wrapper} is removed from all weight names"));
         }
         let shapes = renamed(shapes, self.config.architecture);
         if let Some(config) = self.config.with_head_among(&shapes) {
             let config = config?;
             self.notes.push(format!(
-                "{path}: config.json names no classifier, but the weights hold the head of one with {} outputs: read \
-                 as {}",
+                "{path}: config.json does not name a classifier, but the weights have a classification head with {} \
+                 outputs: read as {}",
                 config.outputs(),
                 config.architecture.class(config.head)
             ));

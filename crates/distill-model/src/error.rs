@@ -40,7 +40,7 @@ pub enum ModelError {
         message: String,
     },
     /// A model is not what it was when it was hashed.
-    #[error("{} changed while it was in use: {what}; the same command starts from what it holds now", path.display())]
+    #[error("{} changed while it was in use: {what}; run the command again to use the new content", path.display())]
     Changed {
         /// The directory.
         path: PathBuf,
@@ -48,7 +48,7 @@ pub enum ModelError {
         what: String,
     },
     /// `model_type` is one that distill does not build.
-    #[error("{}: model_type {found:?} is not built in; known: {known}", path.display())]
+    #[error("{}: model_type {found:?} is not supported; supported: {known}", path.display())]
     UnknownArchitecture {
         /// The `config.json`.
         path: PathBuf,
@@ -79,8 +79,8 @@ pub enum ModelError {
     },
     /// A masked language model was asked for, and the weights have no such head.
     #[error(
-        "{} has no masked language model head; looked for {looked_for}; nearest word vectors, which are `replace` \
-         without `masked_model`, need none",
+        "{} has no masked language model head (looked for {looked_for}); `replace` without `masked_model` uses word \
+         embeddings and does not need one",
         directory.display()
     )]
     NoMaskedHead {
@@ -98,7 +98,8 @@ pub enum ModelError {
         source: LabelError,
     },
     /// Layers were chosen that the model does not have.
-    #[error("layers {chosen:?} cannot be taken from a model of {available} layers (0 to {last}, each at most once)", last = available.saturating_sub(1))]
+    #[error("layers {chosen:?} cannot be selected from a model with {available} layers (0 to {last}, without \
+             duplicates)", last = available.saturating_sub(1))]
     Layers {
         /// The layers asked for.
         chosen: Vec<usize>,
@@ -107,7 +108,8 @@ pub enum ModelError {
     },
     /// A width was chosen that the model cannot be cut to.
     #[error(
-        "hidden_size {chosen}: a model of {available} can be cut to a smaller multiple of {step}, the size of its heads"
+        "hidden_size is {chosen}; a model with hidden size {available} can be reduced to a smaller multiple of \
+         {step}, its head size"
     )]
     HiddenSize {
         /// The width asked for.

@@ -211,7 +211,7 @@ impl Model {
         for (name, own) in &self.parameters.named {
             let found = snapshot.iter().find(|(known, tensor)| known == name && tensor.size() == own.size());
             let Some((_, tensor)) = found else {
-                return Err(tch::TchError::Shape(format!("{name} is missing or misshapen")).into());
+                return Err(tch::TchError::Shape(format!("{name} is missing or has the wrong shape")).into());
             };
             tch::no_grad(|| own.shallow_clone().f_copy_(tensor))?;
         }

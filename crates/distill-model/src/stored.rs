@@ -35,7 +35,7 @@ impl Stored {
     fn add(&mut self, path: &Path) -> Result<(), ModelError> {
         let malformed = |what: String| ModelError::Malformed {
             path: path.to_owned(),
-            message: format!("not a whole safetensors file: {what}"),
+            message: format!("not a complete safetensors file: {what}"),
         };
         let header = header(path)?;
         let tensors: Map<String, Value> =
@@ -119,6 +119,6 @@ mod tests {
         let bytes = std::fs::read(copy.path().join("model.safetensors")).unwrap();
         distill_core::atomic::write(&copy.path().join("model.safetensors"), &bytes[..bytes.len() - 1]).unwrap();
         let error = Stored::read(&cut).unwrap_err().to_string();
-        assert!(error.contains("model.safetensors") && error.contains("not a whole"), "{error}");
+        assert!(error.contains("model.safetensors") && error.contains("not a complete"), "{error}");
     }
 }

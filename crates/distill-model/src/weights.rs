@@ -57,9 +57,9 @@ pub(crate) fn adapter_hint(directory: &Path) -> String {
         return String::new();
     }
     format!(
-        "; it holds a PEFT adapter, merge it into its model once: python3 -c \"from peft import \
-         AutoPeftModelForSequenceClassification as M; M.from_pretrained('{0}', num_labels=N)\
-         .merge_and_unload().save_pretrained('{0}-merged')\", and copy the tokenizer's files",
+        "; it contains a PEFT adapter; merge it into its model once: python3 -c \"from peft import \
+         AutoPeftModelForSequenceClassification as M; M.from_pretrained('{0}', \
+         num_labels=N).merge_and_unload().save_pretrained('{0}-merged')\", and copy the tokenizer's files",
         directory.display()
     )
 }
@@ -100,7 +100,7 @@ fn read_each(
             .map_err(FileError::of("read", path))?;
         check_header(&bytes).map_err(malformed)?;
         let file = SafeTensors::deserialize(&bytes)
-            .map_err(|error| malformed(format!("not a whole safetensors file: {error}")))?;
+            .map_err(|error| malformed(format!("not a complete safetensors file: {error}")))?;
         let mut own = Vec::new();
         for (name, view) in file.tensors() {
             let tensor = from_view(&view).map_err(|why| malformed(format!("{name}: {why}")))?;
@@ -109,7 +109,7 @@ fn read_each(
         each(path, &bytes, &own)?;
         for (name, tensor) in own {
             if tensors.insert(name.clone(), tensor).is_some() {
-                return Err(malformed(format!("{name} is there twice")));
+                return Err(malformed(format!("{name} occurs twice")));
             }
         }
     }
@@ -135,7 +135,7 @@ pub fn read_model(
         match unfit {
             Some((name, _)) => Err(ModelError::Malformed {
                 path: path.to_owned(),
-                message: format!("tensor {name} holds NaN or infinity"),
+                message: format!("tensor {name} contains NaN or infinity"),
             }),
             None => Ok(()),
         }
@@ -143,10 +143,7 @@ pub fn read_model(
     match expected {
         Some(expected) if combined(&hashes) != expected => {
             let path = directory.to_owned();
-            Err(ModelError::Changed {
-                path,
-                what: "the weights are no longer those that were hashed".to_owned(),
-            })
+            Err(ModelError::Changed { path, what: "the weights no longer have the recorded hash".to_owned() })
         }
         _ => Ok(tensors),
     }
@@ -180,7 +177,7 @@ pub(crate) fn shapes(files: &[PathBuf]) -> Result<(BTreeMap<String, Vec<i64>>, S
         let json: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&header).map_err(|error| ModelError::Malformed {
                 path: path.clone(),
-                message: format!("not a whole safetensors file: {error}"),
+                message: format!("not a complete safetensors file: {error}"),
             })?;
         let tensors = json.into_iter().filter(|(name, _)| name != "__metadata__");
         shapes.extend(tensors.map(|(name, tensor)| {
@@ -226,7 +223,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
     }
     match bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) {
         Some(length) if length > MAX_HEADER_BYTES => {
-            Err(format!("not a whole safetensors file: its header claims {length} bytes"))
+            Err(format!("not a complete safetensors file: its header claims {length} bytes"))
         }
         _ => Ok(()),
     }
@@ -234,7 +231,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
 
 fn from_view(view: &TensorView<'_>) -> Result<Tensor, String> {
     let kind = kind_of(view.dtype())
-        .ok_or_else(|| format!("number format {:?} is not one of weights", view.dtype()))?;
+        .ok_or_else(|| format!("dtype {:?} is not supported for weights", view.dtype()))?;
     let shape: Vec<i64> = view.shape().iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect();
     let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
     Ok(if matches!(kind, Kind::Half | Kind::BFloat16 | Kind::Double) {

@@ -182,7 +182,7 @@ impl CacheBuilder<'_> {
             None => TokenCache::in_memory(build)?,
         };
         if u32::try_from(cache.len()).is_err() {
-            return Err(TrainError::Rows(format!("{} rows are more than one run takes", cache.len())));
+            return Err(TrainError::Rows(format!("{} rows are more than one run supports", cache.len())));
         }
         Ok(Part::whole(cache))
     }

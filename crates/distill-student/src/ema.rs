@@ -93,7 +93,9 @@ impl WeightMean {
         for ((name, _), mean) in self.parameters.iter().zip(&mut self.means) {
             let found = find(name).filter(|tensor| tensor.size() == mean.size());
             let found = found.ok_or_else(|| {
-                TorchError::from(tch::TchError::Shape(format!("the mean of {name} is missing or misshapen")))
+                TorchError::from(tch::TchError::Shape(format!(
+                    "the mean of {name} is missing or has the wrong shape"
+                )))
             })?;
             *mean = found.to_device(mean.device());
         }

@@ -71,7 +71,7 @@ pub fn check(plan: &IntermediateTerms, own: &ModelConfig, theirs: &ModelConfig) 
     let uneven = both.iter().any(|config| config.hidden_size % heads != 0);
     if !pairs(plan.relation_weight, &plan.relation_map, "relation_map", both)?.is_empty() && uneven {
         return Err(TrainError::Intermediate(format!(
-            "relation_heads {heads} divides the widths {} of the student and {} of the teacher unevenly",
+            "relation_heads is {heads}, which does not divide the widths {} of the student and {} of the teacher",
             own.hidden_size, theirs.hidden_size
         )));
     }
@@ -107,7 +107,7 @@ impl<'a> IntermediateLosses<'a> {
             return Ok(None);
         }
         let teacher = teacher.ok_or_else(|| {
-            let what = "losses inside the network need student.teacher_model beside the student";
+            let what = "losses on intermediate layers need student.teacher_model";
             TrainError::Intermediate(what.to_owned())
         })?;
         let (own, theirs) = (student.config(), teacher.config());

@@ -31,7 +31,7 @@ impl LayerMap {
             return match pairs.iter().find(|(own, theirs)| *own >= student || *theirs >= teacher) {
                 None => Ok(pairs.clone()),
                 Some((own, theirs)) => Err(format!(
-                    "{own}:{theirs} is not there: the student has layers 0 to {}, the teacher 0 to {}",
+                    "{own}:{theirs} does not exist: the student has layers 0 to {}, the teacher 0 to {}",
                     student.saturating_sub(1),
                     teacher.saturating_sub(1)
                 )),
@@ -64,7 +64,7 @@ impl TryFrom<String> for LayerMap {
             "top" => LayerMap::Top,
             pairs => LayerMap::Pairs(read_pairs(pairs).ok_or_else(|| {
                 format!(
-                    "{text:?} is no layer map; expected uniform, first, last, top or pairs such as \"0:1,2:3\""
+                    "{text:?} is not a layer map; expected uniform, first, last, top or pairs such as \"0:1,2:3\""
                 )
             })?),
         })
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_no_map_or_not_there_is_told() {
         for bad in ["", "middle", "0-1", "0:1,", "0:-1"] {
-            assert!(LayerMap::try_from(bad.to_owned()).unwrap_err().contains("is no layer map"), "{bad}");
+            assert!(LayerMap::try_from(bad.to_owned()).unwrap_err().contains("is not a layer map"), "{bad}");
         }
         assert!(map("0:6").pairs(3, 6).unwrap_err().contains("the teacher 0 to 5"));
         assert!(map("uniform").pairs(6, 3).unwrap_err().contains("explicit pairs"));

@@ -56,7 +56,10 @@ impl Teachers {
                 let (own, theirs) = (first.fingerprint().problem_type, other.fingerprint().problem_type);
                 if own != theirs {
                     let (first, other) = (name(first), name(other));
-                    return Err(TrainError::Rows(format!("{first} is of {own}, {other} of {theirs}")));
+                    return Err(TrainError::Rows(format!(
+                        "problem_type of {first} is {own}, that of {other} is \
+                                                         {theirs}"
+                    )));
                 }
             }
         }

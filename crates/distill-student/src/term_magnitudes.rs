@@ -63,7 +63,7 @@ impl TermMagnitudes {
         let times = large.counted() / small.counted();
         (times >= FAR_APART).then(|| {
             format!(
-                "the term of {} counts {times:.0} times as much as that of {}: their weights hide the smaller one",
+                "the term {} is {times:.0} times as large as {}, which has almost no effect; adjust their weights",
                 large.name, small.name
             )
         })
@@ -89,7 +89,7 @@ mod tests {
         magnitudes.add(&[term("labels", 0.5, 2.0), term("relations", 0.01, 1.0)], 0.25);
         magnitudes.add(&[term("labels", 0.5, 4.0), term("relations", 0.01, 1.0)], 0.75);
         assert_eq!(magnitudes.shown(), "labels 0.5 · 3.5000 = 1.7500, relations 0.01 · 1.0000 = 0.0100");
-        assert!(magnitudes.warning().unwrap().starts_with("the term of labels counts 175 times"));
+        assert!(magnitudes.warning().unwrap().starts_with("the term labels is 175 times"));
         let mut near = TermMagnitudes::default();
         near.add(&[term("labels", 0.5, 2.0), term("relations", 1.0, 0.0), term("attention", 1.0, 0.02)], 1.0);
         assert_eq!(near.warning(), None);

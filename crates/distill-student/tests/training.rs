@@ -206,7 +206,7 @@ fn terms_that_cannot_be_had_say_why() {
         refused(attention.clone(), Some(16), Some(&teacher)).contains("the student has 2 and the teacher 4")
     );
     let uneven = TrainSettings { relation_weight: 1.0, relation_heads: 3, ..base.clone() };
-    assert!(refused(uneven, None, Some(&teacher)).contains("relation_heads 3"));
+    assert!(refused(uneven, None, Some(&teacher)).contains("relation_heads is 3"));
     let deberta =
         ModelDirectory::open(&golden("deberta-v3-tiny")).unwrap().load_classifier(Device::Cpu).unwrap();
     assert!(

@@ -42,7 +42,7 @@ pub enum RunnerError {
     #[error("the {0} thread ended early")]
     Thread(&'static str),
     /// The operating system gave no further thread.
-    #[error("the {name} thread cannot be started: {source}")]
+    #[error("cannot start the {name} thread: {source}")]
     Spawn {
         /// What it was for.
         name: &'static str,

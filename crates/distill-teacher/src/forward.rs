@@ -143,8 +143,8 @@ fn is_out_of_memory(error: &RunnerError) -> bool {
 fn halve(budget: &Cell<u64>, tokens: u64) {
     let smaller = (budget.get().min(tokens) / 2).max(1);
     tracing::warn!(
-        "no memory left on the device for a batch of {tokens} tokens; going on with {smaller}: batch_tokens = {smaller} \
-         begins there"
+        "out of memory on the device for a batch of {tokens} tokens; continuing with {smaller} (batch_tokens = \
+         {smaller} starts with this)"
     );
     budget.set(smaller);
 }

@@ -55,8 +55,8 @@ pub enum BatchError {
     },
     /// A token type that the model has no embedding for.
     #[error(
-        "row {row} (position in the source, from 0) has the token type {id}, but the model knows {type_vocab_size}; \
-         tokenizer and model do not belong together"
+        "row {row} (position in the source, from 0) has the token type {id}, but the model has only \
+         {type_vocab_size} token types; tokenizer and model do not belong together"
     )]
     TypeId {
         /// Position in the source, from 0.
@@ -77,13 +77,15 @@ pub enum BatchError {
         position: u32,
     },
     /// A row without any token, not even a special one.
-    #[error("row {row} (position in the source, from 0) has no tokens; the tokenizer adds no special ones")]
+    #[error(
+        "row {row} (position in the source, from 0) has no tokens, and the tokenizer adds no special tokens"
+    )]
     Empty {
         /// Position in the source, from 0.
         row: u64,
     },
     /// More tokens than `cu_seqlens` can count.
-    #[error("a batch of {tokens} tokens is too large: at most 2147483647 can be packed")]
+    #[error("a batch of {tokens} tokens is too large; the limit is 2147483647")]
     TooLarge {
         /// Tokens of all rows together.
         tokens: usize,

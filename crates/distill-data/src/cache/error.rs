@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum CacheError {
     /// A file of the cache that cannot be read or written.
-    #[error("token cache: {0} (--no-cache works without one)")]
+    #[error("token cache: {0} (use --no-cache to work without one)")]
     File(#[from] FileError),
     /// The run was asked to stop.
     #[error(transparent)]
@@ -25,7 +25,9 @@ pub enum CacheError {
         problem: String,
     },
     /// No place for a cache: none of `DISTILL_CACHE`, `XDG_CACHE_HOME` and `HOME` is set.
-    #[error("token cache: none of DISTILL_CACHE, XDG_CACHE_HOME and HOME is set, so there is no place for one")]
+    #[error(
+        "token cache: none of DISTILL_CACHE, XDG_CACHE_HOME and HOME is set, so there is no directory for it"
+    )]
     NoPlace,
     /// arrow2 refused what was just written.
     #[error("token cache: {0}")]

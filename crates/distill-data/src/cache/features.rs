@@ -121,7 +121,7 @@ impl FeatureFiles {
     pub fn write(&self, first: usize, values: &[f32]) -> Result<(), CacheError> {
         let FeatureShape { rows: of_rows, width } = self.shape;
         let path = self.directory.join(format!("{}.features.{first:09}.safetensors", self.key));
-        let refused = |error: String| CacheError::Arrow(format!("features cannot be laid out: {error}"));
+        let refused = |error: String| CacheError::Arrow(format!("features cannot be written: {error}"));
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let blake3 = values_hash(&self.key, first as u64, width as u64, &bytes);
         let notes = Notes {
@@ -147,7 +147,7 @@ impl FeatureFiles {
         let FeatureShape { rows, width } = self.shape;
         let ours = (self.key.as_str(), rows as u64, width as u64);
         if (notes.key.as_str(), notes.of_rows, part_width) != ours {
-            return Err("it is of other rows or another encoder".to_owned().into());
+            return Err("it belongs to other rows or another encoder".to_owned().into());
         }
         if notes.first.checked_add(part_rows).is_none_or(|end| end > rows as u64) {
             return Err(format!("it has rows from {} on, of {rows}", notes.first).into());
@@ -177,16 +177,16 @@ impl FeatureHeader {
         let header = read_up_to(path, 8 + length)?;
         let header = header.get(8..).unwrap_or_default();
         let metadata: Metadata = serde_json::from_slice(header)
-            .map_err(|error| Refusal::Bad(format!("its header is not one: {error}")))?;
+            .map_err(|error| Refusal::Bad(format!("its header cannot be read: {error}")))?;
         let notes = metadata.metadata().as_ref().and_then(|entries| entries.get(NOTES));
         let notes: Notes = serde_json::from_str(notes.map_or("", String::as_str))
-            .map_err(|error| Refusal::Bad(format!("its header does not say what it is: {error}")))?;
+            .map_err(|error| Refusal::Bad(format!("its header lacks the description: {error}")))?;
         if notes.format != FEATURES_FORMAT {
             return Err(format!("it has format {}, this version writes {FEATURES_FORMAT}", notes.format).into());
         }
         let tensor = metadata.info(TENSOR).filter(|tensor| tensor.dtype == Dtype::F32);
         let Some([rows, width]) = tensor.map(|tensor| tensor.shape.as_slice()) else {
-            return Err("it holds other tensors".to_owned().into());
+            return Err("it contains other tensors".to_owned().into());
         };
         Ok(FeatureHeader { notes, rows: *rows as u64, width: *width as u64 })
     }

@@ -70,9 +70,9 @@ impl TokenCache {
         build(&mut writer)?;
         writer.finish(key, about)?.write(&paths.sidecar)?;
         open(&paths, key, stop)?.map_err(|refusal| match refusal {
-            Refusal::Absent => CacheError::Arrow("it vanished while it was built".to_owned()).into(),
+            Refusal::Absent => CacheError::Arrow("it was removed while it was built".to_owned()).into(),
             Refusal::System(error) => CacheError::from(error).into(),
-            Refusal::Bad(why) => CacheError::Arrow(format!("what was just written is refused: {why}")).into(),
+            Refusal::Bad(why) => CacheError::Arrow(format!("the new file was refused: {why}")).into(),
         })
     }
 }
@@ -94,7 +94,7 @@ fn open_checked(paths: &Paths, key: &str, stop: &StopSignal) -> Result<(MappedRo
         return Err(format!("it has format {}, this version writes {CACHE_FORMAT}", sidecar.format).into());
     }
     if sidecar.key != key {
-        return Err(format!("its sidecar is of the key {}", sidecar.key).into());
+        return Err(format!("its sidecar has the key {}", sidecar.key).into());
     }
     let refused = |error| Refusal::System(FileError::new("read", &paths.arrow, error));
     let mut file = distill_core::open::to_read(&paths.arrow).map_err(refused)?;

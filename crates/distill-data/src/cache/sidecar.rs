@@ -51,7 +51,7 @@ impl From<String> for Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Absent => write!(f, "it is not there"),
+            Refusal::Absent => write!(f, "it is missing"),
             Refusal::System(error) => write!(f, "{error}"),
             Refusal::Bad(why) => write!(f, "{why}"),
         }
@@ -76,7 +76,8 @@ impl Sidecar {
         open::to_read(path)
             .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut text))
             .map_err(|error| Refusal::System(FileError::new("read", path, error)))?;
-        serde_json::from_slice(&text).map_err(|error| Refusal::Bad(format!("its sidecar is not one: {error}")))
+        serde_json::from_slice(&text)
+            .map_err(|error| Refusal::Bad(format!("its sidecar cannot be read: {error}")))
     }
 
     pub fn write(&self, path: &Path) -> Result<(), CacheError> {

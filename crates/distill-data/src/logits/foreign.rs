@@ -43,7 +43,7 @@ impl Record {
 pub(super) fn to_logits(values: &mut [f32], problem_type: ProblemType) -> Result<(), String> {
     const ROUNDING: f64 = 1e-2;
     if problem_type == ProblemType::Regression {
-        return Err("a regression has no probabilities; its values stand under `logits`".to_owned());
+        return Err("regression has no probabilities; put the values in `logits`".to_owned());
     }
     if let Some((class, value)) = values.iter().enumerate().find(|(_, value)| !(0.0..=1.0).contains(*value)) {
         return Err(format!("probability {class} is {value}, expected 0 to 1"));

@@ -103,14 +103,14 @@ impl Manifest {
     fn check(&self) -> Result<(), String> {
         if self.format_version != Self::FORMAT_VERSION {
             return Err(format!(
-                "format version {}, this program knows {}",
+                "format version {}, but this program reads {}",
                 self.format_version,
                 Self::FORMAT_VERSION
             ));
         }
         let sum = self.shards.iter().try_fold(0u64, |sum, shard| sum.checked_add(shard.file.rows));
         if sum != Some(self.rows) {
-            return Err(format!("it claims {} rows, its shards do not add up to that", self.rows));
+            return Err(format!("it lists {} rows, but its shards have another total", self.rows));
         }
         for shard in &self.shards {
             let mut parts = Path::new(&shard.file.name).components();

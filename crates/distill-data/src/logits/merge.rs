@@ -37,7 +37,7 @@ impl Merge {
         for store in &stores[1..] {
             first.fingerprint().must_equal(&name(first), store.fingerprint(), &name(store))?;
             if store.manifest().source_rows != source_rows {
-                let what = format!("its source has another number of rows than that of {}", name(first));
+                let what = format!("its source does not have as many rows as that of {}", name(first));
                 return Err(incomplete(store.directory(), what));
             }
         }
@@ -96,7 +96,7 @@ fn check_whole(
     for (store, shard) in parts {
         let path = store.path(shard);
         if shard.first_row < next {
-            let what = format!("row {} of {} stands in another shard too", shard.first_row, path.display());
+            let what = format!("row {} of {} is also in another shard", shard.first_row, path.display());
             return Err(incomplete(directory, what));
         }
         if shard.first_row > next {
@@ -107,11 +107,11 @@ fn check_whole(
     }
     if let Some(rows) = source_rows.filter(|rows| *rows != next) {
         let held = if next == 0 { "no row".to_owned() } else { format!("rows 0 to {}", next - 1) };
-        return Err(incomplete(directory, format!("the source has {rows} rows, the shards hold {held}")));
+        return Err(incomplete(directory, format!("the source has {rows} rows, but the shards have {held}")));
     }
     let expected = parts.iter().filter_map(|(_, shard)| count_in_name(&shard.file.name)).max().unwrap_or(0);
     if source_rows.is_none() && parts.len() < expected {
-        let what = format!("{} shards, their names speak of {expected}", parts.len());
+        let what = format!("there are {} shards, but their names say {expected}", parts.len());
         return Err(incomplete(directory, what));
     }
     Ok(())

@@ -31,9 +31,11 @@ impl Portion {
     /// What is wrong with the numbers, in words.
     pub fn new(index: u64, count: u64) -> Result<Self, String> {
         match (u32::try_from(index), u32::try_from(count)) {
-            (_, Ok(0)) => Err("0 shards; there is at least 1".to_owned()),
+            (_, Ok(0)) => Err("the number of shards is 0, expected at least 1".to_owned()),
             (Ok(index), Ok(count @ 1..=MOST)) if index < count => Ok(Portion { index, count }),
-            (_, Ok(1..=MOST)) => Err(format!("shard {index} of {count}: they are 0 to {}", count - 1)),
+            (_, Ok(1..=MOST)) => {
+                Err(format!("shard {index} of {count} does not exist: shards are numbered 0 to {}", count - 1))
+            }
             _ => Err(format!("{count} shards are more than {MOST}")),
         }
     }
@@ -129,7 +131,8 @@ pub fn find_stores(directory: &Path) -> Result<Found, DataError> {
     }
     if let Some(other) = portions.iter().find(|portion| portion.count != count) {
         let (few, many) = (count.min(other.count), count.max(other.count));
-        let what = format!("shards of {few} and of {many} lie in it; name the directories");
+        let what =
+            format!("it contains shards of {few} and shards of {many}; give the directories individually");
         return Err(DataError::Store { directory: directory.to_owned(), what });
     }
     (0..count).for_each(|index| found.take(Portion { index, count }.directory(directory)));
@@ -143,7 +146,7 @@ impl Found {
             self.stores.push(store);
             return;
         }
-        let why = if store.exists() { "it is no finished store" } else { "it is missing" };
+        let why = if store.exists() { "it is not a finished store" } else { "it is missing" };
         let what = format!("{}: {why}: there is no {MANIFEST_FILE}", store.display());
         self.missing.push(Damage { file: manifest, what });
     }

@@ -109,7 +109,7 @@ impl Store {
         }
         let file = ParquetFile::open(&path)?;
         let json = file.key_value(FINGERPRINT_KEY);
-        let json = json.ok_or_else(|| DataError::damaged(&path, "it carries no fingerprint"))?;
+        let json = json.ok_or_else(|| DataError::damaged(&path, "it has no fingerprint"))?;
         let fingerprint = Fingerprint::from_json(json, &path)?;
         let manifest = format!("the manifest of {}", self.directory.display());
         self.fingerprint().must_equal(&manifest, &fingerprint, &shard.file.name)?;
@@ -162,7 +162,7 @@ impl StoreRows {
                 && current.read < current.shard.file.rows
             {
                 let row = current.rows.next().transpose()?;
-                let row = row.ok_or_else(|| current.damaged(&self.directory, "it ends early"))?;
+                let row = row.ok_or_else(|| current.damaged(&self.directory, "it is truncated"))?;
                 let expected = current.shard.first_row + current.read;
                 current.read += 1;
                 return strict(row, expected, &self.labels, self.problem_type).map(Some);
@@ -219,7 +219,7 @@ pub(super) fn strict(
     let num_labels = labels.num_labels();
     let error = |column: &str, what: String| Err(DataError::value(&row.place, column, what));
     if row.row.unsigned_abs() != expected {
-        return error("row", format!("{} where {expected} should stand", row.row));
+        return error("row", format!("{}, expected {expected}", row.row));
     }
     if row.logits.len() != num_labels {
         return error("logits", format!("{} logits for {num_labels} labels", row.logits.len()));
@@ -229,14 +229,14 @@ pub(super) fn strict(
     let label = match &row.label {
         None => None,
         Some(label) if label.classes().iter().all(is_id) => Some(resolve(label, labels, &row.place, "label")?),
-        Some(_) => return error("label", "a name where an id should stand".to_owned()),
+        Some(_) => return error("label", "a name, expected an id".to_owned()),
     };
     match (problem_type, &label) {
         (_, None)
         | (ProblemType::SingleLabel, Some(Label::Class(_)))
         | (ProblemType::MultiLabel, Some(Label::Classes(_)))
         | (ProblemType::Regression, Some(Label::Value(_))) => {}
-        (_, Some(_)) => return error("label", format!("not the label of {problem_type}")),
+        (_, Some(_)) => return error("label", format!("not a label for {problem_type}")),
     }
     Ok(LogitsRow {
         row: row.row,

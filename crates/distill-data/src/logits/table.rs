@@ -284,7 +284,7 @@ fn parquet_fields(
                     row.flat[role] = Some(Cell::List(list));
                 }
             }
-            Some(Column::List(_) | Column::Values(_)) => return Err(wrong(role, "one value a row", "lists")),
+            Some(Column::List(_) | Column::Values(_)) => return Err(wrong(role, "one value per row", "lists")),
             Some(Column::Flat(values)) => {
                 for (row, value) in rows.iter_mut().zip(values) {
                     row.flat[role] = Some(Cell::Parquet(value));
@@ -365,7 +365,7 @@ fn id_of(cell: Cell) -> Result<String, String> {
     match cell {
         Cell::Json(value) => json_rows::id_of(&value),
         Cell::Parquet(value) => parquet_rows::id_of(value),
-        Cell::List(_) | Cell::Label(_) => Err("a list is no id".to_owned()),
+        Cell::List(_) | Cell::Label(_) => Err("a list is not an id".to_owned()),
     }
 }
 

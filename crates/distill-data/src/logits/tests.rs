@@ -300,5 +300,5 @@ fn tables_of_other_programs_hold_lists_of_labels_and_sigmoids() {
     let rows = read("b.jsonl", "{\"label\": 0.25, \"logits\": [0.5]}\n", ProblemType::Regression).unwrap();
     assert_eq!(rows[0].label, Some(Label::Value(0.25)));
     let error = read("c.jsonl", "{\"probabilities\": [0.5]}\n", ProblemType::Regression).unwrap_err();
-    assert!(error.contains("a regression has no probabilities"), "{error}");
+    assert!(error.contains("regression has no probabilities"), "{error}");
 }

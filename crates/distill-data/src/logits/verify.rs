@@ -74,7 +74,7 @@ impl Store {
             (end < pair[1].first_row).then(|| Damage {
                 file: manifest.clone(),
                 what: format!(
-                    "{} is damaged: rows {end} to {} are in no file",
+                    "{} is damaged: no file contains rows {end} to {}",
                     manifest.display(),
                     pair[1].first_row - 1
                 ),

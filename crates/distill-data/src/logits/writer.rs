@@ -139,7 +139,7 @@ impl LogitsWriter {
                 Ok(())
             }
             (ProblemType::Regression, Label::Value(value)) if value.is_finite() => Ok(()),
-            (expected, found) => refuse(format!("label {found:?} is none of {expected}")),
+            (expected, found) => refuse(format!("label {found:?} is not one of {expected}")),
         }
     }
 

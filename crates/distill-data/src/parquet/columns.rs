@@ -142,7 +142,7 @@ impl ColumnBatches {
             };
             if column.len() != rows {
                 return Err(ParquetError::General(format!(
-                    "row group {} holds fewer values than rows",
+                    "row group {} has fewer values than rows",
                     self.next_group - 1
                 )));
             }
@@ -209,7 +209,7 @@ fn kind_of(field: &Type) -> Kind {
 fn find(file: &ParquetFile, name: &str) -> Result<Wanted, DataError> {
     let fields = file.fields();
     let Some(position) = fields.iter().position(|field| field.name() == name) else {
-        return Err(DataError::damaged(file.path(), format!("its column {name:?} has gone")));
+        return Err(DataError::damaged(file.path(), format!("its column {name:?} is missing")));
     };
     let schema = file.metadata.file_metadata().schema_descr();
     let field = &fields[position];

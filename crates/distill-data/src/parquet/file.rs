@@ -100,7 +100,7 @@ fn read_footer(file: &mut File, path: &Path, length: u64) -> Result<Vec<u8>, Dat
     match &tail[4..] {
         b"PAR1" => {}
         b"PARE" => return damaged("its footer is encrypted"),
-        _ => return damaged("it does not end as a Parquet file does; it may be cut off"),
+        _ => return damaged("it does not end like a Parquet file; it may be truncated"),
     }
     let size = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
     if size > length - TAIL {

@@ -43,7 +43,7 @@ fn guarded<T>(file: &Path, call: impl FnOnce() -> Result<T, ParquetError>) -> Re
             Ok(source) => FileError::new("read", file, source).into(),
             Err(error) => DataError::damaged(file, one_line(&error.to_string())),
         }),
-        Err(panic) => Err(DataError::damaged(file, format!("the Parquet library gave up: {panic}"))),
+        Err(panic) => Err(DataError::damaged(file, format!("the Parquet library failed: {panic}"))),
     }
 }
 

@@ -133,7 +133,7 @@ impl Columns {
     }
 
     pub(crate) fn taken_as(&self, file: &Path, role: Role, found: &str) -> Note {
-        Note::said(format!("{}: column {found:?} is taken as the {}", file.display(), role.word()))
+        Note::said(format!("{}: column {found:?} is used as the {}", file.display(), role.word()))
     }
 
     /// What to say where no column has the label's default name, but one whose name is much like it.
@@ -150,8 +150,8 @@ impl Columns {
         let synonym = others.iter().find(|name| SYNONYMS.contains(&name.trim().to_lowercase().as_str()));
         let near = synonym.map(|name| (*name).to_owned()).or_else(|| nearest(wanted, &others))?;
         Some(Note::warning(format!(
-            "{}: there is no column {wanted:?}, so that no row has a label; if {near:?} holds the labels, give \
-             --label-column {near:?}, if none does, --label-column {NONE}",
+            "{}: there is no column {wanted:?}, so no row has a label; if the labels are in {near:?}, give \
+             --label-column {near:?}; if there are no labels, --label-column {NONE}",
             file.display()
         )))
     }

@@ -57,7 +57,7 @@ impl CsvRows {
                 let Ok(with) = Opened::new(path, other, None) else { continue };
                 if columns.has_text(&with.names) {
                     notes.push(Note::said(format!(
-                        "{}: its fields are separated by {}, not by {}",
+                        "{}: read with the separator {}, not {}",
                         path.display(),
                         separator_name(other),
                         separator_name(separator)
@@ -128,7 +128,7 @@ impl CsvRows {
             .map_err(FileError::of("read", &self.file))?;
         if ends_in_quotes(&tail, self.separator) {
             let place = Place { file: Arc::clone(&self.file), at: At::Line(line) };
-            return Err(DataError::record(&place, "a quoted field is never closed; the file may be cut off"));
+            return Err(DataError::record(&place, "a quoted field is never closed; the file may be truncated"));
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ fn failure(file: &Arc<Path>, error: csv::Error, line_offset: u64) -> DataError {
         }
         ErrorKind::Io(error) => FileError::new("read", file, error).into(),
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            DataError::record(&place, format!("{len} fields, the header has {expected_len}"))
+            DataError::record(&place, format!("{len} fields, but the header has {expected_len}"))
         }
         kind => DataError::record(&place, format!("{kind:?}")),
     }

@@ -86,7 +86,9 @@ impl Summary {
         let map = match counts.keys().next_back() {
             Some(RawLabel::Id(last)) if fit.reading.ids != Ids::AsNames => {
                 if *last >= MAX_LABELS {
-                    return Err(self.unfit(format!("{last} is no label id; they are 0 to {}", MAX_LABELS - 1)));
+                    return Err(
+                        self.unfit(format!("{last} is not a label id; label ids are 0 to {}", MAX_LABELS - 1))
+                    );
                 }
                 LabelMap::numbered(usize::try_from(*last).unwrap_or_default() + 1)
             }
@@ -158,7 +160,7 @@ impl Summary {
             None => Ok(()),
             Some(RawLabel::Id(id)) => Err(self.unfit(format!("label {id} is outside 0..{}", map.num_labels()))),
             Some(RawLabel::Name(name)) => {
-                Err(self.unfit(format!("label {name:?} is none of {}", name_list(map.names()))))
+                Err(self.unfit(format!("label {name:?} is not one of {}", name_list(map.names()))))
             }
         }
     }
@@ -173,16 +175,13 @@ impl Summary {
         let file = self.path.display();
         let column = source.columns().label_name();
         let as_classes = || match &lists.repeated {
-            Some((place, class)) => {
-                Err(DataError::value(place, column, format!("label {class} stands there twice")))
-            }
+            Some((place, class)) => Err(DataError::value(place, column, format!("label {class} occurs twice"))),
             None => Ok(()),
         };
         let Some(length) = lists.vectors() else {
             return match asked {
                 Some(LabelType::MultiHot) => Err(self.unfit(format!(
-                    "column {column:?}: its lists are no vectors of 0 and 1 of one length, which --label-type \
-                     multi_hot asks for"
+                    "column {column:?}: --label-type multi_hot needs lists of 0 and 1 of the same length"
                 ))),
                 _ => as_classes(),
             };
@@ -208,8 +207,8 @@ impl Summary {
         }
         if asked.is_none() && num_labels.is_none() && length > 1 {
             return Err(self.unfit(format!(
-                "column {column:?}: its lists can be read as a 0 or 1 for each of {length} labels or as ids of \
-                 labels; say which: --label-type multi_hot or --label-type id"
+                "column {column:?}: its lists can be read as a 0 or 1 for each of {length} labels or as label ids; \
+                 choose with --label-type multi_hot or --label-type id"
             )));
         }
         as_classes()
@@ -226,7 +225,7 @@ impl Summary {
         if map.is_numbered() {
             if own.len() != map.num_labels() {
                 return Err(self.unfit(format!(
-                    "{who} names {} labels ({}), the model has {} without names",
+                    "{who} has {} labels ({}), but the model has {}, without names",
                     own.len(),
                     name_list(own),
                     map.num_labels()
@@ -234,7 +233,7 @@ impl Summary {
             }
             fit.reading.ids = Ids::Positions(Arc::clone(&names.names));
             fit.notes.push(Note::said(format!(
-                "{file}: the model's labels have no names; those of {who} are taken in their order: {}",
+                "{file}: the model's labels have no names; the names of {who} are used in their order: {}",
                 name_list(own)
             )));
             return Ok(());
@@ -249,15 +248,15 @@ impl Summary {
             && !self.is_known(map, &named)
         {
             return Err(self.unfit(format!(
-                "{who} calls its labels {}, the model {}; {missing:?} is none of the model's. --label-map FILE says \
-                 what stands for what ({{\"{missing}\": \"…\"}}), --label-type id takes the ids as they are",
+                "{who} has the labels {}, the model has {}; {missing:?} is not one of the model's. Translate with \
+                 --label-map FILE ({{\"{missing}\": \"…\"}}), or use the ids unchanged with --label-type id",
                 name_list(own),
                 name_list(map.names())
             )));
         }
         fit.reading = named;
         fit.notes.push(Note::said(format!(
-            "{file}: label ids are read by the names that {who} gives them ({}), which the model has in another \
+            "{file}: label ids are read by their names in {who} ({}), because the model has these names in another \
              order",
             name_list(own)
         )));

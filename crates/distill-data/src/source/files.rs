@@ -65,7 +65,7 @@ fn pattern(path: &Path) -> Option<(&Path, String)> {
 fn matching(path: &Path, directory: &Path, pattern: &str) -> Result<(Vec<Arc<Path>>, Format), DataError> {
     let files = shards(directory, |name| matches(pattern, name))?;
     match files.is_empty() {
-        true => Err(format(path, format!("no *.parquet in {} has such a name", directory.display()))),
+        true => Err(format(path, format!("no *.parquet in {} matches", directory.display()))),
         false => Ok((files, Format::Parquet)),
     }
 }
@@ -120,8 +120,7 @@ fn one_split(directory: &Path, files: &[Arc<Path>]) -> Result<(), DataError> {
     Err(format(
         directory,
         format!(
-            "it holds files of several splits, {first} and {other}; name those of one in quotation marks, such as \
-             '{}'",
+            "it contains files of several splits, {first} and {other}; select one with a quoted pattern, such as '{}'",
             directory.join(format!("{start}*.parquet")).display()
         ),
     ))

@@ -205,7 +205,7 @@ fn class_of(value: &JsonValue, label_type: Option<LabelType>) -> Result<Option<R
         JsonValue::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(id), _) => Ok(Some(RawLabel::Id(id))),
             (None, Some(float)) => RawLabel::from_float(float).map(Some),
-            (None, None) => Err(format!("{number} is no label")),
+            (None, None) => Err(format!("{number} is not a label")),
         },
         other => Err(format!("{other} is neither a name nor an id")),
     }

@@ -70,8 +70,8 @@ pub(crate) fn pick(
         let suffix = format!(" at line {} column {}", error.line(), error.column());
         match no_number(line) {
             Some((column, word)) => format!(
-                "column {column}: {word} is no JSON, though Python writes it; write null where a value is missing, \
-                 in pandas with to_json, in Python with json.dumps(…, allow_nan=False) to find it"
+                "column {column}: {word} is not valid JSON, although Python writes it; write null for a missing \
+                 value (pandas: to_json; Python: json.dumps(…, allow_nan=False) finds it)"
             ),
             None => {
                 format!("column {}: not a JSON object: {}", error.column(), text.trim_end_matches(&suffix))
@@ -116,7 +116,7 @@ impl<'de> Visitor<'de> for Pick<'_> {
     type Value = Vec<Option<JsonValue>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one JSON object a line")
+        f.write_str("one JSON object per line")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -51,7 +51,7 @@ impl LabelNames {
             let failed = |source: LabelError| DataError::Labels { file: path.to_owned(), source };
             LabelMap::new(names.iter().cloned()).map_err(failed)?;
             if names.iter().any(String::is_empty) {
-                return Err(unfit("a line is empty, expected one label name a line".to_owned()));
+                return Err(unfit("a line is empty; expected one label name per line".to_owned()));
             }
         }
         Ok(names)
@@ -61,8 +61,7 @@ impl LabelNames {
 fn from_json(text: &str) -> Result<LabelNames, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     let expected = || {
-        "expected a list of names, an object of ids and names, or an object of the data's labels and the names that \
-         they stand for"
+        "expected a list of names, an object from ids to names, or an object from the data's labels to the model's"
             .to_owned()
     };
     let name = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(expected);

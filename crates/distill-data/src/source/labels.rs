@@ -10,8 +10,8 @@ use super::list_cell::{self, Item};
 use crate::error::{DataError, Place, did_you_mean, name_list, nearest};
 
 /// What to do where a model's labels have no names.
-const NAMELESS: &str = "; the model's labels have no names: write those of its ids into a file, one a line from id 0 on, \
-                        and give it with --label-map FILE";
+const NAMELESS: &str = "; the model's labels have no names: write them to a file, one per line from id 0 on, and \
+                        give it with --label-map FILE";
 
 /// A class as it stands in the data.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,8 +61,8 @@ pub(crate) fn one_class(text: &str, ask: Ask) -> Result<(), String> {
     match list_cell::parse(text).filter(|_| ask.label_type != Some(LabelType::Name)) {
         None => Ok(()),
         Some(_) => Err(format!(
-            "{:?} looks like a list of labels, but a row has one class; --problem-type multi_label_classification \
-             reads lists, --label-type name takes it as a name",
+            "{:?} looks like a list of labels, but a row has one class; read lists with --problem-type \
+             multi_label_classification, or read it as a name with --label-type name",
             shortened(text)
         )),
     }
@@ -87,7 +87,7 @@ pub(crate) fn several_from_text(text: &str, ask: Ask) -> Result<Several, String>
                 floats = true;
                 RawLabel::from_float(value).map(Some)
             }
-            (Err(_), Err(_)) => Err(format!("{number} is no label")),
+            (Err(_), Err(_)) => Err(format!("{number} is not a label")),
         },
     });
     let several = Several::of(classes)?;
@@ -148,7 +148,7 @@ impl RawLabel {
             _ if name.is_empty() => Ok(None),
             Some(LabelType::Id) => match name.parse::<f64>().ok().filter(|value| value.fract() == 0.0) {
                 Some(value) => RawLabel::from_float(value).map(Some),
-                None => Err(format!("{:?} is no label id, which --label-type id asks for", shortened(name))),
+                None => Err(format!("{:?} is not a label id, but --label-type id is set", shortened(name))),
             },
             _ => Ok(Some(RawLabel::Name(name.to_owned()))),
         }
@@ -203,9 +203,7 @@ pub fn resolve(
             let mut ids = ids.collect::<Result<Vec<i32>, DataError>>()?;
             ids.sort_unstable();
             match ids.windows(2).find(|pair| pair[0] == pair[1]) {
-                Some(pair) => {
-                    Err(DataError::value(place, column, format!("label {} stands there twice", pair[0])))
-                }
+                Some(pair) => Err(DataError::value(place, column, format!("label {} occurs twice", pair[0]))),
                 None => Ok(Label::Classes(ids)),
             }
         }
@@ -222,7 +220,7 @@ pub fn resolve_label(label: &RawLabel, map: &LabelMap, place: &Place, column: &s
         let what = match label {
             RawLabel::Id(id) => format!("{id} is outside 0..{}", map.num_labels()),
             RawLabel::Name(name) => format!(
-                "unknown label {name:?}; known are {}{}{}",
+                "unknown label {name:?}; known labels: {}{}{}",
                 name_list(map.names()),
                 did_you_mean(&nearest(name, map.names())),
                 if map.is_numbered() { NAMELESS } else { "" }
@@ -262,7 +260,7 @@ mod tests {
         let cell = RawLabel::from_cell;
         assert_eq!(cell(" 3.0", Some(LabelType::Name)), Ok(Some(name("3.0"))));
         assert_eq!(cell("01", Some(LabelType::Id)), Ok(Some(RawLabel::Id(1))));
-        assert!(cell("x", Some(LabelType::Id)).unwrap_err().contains("--label-type id asks for"));
+        assert!(cell("x", Some(LabelType::Id)).unwrap_err().contains("--label-type id is set"));
         let listed = label_from_cell("['a']", ProblemType::SingleLabel.into()).unwrap_err();
         assert!(listed.contains("looks like a list of labels"), "{listed}");
         let ask = Ask { label_type: Some(LabelType::Name), ..Ask::default() };

@@ -225,7 +225,7 @@ impl Source {
             let names = parquet_rows::class_names(file, &self.columns)?;
             match &first {
                 Some(first) if *first != names => {
-                    let what = format!("its label names are not those of {}", self.files[0].display());
+                    let what = format!("its label names differ from those of {}", self.files[0].display());
                     return Err(DataError::Label { file: file.to_path_buf(), what });
                 }
                 _ => first = Some(names),

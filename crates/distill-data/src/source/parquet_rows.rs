@@ -129,7 +129,7 @@ impl ParquetRows {
             Column::List(_) | Column::Values(_) => Err(DataError::ColumnType {
                 file: self.file.to_path_buf(),
                 column: Role::ALL.map(|role| self.columns.name(role)).join(" or "),
-                expected: "one value a row",
+                expected: "one value per row",
                 found: "lists".to_owned(),
             }),
         }
@@ -179,7 +179,7 @@ fn expected(role: Role, problem_type: ProblemType) -> &'static str {
         (Role::Id, _) => "strings or whole numbers (for id)",
         (Role::Text, _) => "strings (for text)",
         (Role::TextPair, _) => "strings (for text_pair)",
-        (Role::Label, ProblemType::SingleLabel) => "one name or id a row (for label)",
+        (Role::Label, ProblemType::SingleLabel) => "one name or id per row (for label)",
         (Role::Label, ProblemType::MultiLabel) => "lists of names or ids (for label)",
         (Role::Label, ProblemType::Regression) => "numbers (for label)",
     }
@@ -196,7 +196,7 @@ pub(crate) fn id_of(value: Option<Value>) -> Result<String, String> {
             Err(format!("{} is neither a string nor a whole number", value.to_text()?))
         }
         Some(value) => value.to_text(),
-        None => Err("null is no id".to_owned()),
+        None => Err("null is not an id".to_owned()),
     }
 }
 
@@ -253,7 +253,7 @@ fn class_of(value: Option<Value>, label_type: Option<LabelType>) -> Result<Optio
             Some(Ok(id)) => Ok(Some(RawLabel::Id(id))),
             _ => Err(format!("{decimal} is neither a name nor a whole number")),
         },
-        Value::Unsigned(number) => Err(format!("{number} is no label id")),
+        Value::Unsigned(number) => Err(format!("{number} is not a label id")),
         Value::Bytes(_) | Value::Text(_) => RawLabel::from_name(&value.to_text()?, label_type),
     }
 }

@@ -57,7 +57,7 @@ impl Reading {
 
     fn list(&self, several: Several) -> Result<Label<RawLabel>, String> {
         if let Some(class) = several.repeated() {
-            return Err(format!("label {class} stands there twice"));
+            return Err(format!("label {class} occurs twice"));
         }
         several.classes.into_iter().map(|class| self.class(class)).collect::<Result<_, _>>().map(Label::Classes)
     }
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(vectors.apply(several(&[0, 0])), Ok(Some(Label::Classes(vec![]))));
         let lists = Reading::default();
         assert_eq!(lists.apply(several(&[2, 0])), Ok(Some(Label::Classes(vec![id(2), id(0)]))));
-        assert!(lists.apply(several(&[1, 1])).unwrap_err().contains("stands there twice"));
+        assert!(lists.apply(several(&[1, 1])).unwrap_err().contains("occurs twice"));
     }
 
     #[test]

@@ -103,8 +103,8 @@ impl Summary {
         let column = source.columns().label_name();
         if let Some(place) = &self.tally.minus_one {
             if self.tally.counts.len() > 1 || self.tally.lists.rows > 0 {
-                let what = "-1 is no label id; where a row has no label, leave it empty or null (a file in which all \
-                            labels are -1 has none; --label-type name takes -1 as a name)";
+                let what = "-1 is not a label id; for a row without a label, leave it empty or null (a file in \
+                            which all labels are -1 is unlabelled; --label-type name reads -1 as a name)";
                 return Err(DataError::value(place, column, what));
             }
             self.reading.minus_one = true;
@@ -116,8 +116,8 @@ impl Summary {
             self.reading.ids = reading::Ids::AsNames;
             let code = self.tally.digits.as_deref().unwrap_or_default();
             self.notes.push(Note::said(format!(
-                "{file}: labels such as {code:?} stand among numbers: all are read as names (--label-type id reads \
-                 ids)"
+                "{file}: some labels are numbers and some, such as {code:?}, have leading zeros: all are read as \
+                 names (--label-type id reads ids)"
             )));
         }
         for (label, count) in &self.tally.counts {
@@ -148,7 +148,7 @@ impl Summary {
             .collect();
         (!groups.is_empty()).then(|| {
             Note::warning(format!(
-                "{}: labels differ in upper and lower case or in spaces alone and are different classes: {}",
+                "{}: labels that differ only in case or spaces are different classes: {}",
                 self.path.display(),
                 groups.join("; ")
             ))
@@ -173,7 +173,7 @@ fn far_apart(source: &Source, repeated: &BTreeSet<IdHash>) -> DataError {
         Ok(Some(Ok(second))) => duplicate(source, second),
         Ok(Some(Err(error))) | Err(error) => error,
         Ok(None) => {
-            let what = "an id stood in two rows when it was read first, and no longer does".to_owned();
+            let what = "an id was in two rows when the file was first read, but no longer is".to_owned();
             DataError::Changed { file: source.path().to_owned(), what }
         }
     }
@@ -192,7 +192,7 @@ fn duplicate(source: &Source, second: Row) -> DataError {
     }
     match first {
         Some(first) => DataError::DuplicateId { id: second.id, first, second: second.place },
-        None => DataError::value(&second.place, source.columns().id_name(), "the id stands twice"),
+        None => DataError::value(&second.place, source.columns().id_name(), "the id is not unique"),
     }
 }
 

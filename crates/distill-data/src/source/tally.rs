@@ -93,7 +93,7 @@ impl Tally {
     fn class(&mut self, class: &RawLabel, ask: Ask, place: &Place) -> Result<(), String> {
         match class {
             RawLabel::Id(-1) => self.minus_one = self.minus_one.take().or_else(|| Some(place.clone())),
-            RawLabel::Id(id) if *id < 0 => return Err(format!("{id} is no label id; they begin with 0")),
+            RawLabel::Id(id) if *id < 0 => return Err(format!("{id} is not a label id; label ids start at 0")),
             RawLabel::Id(_) => self.has_ids = true,
             RawLabel::Name(name) if in_digits(name) && ask.label_type.is_none() => {
                 self.digits.get_or_insert_with(|| name.clone());

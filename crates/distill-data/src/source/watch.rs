@@ -36,7 +36,7 @@ impl Stamp {
             return Some("another file has its name".to_owned());
         }
         if self.bytes != now.bytes {
-            return Some(format!("it had {} bytes, and has {}", self.bytes, now.bytes));
+            return Some(format!("it had {} bytes, and now has {}", self.bytes, now.bytes));
         }
         (self.modified != now.modified).then(|| "it was written to".to_owned())
     }
@@ -117,7 +117,7 @@ impl Watch {
         if *found == *self.expected {
             return Ok(());
         }
-        let what = format!("its blake3 was {}, and what was read has {found}", self.expected);
+        let what = format!("its blake3 was {}, but that of the content read is {found}", self.expected);
         Err(DataError::Changed { file: self.source.clone(), what })
     }
 }

@@ -107,9 +107,9 @@ impl Class {
             "DebertaV2Tokenizer" => Class::DebertaV2,
             other if OTHERS.split(' ').any(|known| known == other) => {
                 return Err(format!(
-                    "tokenizer_class {name:?} is not built in; built in are those of BERT, DistilBERT, ELECTRA, MPNet, \
-                     RoBERTa, ALBERT, CamemBERT, XLM-RoBERTa and DeBERTa-v2, and PreTrainedTokenizerFast, which takes \
-                     tokenizer.json as it is"
+                    "tokenizer_class {name:?} is not supported; supported are those of BERT, DistilBERT, ELECTRA, \
+                     MPNet, RoBERTa, ALBERT, CamemBERT, XLM-RoBERTa and DeBERTa-v2, and PreTrainedTokenizerFast, \
+                     which uses tokenizer.json unchanged"
                 ));
             }
             _ => Class::Backend,

@@ -46,8 +46,8 @@ pub enum TokenError {
     },
     /// A tokenizer by which nothing can be masked.
     #[error(
-        "the tokenizer has no mask token: neither tokenizer_config.json nor special_tokens_map.json names one of its \
-         vocabulary, which has neither [MASK] nor <mask>"
+        "the tokenizer has no mask token: tokenizer_config.json and special_tokens_map.json do not name one, and \
+         the vocabulary has neither [MASK] nor <mask>"
     )]
     NoMask,
     /// A row that the tokenizer refuses.

@@ -94,8 +94,8 @@ fn source(directory: &Path) -> Result<(Source, PathBuf), TokenError> {
 fn hint(directory: &Path) -> String {
     match PIECES.into_iter().find(|name| directory.join(name).exists()) {
         Some(name) => format!(
-            "; {name} is SentencePiece's, convert it once: python3 -c \"from transformers import AutoTokenizer as T; \
-             T.from_pretrained('{0}').save_pretrained('{0}')\"",
+            "; {name} is in SentencePiece's format; convert it once: python3 -c \"from transformers import \
+             AutoTokenizer as T; T.from_pretrained('{0}').save_pretrained('{0}')\"",
             directory.display()
         ),
         None => String::new(),

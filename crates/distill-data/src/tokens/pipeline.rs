@@ -20,10 +20,10 @@ pub(super) fn around(
     special: &SpecialTokens,
 ) -> Result<Value, String> {
     let class = options.class;
-    let Some(kind) = class.vocabulary() else { return Err("the class builds no tokenizer".to_owned()) };
+    let Some(kind) = class.vocabulary() else { return Err("the class does not build a tokenizer".to_owned()) };
     let found = model["type"].as_str().unwrap_or(kind.name());
     if found != kind.name() {
-        return Err(format!("its vocabulary is of {found}, but {} makes {}", class.name(), kind.name()));
+        return Err(format!("its vocabulary is for {found}, but {} builds {}", class.name(), kind.name()));
     }
     let vocab = model["vocab"].take();
     let unknown = special.get("unk_token").unwrap_or_default();

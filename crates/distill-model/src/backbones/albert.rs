@@ -98,7 +98,7 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
 fn keep_layers(_: &mut Map<String, Value>, fields: &Fields<'_>, _: &[usize]) -> Result<(), ModelError> {
     match Sharing::read(fields)?.groups {
         1 => Ok(()),
-        groups => Err(fields.unsupported("num_hidden_groups", groups, "1, to take fewer layers")),
+        groups => Err(fields.unsupported("num_hidden_groups", groups, "1, to select layers")),
     }
 }
 

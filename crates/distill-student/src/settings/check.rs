@@ -64,7 +64,7 @@ impl TrainSettings {
             "hard_weight and soft_weight",
             "0",
             !empty,
-            "above 0, at least one of them, or a loss inside the network",
+            "above 0, at least one of them, or a loss on intermediate layers",
         )?;
         let loss = self.loss_by_itself();
         let name = loss.name();
@@ -109,13 +109,13 @@ impl TrainSettings {
             "batch_tokens",
             format!("{} with loss \"dist\"", self.batch_tokens),
             self.batch_tokens == 0 || !correlates,
-            "0: its correlation by label is one of a whole batch, which cannot be cut",
+            "0: its correlation by label needs the whole batch, which cannot be split",
         )?;
         refuse(
             "batch_size",
             "1 with loss \"dist\"",
             self.batch_size != 1 || !correlates || self.dist_gamma == 0.0,
-            "at least 2: its correlation by label is one over the rows of a batch",
+            "at least 2: its correlation by label is computed over the rows of a batch",
         )
     }
 
@@ -161,10 +161,7 @@ impl TrainSettings {
         if self.soft_weight > 0.0 && num_labels <= 2 {
             let two = |field: &str, why| Err(TrainError::TwoLabels { setting: field.to_owned(), why });
             if self.standardize_logits {
-                return two(
-                    "standardize_logits = true",
-                    "two standardized logits are always ±1/√2, whatever they were",
-                );
+                return two("standardize_logits = true", "two standardized logits are always ±1/√2");
             }
             let loss = self.loss_by_itself();
             if let Some(why) = loss.useless_for_two_labels() {

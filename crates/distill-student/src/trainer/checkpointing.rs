@@ -76,7 +76,8 @@ impl Run<'_> {
         self.best_weights = take("best", &mut names());
         for (name, own) in self.intermediate.as_ref().map_or(Vec::new(), IntermediateLosses::parameters) {
             let found = tensors.remove(&format!("beside.{name}")).filter(|found| found.size() == own.size());
-            let found = found.ok_or_else(|| tch::TchError::Shape(format!("{name} is missing or misshapen")));
+            let found =
+                found.ok_or_else(|| tch::TchError::Shape(format!("{name} is missing or has the wrong shape")));
             tch::no_grad(|| {
                 own.shallow_clone().f_copy_(&found.map_err(TorchError::from)?).map_err(TorchError::from)
             })?;

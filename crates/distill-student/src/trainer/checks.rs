@@ -16,7 +16,7 @@ impl Trainer<'_> {
     pub fn check(&self) -> Result<(), TrainError> {
         let (planned, model) = (self.plan.problem_type, self.model.config().problem_type);
         if planned != model {
-            return Err(TrainError::Rows(format!("the plan is for {planned}, and the model is of {model}")));
+            return Err(TrainError::Rows(format!("the plan is for {planned}, but the model is for {model}")));
         }
         self.check_rows()?;
         if self.plan.sampling == Sampling::Balanced && self.data.train.labelled() == 0 {
@@ -35,8 +35,8 @@ impl Trainer<'_> {
         let weighted = balanced && loss.labels.weight > 0.0;
         if *sampling == Sampling::Balanced && weighted {
             tracing::warn!(
-                "sampling = \"balanced\" and class_weights = \"balanced\" both even out the classes: together a rare \
-                 class counts more than a frequent one"
+                "sampling = \"balanced\" and class_weights = \"balanced\" both balance the classes: together, a \
+                 rare class counts more than a frequent one"
             );
         }
     }
@@ -52,7 +52,8 @@ impl Trainer<'_> {
         let unlabelled = train.rows.len() - train.labelled();
         if !self.plan.loss.has_teacher() && unlabelled > 0 {
             return Err(TrainError::Rows(format!(
-                "{unlabelled} of {} training rows have no label, and without a teacher nothing can be learned from them",
+                "{unlabelled} of {} training rows have no label, and nothing can be learned from them without a \
+                 teacher",
                 train.rows.len()
             )));
         }
@@ -66,15 +67,14 @@ impl Trainer<'_> {
         let has_teacher = check_soft_targets(validation, outputs).is_ok();
         if !has_teacher && validation.labelled() == 0 {
             return Err(TrainError::Rows(
-                "no row of the validation part has a label: nothing tells one epoch from another (is the label column \
-                 named?)"
+                "no validation row has a label, so epochs cannot be compared (is the label column right?)"
                     .to_owned(),
             ));
         }
         if !has_teacher && self.plan.selection == Some(Metric::Agreement) {
             return Err(TrainError::Setting {
                 field: "best_metric",
-                value: "agreement where the validation part has no soft targets".to_owned(),
+                value: "agreement, but the validation part has no soft targets".to_owned(),
                 expected: "a metric of labels",
             });
         }
@@ -88,8 +88,8 @@ impl Trainer<'_> {
         let (train, validation) = (self.data.train.rows.len(), self.data.validation.rows.len());
         if validation < FEW && train >= 20 * validation.max(FEW / 2) {
             tracing::warn!(
-                "{validation} rows choose the best epoch of {train} training rows: only labelled ones are set aside; a \
-                 validation file or more labels would say more"
+                "only {validation} rows select the best epoch, for {train} training rows, because only labelled \
+                 rows are set aside; a validation file or more labels would be more reliable"
             );
         }
     }
@@ -101,8 +101,8 @@ impl Trainer<'_> {
         let needed = groups.epochs_to_reach_all();
         if (epochs as usize) < needed {
             tracing::warn!(
-                "gradual_unfreezing takes an epoch for each part: with {epochs} instead of {needed} epochs the lowest \
-                 ones never move"
+                "gradual_unfreezing needs one epoch for each part: with {epochs} instead of {needed} epochs, the \
+                 lowest parts are never trained"
             );
         }
     }
@@ -125,8 +125,8 @@ impl Trainer<'_> {
             let idle = pairs.iter().filter(|(layer, _)| weight > 0.0 && *layer < first_moving).count();
             if idle > 0 {
                 tracing::warn!(
-                    "{name}: {idle} of {} comparisons are of layers that train_last_layers = {last_layers} does not train: \
-                     they count in the loss and teach nothing",
+                    "{name}: {idle} of {} comparisons are of layers that train_last_layers = {last_layers} does not \
+                     train: they add to the loss without effect",
                     pairs.len(),
                 );
             }

@@ -42,7 +42,7 @@ fn a_damaged_manifest_or_a_missing_shard_is_named() {
     let json = std::fs::read_to_string(directory.path().join(MANIFEST_FILE)).unwrap();
     let open = || Store::open(directory.path()).unwrap_err().to_string();
     for (from, to, expected) in [
-        ("\"rows\": 10", "\"rows\": 11", "do not add up"),
+        ("\"rows\": 10", "\"rows\": 11", "have another total"),
         ("train-00000", "../train-00000", "is not a file name"),
         (
             "\"format_version\": 1,\n  \"fingerprint\"",
@@ -107,6 +107,6 @@ fn rows_that_are_in_no_file_and_files_that_are_in_no_manifest_are_found() {
     let store = Store::open(directory.path()).unwrap();
     let damage = store.verify(&StopSignal::default(), &Silent).unwrap();
     assert_eq!(damage.len(), 1);
-    assert!(damage[0].what.ends_with("manifest.json is damaged: rows 5 to 9 are in no file"), "{damage:?}");
+    assert!(damage[0].what.ends_with("manifest.json is damaged: no file contains rows 5 to 9"), "{damage:?}");
     assert_eq!(store.strangers().unwrap(), [directory.path().join(&lost.file.name)]);
 }

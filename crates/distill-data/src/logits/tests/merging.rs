@@ -42,7 +42,7 @@ fn merging_refuses_missing_and_repeated_rows() {
     assert!(message(&[(0, &[5], (0, 2)), (4, &[5], (1, 2))]).contains("row 4 of"));
     assert!(message(&[(0, &[5], (0, 2)), (0, &[5], (0, 2))]).contains("row 0 of"));
     assert!(message(&[(3, &[5], (1, 2))]).contains("rows 0 to 2 are in no shard"));
-    assert!(message(&[(0, &[5], (0, 2))]).contains("their names speak of 2"));
+    assert!(message(&[(0, &[5], (0, 2))]).contains("their names say 2"));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_directory_stands_for_its_shards_when_all_are_finished() {
     store(&shard(1, 3), 4, &[4], (0, 1));
     assert_eq!(stores_in(out).unwrap(), [shard(0, 3), shard(1, 3), shard(2, 3)]);
     std::fs::create_dir(shard(0, 2)).unwrap();
-    assert!(message().contains("shards of 2 and of 3"), "{}", message());
+    assert!(message().contains("shards of 2 and shards of 3"), "{}", message());
     assert_eq!(stores_in(&shard(1, 3)).unwrap(), [shard(1, 3)]);
 }
 
