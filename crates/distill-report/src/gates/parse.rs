@@ -136,7 +136,7 @@ impl Gate {
                 return Err(format!("a name is missing after {keyword:?}"));
             }
             if slot.replace(name.join(" ")).is_some() {
-                return Err(format!("{keyword:?} stands twice"));
+                return Err(format!("{keyword:?} occurs twice"));
             }
         }
         if is_regression && self.against.is_none() {
@@ -232,7 +232,7 @@ mod tests {
             ("accuracy >= 0.9 vs teacher", "not compared with another model"),
             ("accuracy vs teacher", "none of >="),
             ("drop.accuracy <= 0.1 vs", "a name is missing after \"vs\""),
-            ("drop.accuracy <= 0.1 on a on b", "\"on\" stands twice"),
+            ("drop.accuracy <= 0.1 on a on b", "\"on\" occurs twice"),
             ("accuracy >= 0.9 please", "\"please\" is not understood"),
             ("accuracy >= 0.9 with luck", "\"with\" is not understood"),
             ("regression <= 0.1", "needs the earlier report"),
