@@ -13,7 +13,7 @@ use tch::Tensor;
 
 use crate::data::Part;
 
-/// Above this share of occurring tokens the whole table is trained as it is.
+/// Above this share of occurring tokens the whole table is trained.
 const WORTH_IT_BELOW: f64 = 0.8;
 
 /// The word embeddings of a model, narrowed to the tokens that occur.
@@ -21,7 +21,7 @@ const WORTH_IT_BELOW: f64 = 0.8;
 pub struct ActiveVocabulary {
     /// The parameter `word_embeddings.weight`: `[V, H]` while wide, `[U, H]` while narrow.
     parameter: Tensor,
-    /// The whole table as it was at first, `[V, H]`.
+    /// The initial table, `[V, H]`.
     table: Tensor,
     /// The occurring tokens in rising order, int64 `[U]`.
     occurring: Tensor,
@@ -71,7 +71,7 @@ impl ActiveVocabulary {
         })
     }
 
-    /// Puts the whole, up-to-date table into the parameter, `[V, H]`, for good.
+    /// Puts the complete, up-to-date table into the parameter, `[V, H]`, permanently.
     ///
     /// # Errors
     /// [`TorchError`] from libtorch.
@@ -128,7 +128,7 @@ impl ActiveVocabulary {
         &self.numbering
     }
 
-    /// Notes a step: what it does to the rows that do not occur.
+    /// Records the effect of a step on the rows that do not occur.
     pub fn note_step(&mut self, learning_rate: f64, weight_decay: f64) {
         self.decay *= 1.0 - learning_rate * weight_decay;
     }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vocabulary_that_occurs_nearly_whole_is_left_alone() {
+    fn a_vocabulary_that_occurs_almost_completely_is_not_narrowed() {
         let table = Tensor::zeros([4, 2], (Kind::Float, Device::Cpu));
         assert!(ActiveVocabulary::of(&part(&[&[0, 1, 2, 3]]), &table).is_none());
         assert!(ActiveVocabulary::of(&part(&[&[0, 1]]), &table).is_some());

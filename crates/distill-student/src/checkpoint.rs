@@ -1,4 +1,4 @@
-//! Where a run can go on from: everything that the next step depends on, complete or absent.
+//! Checkpoints: everything that the next step depends on, complete or absent.
 //!
 //! `checkpoints/step-000500/` holds `tensors.safetensors` (weights, optimizer, best weights so far),
 //! `state.json` (position and counters) and `manifest.json` (length and hash of both). It is filled under a
@@ -26,7 +26,7 @@ const STATE_FILE: &str = "state.json";
 const TENSORS_FILE: &str = "tensors.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
 const FORMAT_VERSION: u32 = 2;
-/// More than state or manifest ever hold.
+/// More than the size of any state or manifest.
 const MAX_JSON_BYTES: u64 = 1 << 20;
 
 /// Position and counters of a run between two steps.
@@ -107,7 +107,7 @@ impl Checkpoints {
         let written =
             fill(&temporary, state, tensors).and_then(|()| Ok(atomic::rename_directory(&temporary, &target)?));
         if let Err(error) = written {
-            // A full disk is no place to leave half a checkpoint.
+            // On a full disk, do not leave a partial checkpoint.
             if let Err(left) = remove(&temporary) {
                 tracing::debug!("{left}");
             }
@@ -202,7 +202,7 @@ impl Checkpoints {
     }
 }
 
-/// What lies in the directory of checkpoints and is ours.
+/// The entries of the directory of checkpoints that belong to us.
 #[derive(Default)]
 struct Listing {
     /// Names by step, and by how often that step was saved before.

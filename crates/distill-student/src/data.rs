@@ -62,7 +62,7 @@ impl Part {
             if let Some(count) = class.and_then(|label| counts.get_mut(label)) {
                 *count += 1;
             }
-            // Of several classes; a number counts for none.
+            // Multi-label; a regression value has no class.
             if example.targets.len() == num_labels {
                 counts
                     .iter_mut()
@@ -99,7 +99,7 @@ pub struct CacheBuilder<'a> {
     pub labels: &'a LabelMap,
     /// What a row's label is.
     pub problem_type: ProblemType,
-    /// Where caches lie; none: in memory.
+    /// The directory of caches; none: in memory.
     pub directory: Option<&'a Path>,
     /// Asked between chunks.
     pub stop: &'a StopSignal,

@@ -40,7 +40,7 @@ impl WeightMean {
         let steps = global_step as f64;
         let share = 1.0 - self.decay.min((1.0 + steps) / (10.0 + steps));
         self.vocabulary += share * (vocabulary - self.vocabulary);
-        // What does not move is its own mean, to the bit.
+        // A parameter that does not change equals its mean, to the bit.
         let moving = self.means.iter().zip(&self.parameters).filter(|(_, (_, own))| own.requires_grad());
         let (means, weights): (Vec<Tensor>, Vec<Tensor>) =
             moving.map(|(mean, (_, own))| (mean.shallow_clone(), own.shallow_clone())).unzip();

@@ -37,7 +37,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Whether this is better than `other` by the metric; equal figures are told apart by the loss.
+    /// Whether this is better than `other` by the metric; ties are broken by the loss.
     pub fn is_better_than(&self, other: &Evaluation, metric: Metric) -> bool {
         match (self.figure(metric), other.figure(metric)) {
             (Some(own), Some(others)) if own != others => (own > others) == metric.higher_is_better(),
@@ -127,7 +127,7 @@ impl Scoring<'_> {
         let shape = [examples.len() as i64, num_labels as i64];
         let student = Tensor::from_slice(logits).view(shape); // [N, C]
         let labels = labels::tensor(examples.iter(), problem_type, num_labels);
-        // A validation file of its own has no soft targets: its loss is the hard one.
+        // A validation file has no soft targets: its loss is the hard loss.
         let loss = if has_teacher {
             let soft: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
             let teacher = Tensor::from_slice(&soft).view(shape);

@@ -1,4 +1,4 @@
-//! Losses inside the network: the teacher runs beside the student, and their layers are compared.
+//! Losses on intermediate layers: the teacher runs next to the student, and their layers are compared.
 //!
 //! The terms are [`crate::loss::hidden`] and [`crate::loss::relation`], each a mean over the pairs of its
 //! [`crate::layer_map`]. Where the widths differ, one learned projection, which TinyBERT's `W_h` is too, widens
@@ -44,7 +44,7 @@ pub struct IntermediateLosses<'a> {
     projection: Option<Tensor>,
 }
 
-/// Whether the terms of a plan can be had between a student and a teacher of these configs.
+/// Whether the terms of a plan can be computed between a student and a teacher with these configs.
 ///
 /// # Errors
 /// [`TrainError::Intermediate`] with the reason.
@@ -126,7 +126,7 @@ impl<'a> IntermediateLosses<'a> {
         }))
     }
 
-    /// The teacher that runs beside the student.
+    /// The teacher that runs next to the student.
     pub fn teacher(&self) -> &'a Model {
         self.teacher
     }

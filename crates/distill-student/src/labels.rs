@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn unlabelled_rows_are_told_from_rows_without_any_class() {
+    fn unlabelled_rows_and_rows_without_any_class_are_distinguished() {
         assert_eq!(cached(Some(&Label::Classes(Vec::new())), 2), (None, vec![0.0, 0.0]));
         assert_eq!(cached(None, 2), (None, Vec::new()));
         assert_eq!(cached(Some(&Label::Value(-1.5)), 1), (None, vec![-1.5]));

@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LayerMap {
-    /// Every so many layers of the teacher, its last for the student's last.
+    /// Every k-th layer of the teacher, its last for the student's last.
     Uniform,
     /// The teacher's first layers.
     First,
     /// The teacher's last layers.
     Last,
-    /// The last layer of each alone.
+    /// Only the last layer of each.
     Top,
     /// Pairs of the student's and the teacher's layers, from 0.
     Pairs(Vec<(usize, usize)>),
 }
 
 impl LayerMap {
-    /// The pairs for so many layers, the student's first.
+    /// The pairs for these numbers of layers, the student's first.
     ///
     /// # Errors
     /// A text: layers that are not there, or a teacher with fewer layers than its student where each is paired.
@@ -113,13 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_layers_alone_are_compared_also_where_the_student_is_deeper() {
+    fn only_the_last_layers_are_compared_also_if_the_student_is_deeper() {
         assert_eq!(map("top").pairs(6, 3).unwrap(), [(5, 2)]);
         assert!(map("top").pairs(6, 0).is_err() && map("top").pairs(0, 3).is_err());
     }
 
     #[test]
-    fn what_is_no_map_or_not_there_is_told() {
+    fn invalid_maps_and_missing_layers_are_reported() {
         for bad in ["", "middle", "0-1", "0:1,", "0:-1"] {
             assert!(LayerMap::try_from(bad.to_owned()).unwrap_err().contains("is not a layer map"), "{bad}");
         }

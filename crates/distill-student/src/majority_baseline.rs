@@ -1,4 +1,4 @@
-//! Whether a teacher has anything to teach: its soft targets beside the best answer that is always the same.
+//! Whether a teacher has anything to teach: its soft targets compared with the best constant answer.
 
 use distill_core::logits::argmax;
 use distill_core::{LabelMap, ProblemType};
@@ -33,7 +33,7 @@ impl TeacherQuality {
         }
     }
 
-    /// Whether the teacher knows more than what is frequent.
+    /// Whether the teacher is better than the constant answer.
     pub fn beats_the_constant(&self) -> bool {
         self.teacher > self.constant
     }
@@ -90,7 +90,7 @@ mod tests {
         let cache = TokenCache::in_memory::<CacheError>(|writer| {
             rows.iter().zip(0..).try_for_each(|((targets, _), row)| {
                 let (input_ids, token_type_ids, label) = (&[1][..], None, None);
-                // A validation file has no soft targets of its own.
+                // A validation file has no soft targets.
                 let logits = &[][..];
                 writer.push(Example {
                     input_ids,

@@ -25,7 +25,7 @@ pub struct ParamGroups {
 }
 
 impl ParamGroups {
-    /// What the plan says of a model of an architecture with so many layers.
+    /// The groups of a model with this many layers, according to the plan.
     pub fn new(plan: Trainable, architecture: &'static Architecture, layers: usize) -> Self {
         ParamGroups { plan, architecture, layers }
     }
@@ -52,7 +52,7 @@ impl ParamGroups {
         by_freeze && self.plan.last_layers.is_none_or(|last| height + last > self.layers)
     }
 
-    /// Epochs until everything moves that ever does: gradual unfreezing takes one for each height.
+    /// Epochs until everything is trained that is ever trained: gradual unfreezing needs one for each height.
     pub fn epochs_to_reach_all(&self) -> usize {
         if !self.plan.gradual_unfreezing {
             return 1;

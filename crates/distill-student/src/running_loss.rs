@@ -36,7 +36,7 @@ impl RunningLoss {
         self.timed_rows += rows;
     }
 
-    /// Mean loss and rows a second, and starts anew.
+    /// Mean loss and rows a second; resets both.
     pub fn read(&mut self) -> (f64, f64) {
         let (sum, rows) = self.sums();
         let loss = if rows == 0 { f64::NAN } else { sum / rows as f64 };

@@ -29,7 +29,7 @@ impl Schedule {
         Schedule { course, peak, warmup_ratio, warmup_steps, total_steps }
     }
 
-    /// A plan over so many steps.
+    /// A plan over this many steps.
     pub fn of(plan: &LearningRatePlan, total_steps: u64) -> Self {
         Self::new(plan.schedule, plan.peak, plan.warmup_ratio, total_steps)
     }

@@ -22,7 +22,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// The metric that `auto` stands for: one that labels alone decide.
+    /// The metric of `auto`: one that depends only on labels.
     pub fn default_for(problem_type: ProblemType) -> Self {
         match problem_type {
             ProblemType::SingleLabel => Metric::Accuracy,

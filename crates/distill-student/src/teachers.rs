@@ -40,7 +40,7 @@ pub struct Teachers {
 }
 
 impl Teachers {
-    /// Teachers with the same label map. Without `weights` all count the same.
+    /// Teachers with the same label map. Without `weights`, all have the same weight.
     ///
     /// # Errors
     /// [`TrainError::Labels`] where two maps differ; [`TrainError::Setting`] where there is not a weight
@@ -68,7 +68,7 @@ impl Teachers {
 }
 
 impl TeacherEnsemble {
-    /// Of so many teachers, one too. Without `weights` all count the same.
+    /// Of this many teachers, also of one. Without `weights`, all have the same weight.
     ///
     /// # Errors
     /// [`TrainError::Setting`] where there is not a weight above 0 for each, or nothing to average.
@@ -89,7 +89,7 @@ impl TeacherEnsemble {
         Ok(TeacherEnsemble { weights, average, problem_type })
     }
 
-    /// What tells apart two ways of making one soft target of the same stores.
+    /// Distinguishes two ways of combining the same stores.
     fn key(&self) -> String {
         format!("{:?} {:?}", self.average, self.weights)
     }

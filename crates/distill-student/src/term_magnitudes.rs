@@ -2,7 +2,7 @@
 
 use crate::loss::Term;
 
-/// A term that counts so many times less than another is as good as none.
+/// A term that is this many times smaller than another has almost no effect.
 const FAR_APART: f64 = 100.0;
 
 /// The terms of one step.

@@ -39,7 +39,7 @@ pub use checks::check_soft_targets;
 pub struct Trainer<'a> {
     /// The model; at the end it holds the best checkpoint.
     pub model: &'a Model,
-    /// What runs beside it, where a loss looks inside both.
+    /// The teacher that runs next to it, for losses on intermediate layers.
     pub teacher: Option<&'a Model>,
     /// How to train.
     pub plan: &'a TrainPlan,
@@ -66,7 +66,7 @@ pub struct Outcome {
     pub best_epoch: u32,
     /// The validation part under those weights.
     pub best: Evaluation,
-    /// Seconds of steps and evaluations since the run began or went on.
+    /// Seconds of steps and evaluations since the run began or resumed.
     pub seconds: f64,
 }
 
@@ -290,7 +290,7 @@ impl<'a> Run<'a> {
             };
             let better = match (plan.selection, best) {
                 (Some(metric), Some(best)) => evaluation.is_better_than(&best, metric),
-                // Where nothing tells epochs apart, the last one is kept.
+                // If epochs cannot be compared, the last one is kept.
                 _ => true,
             };
             Ok((evaluation, better.then(|| model.snapshot())))

@@ -15,7 +15,7 @@ pub(crate) struct Block {
     pub rows: Vec<Row>,
     /// Tokens of each distinct text, in the order in which the texts first appear.
     tokens: Vec<Tokens>,
-    /// For each row, which of `tokens` is its own.
+    /// For each row, the index of its tokens in `tokens`.
     pub text_of_row: Vec<usize>,
     /// For each distinct text, the first row that has it.
     first_row: Vec<usize>,

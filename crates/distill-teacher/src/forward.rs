@@ -22,14 +22,14 @@ pub fn default_batch_tokens(device: Device) -> u64 {
 /// On the CPU batches have a multiple of so many tokens: oneDNN makes its kernels anew for every number that it has not
 /// met lately, on one thread, while the others wait.
 const SIZE_STEP: usize = 32;
-/// Below so many tokens that would cost more than it spares.
+/// Below this number of tokens that would cost more than it saves.
 const FILLED_UP_FROM: usize = 1_024;
 
 /// A model applied to examples, without gradients and without dropout.
 pub struct ForwardPass<'a> {
     /// The model.
     pub model: &'a Model,
-    /// Most tokens of a batch; a longer row is a batch of its own.
+    /// Most tokens of a batch; a longer row is a batch by itself.
     pub batch_tokens: u64,
     /// Asked before every batch.
     pub stop: &'a StopSignal,
@@ -38,7 +38,7 @@ pub struct ForwardPass<'a> {
 impl ForwardPass<'_> {
     /// Logits of each example, row-major `[N, C]`, in the order given.
     ///
-    /// `progress` is told which examples are done after each batch.
+    /// `progress` gets the number of finished examples after each batch.
     ///
     /// # Errors
     /// [`RunnerError`] for a token the model does not know, a failure of libtorch, or a stop.
@@ -139,7 +139,7 @@ fn is_out_of_memory(error: &RunnerError) -> bool {
     matches!(error, RunnerError::Torch(TorchError::OutOfMemory { .. }))
 }
 
-/// Half of what was too much.
+/// Half of the size that was too large.
 fn halve(budget: &Cell<u64>, tokens: u64) {
     let smaller = (budget.get().min(tokens) / 2).max(1);
     tracing::warn!(
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_too_much_alone_and_any_other_failure_end_the_pass() {
+    fn a_single_row_that_is_too_large_and_any_other_failure_end_the_pass() {
         let budget = Cell::new(1000);
         let alone = in_batches(&[50, 40], &budget, |_| Err::<(), _>(out_of_memory()), |()| Ok(()));
         assert!(is_out_of_memory(&alone.unwrap_err()));

@@ -30,7 +30,7 @@ pub type Likeliest = Vec<Vec<u32>>;
 pub struct MaskedPass<'a> {
     /// The model.
     pub model: &'a MaskedLanguageModel,
-    /// What may stand at a mask, in lists.
+    /// The candidates at each mask.
     pub candidates: &'a [Candidates],
     /// Most tokens of a batch; halved for good where the device's memory does not suffice.
     pub batch_tokens: &'a Cell<u64>,

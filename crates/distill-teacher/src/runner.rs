@@ -1,4 +1,4 @@
-//! A source of rows to a sink of logits: tokenize a block, compute it, hand it on, in row order.
+//! From a source of rows to a sink of logits: tokenize a block, compute it, pass it on, in row order.
 
 use std::cell::Cell;
 use std::sync::mpsc::sync_channel;
@@ -21,7 +21,7 @@ use crate::forward::{ForwardPass, first_not_finite};
 /// border, so a row's logits depend on its block alone, not on where a run was stopped or split.
 pub const BLOCK_ROWS: usize = 4096;
 
-/// What messages call the column, whatever its name is in the source.
+/// The column's name in messages, regardless of its name in the source.
 const LABEL: &str = "label";
 
 /// A model over rows.
@@ -47,7 +47,7 @@ pub struct RunStats {
     pub tokens: u64,
     /// Rows whose text was cut at `max_length`.
     pub truncated: u64,
-    /// Tokens that stand for what the vocabulary does not hold.
+    /// Unknown tokens.
     pub unknown: u64,
     /// Rows whose text is empty.
     pub empty: u64,
@@ -147,7 +147,7 @@ impl Runner<'_> {
         Ok(stats)
     }
 
-    /// Reads and tokenizes on a thread of its own, one block ahead of the device.
+    /// Reads and tokenizes on a separate thread, one block ahead of the device.
     fn read_ahead(
         &self,
         rows: impl Iterator<Item = Result<Row, DataError>> + Send,

@@ -1,4 +1,4 @@
-//! The newest whole checkpoint is found, whatever happened to the others, and nothing of others is touched.
+//! The newest complete checkpoint is found, whatever the state of the others, and foreign files are not touched.
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! The frozen encoder's pass over all rows of a token cache, in blocks that do not depend on how the rows are split
 //! or where a run was stopped: a row's features have the same bits in every run.
 //!
-//! Finished blocks are kept beside the token cache every few seconds and at a stop. The next run, of another seed or
+//! Finished blocks are kept next to the token cache every few seconds and at a stop. The next run, of another seed or
 //! another head, computes the blocks that are not there, if any.
 
 use std::ops::Range;
@@ -66,7 +66,7 @@ pub(super) fn features(
     Ok(features.map_err(TorchError::from)?.to_device(model.device()))
 }
 
-/// Where they are kept; none for rows that leave no cache behind.
+/// The directory for them; none for rows without a cache.
 fn files(
     model: &Model,
     cache: &TokenCache,
@@ -85,7 +85,7 @@ fn files(
     kept(FeatureFiles::open(directory, &key, &about, shape, stop))
 }
 
-/// Without files a run computes what it needs: a disk that cannot take them is worth a warning.
+/// Without files a run computes what it needs: a disk that cannot store them causes a warning.
 fn kept<T>(result: Result<T, CacheError>) -> Result<Option<T>, TrainError> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -139,7 +139,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Takes what is kept; returns how many rows that are.
+    /// Reads the kept features; returns their number of rows.
     fn read(&mut self) -> Result<usize, TrainError> {
         let Some(files) = &self.files else { return Ok(0) };
         let (values, is_done, width) = (&mut self.values, &mut self.is_done, self.width);
@@ -208,7 +208,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Keeps what is not yet in a file.
+    /// Writes what is not in a file.
     fn write(&mut self) -> Result<(), TrainError> {
         let rows = self.unwritten.clone();
         self.written = Instant::now();
@@ -225,7 +225,7 @@ impl Pass<'_> {
     }
 }
 
-/// Cuts rows that follow one another into blocks of at most so many tokens; a longer row is a block of its own.
+/// Splits consecutive rows into blocks of at most this many tokens; a longer row is a block by itself.
 fn blocks(lengths: &[u32], most_tokens: u64) -> Vec<Range<usize>> {
     let (mut blocks, mut start, mut tokens) = (Vec::new(), 0, 0);
     for (row, length) in lengths.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! States after a layer: the student's beside the teacher's.
+//! Hidden states after a layer, of the student compared with the teacher's.
 //!
 //! Legend: `T` tokens in the batch, `B` rows, `H` hidden.
 

@@ -50,7 +50,7 @@ pub fn js_loss(
     guard("Jensen-Shannon loss", || {
         let student = (student_logits / temperature).log_softmax(-1, Kind::Float); // [B, C]
         let teacher = (teacher_logits.detach() / temperature).log_softmax(-1, Kind::Float); // [B, C]
-        // In logarithms, so that probabilities too small for f32 leave no 0 · ∞ behind.
+        // In logarithms, so that probabilities too small for f32 do not give 0 · ∞.
         let middle = student.logaddexp(&teacher) - std::f64::consts::LN_2; // [B, C]
         let sum = teacher.exp() * (&teacher - &middle) + student.exp() * (&student - &middle); // [B, C]
         sum.sum(Kind::Float) * (0.5 * temperature * temperature) / rows(student_logits)

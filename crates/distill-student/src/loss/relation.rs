@@ -1,4 +1,4 @@
-//! Scores among the tokens of a row: the student's beside the teacher's.
+//! Scores between the tokens of a row, of the student compared with the teacher's.
 //!
 //! Each value is a mean over heads and over the queries of a row, and then over rows. A place that one of the
 //! two models cannot see counts for neither.

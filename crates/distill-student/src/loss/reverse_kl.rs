@@ -1,4 +1,4 @@
-//! Reverse KL: the student is told to avoid what the teacher finds unlikely.
+//! Reverse KL: the student avoids what the teacher finds unlikely.
 
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};

@@ -1,4 +1,4 @@
-//! The comparisons of the student's logits with the teacher's, behind one trait.
+//! The comparisons of the student's logits with the teacher's, as one trait.
 //!
 //! A new one is a file with a type that implements [`LogitLoss`], a variant of [`SoftLoss`], and its word in the settings.
 

@@ -11,7 +11,7 @@ pub struct Temperature {
 }
 
 impl Temperature {
-    /// A plan over so many steps.
+    /// A plan over this many steps.
     pub fn new(plan: TemperaturePlan, total_steps: u64) -> Self {
         Temperature { plan, total_steps }
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_course_begins_and_ends_where_it_was_told() {
+    fn a_schedule_starts_and_ends_at_its_settings() {
         let of = |schedule| {
             let temperature = Temperature::new(TemperaturePlan { start: 8.0, end: 2.0, schedule }, 11);
             ([0, 5, 10, 99].map(|step| temperature.at(step)), temperature.of_validation())

@@ -72,11 +72,11 @@ pub struct TrainPlan {
     pub sampling: Sampling,
     /// What is minimized.
     pub loss: LossPlan,
-    /// What the best epoch is chosen by; none where the last one is kept, because nothing tells epochs apart.
+    /// The metric that selects the best epoch; none if epochs cannot be compared and the last one is kept.
     pub selection: Option<Metric>,
     /// Epochs without a better validation metric after which training stops, if ever.
     pub early_stopping_patience: Option<u32>,
-    /// A line in `metrics.jsonl` every so many steps.
+    /// Steps between lines in `metrics.jsonl`.
     pub log_every: u64,
     /// When state is saved.
     pub checkpoints: CheckpointPlan,
@@ -109,7 +109,7 @@ pub struct OptimizerPlan {
 /// Which parameters move, and how fast compared with the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trainable {
-    /// What stays as it was.
+    /// What is not trained.
     pub freeze: Freeze,
     /// Layers from the last one down that move, if not all do.
     pub last_layers: Option<usize>,
@@ -220,9 +220,9 @@ impl IntermediateTerms {
 /// When state is saved.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CheckpointPlan {
-    /// Every so many steps.
+    /// Every N steps.
     pub every_steps: Option<u64>,
-    /// After so much time.
+    /// After this much time.
     pub every: Option<Duration>,
     /// Checkpoints that stay, the newest.
     pub keep_last: usize,

@@ -1,4 +1,4 @@
-//! From what the user wrote to what is run.
+//! From settings to the plan of a run.
 
 use std::time::Duration;
 

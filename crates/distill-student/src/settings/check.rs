@@ -181,7 +181,7 @@ impl TrainSettings {
     }
 }
 
-/// A choice as it stands in a settings file.
+/// A choice as written in a settings file.
 pub(super) fn word(choice: impl serde::Serialize) -> String {
     serde_json::to_value(choice).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

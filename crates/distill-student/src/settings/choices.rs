@@ -162,7 +162,7 @@ pub enum OptimizerChoice {
     Lamb,
 }
 
-/// The learning rate over a run, behind its warmup.
+/// The learning rate over a run, after its warmup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScheduleChoice {
@@ -178,7 +178,7 @@ pub enum ScheduleChoice {
     InverseSqrt,
 }
 
-/// What stays as it was.
+/// What is not trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Freeze {

@@ -1,4 +1,4 @@
-//! What a training run can be told. `[finetune]` and `[student]` take the same names.
+//! The settings of a training run. `[finetune]` and `[student]` take the same names.
 
 mod check;
 mod choices;
@@ -43,11 +43,11 @@ pub struct TrainSettings {
     pub weight_decay: f64,
     /// Gradients are scaled down to this joint norm.
     pub max_grad_norm: f64,
-    /// Decay of the running mean of the weights, which is what is validated and kept; 0: none.
+    /// Decay of the moving average of the weights, which is validated and kept; 0: none.
     pub ema_decay: f64,
-    /// What stays as it was.
+    /// What is not trained.
     pub freeze: Freeze,
-    /// Train the last so many layers, pooler and head alone; 0: all layers.
+    /// Train only this many of the last layers, pooler and head; 0: all layers.
     pub train_last_layers: usize,
     /// Begin with pooler and head, and let one layer more move each epoch, from the last one down.
     pub gradual_unfreezing: bool,
@@ -99,11 +99,11 @@ pub struct TrainSettings {
     pub early_stopping_patience: u32,
     /// What the best checkpoint is chosen by on the validation part.
     pub best_metric: BestMetric,
-    /// A line in `metrics.jsonl` every so many steps.
+    /// Steps between lines in `metrics.jsonl`.
     pub log_every: u64,
-    /// A checkpoint every so many steps; 0: none by steps.
+    /// Steps between checkpoints; 0: none by steps.
     pub checkpoint_steps: u64,
-    /// A checkpoint every so many minutes; 0: none by time.
+    /// Minutes between checkpoints; 0: none by time.
     pub checkpoint_minutes: f64,
     /// Checkpoints that stay, the newest.
     pub keep_last: usize,
@@ -161,7 +161,7 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
-    /// The same settings for labels alone: fine-tuning, or a student without a teacher.
+    /// The same settings without a teacher: fine-tuning, or a student without a teacher.
     pub fn without_teacher(&self) -> Self {
         TrainSettings {
             hard_weight: 1.0,
@@ -178,12 +178,12 @@ impl TrainSettings {
         self.soft_weight > 0.0 || self.has_intermediate_losses()
     }
 
-    /// Whether neither labels nor soft targets teach the head: then no figure of validation tells epochs apart.
+    /// Whether neither labels nor soft targets train the head: then no validation figure can compare epochs.
     pub fn learns_intermediate_alone(&self) -> bool {
         self.hard_weight == 0.0 && self.soft_weight == 0.0
     }
 
-    /// Whether the teacher runs beside the student, because what happens inside them is compared.
+    /// Whether the teacher runs next to the student, because intermediate layers are compared.
     pub fn has_intermediate_losses(&self) -> bool {
         [self.hidden_weight, self.attention_weight, self.relation_weight].iter().any(|weight| *weight > 0.0)
     }

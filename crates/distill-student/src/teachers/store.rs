@@ -13,7 +13,7 @@ use super::{Teachers, with_all};
 use crate::data::TargetIndex;
 use crate::error::TrainError;
 
-/// Rows that are averaged and handed on at a time.
+/// Rows that are averaged at a time.
 const CHUNK: usize = 4096;
 
 impl Teachers {

@@ -1,4 +1,4 @@
-//! Checkpoints of a run: when, what, and how it goes on from one.
+//! Checkpoints of a run: when, what, and how to resume from one.
 
 use std::time::Instant;
 

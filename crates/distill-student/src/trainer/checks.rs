@@ -83,7 +83,7 @@ impl Trainer<'_> {
 
     /// Few rows choose the epoch by chance.
     fn warn_of_few_rows(&self) {
-        /// Below so many, one row is more than 2 points of accuracy.
+        /// Below this number, one row is more than 2 points of accuracy.
         const FEW: usize = 50;
         let (train, validation) = (self.data.train.rows.len(), self.data.validation.rows.len());
         if validation < FEW && train >= 20 * validation.max(FEW / 2) {
@@ -107,7 +107,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// Says which comparisons inside the network teach nobody: what is below the layers that move is never trained.
+    /// Warns about comparisons of layers that are not trained.
     fn warn_of_frozen_comparisons(&self) {
         let terms = &self.plan.loss.intermediate;
         // Layers that share their weights move together.

@@ -1,4 +1,4 @@
-//! The rows of the next step, packed by a thread of its own while this one computes.
+//! The rows of the next step, packed by another thread while this one computes.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -37,7 +37,7 @@ pub(super) struct PackedPass {
 pub(super) struct Packer<'a> {
     cache: &'a TokenCache,
     config: &'a ModelConfig,
-    /// Of the teacher that runs beside the student.
+    /// For the teacher that runs next to the student.
     teacher_config: Option<&'a ModelConfig>,
     numbering: Option<Numbering>,
     /// Whether a loss reads the teacher's logits.
