@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_not_built_is_refused_with_what_is() {
         let cases: [(&str, Value, &str); 7] = [
-            ("model_type", "gpt2".into(), "known: bert"),
+            ("model_type", "gpt2".into(), "supported: bert"),
             ("hidden_act", "mish".into(), "supported: gelu"),
             ("position_embedding_type", "relative_key".into(), "supported: absolute"),
             ("problem_type", "ranking".into(), "multi_label_classification"),
