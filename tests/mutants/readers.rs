@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::record::{FileMark, RunRecord};
-use distill_core::{Category, ProblemType, Silent, StopSignal};
+use distill_core::{Category, Silent, StopSignal};
 use distill_data::TextTokenizer;
 use distill_data::cache::{CacheError, Example, FeatureFiles, FeatureShape, TokenCache, info};
 use distill_data::logits::{FileEntry, LogitsTable, LogitsWriter, Manifest, Shard, Store, WriterOptions};
@@ -12,6 +12,7 @@ use distill_data::source::{Columns, Source, Summary};
 use distill_data::tokens::WordsFor;
 use distill_model::ModelDirectory;
 use distill_student::checkpoint::{Checkpoints, State};
+use distill_task::TaskId;
 use distill_teacher::runner::Runner;
 use tch::{Device, Tensor};
 
@@ -81,14 +82,14 @@ fn rows_of(path: &Path, text: &str) -> Outcome {
     let source = Source::open(path, &columns)?;
     let _names = source.class_names()?;
     // Labels as lists and as numbers too; what comes of one class a row is what counts.
-    for kind in [ProblemType::MultiLabel, ProblemType::Regression] {
+    for kind in [TaskId::MULTI_LABEL, TaskId::REGRESSION] {
         drop(source.clone().labelled(kind).rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
     }
     Ok(source.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
 fn table(path: &Path) -> Outcome {
-    let several = LogitsTable::open(path)?.labelled(ProblemType::MultiLabel);
+    let several = LogitsTable::open(path)?.labelled(TaskId::MULTI_LABEL);
     drop(several.rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
     Ok(LogitsTable::open(path)?.rows()?.try_for_each(|row| row.map(drop))?)
 }
@@ -97,7 +98,7 @@ pub fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
     let path = directory.join("a").with_extension(ending);
     write(&path, bytes);
     let source = Source::open(&path, &Columns::default())?;
-    for kind in [ProblemType::MultiLabel, ProblemType::Regression] {
+    for kind in [TaskId::MULTI_LABEL, TaskId::REGRESSION] {
         let source = source.clone().labelled(kind);
         drop(Summary::scan(&source, &StopSignal::default()).and_then(|summary| summary.own_map(&source)));
     }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use distill_core::LabelMap;
 use distill_core::hash::text_hash;
-use distill_core::{Label, LabelMap, ProblemType};
 use distill_data::logits::{Fingerprint, LogitsRow, LogitsWriter, WriterOptions};
+use distill_task::{Label, TaskId};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
@@ -135,7 +136,7 @@ pub fn fingerprint() -> Fingerprint {
         teacher_weights: "1".repeat(64),
         tokenizer: "2".repeat(64),
         label_map: LabelMap::new(["alpha", "beta", "gamma", "delta", "epsilon"]).unwrap(),
-        problem_type: ProblemType::SingleLabel,
+        problem_type: TaskId::SINGLE_LABEL,
         max_length: 32,
         dtype: "f32".to_owned(),
         dataset: "3".repeat(64),
@@ -160,10 +161,11 @@ fn own(options: WriterOptions) -> Vec<u8> {
 fn own_lists() -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("own.parquet");
-    let fingerprint = Fingerprint { problem_type: ProblemType::MultiLabel, ..fingerprint() };
+    let fingerprint = Fingerprint { problem_type: TaskId::MULTI_LABEL, ..fingerprint() };
     let mut writer = LogitsWriter::create(&path, &fingerprint, WriterOptions::default()).unwrap();
     let lists = logits_rows(0, 20).into_iter().map(|row| {
-        let label = row.label.as_ref().map(|label| Label::Classes((0..label.classes()[0]).collect()));
+        let label =
+            row.label.as_ref().map(|label| Label::Classes((0..*label.classes().next().unwrap()).collect()));
         LogitsRow { label, ..row }
     });
     writer.write(&lists.collect::<Vec<_>>()).unwrap();

@@ -1,10 +1,9 @@
 //! The parts that all crates share, without libtorch and without file format libraries.
 //!
 //! Read in this order: [`category`] (what kind of failure, and the exit code it becomes), [`labels`] (the label map),
-//! [`problem`] (what logits mean), [`logits`] (classes and probabilities), [`hash`], [`open`] (never writes through a
-//! link), [`atomic`] (atomic files), [`read`], [`lock`] (one writer per directory), [`record`] (`run.json`), [`text`]
-//! (escaping of names from outside), [`cpus`] (how many threads can compute at once), [`stop`] and [`progress`] (how a
-//! long loop reports to its caller).
+//! [`hash`], [`open`] (never writes through a link), [`atomic`] (atomic files), [`read`], [`lock`] (one writer per
+//! directory), [`record`] (`run.json`), [`text`] (escaping of names from outside), [`cpus`] (how many threads can compute
+//! at once), [`stop`] and [`progress`] (how a long loop reports to its caller).
 
 pub mod atomic;
 pub mod category;
@@ -12,9 +11,7 @@ pub mod cpus;
 pub mod hash;
 pub mod labels;
 pub mod lock;
-pub mod logits;
 pub mod open;
-pub mod problem;
 pub mod progress;
 pub mod read;
 pub mod record;
@@ -23,6 +20,5 @@ pub mod text;
 
 pub use category::Category;
 pub use labels::{LabelError, LabelMap};
-pub use problem::{Label, ProblemType};
 pub use progress::{Progress, Silent};
 pub use stop::{StopReason, StopSignal};

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::architecture::{Architecture, HeadKind};
 use crate::error::ModelError;
 use crate::fields::Fields;
-pub use crate::kinds::{Activation, ProblemType};
+pub use crate::kinds::{Activation, TaskId};
 
 /// Outputs of a head for answers: start and end.
 pub(crate) const SPAN_OUTPUTS: i64 = 2;
@@ -52,7 +52,7 @@ pub struct ModelConfig {
     /// Names of the labels; numbered where the file names none.
     pub labels: LabelMap,
     /// What the logits mean.
-    pub problem_type: ProblemType,
+    pub problem_type: TaskId,
     pub(crate) raw: Map<String, Value>,
     pub(crate) path: PathBuf,
 }
@@ -95,12 +95,12 @@ impl ModelConfig {
     /// The same architecture with other labels; with another number of them, for one label a row.
     pub fn with_labels(&self, labels: LabelMap) -> Self {
         let same = labels.num_labels() == self.labels.num_labels();
-        let problem_type = if same { self.problem_type } else { ProblemType::SingleLabel };
+        let problem_type = if same { self.problem_type } else { TaskId::default() };
         ModelConfig { labels, problem_type, ..self.clone() }
     }
 
     /// The same architecture whose logits mean something else.
-    pub fn with_problem_type(&self, problem_type: ProblemType) -> Self {
+    pub fn with_problem_type(&self, problem_type: TaskId) -> Self {
         ModelConfig { problem_type, ..self.clone() }
     }
 
@@ -109,7 +109,7 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError::Unsupported`] for one with several.
     pub fn must_have_one_value(&self) -> Result<(), ModelError> {
-        if self.problem_type == ProblemType::Regression && self.labels.num_labels() != 1 {
+        if self.problem_type.fixed_labels().is_some_and(|fixed| fixed != self.labels.num_labels()) {
             let outputs = self.labels.num_labels();
             return Err(self.fields().unsupported("num_labels", format!("{outputs} of a regression"), "1"));
         }

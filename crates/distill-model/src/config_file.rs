@@ -135,7 +135,7 @@ impl ModelConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ProblemType;
+    use crate::config::TaskId;
     use distill_core::LabelMap;
 
     fn minimal() -> Map<String, Value> {
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(json["label2id"]["yes"], 1);
         let again = ModelConfig::from_json(json.as_object().unwrap().clone(), Path::new("x")).unwrap();
         assert!(again.has_classifier());
-        assert_eq!(again.problem_type, ProblemType::SingleLabel);
+        assert_eq!(again.problem_type, TaskId::SINGLE_LABEL);
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{self, FileError};
-use distill_core::{Category, LabelMap, ProblemType, StopSignal, hash};
+use distill_core::{Category, LabelMap, StopSignal, hash};
 pub use distill_hub::files::CONFIG_FILE;
 use distill_hub::{HubName, verify};
+use distill_task::TaskId;
 use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
@@ -175,7 +176,7 @@ impl ModelDirectory {
     pub fn load_for_training(
         &self,
         labels: &LabelMap,
-        problem_type: ProblemType,
+        problem_type: TaskId,
         device: Device,
     ) -> Result<Model, ModelError> {
         self.load_head_for_training(HeadKind::Sequence, labels, problem_type, device)
@@ -189,7 +190,7 @@ impl ModelDirectory {
         &self,
         head: HeadKind,
         labels: &LabelMap,
-        problem_type: ProblemType,
+        problem_type: TaskId,
         device: Device,
     ) -> Result<Model, ModelError> {
         let config = self.config.with_head(head);

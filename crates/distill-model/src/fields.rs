@@ -6,7 +6,7 @@ use distill_core::{LabelError, LabelMap};
 use serde_json::{Map, Value};
 
 use crate::architecture::{Architecture, HeadKind};
-use crate::config::{Activation, ModelConfig, ProblemType};
+use crate::config::{Activation, ModelConfig, TaskId};
 use crate::error::ModelError;
 
 /// More than any model has: a larger number is a mistake, and would fill the memory with names or layers.
@@ -196,12 +196,11 @@ impl<'a> Fields<'a> {
     }
 
     /// `problem_type`; where it is absent, one output is a regression, as in `transformers`.
-    fn problem_type(&self, num_labels: usize) -> Result<ProblemType, ModelError> {
+    fn problem_type(&self, num_labels: usize) -> Result<TaskId, ModelError> {
         let of_rows = self.named_head().is_none_or(|head| head == HeadKind::Sequence);
-        let default =
-            if of_rows && num_labels == 1 { ProblemType::Regression } else { ProblemType::SingleLabel };
+        let default = if of_rows && num_labels == 1 { TaskId::REGRESSION } else { TaskId::SINGLE_LABEL };
         let name = self.text("problem_type", default.name())?;
-        ProblemType::named(&name).ok_or_else(|| {
+        TaskId::of_problem_type(&name).ok_or_else(|| {
             let known = "single_label_classification, multi_label_classification, regression";
             self.unsupported("problem_type", name, known)
         })

@@ -1,6 +1,6 @@
 //! What a config names: activations, and what the logits mean.
 
-pub use distill_core::ProblemType;
+pub use distill_task::TaskId;
 
 /// Activations that are built, with `transformers`' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub mod weights;
 
 pub use architecture::{Architecture, HeadKind};
 pub use backbone::Backbone;
-pub use config::{ModelConfig, ProblemType};
+pub use config::{ModelConfig, TaskId};
 pub use directory::ModelDirectory;
 pub use error::ModelError;
 pub use heads::Head;

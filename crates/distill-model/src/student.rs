@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use distill_core::{LabelMap, ProblemType};
+use distill_core::LabelMap;
+use distill_task::TaskId;
 use tch::{Device, Tensor};
 
 use crate::architecture::{Architecture, HeadKind};
@@ -38,7 +39,7 @@ pub fn initialize(
     from: &ModelDirectory,
     shape: Shape<'_>,
     labels: &LabelMap,
-    problem_type: ProblemType,
+    problem_type: TaskId,
     device: Device,
 ) -> Result<Model, ModelError> {
     initialize_with(HeadKind::Sequence, from, shape, labels, problem_type, device)
@@ -53,7 +54,7 @@ pub fn initialize_with(
     from: &ModelDirectory,
     shape: Shape<'_>,
     labels: &LabelMap,
-    problem_type: ProblemType,
+    problem_type: TaskId,
     device: Device,
 ) -> Result<Model, ModelError> {
     let config = config(from.config(), shape, labels, problem_type)?.with_head(head);
@@ -83,7 +84,7 @@ pub fn config(
     from: &ModelConfig,
     shape: Shape<'_>,
     labels: &LabelMap,
-    problem_type: ProblemType,
+    problem_type: TaskId,
 ) -> Result<ModelConfig, ModelError> {
     let chosen = shape.chosen(from);
     check_layers(&chosen, from.num_hidden_layers)?;

@@ -10,7 +10,7 @@ use distill_core::LabelMap;
 use distill_model::backbones;
 use distill_model::inspect::Parts;
 use distill_model::student::Shape;
-use distill_model::{Inputs, Mode, Model, ModelDirectory, ProblemType, Recorder, directory, student};
+use distill_model::{Inputs, Mode, Model, ModelDirectory, Recorder, TaskId, directory, student};
 use distill_torch::Dropout;
 use support::{golden, largest_difference, packed, tensors};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -45,12 +45,10 @@ fn layers(chosen: &[usize]) -> Shape<'_> {
 }
 
 fn loss(model: &Model, logits: &Tensor, labels: &Tensor) -> Tensor {
-    match model.config().problem_type {
-        ProblemType::MultiLabel => {
-            logits.binary_cross_entropy_with_logits::<Tensor>(labels, None, None, Reduction::Mean)
-        }
-        _ => logits.cross_entropy_for_logits(labels),
+    if model.config().problem_type == TaskId::MULTI_LABEL {
+        return logits.binary_cross_entropy_with_logits::<Tensor>(labels, None, None, Reduction::Mean);
     }
+    logits.cross_entropy_for_logits(labels)
 }
 
 /// A pass that is recorded gives the same logits; its layers differ from one another, and only those asked for are
@@ -178,7 +176,7 @@ fn an_encoder_without_head_and_prefix_gets_a_fresh_head() {
         distill_core::atomic::write(&folder.path().join("config.json"), config.as_bytes()).unwrap();
         let model = ModelDirectory::open(folder.path())
             .unwrap()
-            .load_for_training(&labels, ProblemType::SingleLabel, Device::Cpu)
+            .load_for_training(&labels, TaskId::SINGLE_LABEL, Device::Cpu)
             .unwrap();
         assert!(!model.made_fresh().is_empty(), "{name}");
         assert!(model.made_fresh().iter().all(|parameter| architecture.is_head(parameter)), "{name}");
@@ -196,8 +194,7 @@ fn a_students_layers_are_the_teachers_where_the_architecture_allows_it() {
         let teacher = open(name);
         let count = teacher.config().num_hidden_layers;
         let labels = teacher.config().labels.clone();
-        let student =
-            student::initialize(&teacher, layers(&[0]), &labels, ProblemType::SingleLabel, Device::Cpu);
+        let student = student::initialize(&teacher, layers(&[0]), &labels, TaskId::SINGLE_LABEL, Device::Cpu);
         if *name == "albert-groups-tiny" {
             assert!(student.unwrap_err().to_string().contains("num_hidden_groups = 2"), "{name}");
             continue;
@@ -209,7 +206,7 @@ fn a_students_layers_are_the_teachers_where_the_architecture_allows_it() {
         let again = ModelDirectory::open(folder.path()).unwrap().load_classifier(Device::Cpu).unwrap();
         assert_eq!(again.num_parameters(), student.num_parameters(), "{name}");
         let last =
-            student::initialize(&teacher, layers(&[count - 1]), &labels, ProblemType::SingleLabel, Device::Cpu);
+            student::initialize(&teacher, layers(&[count - 1]), &labels, TaskId::SINGLE_LABEL, Device::Cpu);
         match *name {
             "modernbert-tiny" | "modernbert-cls-tiny" => {
                 assert!(last.unwrap_err().to_string().contains("begin with the first"), "{name}");
@@ -227,7 +224,7 @@ fn a_narrower_student_has_the_teachers_first_columns() {
         let labels = teacher.config().labels.clone();
         let narrow = |hidden_size| {
             let shape = Shape { hidden_size: Some(hidden_size), ..Shape::default() };
-            student::initialize(&teacher, shape, &labels, ProblemType::SingleLabel, Device::Cpu)
+            student::initialize(&teacher, shape, &labels, TaskId::SINGLE_LABEL, Device::Cpu)
         };
         for wrong in [0, 7, 20, 32] {
             assert!(narrow(wrong).unwrap_err().to_string().contains("multiple of 8"), "{name}");
@@ -380,8 +377,7 @@ fn parts_add_up_and_say_what_a_student_weighs() {
         assert_eq!(parts.layers.len(), teacher.config().num_hidden_layers, "{name}");
         let labels = teacher.config().labels.clone();
         let student =
-            student::initialize(&teacher, layers(&[0]), &labels, ProblemType::SingleLabel, Device::Cpu)
-                .unwrap();
+            student::initialize(&teacher, layers(&[0]), &labels, TaskId::SINGLE_LABEL, Device::Cpu).unwrap();
         assert_eq!(student.num_parameters(), parts.with_layers(1), "{name}");
     }
 }

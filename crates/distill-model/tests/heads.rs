@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use distill_core::LabelMap;
 use distill_model::student::{Shape, initialize_with};
 use distill_model::{
-    HeadKind, Inputs, Mode, Model, ModelConfig, ModelDirectory, ProblemType, Recorder, directory, weights,
+    HeadKind, Inputs, Mode, Model, ModelConfig, ModelDirectory, Recorder, TaskId, directory, weights,
 };
 use distill_torch::Dropout;
 use support::{golden, largest_difference, packed, tensors};
@@ -244,7 +244,7 @@ fn a_model_with_one_head_gets_a_fresh_one_for_another_task() {
         for (source, head) in sources {
             let directory = ModelDirectory::open(&source).unwrap();
             let fresh =
-                directory.load_head_for_training(head, &labels, ProblemType::SingleLabel, Device::Cpu).unwrap();
+                directory.load_head_for_training(head, &labels, TaskId::SINGLE_LABEL, Device::Cpu).unwrap();
             let architecture = fresh.config().architecture;
             let output = format!("{}.weight", architecture.output(head));
             assert!(fresh.made_fresh().contains(&output), "{}: {:?}", case.name, fresh.made_fresh());
@@ -260,15 +260,13 @@ fn a_model_with_one_head_gets_a_fresh_one_for_another_task() {
             }
             let shape = Shape { layers: Some(&[0]), ..Shape::default() };
             let student =
-                initialize_with(head, &directory, shape, &labels, ProblemType::SingleLabel, Device::Cpu)
-                    .unwrap();
+                initialize_with(head, &directory, shape, &labels, TaskId::SINGLE_LABEL, Device::Cpu).unwrap();
             assert_eq!((student.config().head, student.config().num_hidden_layers), (head, 1), "{}", case.name);
         }
         // The same labels and the same head: nothing is fresh.
         let directory = ModelDirectory::open(kept.path()).unwrap();
         let own = directory.config().labels.clone();
-        let same =
-            directory.load_head_for_training(case.head_kind(), &own, ProblemType::SingleLabel, Device::Cpu);
+        let same = directory.load_head_for_training(case.head_kind(), &own, TaskId::SINGLE_LABEL, Device::Cpu);
         assert!(same.unwrap().made_fresh().is_empty(), "{}", case.name);
     }
 }
@@ -305,5 +303,5 @@ fn what_cannot_be_computed_is_refused() {
     raw.remove("id2label");
     raw.insert("num_labels".to_owned(), 1.into());
     let config = ModelConfig::from_json(raw, Path::new("x")).unwrap();
-    assert_eq!(config.problem_type, ProblemType::SingleLabel, "one class of tokens is no regression");
+    assert_eq!(config.problem_type, TaskId::SINGLE_LABEL, "one class of tokens is no regression");
 }

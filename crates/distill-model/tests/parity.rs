@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use distill_core::{LabelMap, ProblemType};
+use distill_core::LabelMap;
 use distill_model::parameters::Fresh;
 use distill_model::student::Shape;
 use distill_model::{Mode, Model, ModelDirectory, directory};
+use distill_task::TaskId;
 use distill_torch::Dropout;
 use support::{golden, largest_difference, packed, repository, tensors};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -100,7 +101,7 @@ fn an_encoder_without_head_or_prefix_loads_with_the_same_weights() {
     let directory = ModelDirectory::open(&golden("bert-tiny-encoder")).unwrap();
     assert!(!directory.config().has_classifier());
     let labels = LabelMap::new(["a", "b", "c"]).unwrap();
-    let model = directory.load_for_training(&labels, ProblemType::SingleLabel, Device::Cpu).unwrap();
+    let model = directory.load_for_training(&labels, TaskId::SINGLE_LABEL, Device::Cpu).unwrap();
     assert_eq!(model.made_fresh(), ["classifier.weight", "classifier.bias"]);
     let whole: BTreeMap<String, Tensor> = tiny().snapshot().into_iter().collect();
     for (name, tensor) in model.parameters().iter().filter(|(name, _)| !name.starts_with("classifier")) {
@@ -150,7 +151,7 @@ fn a_student_takes_the_chosen_layers_and_everything_around_them() {
         &teacher,
         layers(&[2, 0]),
         &labels,
-        ProblemType::SingleLabel,
+        TaskId::SINGLE_LABEL,
         Device::Cpu,
     )
     .unwrap();
@@ -170,7 +171,7 @@ fn a_student_takes_the_chosen_layers_and_everything_around_them() {
             &teacher,
             layers(&wrong),
             &labels,
-            ProblemType::SingleLabel,
+            TaskId::SINGLE_LABEL,
             Device::Cpu,
         )
         .unwrap_err();
@@ -181,7 +182,7 @@ fn a_student_takes_the_chosen_layers_and_everything_around_them() {
         &teacher,
         Shape::default(),
         &other,
-        ProblemType::SingleLabel,
+        TaskId::SINGLE_LABEL,
         Device::Cpu,
     )
     .unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use distill_core::Label;
+use distill_task::Label;
 
 use crate::error::{IdList, OtherRows, ReportError, RowDifference};
 use crate::predictions::Predictions;
@@ -75,16 +75,8 @@ fn must_agree(first: &Predictions, other: &Predictions) -> Result<(), ReportErro
         let (id, first, other) = (first.ids[row].clone(), first.name.clone(), other.name.clone());
         ReportError::RowDiffers(Box::new(RowDifference { id, what, first, left, other, right }))
     };
-    let class = |class: &i32| {
-        let name = usize::try_from(*class).ok().and_then(|class| first.label_map.name(class));
-        format!("{:?}", name.unwrap_or_default())
-    };
     let name = |label: &Option<Label<i32>>| match label {
-        Some(Label::Class(one)) => class(one),
-        Some(Label::Classes(several)) => {
-            format!("[{}]", several.iter().map(class).collect::<Vec<_>>().join(", "))
-        }
-        Some(Label::Value(value)) => value.to_string(),
+        Some(label) => label.shown(&first.label_map),
         None => "missing".to_owned(),
     };
     if let Some(row) = (0..first.rows()).find(|row| first.labels[*row] != other.labels[*row]) {

@@ -1,7 +1,8 @@
 //! What can be wrong with predictions, gates and output files.
 
 use distill_core::atomic::FileError;
-use distill_core::{Category, LabelError, ProblemType, StopReason};
+use distill_core::{Category, LabelError, StopReason};
+use distill_task::TaskId;
 use thiserror::Error;
 
 use crate::gates::GateError;
@@ -80,7 +81,7 @@ pub enum ReportError {
         /// The row's id.
         id: String,
         /// What the model's logits mean.
-        expected: ProblemType,
+        expected: TaskId,
     },
     /// Two models whose logits mean different things.
     #[error("{first} is of {own} and {other} of {theirs}; a data set has one kind of label")]
@@ -88,11 +89,11 @@ pub enum ReportError {
         /// The first model.
         first: String,
         /// What its logits mean.
-        own: ProblemType,
+        own: TaskId,
         /// The other model.
         other: String,
         /// What its logits mean.
-        theirs: ProblemType,
+        theirs: TaskId,
     },
     /// No row has a label.
     #[error("{model}: none of the {rows} rows has a label, so nothing can be measured")]

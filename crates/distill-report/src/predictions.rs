@@ -4,8 +4,9 @@
 
 use std::collections::HashMap;
 
-use distill_core::logits::argmax;
-use distill_core::{Label, LabelMap, ProblemType};
+use distill_core::LabelMap;
+use distill_task::logits::argmax;
+use distill_task::{Label, LabelShape, TaskId};
 use serde::{Deserialize, Serialize};
 
 pub use crate::cost::{Cost, Latency, Round};
@@ -48,7 +49,7 @@ pub struct Predictions {
     pub(crate) role: Role,
     pub(crate) ids: Vec<String>,
     pub(crate) label_map: LabelMap,
-    pub(crate) problem_type: ProblemType,
+    pub(crate) problem_type: TaskId,
     pub(crate) labels: Vec<Option<Label<i32>>>,
     pub(crate) logits: Vec<f32>,
     pub(crate) texts: Option<Vec<String>>,
@@ -78,7 +79,7 @@ impl Predictions {
         logits: Vec<f32>,
     ) -> Result<Self, ReportError> {
         let labels = labels.into_iter().map(|label| label.map(Label::Class)).collect();
-        Self::labelled(name, role, ProblemType::SingleLabel, ids, label_map, labels, logits)
+        Self::labelled(name, role, TaskId::SINGLE_LABEL, ids, label_map, labels, logits)
     }
 
     /// Checks and takes over a model's rows, whose labels are what `problem_type` says. Of a regression the logits
@@ -89,7 +90,7 @@ impl Predictions {
     pub fn labelled(
         name: impl Into<String>,
         role: Role,
-        problem_type: ProblemType,
+        problem_type: TaskId,
         ids: Vec<String>,
         label_map: LabelMap,
         labels: Vec<Option<Label<i32>>>,
@@ -215,7 +216,7 @@ impl Predictions {
     }
 
     /// What the logits mean.
-    pub fn problem_type(&self) -> ProblemType {
+    pub fn problem_type(&self) -> TaskId {
         self.problem_type
     }
 
@@ -269,9 +270,9 @@ impl Predictions {
 
     fn check_labels(&self) -> Result<(), ReportError> {
         let one_class = |what| ReportError::OneClass { model: self.name.clone(), what };
-        let single = self.problem_type == ProblemType::SingleLabel;
-        if self.problem_type == ProblemType::Regression {
-            self.check_length("the label map of a regression", self.num_labels(), 1)?;
+        let single = self.problem_type.label_shape() == LabelShape::Class;
+        if let Some(fixed) = self.problem_type.fixed_labels() {
+            self.check_length("the label map of a regression", self.num_labels(), fixed)?;
         }
         if single && self.num_labels() < 2 {
             return Err(one_class(format!("the label map has only {}", self.label_map)));
@@ -309,18 +310,16 @@ impl Predictions {
 
 impl Predictions {
     fn check_kind(&self, row: usize, label: &Label<i32>) -> Result<(), ReportError> {
-        match (self.problem_type, label) {
-            (ProblemType::SingleLabel, Label::Class(_)) | (ProblemType::MultiLabel, Label::Classes(_)) => {
-                Ok(())
-            }
-            (ProblemType::Regression, Label::Value(value)) if value.is_finite() => Ok(()),
-            _ => Err(ReportError::LabelKind {
-                model: self.name.clone(),
-                row: row + 1,
-                id: self.ids[row].clone(),
-                expected: self.problem_type,
-            }),
+        let is_nan = matches!(label, Label::Value(value) if !value.is_finite());
+        if label.shape() == self.problem_type.label_shape() && !is_nan {
+            return Ok(());
         }
+        Err(ReportError::LabelKind {
+            model: self.name.clone(),
+            row: row + 1,
+            id: self.ids[row].clone(),
+            expected: self.problem_type,
+        })
     }
 }
 

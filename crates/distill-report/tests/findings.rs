@@ -1,13 +1,14 @@
 //! What a report says before its figures: no plain "passed" for models that learned nothing.
 #![allow(clippy::unwrap_used)]
 
-use distill_core::{Label, LabelMap, ProblemType, StopSignal};
+use distill_core::{LabelMap, StopSignal};
 use distill_report::documents::terminal::{self, TerminalStyle};
 use distill_report::documents::{github, html, junit, markdown};
 use distill_report::gates::GateState;
 use distill_report::metrics::Metric;
 use distill_report::report::{FindingKind, Outcome, Report};
 use distill_report::{DataSet, Predictions, ReportSettings, Role, build};
+use distill_task::{Label, TaskId};
 
 const ROWS: usize = 400;
 
@@ -195,7 +196,7 @@ fn seeds_are_compared_with_the_baseline_of_their_number_and_found_once() {
 }
 
 fn of_kind(
-    kind: ProblemType,
+    kind: TaskId,
     name: &str,
     role: Role,
     labels: Vec<Option<Label<i32>>>,
@@ -211,7 +212,7 @@ fn several_classes_a_row_are_held_against_the_most_frequent_ones() {
     let labels =
         (0..200).map(|row| Some(Label::Classes(if row % 4 == 1 { vec![0, 1] } else { vec![0] }))).collect();
     let logits = (0..200).flat_map(|_| [1.0, -1.0]).collect();
-    let report = report(vec![of_kind(ProblemType::MultiLabel, "m", Role::Student, labels, logits)], &[]);
+    let report = report(vec![of_kind(TaskId::MULTI_LABEL, "m", Role::Student, labels, logits)], &[]);
     let (set, constant) = (&report.data[0], report.data[0].constant.as_ref().unwrap());
     assert_eq!(constant.labels, ["LABEL_0"]);
     // 200 hits, 250 are so, 200 predicted.
@@ -230,7 +231,7 @@ fn numbers_are_held_against_their_mean() {
     let labels = || (0..100).map(|row| Some(Label::Value(f64::from(row % 5)))).collect::<Vec<_>>();
     let near = (0..100).map(|row| (row % 5) as f32 + if row % 2 == 0 { 0.5 } else { -0.5 }).collect();
     let far = (0..100).map(|row| ((row * 7) % 5) as f32).collect();
-    let kind = ProblemType::Regression;
+    let kind = TaskId::REGRESSION;
     let report = report(
         vec![
             of_kind(kind, "teacher", Role::Teacher, labels(), far),

@@ -1,10 +1,11 @@
 //! Several classes a row, and numbers: intervals against rows drawn one by one, and what every document says.
 #![allow(clippy::unwrap_used)]
 
-use distill_core::{Label, LabelMap, ProblemType, StopSignal};
+use distill_core::{LabelMap, StopSignal};
 use distill_report::documents::{self, card, html, markdown, terminal};
 use distill_report::metrics::{Metric, multi_label, regression};
 use distill_report::{DataSet, Predictions, Report, ReportError, ReportSettings, Role, build};
+use distill_task::{Label, TaskId};
 
 const ROWS: usize = 400;
 const LABELS: usize = 4;
@@ -47,7 +48,7 @@ fn several(name: &str, role: Role, strength: f64) -> (Predictions, Vec<f32>, Vec
     let classes = |row: &[bool]| (0..LABELS as i32).filter(|class| row[*class as usize]).collect();
     let labels = targets.chunks_exact(LABELS).map(|row| Some(Label::Classes(classes(row)))).collect();
     let map = LabelMap::new(["joy", "anger", "fear", "<b>"]).unwrap();
-    let kind = ProblemType::MultiLabel;
+    let kind = TaskId::MULTI_LABEL;
     let model = Predictions::labelled(name, role, kind, ids(), map, labels, logits.clone()).unwrap();
     (model, logits, targets)
 }
@@ -58,7 +59,7 @@ fn numbers(name: &str, role: Role, error: f64) -> (Predictions, Vec<f64>, Vec<f6
     let values: Vec<f32> =
         targets.iter().map(|target| (0.8 * target + error * noise.normal()) as f32).collect();
     let labels = targets.iter().map(|target| Some(Label::Value(*target))).collect();
-    let (map, kind) = (LabelMap::numbered(1).unwrap(), ProblemType::Regression);
+    let (map, kind) = (LabelMap::numbered(1).unwrap(), TaskId::REGRESSION);
     let model = Predictions::labelled(name, role, kind, ids(), map, labels, values.clone()).unwrap();
     (model, values.into_iter().map(f64::from).collect(), targets)
 }
@@ -167,10 +168,10 @@ fn kinds_do_not_mix_and_labels_are_of_their_kind() {
         let map = LabelMap::numbered(1).unwrap();
         Predictions::labelled("m", Role::Other, kind, vec!["r".to_owned()], map, vec![Some(label)], vec![0.5])
     };
-    let nan = labelled(ProblemType::Regression, Label::Value(f64::NAN)).unwrap_err().to_string();
+    let nan = labelled(TaskId::REGRESSION, Label::Value(f64::NAN)).unwrap_err().to_string();
     assert_eq!(nan, r#"m: row 1 (id "r"): its label is none of regression"#);
-    assert!(labelled(ProblemType::MultiLabel, Label::Value(1.0)).is_err());
-    let outside = labelled(ProblemType::MultiLabel, Label::Classes(vec![1])).unwrap_err();
+    assert!(labelled(TaskId::MULTI_LABEL, Label::Value(1.0)).is_err());
+    let outside = labelled(TaskId::MULTI_LABEL, Label::Classes(vec![1])).unwrap_err();
     assert!(matches!(outside, ReportError::LabelRange { label: 1, .. }), "{outside}");
 }
 
@@ -190,7 +191,7 @@ fn the_metrics_that_are_known_before_are_those_that_are_measured() {
     };
     let of_single = |labels| {
         (
-            ProblemType::SingleLabel,
+            TaskId::SINGLE_LABEL,
             labels,
             [single("t", Role::Teacher, 2.0, labels), single("s", Role::Student, 1.0, labels)],
         )
@@ -200,12 +201,8 @@ fn the_metrics_that_are_known_before_are_those_that_are_measured() {
         of_single(3),
         of_single(5),
         of_single(6),
-        (
-            ProblemType::MultiLabel,
-            LABELS,
-            [several("t", Role::Teacher, 1.6).0, several("s", Role::Student, 0.9).0],
-        ),
-        (ProblemType::Regression, 1, [numbers("t", Role::Teacher, 0.2).0, numbers("s", Role::Student, 0.5).0]),
+        (TaskId::MULTI_LABEL, LABELS, [several("t", Role::Teacher, 1.6).0, several("s", Role::Student, 0.9).0]),
+        (TaskId::REGRESSION, 1, [numbers("t", Role::Teacher, 0.2).0, numbers("s", Role::Student, 0.5).0]),
     ];
     for (problem_type, labels, models) in cases {
         let report = report(models.to_vec(), &[]);

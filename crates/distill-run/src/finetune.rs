@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use distill_core::LabelMap;
 use distill_core::record::RunRecord;
-use distill_core::{LabelMap, ProblemType};
 use distill_data::source::{Fitted, Source, Summary};
 use distill_model::ModelDirectory;
 use distill_report::signs;
 use distill_student::metrics::METRICS_FILE;
 use distill_student::{ModelFacts, TrainSettings};
+use distill_task::{LabelShape, TaskId};
 use distill_torch::rng;
 use serde_json::{Value, json};
 
@@ -42,12 +43,12 @@ impl FinetuneStage<'_> {
     }
 
     /// What `[data] problem_type` asks for, else what a classifier says, else one class a row.
-    fn problem_type(&self) -> anyhow::Result<ProblemType> {
+    fn problem_type(&self) -> anyhow::Result<TaskId> {
         if let Some(asked) = self.settings.data.problem_type {
             return Ok(asked);
         }
         let model = self.model()?;
-        Ok(if model.config().has_classifier() { model.config().problem_type } else { ProblemType::default() })
+        Ok(if model.config().has_classifier() { model.config().problem_type } else { TaskId::default() })
     }
 
     fn max_length(&self) -> anyhow::Result<usize> {
@@ -187,7 +188,7 @@ pub fn label_map(
 ) -> anyhow::Result<(LabelMap, Source)> {
     let own = &directory.config().labels;
     let has_classifier = directory.config().has_classifier();
-    if summary.problem_type == ProblemType::Regression {
+    if !summary.problem_type.label_shape().has_classes() {
         // A single output has a single name.
         let is_own = has_classifier && own.num_labels() == 1;
         return Ok((if is_own { own.clone() } else { summary.own_map(&source)?.0 }, source));
@@ -215,9 +216,9 @@ pub fn label_map(
 /// Bad data, with the class.
 pub fn several_classes(summary: &Summary, source: &Source) -> anyhow::Result<()> {
     let counts = summary.counts(source.reading());
-    match (summary.problem_type, counts.len(), counts.first_key_value()) {
+    match (summary.problem_type.label_shape(), counts.len(), counts.first_key_value()) {
         // Of a single row no validation part can be cut, which is said there.
-        (ProblemType::SingleLabel, 1, Some((only, rows))) if *rows > 1 => Err(Failure::data(format!(
+        (LabelShape::Class, 1, Some((only, rows))) if *rows > 1 => Err(Failure::data(format!(
             "{}: all {rows} labelled rows have the label {only}, but a classifier needs at least two classes",
             source.path().display()
         ))

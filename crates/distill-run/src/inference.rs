@@ -57,7 +57,7 @@ pub fn fingerprint(
 pub fn labels_hash(config: &ModelConfig) -> String {
     let labels = config.labels.names().iter().map(|name| ("label", name.as_str()));
     // Omitted for single-label classification, so that earlier passes stay up to date.
-    let kind = (!config.problem_type.is_single_label()).then(|| ("problem_type", config.problem_type.name()));
+    let kind = (!config.problem_type.is_default()).then(|| ("problem_type", config.problem_type.name()));
     distill_core::hash::parts_hash(labels.chain(kind))
 }
 

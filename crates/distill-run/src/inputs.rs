@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::bail;
+use distill_core::LabelMap;
 use distill_core::record::RunRecord;
-use distill_core::{LabelMap, ProblemType};
 use distill_data::TextTokenizer;
 use distill_data::source::{Fitted, LabelNames, Note, Source, Summary, resolve};
 use distill_model::{ModelConfig, ModelDirectory};
+use distill_task::TaskId;
 use serde_json::Value;
 use tracing::trace_span;
 
@@ -34,7 +35,7 @@ pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> anyhow
 ///
 /// # Errors
 /// [`distill_data::DataError`] for a missing file or an unknown format.
-pub fn source(path: &Path, data: &DataSettings, problem_type: ProblemType) -> anyhow::Result<Source> {
+pub fn source(path: &Path, data: &DataSettings, problem_type: TaskId) -> anyhow::Result<Source> {
     let names = data.label_map.as_deref().map(LabelNames::read).transpose()?;
     Ok(Source::open(path, &data.columns)?
         .labelled(problem_type)
@@ -61,7 +62,7 @@ pub fn say(notes: &[Note]) {
 ///
 /// # Errors
 /// Wrong usage, with both.
-pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> anyhow::Result<ProblemType> {
+pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> anyhow::Result<TaskId> {
     match data.problem_type {
         Some(asked) if asked != config.problem_type => {
             let own = config.problem_type;
@@ -270,7 +271,7 @@ pub fn validation_file(data: &DataSettings) -> Option<&PathBuf> {
 /// Where it cannot be read.
 pub fn add_validation(hashes: &mut BTreeMap<String, String>, settings: &Settings) -> anyhow::Result<()> {
     if let Validation::File(path) = &settings.data.validation {
-        hashes.insert("validation".to_owned(), source(path, &settings.data, ProblemType::default())?.hash()?);
+        hashes.insert("validation".to_owned(), source(path, &settings.data, TaskId::default())?.hash()?);
     }
     Ok(())
 }

@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
+use distill_core::LabelMap;
 use distill_core::atomic::{AtomicFile, FileError};
-use distill_core::logits::{argmax, sigmoid, softmax};
-use distill_core::{LabelMap, ProblemType};
 use distill_data::logits::LogitsRow;
 use distill_data::source::Label;
+use distill_task::logits::{above_zero, argmax, sigmoid, softmax};
+use distill_task::{Activation, TaskId};
 use serde_json::{Value, json};
 
 use crate::error::Failure;
@@ -47,7 +48,7 @@ pub struct TextWriter<'a> {
     file: AtomicFile,
     format: Format,
     labels: &'a LabelMap,
-    problem_type: ProblemType,
+    problem_type: TaskId,
 }
 
 impl<'a> TextWriter<'a> {
@@ -59,14 +60,14 @@ impl<'a> TextWriter<'a> {
         path: &Path,
         format: Format,
         labels: &'a LabelMap,
-        problem_type: ProblemType,
+        problem_type: TaskId,
     ) -> Result<Self, FileError> {
         let mut writer = TextWriter { file: AtomicFile::create(path)?, format, labels, problem_type };
         if format == Format::Csv {
-            writer.line(match problem_type {
-                ProblemType::SingleLabel => "row,id,label,prediction,probability",
-                ProblemType::MultiLabel => "row,id,label,prediction,probabilities",
-                ProblemType::Regression => "row,id,label,prediction",
+            writer.line(match problem_type.activation() {
+                Activation::Softmax => "row,id,label,prediction,probability",
+                Activation::Sigmoid => "row,id,label,prediction,probabilities",
+                Activation::Identity => "row,id,label,prediction",
             })?;
         }
         Ok(writer)
@@ -78,10 +79,10 @@ impl<'a> TextWriter<'a> {
     /// [`FileError`] naming the file.
     pub fn write(&mut self, rows: &[LogitsRow]) -> Result<(), FileError> {
         for row in rows {
-            let (cells, object) = match self.problem_type {
-                ProblemType::SingleLabel => self.one_class(row),
-                ProblemType::MultiLabel => self.several_classes(row),
-                ProblemType::Regression => number(row),
+            let (cells, object) = match self.problem_type.activation() {
+                Activation::Softmax => self.one_class(row),
+                Activation::Sigmoid => self.several_classes(row),
+                Activation::Identity => number(row),
             };
             let line = match self.format {
                 Format::Csv => {
@@ -106,7 +107,7 @@ impl<'a> TextWriter<'a> {
         let predicted = argmax(&row.logits);
         let probability = softmax(&row.logits)[predicted];
         let prediction = self.labels.name(predicted).unwrap_or_default();
-        let class = row.label.as_ref().and_then(|label| label.classes().first());
+        let class = row.label.as_ref().and_then(|label| label.classes().next());
         let label = class.and_then(|class| self.name(*class));
         let cells =
             vec![label.unwrap_or_default().to_owned(), prediction.to_owned(), format!("{probability:.6}")];
@@ -118,11 +119,13 @@ impl<'a> TextWriter<'a> {
 
     /// Names between `|`, as such a cell is read; the probabilities of all labels in their order.
     fn several_classes(&self, row: &LogitsRow) -> (Vec<String>, Value) {
-        let predicted = row.logits.iter().zip(0..).filter(|(logit, _)| **logit > 0.0);
-        let predicted: Vec<i32> = predicted.map(|(_, class)| class).collect();
+        let predicted: Vec<i32> = above_zero(&row.logits).map(|class| class as i32).collect();
         let probabilities: Vec<f64> = row.logits.iter().map(|logit| sigmoid(*logit)).collect();
         let names = |classes: &[i32]| classes.iter().filter_map(|class| self.name(*class)).collect::<Vec<_>>();
-        let labels = row.label.as_ref().map(|label| names(label.classes()));
+        let labels = row
+            .label
+            .as_ref()
+            .map(|label| label.classes().filter_map(|class| self.name(*class)).collect::<Vec<_>>());
         let predictions = names(&predicted);
         let shown: Vec<String> = probabilities.iter().map(|value| format!("{value:.6}")).collect();
         let cells = vec![labels.as_deref().map(bars).unwrap_or_default(), bars(&predictions), shown.join("|")];

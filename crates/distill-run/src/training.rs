@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use distill_core::record::RunRecord;
 use distill_core::text::markdown;
-use distill_core::{LabelMap, ProblemType, atomic};
+use distill_core::{LabelMap, atomic};
 use distill_data::TextTokenizer;
 use distill_data::cache::cache_dir;
 use distill_model::{Model, directory};
@@ -16,6 +16,7 @@ use distill_report::documents::text::visible;
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::{Outcome, TrainPlan, TrainSettings, Trainer, TrainingData};
+use distill_task::{LabelShape, Setting, TaskId};
 use serde_json::{Value, json};
 
 use crate::error::{Failure, Status};
@@ -81,18 +82,18 @@ pub fn check_numbers(settings: &Settings) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Naming the setting that has no meaning for them.
-pub fn fits(student: &TrainSettings, problem_type: ProblemType, num_labels: usize) -> anyhow::Result<()> {
+pub fn fits(student: &TrainSettings, problem_type: TaskId, num_labels: usize) -> anyhow::Result<()> {
     Ok(student.for_problem(problem_type)?.check_labels(num_labels)?)
 }
 
 /// Refuses `data.stratify` where there is nothing that it could mean.
-fn check_stratify(data: &DataSettings, problem_type: ProblemType) -> anyhow::Result<()> {
-    let why = match (&data.validation, problem_type) {
+fn check_stratify(data: &DataSettings, problem_type: TaskId) -> anyhow::Result<()> {
+    let why = match (&data.validation, problem_type.refuses(Setting::Stratify)) {
         _ if !data.stratify => return Ok(()),
         (Validation::File(path), _) => format!("the validation rows are all of {}", path.display()),
-        (_, ProblemType::SingleLabel) => return Ok(()),
-        (_, other) => {
-            format!("it needs rows with a single class, but these are of {other}")
+        (_, None) => return Ok(()),
+        (_, Some(rows)) => {
+            format!("it needs {rows}, but these are of {problem_type}")
         }
     };
     Err(Failure::usage(format!("data.stratify is true, but {why}")).into())
@@ -200,7 +201,7 @@ impl Job<'_> {
     /// How many rows each class has, before anything is learned from them.
     fn announce_classes(&self) {
         let config = self.model.config();
-        if config.problem_type == ProblemType::Regression {
+        if !config.problem_type.label_shape().has_classes() {
             return;
         }
         let counts = |part: &Part| part.label_counts(config.labels.num_labels());
@@ -218,9 +219,9 @@ impl Job<'_> {
             );
         }
         if unseen > 0 && validation.iter().sum::<u64>() > 0 {
-            let advice = match config.problem_type {
-                ProblemType::SingleLabel => "; data.stratify = true sets aside rows of every class",
-                _ => "",
+            let advice = match config.problem_type.refuses(Setting::Stratify) {
+                None => "; data.stratify = true sets aside rows of every class",
+                Some(_) => "",
             };
             tracing::info!("{unseen} classes have training rows but no validation rows{advice}");
         }
@@ -240,9 +241,11 @@ impl Job<'_> {
         let config = self.model.config();
         let labels: Vec<String> = config.labels.names().iter().map(|name| markdown(name)).collect();
         let figures = outcome.best.words().unwrap_or_else(|| "no figures without labels".to_owned());
-        let title = match config.problem_type {
-            ProblemType::Regression => "Text regression",
-            ProblemType::SingleLabel | ProblemType::MultiLabel => "Text classifier",
+        let title = match config.problem_type.label_shape() {
+            LabelShape::Value => "Text regression",
+            LabelShape::Class | LabelShape::Classes => "Text classifier",
+            LabelShape::Tags => "Token classifier",
+            LabelShape::Spans => "Question answering",
         };
         format!(
             "---\nlibrary_name: transformers\npipeline_tag: text-classification\n---\n\n\
@@ -349,7 +352,7 @@ pub fn has_checkpoints(out: &Path) -> bool {
 pub fn builder<'a>(
     tokenizer: &'a TextTokenizer,
     labels: &'a LabelMap,
-    problem_type: ProblemType,
+    problem_type: TaskId,
     directory: Option<&'a std::path::Path>,
     session: &'a Session,
 ) -> CacheBuilder<'a> {

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use distill_core::hash::{parts_hash, text_hash};
-use distill_core::{LabelMap, ProblemType, StopSignal};
+use distill_core::{LabelMap, StopSignal};
 use distill_data::augment::Origin;
 use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source, resolve};
 use distill_data::{DataError, TextTokenizer, Tokens};
+use distill_task::TaskId;
 use tracing::trace_span;
 
 use crate::error::TrainError;
@@ -98,7 +99,7 @@ pub struct CacheBuilder<'a> {
     /// The label map that labels are resolved by.
     pub labels: &'a LabelMap,
     /// What a row's label is.
-    pub problem_type: ProblemType,
+    pub problem_type: TaskId,
     /// The directory of caches; none: in memory.
     pub directory: Option<&'a Path>,
     /// Asked between chunks.

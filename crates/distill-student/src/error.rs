@@ -6,6 +6,7 @@ use distill_data::{CacheError, DataError, TokenError};
 use distill_model::ModelError;
 use distill_teacher::RunnerError;
 use distill_torch::TorchError;
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// A training run that did not reach its end.
@@ -19,7 +20,7 @@ pub enum TrainError {
         /// Its value.
         value: String,
         /// What would be accepted.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
     /// A loss that has nothing to say where there are only two labels.
     #[error("{setting} cannot be used with two labels: {why}")]

@@ -1,9 +1,10 @@
 //! The validation part: what the best checkpoint is chosen by.
 
-use distill_core::logits::argmax;
-use distill_core::{ProblemType, StopSignal};
+use distill_core::StopSignal;
 use distill_data::cache::Example;
 use distill_model::Model;
+use distill_task::logits::argmax;
+use distill_task::{LabelShape, TaskId};
 use distill_teacher::ForwardPass;
 use tch::Tensor;
 
@@ -50,13 +51,14 @@ impl Evaluation {
         examples: &[Example<'_>],
         logits: &[f32],
         num_labels: usize,
-        problem_type: ProblemType,
+        problem_type: TaskId,
     ) -> Self {
         let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
-        match problem_type {
-            ProblemType::SingleLabel => one_class(examples, logits, num_labels, has_teacher),
-            ProblemType::MultiLabel => several_classes(examples, logits, num_labels, has_teacher),
-            ProblemType::Regression => number(examples, logits),
+        match problem_type.label_shape() {
+            LabelShape::Class => one_class(examples, logits, num_labels, has_teacher),
+            LabelShape::Classes => several_classes(examples, logits, num_labels, has_teacher),
+            LabelShape::Value => number(examples, logits),
+            LabelShape::Tags | LabelShape::Spans => Evaluation::default(),
         }
     }
 
@@ -69,6 +71,7 @@ impl Evaluation {
             Metric::MacroF1 => self.macro_f1,
             Metric::Mse => self.mse,
             Metric::Agreement => self.agreement,
+            Metric::EntityF1 | Metric::TokenAccuracy | Metric::ExactMatch | Metric::F1 => None,
         }
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Legend: `B` rows, `C` labels.
 
-use distill_core::ProblemType;
 use distill_data::cache::Example;
 use distill_data::source::Label;
+use distill_task::{LabelShape, TaskId};
 use tch::Tensor;
 
 use crate::loss::UNLABELLED;
@@ -12,7 +12,8 @@ use crate::loss::UNLABELLED;
 /// The class, and the targets of a row that has several classes or a number, as a token cache keeps them.
 pub(crate) fn cached(label: Option<&Label<i32>>, num_labels: usize) -> (Option<i32>, Vec<f32>) {
     match label {
-        None => (None, Vec::new()),
+        // Tags and spans belong to positions, not to the row.
+        None | Some(Label::Tags(_) | Label::Spans(_)) => (None, Vec::new()),
         Some(Label::Class(class)) => (Some(*class), Vec::new()),
         Some(Label::Value(value)) => (None, vec![*value as f32]),
         Some(Label::Classes(classes)) => {
@@ -28,10 +29,10 @@ pub(crate) fn cached(label: Option<&Label<i32>>, num_labels: usize) -> (Option<i
 /// which an unlabelled row is all NaN.
 pub(crate) fn tensor<'a>(
     examples: impl Iterator<Item = &'a Example<'a>>,
-    problem_type: ProblemType,
+    problem_type: TaskId,
     num_labels: usize,
 ) -> Tensor {
-    if problem_type == ProblemType::SingleLabel {
+    if problem_type.label_shape() == LabelShape::Class {
         let labels: Vec<i64> = examples.map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
         return Tensor::from_slice(&labels);
     }

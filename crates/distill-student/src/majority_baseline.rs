@@ -1,8 +1,9 @@
 //! Whether a teacher has anything to teach: its soft targets compared with the best constant answer.
 
-use distill_core::logits::argmax;
-use distill_core::{LabelMap, ProblemType};
+use distill_core::LabelMap;
 use distill_data::cache::Example;
+use distill_task::logits::argmax;
+use distill_task::{LabelShape, TaskId};
 use serde::Serialize;
 
 use crate::data::Part;
@@ -23,13 +24,14 @@ pub struct TeacherQuality {
 
 impl TeacherQuality {
     /// Of the teacher's logits of a part's rows, row-major `[N, C]`; none without labelled rows.
-    pub fn of(part: &Part, logits: &[f32], labels: &LabelMap, problem_type: ProblemType) -> Option<Self> {
+    pub fn of(part: &Part, logits: &[f32], labels: &LabelMap, problem_type: TaskId) -> Option<Self> {
         let num_labels = labels.num_labels();
         let rows: Vec<_> = part.iter().zip(logits.chunks_exact(num_labels)).collect();
-        match problem_type {
-            ProblemType::SingleLabel => one_class(&rows, &part.label_counts(num_labels)),
-            ProblemType::MultiLabel => several_classes(&rows, part.label_counts(num_labels)),
-            ProblemType::Regression => number(&rows),
+        match problem_type.label_shape() {
+            LabelShape::Class => one_class(&rows, &part.label_counts(num_labels)),
+            LabelShape::Classes => several_classes(&rows, part.label_counts(num_labels)),
+            LabelShape::Value => number(&rows),
+            LabelShape::Tags | LabelShape::Spans => None,
         }
     }
 
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
 
     /// The quality of a teacher that says the second half of each pair of rows with the first halves as targets.
-    fn quality(rows: &[(&[f32], &[f32])], problem_type: ProblemType) -> Option<TeacherQuality> {
+    fn quality(rows: &[(&[f32], &[f32])], problem_type: TaskId) -> Option<TeacherQuality> {
         let cache = TokenCache::in_memory::<CacheError>(|writer| {
             rows.iter().zip(0..).try_for_each(|((targets, _), row)| {
                 let (input_ids, token_type_ids, label) = (&[1][..], None, None);
@@ -118,16 +120,16 @@ mod tests {
             (&[1.0, 0.0], &[1.0, -1.0]),
             (&[], &[0.0, 0.0]),
         ];
-        let found = quality(&rows, ProblemType::MultiLabel).unwrap();
+        let found = quality(&rows, TaskId::MULTI_LABEL).unwrap();
         // Always the first label: 3 hits, 4 are so, 3 predicted: 6/7.
         assert!((found.constant - 6.0 / 7.0).abs() < 1e-12 && found.teacher == 1.0 && found.rows == 3);
         assert!(found.beats_the_constant());
-        assert_eq!(quality(&rows[3..], ProblemType::MultiLabel), None, "no row has a label");
+        assert_eq!(quality(&rows[3..], TaskId::MULTI_LABEL), None, "no row has a label");
     }
 
     #[test]
     fn a_teacher_of_numbers_is_held_against_their_mean() {
-        let of = |rows: &[(&[f32], &[f32])]| quality(rows, ProblemType::Regression).unwrap();
+        let of = |rows: &[(&[f32], &[f32])]| quality(rows, TaskId::REGRESSION).unwrap();
         let good = of(&[(&[1.0], &[1.5]), (&[3.0], &[2.5]), (&[], &[9.0])]);
         assert!((good.teacher - 0.75).abs() < 1e-12 && good.rows == 2);
         assert!(!of(&[(&[1.0], &[2.0]), (&[3.0], &[2.0])]).beats_the_constant());

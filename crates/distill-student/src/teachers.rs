@@ -2,10 +2,10 @@
 
 mod store;
 
-use distill_core::ProblemType;
-use distill_core::logits::{sigmoid, softmax};
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source};
+use distill_task::logits::{sigmoid, softmax};
+use distill_task::{Activation, Setting, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{CacheBuilder, Part, TargetIndex, in_chunks, join_key, reading};
@@ -29,7 +29,7 @@ pub struct TeacherEnsemble {
     /// Their sum is 1.
     weights: Vec<f64>,
     average: Average,
-    problem_type: ProblemType,
+    problem_type: TaskId,
 }
 
 /// The stores of several teachers over the same rows.
@@ -76,15 +76,14 @@ impl TeacherEnsemble {
         weights: &[f64],
         teachers: usize,
         average: Average,
-        problem_type: ProblemType,
+        problem_type: TaskId,
     ) -> Result<Self, TrainError> {
         let weights = shares(weights, teachers)?;
-        if problem_type == ProblemType::Regression && average == Average::Probabilities {
-            return Err(TrainError::Setting {
-                field: "average",
-                value: "probabilities".to_owned(),
-                expected: "\"logits\" for a regression, which has no probabilities",
-            });
+        if average == Average::Probabilities
+            && let Some(expected) = problem_type.refuses(Setting::AverageProbabilities)
+        {
+            let value = "probabilities".to_owned();
+            return Err(TrainError::Setting { field: "average", value, expected: expected.into() });
         }
         Ok(TeacherEnsemble { weights, average, problem_type })
     }
@@ -101,7 +100,7 @@ impl TeacherEnsemble {
         for (weight, logits) in self.weights.iter().zip(logits) {
             let terms: Vec<f64> = match self.average {
                 Average::Logits => logits.iter().map(|logit| f64::from(*logit)).collect(),
-                Average::Probabilities if self.problem_type == ProblemType::MultiLabel => {
+                Average::Probabilities if self.problem_type.activation() == Activation::Sigmoid => {
                     logits.iter().map(|logit| sigmoid(*logit)).collect()
                 }
                 Average::Probabilities => softmax(logits),
@@ -110,7 +109,7 @@ impl TeacherEnsemble {
         }
         let narrow = |sum: &f64| match self.average {
             Average::Logits => *sum as f32,
-            Average::Probabilities if self.problem_type == ProblemType::MultiLabel => {
+            Average::Probabilities if self.problem_type.activation() == Activation::Sigmoid => {
                 let yes = sum.clamp(1e-300, 1.0 - f64::EPSILON);
                 (yes / (1.0 - yes)).ln() as f32
             }
@@ -130,7 +129,7 @@ fn shares(weights: &[f64], teachers: usize) -> Result<Vec<f64>, TrainError> {
         return Err(TrainError::Setting {
             field: "teacher_weights",
             value: format!("{weights:?} for {teachers} {}", if teachers == 1 { "store" } else { "stores" }),
-            expected: "a number above 0 for each store",
+            expected: "a number above 0 for each store".into(),
         });
     }
     let sum: f64 = weights.iter().sum();
@@ -210,7 +209,7 @@ mod tests {
     use super::*;
 
     fn teachers(weights: &[f64], average: Average) -> TeacherEnsemble {
-        TeacherEnsemble::new(weights, 2, average, ProblemType::SingleLabel).unwrap()
+        TeacherEnsemble::new(weights, 2, average, TaskId::SINGLE_LABEL).unwrap()
     }
 
     #[test]
@@ -229,7 +228,7 @@ mod tests {
     #[test]
     fn of_several_labels_a_row_the_sigmoids_are_averaged() {
         let several = TeacherEnsemble {
-            problem_type: ProblemType::MultiLabel,
+            problem_type: TaskId::MULTI_LABEL,
             ..teachers(&[3.0, 1.0], Average::Probabilities)
         };
         let found = several.combine(&[&[2.0, -1000.0], &[-1.0, 1000.0]]);

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use distill_core::ProblemType;
 use distill_model::{Inputs, Mode, ModelDirectory, weights};
 use distill_student::loss::bce::{LabelWeights, multi_label_loss};
 use distill_student::loss::{Objective, UNLABELLED};
 use distill_student::schedule::Schedule;
 use distill_student::settings::ScheduleChoice;
 use distill_student::{ModelFacts, TrainPlan, TrainSettings};
+use distill_task::TaskId;
 use distill_torch::{Dropout, Optimizer, Rule};
 use serde_json::Value;
 use tch::{Device, Tensor};
@@ -42,7 +42,7 @@ fn settings(case: &Value) -> TrainSettings {
 }
 
 /// The plan for a model of `num_labels`, of which nothing else matters to a loss.
-fn plan(settings: &TrainSettings, problem_type: ProblemType, num_labels: i64) -> TrainPlan {
+fn plan(settings: &TrainSettings, problem_type: TaskId, num_labels: i64) -> TrainPlan {
     let num_labels = num_labels as usize;
     settings.resolve(&ModelFacts { problem_type, num_labels, num_layers: 1, device: Device::Cpu }).unwrap()
 }
@@ -55,7 +55,7 @@ fn assert_loss(case: &Value, settings: &TrainSettings) {
     let labels: Vec<i64> =
         case["labels"].as_array().unwrap().iter().map(|label| label.as_i64().unwrap_or(UNLABELLED)).collect();
     let labels = Tensor::from_slice(&labels);
-    let plan = plan(settings, ProblemType::SingleLabel, student.size()[1]);
+    let plan = plan(settings, TaskId::SINGLE_LABEL, student.size()[1]);
     let objective = Objective::of(&plan, 0, &[], Device::Cpu);
     let loss = objective.loss(&student, &labels, Some(&teacher), settings.temperature).unwrap();
     let expected = case["loss"].as_f64().unwrap();
@@ -106,7 +106,7 @@ fn assert_multi_label(case: &Value) {
         .unwrap();
         let labelled = counts["labelled"].as_u64().unwrap();
         let of_label: Vec<u64> = serde_json::from_value(counts["label_counts"].clone()).unwrap();
-        let plan = plan(&settings, ProblemType::MultiLabel, width);
+        let plan = plan(&settings, TaskId::MULTI_LABEL, width);
         let objective = Objective::of(&plan, labelled, &of_label, Device::Cpu);
         objective.loss(&student, &targets, None, 1.0).unwrap()
     } else {
@@ -191,7 +191,7 @@ fn ten_adamw_steps_follow_pytorchs_curve() {
     );
     let schedule = Schedule::new(ScheduleChoice::Linear, 1e-3, 0.2, 10);
     let settings = settings(&expected);
-    let plan = plan(&settings, ProblemType::SingleLabel, 5);
+    let plan = plan(&settings, TaskId::SINGLE_LABEL, 5);
     let objective = Objective::of(&plan, 0, &[], Device::Cpu);
     let inputs = batch(&tensors);
     for (step, point) in expected["curve"].as_array().unwrap().iter().enumerate() {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelMap, ProblemType, StopSignal};
+use distill_core::{LabelMap, StopSignal};
 use distill_data::TextTokenizer;
 use distill_data::cache::id_hash;
 use distill_data::logits::{
@@ -14,6 +14,7 @@ use distill_data::logits::{
 };
 use distill_data::source::{Columns, Source};
 use distill_student::data::{CacheBuilder, Part};
+use distill_task::TaskId;
 
 const ROWS: [(&str, &str); 4] =
     [("a", "what city"), ("b", "who first"), ("c", "what city"), ("d", "where the river")];
@@ -25,7 +26,7 @@ fn store(directory: &Path) -> Store {
         teacher_weights: "aa".into(),
         tokenizer: "bb".into(),
         label_map: LabelMap::new(["no", "yes"]).unwrap(),
-        problem_type: ProblemType::SingleLabel,
+        problem_type: TaskId::SINGLE_LABEL,
         max_length: 16,
         dtype: "f32".into(),
         dataset: "cc".into(),
@@ -67,7 +68,7 @@ fn the_order_of_rows_does_not_matter_and_another_text_is_no_match() {
         let builder = CacheBuilder {
             tokenizer: &tokenizer,
             labels,
-            problem_type: ProblemType::SingleLabel,
+            problem_type: TaskId::SINGLE_LABEL,
             directory: None,
             stop: &StopSignal::default(),
         };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use distill_core::{ProblemType, Progress, Silent, StopReason, StopSignal};
+use distill_core::{Progress, Silent, StopReason, StopSignal};
 use distill_data::CacheError;
 use distill_data::cache::{Example, TokenCache};
 use distill_model::student::{Shape, initialize};
@@ -17,6 +17,7 @@ use distill_student::data::Part;
 use distill_student::intermediate_losses::IntermediateLosses;
 use distill_student::settings::{OptimizerChoice, ScheduleChoice};
 use distill_student::{ModelFacts, TrainError, TrainSettings, Trainer, TrainingData};
+use distill_task::TaskId;
 use tch::{Device, Kind, Tensor};
 
 fn golden(name: &str) -> PathBuf {
@@ -61,7 +62,7 @@ fn student(hidden_size: Option<i64>) -> Model {
         &directory,
         Shape { layers: Some(&[0, 2]), hidden_size },
         &labels,
-        ProblemType::SingleLabel,
+        TaskId::SINGLE_LABEL,
         Device::Cpu,
     )
     .unwrap()

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use distill_core::{LabelMap, ProblemType};
+use distill_core::LabelMap;
+use distill_task::TaskId;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
@@ -23,8 +24,8 @@ pub struct Fingerprint {
     /// The labels in the order of the logits.
     pub label_map: LabelMap,
     /// What the logits mean; left out of files for one class a row.
-    #[serde(default, skip_serializing_if = "ProblemType::is_single_label")]
-    pub problem_type: ProblemType,
+    #[serde(default, skip_serializing_if = "TaskId::is_default")]
+    pub problem_type: TaskId,
     /// Tokens that a text is cut to.
     pub max_length: u32,
     /// The arithmetic of the forward pass: `f32` or `bf16`.

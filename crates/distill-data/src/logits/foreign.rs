@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use distill_core::ProblemType;
+use distill_task::{Activation, TaskId};
 
 use crate::error::DataError;
 use crate::source::json_value::JsonValue as Json;
@@ -40,15 +40,15 @@ impl Record {
 }
 
 /// Probabilities of one row to logits with the same softmax, or of several labels a row the same sigmoids.
-pub(super) fn to_logits(values: &mut [f32], problem_type: ProblemType) -> Result<(), String> {
+pub(super) fn to_logits(values: &mut [f32], problem_type: TaskId) -> Result<(), String> {
     const ROUNDING: f64 = 1e-2;
-    if problem_type == ProblemType::Regression {
-        return Err("regression has no probabilities; put the values in `logits`".to_owned());
+    if problem_type.activation() == Activation::Identity {
+        return Err(format!("{} has no probabilities; put the values in `logits`", problem_type.words()));
     }
     if let Some((class, value)) = values.iter().enumerate().find(|(_, value)| !(0.0..=1.0).contains(*value)) {
         return Err(format!("probability {class} is {value}, expected 0 to 1"));
     }
-    if problem_type == ProblemType::MultiLabel {
+    if problem_type.activation() == Activation::Sigmoid {
         values.iter_mut().for_each(|value| *value = logit(*value));
         return Ok(());
     }

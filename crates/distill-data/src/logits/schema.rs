@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use distill_core::ProblemType;
+use distill_task::{LabelColumn, TaskId};
 use parquet::basic::{
     Compression, ConvertedType, Encoding, LogicalType, Repetition, Type as Physical, ZstdLevel,
 };
@@ -41,15 +41,17 @@ fn logits(float16: bool) -> Result<TypePtr> {
     list("logits", element, Repetition::REQUIRED)
 }
 
-/// One class, a list of classes, or a number; null where a row has no label.
-fn label(problem_type: ProblemType) -> Result<TypePtr> {
-    match problem_type {
-        ProblemType::SingleLabel => plain("label", Physical::INT32, -1, Repetition::OPTIONAL),
-        ProblemType::MultiLabel => {
-            let element = plain("element", Physical::INT32, -1, Repetition::REQUIRED)?;
-            list("label", element, Repetition::OPTIONAL)
-        }
-        ProblemType::Regression => plain("label", Physical::DOUBLE, -1, Repetition::OPTIONAL),
+/// What a row is labelled with; null where it has no label.
+fn label(problem_type: TaskId) -> Result<TypePtr> {
+    let integers = |element| {
+        let element = plain("element", Physical::INT32, -1, element)?;
+        list("label", element, Repetition::OPTIONAL)
+    };
+    match problem_type.label_shape().column() {
+        LabelColumn::Integer => plain("label", Physical::INT32, -1, Repetition::OPTIONAL),
+        LabelColumn::Integers => integers(Repetition::REQUIRED),
+        LabelColumn::NullableIntegers => integers(Repetition::OPTIONAL),
+        LabelColumn::Number => plain("label", Physical::DOUBLE, -1, Repetition::OPTIONAL),
     }
 }
 
@@ -62,7 +64,7 @@ fn list(name: &str, element: TypePtr, repetition: Repetition) -> Result<TypePtr>
     Ok(Arc::new(outer.with_fields(vec![Arc::new(list)]).build()?))
 }
 
-pub(super) fn schema(with_text: bool, float16: bool, problem_type: ProblemType) -> Result<TypePtr> {
+pub(super) fn schema(with_text: bool, float16: bool, problem_type: TaskId) -> Result<TypePtr> {
     let mut fields = vec![
         plain("row", Physical::INT64, -1, Repetition::REQUIRED)?,
         string("id", Repetition::REQUIRED)?,
@@ -78,11 +80,7 @@ pub(super) fn schema(with_text: bool, float16: bool, problem_type: ProblemType) 
 }
 
 /// Settings that give the same bytes for the same rows on every machine: no time, no version.
-pub(super) fn properties(
-    fingerprint: String,
-    float16: bool,
-    problem_type: ProblemType,
-) -> Result<WriterProperties> {
+pub(super) fn properties(fingerprint: String, float16: bool, problem_type: TaskId) -> Result<WriterProperties> {
     let logits = ColumnPath::new(["logits", "list", "element"].map(str::to_owned).to_vec());
     // Not every reader knows byte stream split for float16 yet.
     let encoding = if float16 { Encoding::PLAIN } else { Encoding::BYTE_STREAM_SPLIT };
@@ -93,12 +91,13 @@ pub(super) fn properties(
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_encoding(logits, encoding)
         .set_key_value_metadata(Some(vec![KeyValue::new(FINGERPRINT_KEY.to_owned(), fingerprint)]));
-    let label = match problem_type {
-        ProblemType::MultiLabel => ColumnPath::new(["label", "list", "element"].map(str::to_owned).to_vec()),
-        ProblemType::SingleLabel | ProblemType::Regression => ColumnPath::from("label"),
+    let kind = problem_type.label_shape().column();
+    let label = match kind.is_list() {
+        true => ColumnPath::new(["label", "list", "element"].map(str::to_owned).to_vec()),
+        false => ColumnPath::from("label"),
     };
     for column in [ColumnPath::from("row"), ColumnPath::from("id"), label.clone()] {
         builder = builder.set_column_statistics_enabled(column, EnabledStatistics::Page);
     }
-    Ok(builder.set_column_dictionary_enabled(label, problem_type != ProblemType::Regression).build())
+    Ok(builder.set_column_dictionary_enabled(label, kind != LabelColumn::Number).build())
 }

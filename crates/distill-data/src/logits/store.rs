@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::FileError;
-use distill_core::{LabelMap, ProblemType, StopSignal, open};
+use distill_core::{LabelMap, StopSignal, open};
+use distill_task::TaskId;
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 use super::manifest::{Manifest, Shard};
@@ -12,7 +13,7 @@ use super::table::{LogitsTable, TableRows};
 use crate::error::DataError;
 use crate::parquet::ParquetFile;
 use crate::source::watch::{Stamp, hash_open};
-use crate::source::{Label, RawLabel, resolve};
+use crate::source::{RawLabel, resolve};
 
 /// An open store whose files are there, of the stated size, and of one fingerprint.
 #[derive(Clone, Debug)]
@@ -126,7 +127,7 @@ pub struct StoreRows {
     directory: PathBuf,
     shards: std::vec::IntoIter<Shard>,
     labels: LabelMap,
-    problem_type: ProblemType,
+    problem_type: TaskId,
     current: Option<Current>,
     failed: bool,
     stop: StopSignal,
@@ -214,7 +215,7 @@ pub(super) fn strict(
     row: TableRow,
     expected: u64,
     labels: &LabelMap,
-    problem_type: ProblemType,
+    problem_type: TaskId,
 ) -> Result<LogitsRow, DataError> {
     let num_labels = labels.num_labels();
     let error = |column: &str, what: String| Err(DataError::value(&row.place, column, what));
@@ -228,15 +229,11 @@ pub(super) fn strict(
     let is_id = |class: &RawLabel| matches!(class, RawLabel::Id(_));
     let label = match &row.label {
         None => None,
-        Some(label) if label.classes().iter().all(is_id) => Some(resolve(label, labels, &row.place, "label")?),
+        Some(label) if label.classes().all(is_id) => Some(resolve(label, labels, &row.place, "label")?),
         Some(_) => return error("label", "a name, expected an id".to_owned()),
     };
-    match (problem_type, &label) {
-        (_, None)
-        | (ProblemType::SingleLabel, Some(Label::Class(_)))
-        | (ProblemType::MultiLabel, Some(Label::Classes(_)))
-        | (ProblemType::Regression, Some(Label::Value(_))) => {}
-        (_, Some(_)) => return error("label", format!("not a label for {problem_type}")),
+    if label.as_ref().is_some_and(|label| label.shape() != problem_type.label_shape()) {
+        return error("label", format!("not a label for {problem_type}"));
     }
     Ok(LogitsRow {
         row: row.row,

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use distill_core::ProblemType;
 use distill_core::hash::TEXT_HASH_LEN;
+use distill_task::TaskId;
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 use super::foreign::{LOGITS, PROBABILITIES, Record, separated, to_logits};
@@ -28,7 +28,7 @@ pub struct LogitsTable {
     parquet: Option<ParquetFile>,
     separated: Option<Source>,
     fingerprint: Option<Fingerprint>,
-    problem_type: ProblemType,
+    problem_type: TaskId,
 }
 
 impl LogitsTable {
@@ -51,7 +51,7 @@ impl LogitsTable {
         if let Some(file) = parquet {
             return Self::of_parquet(file);
         }
-        let problem_type = ProblemType::default();
+        let problem_type = TaskId::default();
         Ok(LogitsTable { path: path.into(), parquet: None, separated, fingerprint: None, problem_type })
     }
 
@@ -72,12 +72,12 @@ impl LogitsTable {
     }
 
     /// The same table, whose logits mean this where it does not say what they mean itself.
-    pub fn labelled(self, problem_type: ProblemType) -> Self {
+    pub fn labelled(self, problem_type: TaskId) -> Self {
         if self.fingerprint.is_some() { self } else { LogitsTable { problem_type, ..self } }
     }
 
     /// What the logits mean.
-    pub fn problem_type(&self) -> ProblemType {
+    pub fn problem_type(&self) -> TaskId {
         self.problem_type
     }
 
@@ -101,7 +101,7 @@ impl LogitsTable {
             (None, None) => Reader::Json(Lines::open(&self.path)?),
             (None, Some(source)) => {
                 values = if source.columns().text_name() == LOGITS { LOGITS } else { PROBABILITIES };
-                Reader::Separated(source.clone().labelled(self.problem_type).rows()?)
+                Reader::Separated(Box::new(source.clone().labelled(self.problem_type).rows()?))
             }
             (Some(file), _) => {
                 let names = file.column_names();
@@ -131,7 +131,7 @@ impl LogitsTable {
 /// The stream of a table's rows.
 pub struct TableRows {
     path: Arc<Path>,
-    problem_type: ProblemType,
+    problem_type: TaskId,
     reader: Reader,
     /// The column that the values are from.
     values: &'static str,
@@ -142,7 +142,7 @@ pub struct TableRows {
 
 enum Reader {
     Json(Lines),
-    Separated(Rows),
+    Separated(Box<Rows>),
     Parquet { batches: Box<ColumnBatches>, slots: [Option<usize>; 7], current: std::vec::IntoIter<Fields> },
 }
 
@@ -259,7 +259,7 @@ fn parquet_fields(
     path: &Path,
     batch: Vec<Column>,
     slots: &[Option<usize>; 7],
-    problem_type: ProblemType,
+    problem_type: TaskId,
 ) -> Result<Vec<Fields>, DataError> {
     let wrong = |role: usize, expected, found: &str| DataError::ColumnType {
         file: path.to_owned(),
@@ -278,7 +278,7 @@ fn parquet_fields(
         match take(role) {
             None => {}
             Some(mut lists @ (Column::List(_) | Column::Values(_)))
-                if role == LABEL && problem_type == ProblemType::MultiLabel =>
+                if role == LABEL && problem_type.label_shape().column().is_list() =>
             {
                 for (row, list) in rows.iter_mut().zip(lists.lists().unwrap_or_default()) {
                     row.flat[role] = Some(Cell::List(list));
@@ -300,7 +300,7 @@ fn interpret(
     position: u64,
     place: Place,
     values: &'static str,
-    problem_type: ProblemType,
+    problem_type: TaskId,
 ) -> Result<TableRow, DataError> {
     let Fields { flat, logits } = fields;
     let [row, id, hash, text, text_pair, label] = flat;

@@ -6,7 +6,8 @@ mod merging;
 use std::path::Path;
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelMap, ProblemType, Silent, StopSignal};
+use distill_core::{LabelMap, Silent, StopSignal};
+use distill_task::TaskId;
 
 use super::*;
 use crate::error::DataError;
@@ -20,7 +21,7 @@ pub(crate) fn fingerprint() -> Fingerprint {
         teacher_weights: "aa".into(),
         tokenizer: "bb".into(),
         label_map: LabelMap::new(["no", "yes", "maybe"]).unwrap(),
-        problem_type: ProblemType::SingleLabel,
+        problem_type: TaskId::SINGLE_LABEL,
         max_length: 32,
         dtype: "f32".into(),
         dataset: "cc".into(),
@@ -48,11 +49,7 @@ pub(crate) fn rows(range: std::ops::Range<i64>) -> Vec<LogitsRow> {
 /// A label as a reader finds it.
 fn raw(label: &Option<Label<i32>>) -> Option<Label<RawLabel>> {
     let id = |id: &i32| RawLabel::Id((*id).into());
-    label.as_ref().map(|label| match label {
-        Label::Class(class) => Label::Class(id(class)),
-        Label::Classes(classes) => Label::Classes(classes.iter().map(id).collect()),
-        Label::Value(value) => Label::Value(*value),
-    })
+    label.as_ref().and_then(|label| label.try_map(|class| Ok::<_, ()>(id(class))).ok())
 }
 
 fn write(path: &Path, options: WriterOptions, rows: &[LogitsRow]) -> FileEntry {
@@ -242,10 +239,10 @@ fn a_table_with_texts_is_a_source_of_rows_and_so_is_a_directory_of_shards() {
 fn stores_of_several_classes_and_of_numbers_keep_their_labels() {
     let lists = [vec![0, 2], vec![], vec![1]].map(Label::Classes).map(Some);
     let numbers = [-0.1, 3.0, 1e-30].map(Label::Value).map(Some);
-    for (problem_type, labels) in [(ProblemType::MultiLabel, lists), (ProblemType::Regression, numbers)] {
+    for (problem_type, labels) in [(TaskId::MULTI_LABEL, lists), (TaskId::REGRESSION, numbers)] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(shard_name(0, 1));
-        let label_map = if problem_type == ProblemType::Regression {
+        let label_map = if problem_type == TaskId::REGRESSION {
             LabelMap::numbered(1).unwrap()
         } else {
             fingerprint().label_map
@@ -268,10 +265,7 @@ fn stores_of_several_classes_and_of_numbers_keep_their_labels() {
         assert_eq!(store.rows().collect::<Result<Vec<_>, _>>().unwrap(), written);
         let info = store.info(&StopSignal::default()).unwrap();
         assert_eq!((info.labelled, info.unlabelled), (7, 2));
-        assert_eq!(
-            info.label_counts,
-            if problem_type == ProblemType::MultiLabel { vec![3, 2, 3] } else { vec![] }
-        );
+        assert_eq!(info.label_counts, if problem_type == TaskId::MULTI_LABEL { vec![3, 2, 3] } else { vec![] });
         let source = Source::open(directory.path(), &Columns::default()).unwrap().labelled(problem_type);
         let read: Vec<_> = source.rows().unwrap().map(|row| row.unwrap().label).collect();
         assert_eq!(read, written.iter().map(|row| raw(&row.label)).collect::<Vec<_>>());
@@ -291,14 +285,14 @@ fn tables_of_other_programs_hold_lists_of_labels_and_sigmoids() {
     };
     let lines =
         "{\"label\": [1, 0], \"probabilities\": [0.5, 0.75]}\n{\"label\": [], \"probabilities\": [0, 1]}\n";
-    let rows = read("a.jsonl", lines, ProblemType::MultiLabel).unwrap();
+    let rows = read("a.jsonl", lines, TaskId::MULTI_LABEL).unwrap();
     assert_eq!(rows[0].label, Some(Label::Classes(vec![RawLabel::Id(1), RawLabel::Id(0)])));
     assert!(rows[0].logits[0].abs() < 1e-6 && (rows[0].logits[1] - 3f32.ln()).abs() < 1e-6);
     assert!(rows[1].logits[0] < -80.0 && rows[1].logits[1] > 30.0 && rows[1].logits[1].is_finite());
-    let rows = read("a.csv", "id,label,logits\nx,2|0,\"[1, 2, 3]\"\n", ProblemType::MultiLabel).unwrap();
+    let rows = read("a.csv", "id,label,logits\nx,2|0,\"[1, 2, 3]\"\n", TaskId::MULTI_LABEL).unwrap();
     assert_eq!(rows[0].label, Some(Label::Classes(vec![RawLabel::Id(2), RawLabel::Id(0)])));
-    let rows = read("b.jsonl", "{\"label\": 0.25, \"logits\": [0.5]}\n", ProblemType::Regression).unwrap();
+    let rows = read("b.jsonl", "{\"label\": 0.25, \"logits\": [0.5]}\n", TaskId::REGRESSION).unwrap();
     assert_eq!(rows[0].label, Some(Label::Value(0.25)));
-    let error = read("c.jsonl", "{\"probabilities\": [0.5]}\n", ProblemType::Regression).unwrap_err();
+    let error = read("c.jsonl", "{\"probabilities\": [0.5]}\n", TaskId::REGRESSION).unwrap_err();
     assert!(error.contains("regression has no probabilities"), "{error}");
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use distill_core::ProblemType;
 use distill_core::atomic::{FileError, HashedFile, Written};
+use distill_task::{LabelColumn, TaskId};
 use half::f16;
 use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
@@ -45,7 +45,7 @@ pub struct LogitsWriter {
     path: PathBuf,
     options: WriterOptions,
     num_labels: usize,
-    problem_type: ProblemType,
+    problem_type: TaskId,
     pending: Vec<LogitsRow>,
     rows: u64,
     file: SerializedFileWriter<HashedFile>,
@@ -131,16 +131,14 @@ impl LogitsWriter {
         }
         let Some(label) = &row.label else { return Ok(()) };
         let known = |id: &&i32| usize::try_from(**id).is_ok_and(|id| id < self.num_labels);
-        if let Some(id) = label.classes().iter().find(|id| !known(id)) {
+        if let Some(id) = label.classes().find(|id| !known(id)) {
             return refuse(format!("label {id} is outside 0..{}", self.num_labels));
         }
-        match (self.problem_type, label) {
-            (ProblemType::SingleLabel, Label::Class(_)) | (ProblemType::MultiLabel, Label::Classes(_)) => {
-                Ok(())
-            }
-            (ProblemType::Regression, Label::Value(value)) if value.is_finite() => Ok(()),
-            (expected, found) => refuse(format!("label {found:?} is not one of {expected}")),
+        let is_nan = matches!(label, Label::Value(value) if !value.is_finite());
+        if label.shape() != self.problem_type.label_shape() || is_nan {
+            return refuse(format!("label {label:?} is not one of {}", self.problem_type));
         }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), DataError> {
@@ -156,7 +154,7 @@ fn write_group(
     file: &mut SerializedFileWriter<HashedFile>,
     rows: &[LogitsRow],
     options: WriterOptions,
-    problem_type: ProblemType,
+    problem_type: TaskId,
 ) -> ParquetResult<()> {
     let mut group = file.next_row_group()?;
     column::<Int64Type>(&mut group, &rows.iter().map(|row| row.row).collect::<Vec<_>>(), None, None)?;
@@ -195,29 +193,30 @@ fn optional<T: DataType>(
 fn write_labels(
     group: &mut SerializedRowGroupWriter<'_, HashedFile>,
     rows: &[LogitsRow],
-    problem_type: ProblemType,
+    problem_type: TaskId,
 ) -> ParquetResult<()> {
     let labels = || rows.iter().map(|row| row.label.as_ref());
-    match problem_type {
-        ProblemType::SingleLabel => {
-            optional::<Int32Type>(group, labels().map(|label| label?.classes().first().copied()))
+    let nullable = problem_type.label_shape().column() == LabelColumn::NullableIntegers;
+    match problem_type.label_shape().column() {
+        LabelColumn::Integer => {
+            optional::<Int32Type>(group, labels().map(|label| label?.classes().next().copied()))
         }
-        ProblemType::Regression => {
+        LabelColumn::Number => {
             let value = |label: &Label<i32>| if let Label::Value(value) = label { Some(*value) } else { None };
             optional::<DoubleType>(group, labels().map(|label| value(label?)))
         }
-        ProblemType::MultiLabel => {
+        LabelColumn::Integers | LabelColumn::NullableIntegers => {
             let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
             for label in labels() {
-                let classes = label.map(Label::classes);
-                // 0: no list, 1: an empty one, 2: an element.
-                let nothing = classes.is_none_or(<[i32]>::is_empty);
-                definition.extend(nothing.then_some(i16::from(classes.is_some())));
+                let elements = label.map(Label::integers);
+                // 0: no list, 1: an empty one, 2: an element; where elements may be null, 2 is such a one and 3 a number.
+                let nothing = elements.as_ref().is_none_or(Vec::is_empty);
+                definition.extend(nothing.then_some(i16::from(elements.is_some())));
                 repetition.extend(nothing.then_some(0));
-                for (place, class) in classes.into_iter().flatten().enumerate() {
-                    definition.push(2);
+                for (place, element) in elements.into_iter().flatten().enumerate() {
+                    definition.push(if nullable { 2 + i16::from(element.is_some()) } else { 2 });
                     repetition.push(i16::from(place > 0));
-                    values.push(*class);
+                    values.extend(element);
                 }
             }
             column::<Int32Type>(group, &values, Some(&definition), Some(&repetition))

@@ -13,7 +13,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use tempfile::TempDir;
 
-use distill_core::ProblemType;
+use distill_task::TaskId;
 
 use super::*;
 use crate::logits::LogitsTable;
@@ -83,7 +83,7 @@ fn lists_of_names_and_ids_are_labels_where_a_row_has_several() {
         column::<ByteArrayType>(group, &texts(&["a", "b", "c", "d"]), &[], &[]);
         column::<ByteArrayType>(group, &texts(&["x", "y", "x"]), &[3, 3, 1, 0, 3], &[0, 1, 0, 0, 0]);
     });
-    let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::MultiLabel);
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(TaskId::MULTI_LABEL);
     let labels: Vec<_> = source.rows().unwrap().map(|row| row.unwrap().label).collect();
     let name = |name: &str| RawLabel::Name(name.to_owned());
     let list = |names: &[&str]| Some(Label::Classes(names.iter().map(|text| name(text)).collect()));
@@ -94,7 +94,7 @@ fn lists_of_names_and_ids_are_labels_where_a_row_has_several() {
         column::<ByteArrayType>(group, &texts(&["a", "b"]), &[], &[]);
         column::<Int64Type>(group, &[2, 0], &[2, 2, 1], &[0, 1, 0]);
     });
-    let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::MultiLabel);
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(TaskId::MULTI_LABEL);
     let mut rows = source.rows().unwrap();
     let first = rows.next().unwrap().unwrap().label;
     assert_eq!(first, Some(Label::Classes(vec![RawLabel::Id(2), RawLabel::Id(0)])));

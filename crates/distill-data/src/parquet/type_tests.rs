@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use distill_core::{ProblemType, StopSignal};
+use distill_core::StopSignal;
+use distill_task::TaskId;
 use serde_json::{Value as Json, json};
 
 use super::tests::{column, file, texts};
@@ -16,7 +17,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/rows")).join(name)
 }
 
-fn read(path: &Path, columns: &Columns, kind: ProblemType) -> Result<Vec<Row>, String> {
+fn read(path: &Path, columns: &Columns, kind: TaskId) -> Result<Vec<Row>, String> {
     let source = Source::open(path, columns).map_err(|error| error.to_string())?.labelled(kind);
     let rows = source.rows().map_err(|error| error.to_string())?;
     rows.map(|row| row.map_err(|error| error.to_string())).collect()
@@ -27,10 +28,10 @@ fn in_role(path: &Path, name: &str, role: &str) -> Result<Vec<Json>, String> {
     let named = Some(name.to_owned());
     let text = Some("a_text".to_owned());
     let (columns, kind) = match role {
-        "text" => (Columns { text: named, ..Columns::default() }, ProblemType::SingleLabel),
-        "id" => (Columns { id: named, text, ..Columns::default() }, ProblemType::SingleLabel),
-        "class" => (Columns { label: named, text, ..Columns::default() }, ProblemType::SingleLabel),
-        _ => (Columns { label: named, text, ..Columns::default() }, ProblemType::Regression),
+        "text" => (Columns { text: named, ..Columns::default() }, TaskId::SINGLE_LABEL),
+        "id" => (Columns { id: named, text, ..Columns::default() }, TaskId::SINGLE_LABEL),
+        "class" => (Columns { label: named, text, ..Columns::default() }, TaskId::SINGLE_LABEL),
+        _ => (Columns { label: named, text, ..Columns::default() }, TaskId::REGRESSION),
     };
     let value = |row: Row| match role {
         "text" => json!(row.text),
@@ -111,9 +112,9 @@ fn lists_are_read_by_the_type_of_their_elements() {
         let values = [20, 10].map(|tenths| FixedLenByteArray::from(ByteArray::from(vec![0, tenths])));
         column::<FixedLenByteArrayType>(group, &values, &[3, 3], &[0, 1]);
     });
-    let rows = read(&path, &Columns::default(), ProblemType::MultiLabel).unwrap();
+    let rows = read(&path, &Columns::default(), TaskId::MULTI_LABEL).unwrap();
     assert_eq!(rows[0].label, Some(Label::Classes(vec![RawLabel::Id(2), RawLabel::Id(1)])));
-    let error = read(&path, &Columns::default(), ProblemType::SingleLabel).unwrap_err();
+    let error = read(&path, &Columns::default(), TaskId::SINGLE_LABEL).unwrap_err();
     assert!(error.contains("holds lists of DECIMAL(3,1) values, expected one name or id a row"), "{error}");
 }
 
@@ -153,7 +154,7 @@ fn a_dictionary_of_single_bytes_is_read() {
         let values = [1, 2, 3].map(|id| FixedLenByteArray::from(ByteArray::from(vec![id])));
         column::<FixedLenByteArrayType>(group, &values, &[], &[]);
     });
-    let found = read(&path, &Columns::default(), ProblemType::SingleLabel).unwrap();
+    let found = read(&path, &Columns::default(), TaskId::SINGLE_LABEL).unwrap();
     let found: Vec<_> = found.into_iter().map(|row| row.label.unwrap()).collect();
     assert_eq!(found, [1, 2, 3].map(|id| Label::Class(RawLabel::Id(id))));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use distill_core::{LabelError, LabelMap, ProblemType};
+use distill_core::{LabelError, LabelMap};
 
 use super::Source;
 use super::found::LabelType;
@@ -39,7 +39,7 @@ impl Summary {
     /// label names are not those of the map.
     pub fn fit(&self, source: &Source, map: &LabelMap) -> Result<Fitted, DataError> {
         let mut fit = self.begin(source);
-        if self.problem_type == ProblemType::Regression {
+        if !self.problem_type.label_shape().has_classes() {
             return Ok(fit);
         }
         self.lists(source, Some(map.num_labels()), &mut fit)?;
@@ -61,7 +61,7 @@ impl Summary {
     pub fn own_map(&self, source: &Source) -> Result<(LabelMap, Fitted), DataError> {
         let failed = |source: LabelError| DataError::Labels { file: self.path.clone(), source };
         let mut fit = self.begin(source);
-        if self.problem_type == ProblemType::Regression {
+        if !self.problem_type.label_shape().has_classes() {
             return Ok((LabelMap::numbered(1).map_err(failed)?, fit));
         }
         let names = names_of(source)?;
@@ -105,7 +105,7 @@ impl Summary {
     pub fn portable(&self, source: &Source) -> Result<Reading, DataError> {
         let mut fit = self.begin(source);
         fit.reading.translation = None;
-        if self.problem_type != ProblemType::Regression {
+        if self.problem_type.label_shape().has_classes() {
             let names = names_of(source)?;
             self.lists(source, names.as_ref().map(|names| names.names.len()), &mut fit)?;
             // A place in a vector stays a place.

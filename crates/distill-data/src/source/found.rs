@@ -1,6 +1,6 @@
 //! A label as a reader finds it in one row, before anything is known of the other rows.
 
-use distill_core::ProblemType;
+use distill_task::TaskId;
 use serde::{Deserialize, Serialize};
 
 use super::labels::RawLabel;
@@ -20,12 +20,12 @@ pub enum LabelType {
 /// What is asked of labels before they are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ask {
-    pub problem_type: ProblemType,
+    pub problem_type: TaskId,
     pub label_type: Option<LabelType>,
 }
 
-impl From<ProblemType> for Ask {
-    fn from(problem_type: ProblemType) -> Self {
+impl From<TaskId> for Ask {
+    fn from(problem_type: TaskId) -> Self {
         Ask { problem_type, label_type: None }
     }
 }

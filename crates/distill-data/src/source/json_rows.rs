@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use distill_core::ProblemType;
+use distill_task::LabelShape;
 
 use super::columns::{Columns, Role};
 use super::found::{Ask, Found, LabelType, Several};
 use super::json_value::{JsonValue, List, keys, pick};
-use super::labels::{RawLabel, finite, one_class, several_from_text};
+use super::labels::{RawLabel, finite, not_a_label, one_class, several_from_text};
 use super::lines::Lines;
 use super::note::Note;
 use super::row::RawRow;
@@ -169,8 +169,8 @@ pub(crate) fn text_of(value: JsonValue) -> Result<Option<String>, String> {
 
 /// A row's label, or none for null and the empty string.
 pub(crate) fn label_of(value: &JsonValue, ask: Ask) -> Result<Option<Found>, String> {
-    match (ask.problem_type, value) {
-        (ProblemType::SingleLabel, one) => {
+    match (ask.problem_type.label_shape(), value) {
+        (LabelShape::Class, one) => {
             if let JsonValue::Text(text) = one {
                 one_class(text, ask)?;
             }
@@ -178,19 +178,18 @@ pub(crate) fn label_of(value: &JsonValue, ask: Ask) -> Result<Option<Found>, Str
         }
         (_, JsonValue::Null) => Ok(None),
         (_, JsonValue::Text(text)) if text.trim().is_empty() => Ok(None),
-        (ProblemType::MultiLabel, JsonValue::Labels(labels)) => {
+        (LabelShape::Classes, JsonValue::Labels(labels)) => {
             let several = Several::of(labels.iter().map(|label| class_of(label, ask.label_type)))?;
             let is_float = |label: &JsonValue| matches!(label, JsonValue::Number(number) if number.is_f64());
             Ok(Some(Found::Several(Several { floats: labels.iter().any(is_float), ..several })))
         }
-        (ProblemType::MultiLabel, JsonValue::Text(text)) => {
+        (LabelShape::Classes, JsonValue::Text(text)) => {
             several_from_text(text, ask).map(|several| Some(Found::Several(several)))
         }
-        (ProblemType::MultiLabel, other) => Err(format!("{other} is not a list of names or ids")),
-        (ProblemType::Regression, JsonValue::Number(number)) => {
-            finite(number.as_f64().unwrap_or(f64::NAN)).map(Some)
-        }
-        (ProblemType::Regression, other) => Err(format!("{other} is not a number")),
+        (LabelShape::Classes, other) => Err(format!("{other} is not a list of names or ids")),
+        (LabelShape::Value, JsonValue::Number(number)) => finite(number.as_f64().unwrap_or(f64::NAN)).map(Some),
+        (LabelShape::Value, other) => Err(format!("{other} is not a number")),
+        (LabelShape::Tags | LabelShape::Spans, _) => Err(not_a_label(ask)),
     }
 }
 

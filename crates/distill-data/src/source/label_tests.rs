@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use distill_core::{Label, LabelMap, ProblemType, StopSignal};
+use distill_core::{LabelMap, StopSignal};
+use distill_task::{Label, TaskId};
 
 use super::*;
 
-const SEVERAL: ProblemType = ProblemType::MultiLabel;
-const ONE: ProblemType = ProblemType::SingleLabel;
+const SEVERAL: TaskId = TaskId::MULTI_LABEL;
+const ONE: TaskId = TaskId::SINGLE_LABEL;
 
 /// A file of rows, read once.
 struct Read {
@@ -22,7 +23,7 @@ impl Read {
     fn asked(
         name: &str,
         text: &str,
-        kind: ProblemType,
+        kind: TaskId,
         label_type: Option<LabelType>,
         names: Option<LabelNames>,
     ) -> Result<Self, String> {
@@ -35,7 +36,7 @@ impl Read {
         Ok(Read { _directory: directory, source, summary })
     }
 
-    fn of(name: &str, text: &str, kind: ProblemType) -> Self {
+    fn of(name: &str, text: &str, kind: TaskId) -> Self {
         Read::asked(name, text, kind, None, None).unwrap()
     }
 
@@ -61,7 +62,7 @@ impl Read {
             label.map_err(|error| error.to_string())
         });
         let rows: Classes = rows.collect::<Result<_, _>>()?;
-        let found: usize = rows.iter().flatten().map(|label| label.classes().len()).sum();
+        let found: usize = rows.iter().flatten().map(|label| label.classes().count()).sum();
         assert_eq!(counted, found as u64, "what is counted is what is read");
         Ok(rows)
     }
@@ -197,7 +198,7 @@ fn minus_one_in_every_row_is_no_label() {
     let error = Read::asked("a.csv", &csv(&["1", "-1"]), ONE, None, None).err().unwrap();
     assert!(error.contains("line 3: column \"label\": -1 is no label id; where a row has no label"), "{error}");
     assert_eq!(
-        Read::of("a.csv", &csv(&["-1"]), ProblemType::Regression).for_map(&["x"]).unwrap(),
+        Read::of("a.csv", &csv(&["-1"]), TaskId::REGRESSION).for_map(&["x"]).unwrap(),
         [Some(Label::Value(-1.0))]
     );
 }
@@ -313,7 +314,7 @@ fn a_column_of_any_type_is_text_where_rows_are_cut_by_it() {
     let source = Source::open(golden, &columns).unwrap();
     let first = |name: &str| {
         let row = source.with_column(name).rows().unwrap().nth(2).unwrap().unwrap();
-        row.label.unwrap().classes()[0].to_string()
+        row.label.unwrap().classes().next().unwrap().to_string()
     };
     assert_eq!(first("uint64"), "\"18446744073709551615\"");
     assert_eq!(first("float64"), "\"-1.0\"");

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use distill_core::{Label, LabelMap, ProblemType};
+use distill_core::LabelMap;
+use distill_task::{Label, LabelShape};
 use serde::{Deserialize, Serialize};
 
 use super::found::{Ask, Found, LabelType, Several};
@@ -39,18 +40,24 @@ pub(crate) fn finite(value: f64) -> Result<Found, String> {
 /// alone means no class at all, or in a list as Python prints it.
 pub(crate) fn label_from_cell(cell: &str, ask: Ask) -> Result<Option<Found>, String> {
     let trimmed = cell.trim();
-    match ask.problem_type {
-        ProblemType::SingleLabel => {
+    match ask.problem_type.label_shape() {
+        LabelShape::Class => {
             one_class(trimmed, ask)?;
             Ok(RawLabel::from_cell(trimmed, ask.label_type)?.map(Found::One))
         }
         _ if trimmed.is_empty() => Ok(None),
-        ProblemType::MultiLabel => several_from_text(trimmed, ask).map(|several| Some(Found::Several(several))),
-        ProblemType::Regression => match trimmed.parse() {
+        LabelShape::Classes => several_from_text(trimmed, ask).map(|several| Some(Found::Several(several))),
+        LabelShape::Value => match trimmed.parse() {
             Ok(value) => finite(value).map(Some),
             Err(_) => Err(format!("{:?} is not a number", shortened(trimmed))),
         },
+        LabelShape::Tags | LabelShape::Spans => Err(not_a_label(ask)),
     }
+}
+
+/// Why a column of labels says nothing where a row has more than one position.
+pub(crate) fn not_a_label(ask: Ask) -> String {
+    format!("a column of labels cannot hold {}", ask.problem_type.words())
 }
 
 /// Refuses a text that looks like a list where a row has one class.
@@ -195,19 +202,14 @@ pub fn resolve(
     place: &Place,
     column: &str,
 ) -> Result<Label<i32>, DataError> {
-    match label {
-        Label::Class(class) => resolve_label(class, map, place, column).map(Label::Class),
-        Label::Value(value) => Ok(Label::Value(*value)),
-        Label::Classes(classes) => {
-            let ids = classes.iter().map(|class| resolve_label(class, map, place, column));
-            let mut ids = ids.collect::<Result<Vec<i32>, DataError>>()?;
-            ids.sort_unstable();
-            match ids.windows(2).find(|pair| pair[0] == pair[1]) {
-                Some(pair) => Err(DataError::value(place, column, format!("label {} occurs twice", pair[0]))),
-                None => Ok(Label::Classes(ids)),
-            }
+    let mut label = label.try_map(|class| resolve_label(class, map, place, column))?;
+    if let Label::Classes(ids) = &mut label {
+        ids.sort_unstable();
+        if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(DataError::value(place, column, format!("label {} occurs twice", pair[0])));
         }
     }
+    Ok(label)
 }
 
 /// The class id of one class.
@@ -233,6 +235,8 @@ pub fn resolve_label(label: &RawLabel, map: &LabelMap, place: &Place, column: &s
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use distill_task::TaskId;
 
     use super::*;
     use crate::error::At;
@@ -261,7 +265,7 @@ mod tests {
         assert_eq!(cell(" 3.0", Some(LabelType::Name)), Ok(Some(name("3.0"))));
         assert_eq!(cell("01", Some(LabelType::Id)), Ok(Some(RawLabel::Id(1))));
         assert!(cell("x", Some(LabelType::Id)).unwrap_err().contains("--label-type id is set"));
-        let listed = label_from_cell("['a']", ProblemType::SingleLabel.into()).unwrap_err();
+        let listed = label_from_cell("['a']", TaskId::SINGLE_LABEL.into()).unwrap_err();
         assert!(listed.contains("looks like a list of labels"), "{listed}");
         let ask = Ask { label_type: Some(LabelType::Name), ..Ask::default() };
         assert_eq!(label_from_cell("['a']", ask), Ok(Some(Found::One(name("['a']")))));
@@ -269,7 +273,7 @@ mod tests {
 
     #[test]
     fn cells_hold_several_names_or_a_number_where_the_model_asks_for_them() {
-        let several = |cell| label_from_cell(cell, ProblemType::MultiLabel.into());
+        let several = |cell| label_from_cell(cell, TaskId::MULTI_LABEL.into());
         let classes = |classes: Vec<RawLabel>, floats| Ok(Some(Found::Several(Several { classes, floats })));
         assert_eq!(several("joy | anger"), classes(vec![name("joy"), name("anger")], false));
         assert_eq!(several("['joy', 'anger']"), classes(vec![name("joy"), name("anger")], false));
@@ -281,7 +285,7 @@ mod tests {
         assert_eq!(several(" "), Ok(None));
         assert_eq!(several("joy||anger").unwrap_err(), "an empty name among the labels");
         assert!(several("['a' 'b']").unwrap_err().contains("looks like a list, but there is no comma"));
-        let number = |cell| label_from_cell(cell, ProblemType::Regression.into());
+        let number = |cell| label_from_cell(cell, TaskId::REGRESSION.into());
         assert_eq!(number(" -2.5 "), Ok(Some(Found::Number(-2.5))));
         assert_eq!(number(""), Ok(None));
         assert_eq!(number("high").unwrap_err(), r#""high" is not a number"#);

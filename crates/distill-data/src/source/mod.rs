@@ -29,15 +29,16 @@ pub mod watch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use distill_core::StopSignal;
 use distill_core::hash::file_hash_until;
-use distill_core::{ProblemType, StopSignal};
+use distill_task::TaskId;
 
 use crate::error::DataError;
 use found::Ask;
 
 pub use columns::Columns;
 pub use decide::Fitted;
-pub use distill_core::Label;
+pub use distill_task::Label;
 pub use found::LabelType;
 pub use label_names::LabelNames;
 pub use labels::{RawLabel, resolve, resolve_label};
@@ -104,7 +105,7 @@ impl Source {
     }
 
     /// The same source, whose labels are read as a model of this type needs them: one class a row by default.
-    pub fn labelled(self, problem_type: ProblemType) -> Self {
+    pub fn labelled(self, problem_type: TaskId) -> Self {
         Source { ask: Ask { problem_type, ..self.ask }, ..self }
     }
 
@@ -126,7 +127,7 @@ impl Source {
     /// The same rows, each with the text of one of its columns as the name of its class: text as it is, numbers,
     /// truth values, dates and the like in their usual form.
     pub fn with_column(&self, name: &str) -> Self {
-        let ask = Ask { problem_type: ProblemType::SingleLabel, label_type: Some(LabelType::Name) };
+        let ask = Ask { problem_type: TaskId::default(), label_type: Some(LabelType::Name) };
         let columns = Columns { label: Some(name.to_owned()), ..self.columns.clone() };
         Source { columns, ask, label_names: None, reading: Reading::default(), ..self.clone() }
     }
@@ -142,7 +143,7 @@ impl Source {
     }
 
     /// What a row's label is.
-    pub fn problem_type(&self) -> ProblemType {
+    pub fn problem_type(&self) -> TaskId {
         self.ask.problem_type
     }
 

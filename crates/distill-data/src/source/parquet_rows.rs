@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use distill_core::{ProblemType, StopSignal};
+use distill_core::StopSignal;
+use distill_task::{LabelShape, TaskId};
 use serde_json::Value as Json;
 
 use super::columns::{Columns, Role};
 use super::found::{Ask, Found, LabelType, Several};
-use super::labels::{RawLabel, finite, one_class, several_from_text};
+use super::labels::{RawLabel, finite, not_a_label, one_class, several_from_text};
 use super::note::Note;
 use super::row::RawRow;
 use super::watch::Stamp;
@@ -111,8 +112,8 @@ impl ParquetRows {
 
     fn take_batch(&mut self, mut batch: Vec<Column>) -> Result<(), DataError> {
         self.label_lists = None;
-        if let Some(slot) =
-            self.slots[Role::Label as usize].filter(|_| self.ask.problem_type == ProblemType::MultiLabel)
+        if let Some(slot) = self.slots[Role::Label as usize]
+            .filter(|_| self.ask.problem_type.label_shape() == LabelShape::Classes)
             && let Some(lists) = batch[slot].lists()
         {
             self.label_lists = Some(lists.into_iter());
@@ -137,13 +138,8 @@ impl ParquetRows {
 }
 
 /// Refuses a column whose values cannot have this role, by its type, before any of them is read.
-fn check_kind(
-    file: &ParquetFile,
-    role: Role,
-    column: &str,
-    problem_type: ProblemType,
-) -> Result<(), DataError> {
-    let several = role == Role::Label && problem_type == ProblemType::MultiLabel;
+fn check_kind(file: &ParquetFile, role: Role, column: &str, problem_type: TaskId) -> Result<(), DataError> {
+    let several = role == Role::Label && problem_type.label_shape() == LabelShape::Classes;
     let (fits, found) = match file.kind(column) {
         None => return Ok(()),
         Some(Kind::Flat(meaning)) => (can_be(meaning, role, problem_type), format!("{meaning} values")),
@@ -163,25 +159,26 @@ fn check_kind(
     }
 }
 
-fn can_be(meaning: Meaning, role: Role, problem_type: ProblemType) -> bool {
+fn can_be(meaning: Meaning, role: Role, problem_type: TaskId) -> bool {
     let is_number = matches!(meaning, Meaning::Integer { .. } | Meaning::Float | Meaning::Decimal { .. });
     match role {
         Role::Id => !matches!(meaning, Meaning::Float | Meaning::Bool),
         Role::Text | Role::TextPair => !is_number && meaning != Meaning::Bool,
         // A string may be empty: no label.
-        Role::Label if problem_type == ProblemType::Regression => is_number || meaning == Meaning::Text,
+        Role::Label if problem_type.label_shape() == LabelShape::Value => is_number || meaning == Meaning::Text,
         Role::Label => true,
     }
 }
 
-fn expected(role: Role, problem_type: ProblemType) -> &'static str {
-    match (role, problem_type) {
+fn expected(role: Role, problem_type: TaskId) -> &'static str {
+    match (role, problem_type.label_shape()) {
         (Role::Id, _) => "strings or whole numbers (for id)",
         (Role::Text, _) => "strings (for text)",
         (Role::TextPair, _) => "strings (for text_pair)",
-        (Role::Label, ProblemType::SingleLabel) => "one name or id per row (for label)",
-        (Role::Label, ProblemType::MultiLabel) => "lists of names or ids (for label)",
-        (Role::Label, ProblemType::Regression) => "numbers (for label)",
+        (Role::Label, LabelShape::Class) => "one name or id per row (for label)",
+        (Role::Label, LabelShape::Classes) => "lists of names or ids (for label)",
+        (Role::Label, LabelShape::Value) => "numbers (for label)",
+        (Role::Label, LabelShape::Tags | LabelShape::Spans) => "no column named label",
     }
 }
 
@@ -211,26 +208,27 @@ pub(crate) fn text_of(value: Option<Value>) -> Result<Option<String>, String> {
 
 /// A row's label, or none for null and the empty string.
 pub(crate) fn label_of(value: Option<Value>, ask: Ask) -> Result<Option<Found>, String> {
-    match (ask.problem_type, value) {
+    match (ask.problem_type.label_shape(), value) {
         (_, None) => Ok(None),
-        (ProblemType::SingleLabel, Some(value)) => {
+        (LabelShape::Class, Some(value)) => {
             if let Value::Bytes(_) | Value::Text(_) = value {
                 one_class(&value.to_text()?, ask)?;
             }
             Ok(class_of(Some(value), ask.label_type)?.map(Found::One))
         }
-        (ProblemType::MultiLabel, Some(text @ (Value::Bytes(_) | Value::Text(_)))) => {
+        (LabelShape::Classes, Some(text @ (Value::Bytes(_) | Value::Text(_)))) => {
             let text = text.to_text()?;
             let several = (!text.trim().is_empty()).then(|| several_from_text(&text, ask)).transpose()?;
             Ok(several.map(Found::Several))
         }
-        (ProblemType::MultiLabel, value) => Several::of(std::iter::once(class_of(value, ask.label_type)))
+        (LabelShape::Classes, value) => Several::of(std::iter::once(class_of(value, ask.label_type)))
             .map(|several| Some(Found::Several(several))),
-        (ProblemType::Regression, Some(value)) => match (value.to_f64(), value.to_text()?) {
+        (LabelShape::Value, Some(value)) => match (value.to_f64(), value.to_text()?) {
             (Some(number), _) => finite(number).map(Some),
             (None, text) if text.is_empty() => Ok(None),
             (None, text) => Err(format!("{:?} is not a number", text.chars().take(80).collect::<String>())),
         },
+        (LabelShape::Tags | LabelShape::Spans, _) => Err(not_a_label(ask)),
     }
 }
 

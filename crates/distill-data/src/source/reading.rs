@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use distill_core::Label;
+use distill_task::Label;
 
 use super::found::{Found, Several};
 use super::labels::RawLabel;

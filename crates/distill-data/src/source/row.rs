@@ -1,6 +1,6 @@
 //! One row of the input.
 
-use distill_core::Label;
+use distill_task::Label;
 
 use super::found::Found;
 use super::labels::RawLabel;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
+use distill_core::StopSignal;
 use distill_core::hash::text_hash;
-use distill_core::{ProblemType, StopSignal};
+use distill_task::TaskId;
 
 use super::Source;
 use super::found::Found;
@@ -32,7 +33,7 @@ pub struct Summary {
     /// Bytes of the longest text, both texts of a pair together.
     pub longest_text_bytes: u64,
     /// What a row's label is.
-    pub problem_type: ProblemType,
+    pub problem_type: TaskId,
     /// How often each class occurs, as far as this is known without a label map: a number may still turn out to be
     /// a name. Empty where labels are numbers.
     pub label_counts: BTreeMap<RawLabel, u64>,

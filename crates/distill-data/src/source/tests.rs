@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use distill_core::{ProblemType, StopReason, StopSignal};
+use distill_core::{StopReason, StopSignal};
+use distill_task::TaskId;
 use tempfile::TempDir;
 
 use super::*;
@@ -179,7 +180,7 @@ fn the_hash_of_a_file_is_blake3_of_its_bytes() {
     assert_eq!(source.class_names().unwrap(), None);
 }
 
-fn labelled(name: &str, bytes: &[u8], kind: ProblemType) -> Result<Vec<Option<Label<RawLabel>>>, String> {
+fn labelled(name: &str, bytes: &[u8], kind: TaskId) -> Result<Vec<Option<Label<RawLabel>>>, String> {
     let (_directory, path) = file(name, bytes);
     let source = Source::open(&path, &Columns::default()).unwrap().labelled(kind);
     let rows = source.rows().map_err(|error| error.to_string())?;
@@ -199,7 +200,7 @@ fn several_classes_a_row_are_lists_in_json_and_names_between_bars_in_cells() {
 {"text": "b", "label": "joy"}
 {"text": "c", "label": []}
 {"text": "d", "label": null}"#;
-    let kind = ProblemType::MultiLabel;
+    let kind = TaskId::MULTI_LABEL;
     assert_eq!(labelled("a.jsonl", json.as_bytes(), kind).unwrap(), expected);
     assert_eq!(labelled("a.csv", b"text,label\na,joy|anger\nb,joy\nc,|\nd,\n", kind).unwrap(), expected);
     assert_eq!(labelled("a.tsv", b"text\tlabel\na\tjoy | anger\nb\tjoy\nc\t|\nd\t\n", kind).unwrap(), expected);
@@ -215,7 +216,7 @@ fn several_classes_a_row_are_lists_in_json_and_names_between_bars_in_cells() {
 
 #[test]
 fn numbers_are_finite_and_nothing_else_is_one() {
-    let kind = ProblemType::Regression;
+    let kind = TaskId::REGRESSION;
     let expected = [Some(Label::Value(-1.5)), Some(Label::Value(2.0)), None];
     let json = b"{\"text\": \"\", \"label\": -1.5}\n{\"text\": \"\", \"label\": 2}\n{\"text\": \"\"}";
     assert_eq!(labelled("a.jsonl", json, kind).unwrap(), expected);
@@ -235,13 +236,13 @@ fn numbers_are_finite_and_nothing_else_is_one() {
 #[test]
 fn a_summary_counts_every_class_of_a_row_and_none_of_numbers() {
     let (_directory, path) = file("a.csv", b"text,label\na,x|y\nb,y\nc,|\nd,\n");
-    let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::MultiLabel);
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(TaskId::MULTI_LABEL);
     let summary = Summary::scan(&source, &StopSignal::default()).unwrap();
     assert_eq!((summary.rows, summary.unlabelled), (4, 1));
     assert_eq!(summary.label_counts.values().copied().collect::<Vec<_>>(), [1, 2]);
     assert_eq!(summary.own_map(&source).unwrap().0.names(), ["x", "y"]);
     let (_directory, path) = file("a.csv", b"text,label\na,0.5\nb,7\n");
-    let source = Source::open(&path, &Columns::default()).unwrap().labelled(ProblemType::Regression);
+    let source = Source::open(&path, &Columns::default()).unwrap().labelled(TaskId::REGRESSION);
     let summary = Summary::scan(&source, &StopSignal::default()).unwrap();
     assert!(summary.label_counts.is_empty());
     assert_eq!(summary.own_map(&source).unwrap().0.names(), ["LABEL_0"]);

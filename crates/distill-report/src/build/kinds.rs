@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use distill_core::{Label, ProblemType};
+use distill_task::{Label, LabelShape};
 
 use super::{compare, rows_of_kinds};
 use crate::metrics::{ClassFigures, Metric};
@@ -83,21 +83,22 @@ impl Kinds {
     pub fn new(models: &[Predictions], teacher: Option<&Predictions>) -> Self {
         let first = &models[0];
         let rows: Vec<usize> = (0..first.rows()).filter(|row| first.labels[*row].is_some()).collect();
+        let is_value = first.problem_type.label_shape() == LabelShape::Value;
         let judge = |model: &Predictions| {
             let teacher = teacher.filter(|teacher| teacher.name != model.name);
-            match model.problem_type {
-                ProblemType::Regression => regression::judge(model, &rows, teacher),
-                ProblemType::SingleLabel | ProblemType::MultiLabel => multi_label::judge(model, &rows, teacher),
+            match is_value {
+                true => regression::judge(model, &rows, teacher),
+                false => multi_label::judge(model, &rows, teacher),
             }
         };
-        let shared = match first.problem_type {
-            ProblemType::Regression => regression::shared(first, &rows),
-            ProblemType::SingleLabel | ProblemType::MultiLabel => multi_label::shared(first, &rows),
+        let shared = match is_value {
+            true => regression::shared(first, &rows),
+            false => multi_label::shared(first, &rows),
         };
         let means: Vec<f64> = shared.iter().map(|column| centred(column).1).collect();
-        let constant = match first.problem_type {
-            ProblemType::Regression => regression::constant(first, &rows, &means),
-            ProblemType::SingleLabel | ProblemType::MultiLabel => multi_label::constant(first, &means),
+        let constant = match is_value {
+            true => regression::constant(first, &rows, &means),
+            false => multi_label::constant(first, &means),
         };
         Kinds { models: models.iter().map(judge).collect(), constant, rows, shared }
     }
@@ -224,7 +225,7 @@ fn model_report(
 /// Whether a row has each label, `[C]`.
 fn targets_of(label: &Label<i32>, num_labels: usize) -> Vec<bool> {
     let mut targets = vec![false; num_labels];
-    let places = label.classes().iter().filter_map(|class| usize::try_from(*class).ok());
+    let places = label.classes().filter_map(|class| usize::try_from(*class).ok());
     places.for_each(|class| targets[class] = true);
     targets
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use distill_core::StopSignal;
 use distill_core::hash::parts_hash;
-use distill_core::{Label, ProblemType, StopSignal};
+use distill_task::{Label, LabelShape};
 
 use super::kinds::Kinds;
 use super::{DataSet, compare, errors, slices};
@@ -33,7 +34,7 @@ impl Measured {
         let models = align(set.predictions)?;
         let Some(first) = models.first() else { return Err(ReportError::NoModels) };
         let teacher = only_teacher(&models)?;
-        if first.problem_type != ProblemType::SingleLabel {
+        if first.problem_type.label_shape() != LabelShape::Class {
             return Self::of_kinds(set.name, &models, teacher, settings, stop);
         }
         let scored: Vec<Scored> = models.iter().map(Scored::new).collect();
@@ -184,6 +185,10 @@ fn rows_hash(model: &Predictions) -> String {
         Some(Label::Class(class)) => class.to_string(),
         Some(Label::Classes(classes)) => {
             classes.iter().map(|class| format!("{class}|")).collect::<String>() + "|"
+        }
+        Some(label @ (Label::Tags(_) | Label::Spans(_))) => {
+            let number = |number: &Option<i32>| number.map_or("|".to_owned(), |number| format!("{number}|"));
+            label.integers().iter().map(number).collect::<String>() + "|"
         }
         Some(Label::Value(value)) => value.to_string(),
     };

@@ -1,6 +1,6 @@
 //! Slices and single rows where rows have several classes, or a number.
 
-use distill_core::{Label, ProblemType};
+use distill_task::{Label, LabelShape};
 
 use super::errors::{excerpt, students};
 use super::kinds::{Kinds, teacher_at};
@@ -14,7 +14,7 @@ use crate::stats::wilson_interval;
 
 /// The slices with enough rows, those where the first student is weakest first.
 pub(super) fn slices(models: &[Predictions], kinds: &Kinds, settings: &ReportSettings) -> Vec<Slice> {
-    let is_number = models[0].problem_type == ProblemType::Regression;
+    let is_number = models[0].problem_type.label_shape() == LabelShape::Value;
     let metric = if is_number { Metric::Mae } else { Metric::SubsetAccuracy };
     let figure = |model: usize, rows: &[usize]| match is_number {
         true => mean_error(&kinds.models[model].errors, rows, settings.confidence),
@@ -35,7 +35,9 @@ fn values(by: &str, models: &[Predictions], kinds: &Kinds) -> Option<Vec<Vec<Str
     let first = &models[0];
     let one = |values: Vec<String>| values.into_iter().map(|value| vec![value]).collect();
     match by {
-        "label" if first.problem_type == ProblemType::Regression => Some(one(by_value(first, &kinds.rows))),
+        "label" if first.problem_type.label_shape() == LabelShape::Value => {
+            Some(one(by_value(first, &kinds.rows)))
+        }
         "label" => Some(kinds.rows.iter().map(|row| names(first, first.labels[*row].as_ref())).collect()),
         "length" => {
             let texts = models.iter().find_map(|model| model.texts.as_ref())?;
@@ -52,9 +54,8 @@ fn values(by: &str, models: &[Predictions], kinds: &Kinds) -> Option<Vec<Vec<Str
 }
 
 fn names(model: &Predictions, label: Option<&Label<i32>>) -> Vec<String> {
-    let classes = label.map(Label::classes).unwrap_or_default();
     let name = |class: &i32| model.label_map.name(usize::try_from(*class).ok()?).map(str::to_owned);
-    classes.iter().filter_map(name).collect()
+    label.into_iter().flat_map(Label::classes).filter_map(name).collect()
 }
 
 /// Four parts of about as many rows each, by the label's value.
@@ -109,7 +110,7 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     fn errors(&self, listed: usize) -> Errors {
-        let is_number = self.models[self.student].problem_type == ProblemType::Regression;
+        let is_number = self.models[self.student].problem_type.label_shape() == LabelShape::Value;
         let (student, teacher) = (&self.kinds.models[self.student], &self.kinds.models[self.teacher]);
         let rows =
             |of: &dyn Fn(usize) -> bool| (0..self.kinds.rows.len()).filter(|at| of(*at)).collect::<Vec<_>>();

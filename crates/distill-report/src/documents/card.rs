@@ -4,7 +4,7 @@
 use super::format::{bytes, count, metric, percent};
 use super::{table, text};
 use crate::metrics::Metric;
-use distill_core::ProblemType;
+use distill_task::LabelShape;
 
 use crate::report::{DataReport, Figure, Finding, ModelReport, Report, Slice};
 
@@ -117,18 +117,22 @@ fn introduction(results: &[(&DataReport, &ModelReport)]) -> String {
     let Some((set, model)) = results.first() else { return String::new() };
     let labels =
         || set.labels.iter().take(50).map(|label| text::markdown(label)).collect::<Vec<_>>().join(", ");
-    let mut out = match set.problem_type {
-        ProblemType::SingleLabel => {
+    let mut out = match set.problem_type.label_shape() {
+        LabelShape::Class => {
             format!("A text classifier with {} labels: {}.", set.labels.len(), labels())
         }
-        ProblemType::MultiLabel => {
+        LabelShape::Classes => {
             format!(
                 "A text classifier with {} labels, any number of them a text: {}.",
                 set.labels.len(),
                 labels()
             )
         }
-        ProblemType::Regression => "A model that gives a text a number.".to_owned(),
+        LabelShape::Value => "A model that gives a text a number.".to_owned(),
+        LabelShape::Tags => {
+            format!("A model that gives each word one of {} tags: {}.", set.labels.len(), labels())
+        }
+        LabelShape::Spans => "A model that finds the answer to a question in a text.".to_owned(),
     };
     if let Some(cost) = model.cost {
         out.push_str(&format!(" It has {} parameters ({}).", count(cost.parameters), bytes(cost.bytes)));

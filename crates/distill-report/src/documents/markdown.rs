@@ -4,7 +4,7 @@ use super::about;
 use super::format::percent;
 use super::table::{self, Table};
 use super::text;
-use distill_core::ProblemType;
+use distill_task::LabelShape;
 
 use crate::report::{DataReport, Outcome, Report};
 
@@ -131,8 +131,8 @@ fn data_set(out: &mut String, set: &DataReport) {
     }
     for errors in &set.errors {
         let name = text::markdown(&errors.model);
-        let counts = match set.problem_type {
-            ProblemType::Regression => {
+        let counts = match set.problem_type.label_shape() {
+            LabelShape::Value => {
                 format!(
                     "{} rows on which it is further off than the teacher, {} nearer",
                     errors.lost, errors.won
@@ -141,8 +141,8 @@ fn data_set(out: &mut String, set: &DataReport) {
             _ => format!("{} rows lost that the teacher has right, {} won", errors.lost, errors.won),
         };
         out.push_str(&format!("\n### What {name} lost\n\n{counts}.\n"));
-        let lost = match set.problem_type {
-            ProblemType::Regression => "Rows with most more error than the teacher's",
+        let lost = match set.problem_type.label_shape() {
+            LabelShape::Value => "Rows with most more error than the teacher's",
             _ => "Lost rows, surest first",
         };
         let lists = [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use distill_core::ProblemType;
+use distill_task::LabelShape;
 
 use super::format::{bytes, count, metric, milliseconds, percent, rate, times};
 use super::text;
@@ -252,7 +252,8 @@ fn difference(difference: &Difference) -> String {
 /// Mean and spread of the models that were given with several seeds.
 pub fn seeds(set: &DataReport) -> Table {
     let [headline, second] = set.headlines();
-    let third = if set.problem_type == ProblemType::Regression { Metric::Spearman } else { Metric::LogLoss };
+    let third =
+        if set.problem_type.label_shape() == LabelShape::Value { Metric::Spearman } else { Metric::LogLoss };
     let shown = [headline, second, third];
     let mut table = Table::new(["seeds of", "seeds"].into_iter().chain(shown.map(Metric::title)));
     for group in &set.seeds {

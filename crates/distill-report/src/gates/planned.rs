@@ -1,6 +1,6 @@
 //! Whether gates fit a report, as far as that is known before any model runs.
 
-use distill_core::ProblemType;
+use distill_task::TaskId;
 
 use super::baseline::Baselines;
 use super::evaluate::{CONSTANT, missing, unknown};
@@ -27,7 +27,7 @@ pub struct Planned {
     /// Names of its data sets.
     pub data: Vec<String>,
     /// What a row's label is, where that is known.
-    pub problem_type: Option<ProblemType>,
+    pub problem_type: Option<TaskId>,
     /// Names of the labels, where they are known.
     pub labels: Option<Vec<String>>,
     /// Whether models are run, so that they have a cost.
@@ -95,7 +95,7 @@ impl Planned {
             return Err(missing(gate, &problem));
         }
         match &gate.quantity {
-            Quantity::Class(..) if problem_type == ProblemType::Regression => {
+            Quantity::Class(..) if !problem_type.label_shape().has_classes() => {
                 Err(missing(gate, "a regression has no classes"))
             }
             Quantity::Class(_, label) => match &self.labels {
@@ -215,7 +215,7 @@ mod tests {
         Planned {
             models: vec![model("teacher", Role::Teacher), seed("student 1"), seed("student 2")],
             data: vec!["test".to_owned()],
-            problem_type: Some(ProblemType::SingleLabel),
+            problem_type: Some(TaskId::SINGLE_LABEL),
             labels: Some(["ham", "spam"].map(str::to_owned).to_vec()),
             runs_models: true,
             timing: true,
@@ -249,7 +249,7 @@ mod tests {
         let alone = Planned { models: vec![model("m", Role::Student)], ..planned.clone() };
         assert!(refused(&alone, "agreement >= 0.9").contains("no teacher"));
         assert!(refused(&alone, "kept.accuracy >= 0.9").contains("no teacher"));
-        let numbers = Planned { problem_type: Some(ProblemType::Regression), labels: None, ..planned };
+        let numbers = Planned { problem_type: Some(TaskId::REGRESSION), labels: None, ..planned };
         assert!(refused(&numbers, "accuracy >= 0.9").contains("not measured for regression"));
         assert!(refused(&numbers, "f1[spam] >= 0.9").contains("no classes"));
     }

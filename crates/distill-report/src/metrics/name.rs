@@ -1,6 +1,6 @@
 //! The names of all metrics, as gates, JSON and tables write them.
 
-use distill_core::ProblemType;
+use distill_task::{LabelShape, TaskId};
 use serde::{Deserialize, Serialize};
 
 /// A metric. Its order here is the order in every table and file.
@@ -168,11 +168,11 @@ impl Metric {
     }
 
     /// The metric that says most about a model, and the one beside it.
-    pub fn headlines(problem_type: ProblemType) -> [Metric; 2] {
-        match problem_type {
-            ProblemType::SingleLabel => [Metric::Accuracy, Metric::MacroF1],
-            ProblemType::MultiLabel => [Metric::MicroF1, Metric::MacroF1],
-            ProblemType::Regression => [Metric::R2, Metric::Rmse],
+    pub fn headlines(problem_type: TaskId) -> [Metric; 2] {
+        match problem_type.label_shape() {
+            LabelShape::Class | LabelShape::Tags | LabelShape::Spans => [Metric::Accuracy, Metric::MacroF1],
+            LabelShape::Classes => [Metric::MicroF1, Metric::MacroF1],
+            LabelShape::Value => [Metric::R2, Metric::Rmse],
         }
     }
 

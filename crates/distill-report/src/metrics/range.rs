@@ -1,6 +1,6 @@
 //! What is known of a metric before anything is measured: its range, and whether a kind of label has it.
 
-use distill_core::ProblemType;
+use distill_task::{LabelShape, TaskId};
 
 use super::name::Metric;
 
@@ -23,7 +23,7 @@ impl Metric {
     }
 
     /// Whether a report on labels of this kind has the metric. On some rows it may be undefined all the same.
-    pub fn is_measured(self, problem_type: ProblemType, num_labels: usize) -> bool {
+    pub fn is_measured(self, problem_type: TaskId, num_labels: usize) -> bool {
         use Metric::{
             Accuracy, Agreement, AveragePrecision, BalancedAccuracy, Brier, CohenKappa, Ece, EceScaled,
             ExplainedVariance, HammingLoss, Kl, LogLoss, MacroF1, MacroPrecision, MacroRecall, Mae, MaxError,
@@ -31,9 +31,8 @@ impl Metric {
             SamplesF1, SamplesPrecision, SamplesRecall, Spearman, SubsetAccuracy, TeacherMse, Top3, Top5,
             WeightedF1, WeightedPrecision, WeightedRecall,
         };
-        let [single, multi, number] =
-            [ProblemType::SingleLabel, ProblemType::MultiLabel, ProblemType::Regression]
-                .map(|kind| kind == problem_type);
+        let [single, multi, number] = [LabelShape::Class, LabelShape::Classes, LabelShape::Value]
+            .map(|shape| shape == problem_type.label_shape());
         match self {
             RocAucWeighted => single && num_labels > 2,
             Top3 => single && num_labels > 3,

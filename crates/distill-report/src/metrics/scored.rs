@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use distill_core::logits::argmax;
+use distill_task::logits::argmax;
 
 use super::against::log_sum_exp;
 use super::calibration;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use distill_core::ProblemType;
+use distill_task::TaskId;
 use serde::{Deserialize, Serialize};
 
 use super::compared::{AgainstBaseline, AgainstTeacher, Comparison, Difference, Errors, SeedSummary, Slice};
@@ -19,9 +19,9 @@ pub struct DataReport {
     /// The data set's name.
     pub name: String,
     /// What a row's label is; left out for one class a row.
-    #[serde(default, skip_serializing_if = "ProblemType::is_single_label")]
+    #[serde(default, skip_serializing_if = "TaskId::is_default")]
     #[cfg_attr(test, schemars(with = "String"))]
-    pub problem_type: ProblemType,
+    pub problem_type: TaskId,
     /// Rows, labelled or not.
     pub rows: usize,
     /// Rows with a label.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use distill_core::ProblemType;
+use distill_task::TaskId;
 
 use crate::inputs;
 use crate::settings::Settings;
@@ -36,12 +36,12 @@ pub fn meant(settings: &Settings) -> anyhow::Result<Settings> {
         (Some(asked), ..) => asked,
         (None, _, Some(targets)) => match targets.directories().first() {
             Some(store) => open_store(store)?.fingerprint().problem_type,
-            None => ProblemType::default(),
+            None => TaskId::default(),
         },
         (None, Some(model), None) if settings.finetune.model.is_none() => {
             inputs::model(model)?.config().problem_type
         }
-        _ => ProblemType::default(),
+        _ => TaskId::default(),
     };
     let mut meant = settings.clone();
     meant.data.problem_type = Some(kind);

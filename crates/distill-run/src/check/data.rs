@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use distill_core::ProblemType;
 use distill_data::choose_validation;
 use distill_data::source::{Source, Summary};
+use distill_task::TaskId;
 
 use super::Checker;
 use super::found::RowsFound;
@@ -115,7 +115,7 @@ impl Checker<'_> {
         settings: &Settings,
         place: &str,
         path: &Path,
-        kind: Option<ProblemType>,
+        kind: Option<TaskId>,
     ) -> anyhow::Result<Option<(Source, Summary)>> {
         if let Some(known) = self.rows.get(path) {
             return Ok(known.clone());

@@ -18,10 +18,11 @@ mod students;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use distill_core::{LabelMap, ProblemType};
+use distill_core::LabelMap;
 use distill_data::logits::Store;
 use distill_data::source::{Source, Summary};
 use distill_model::ModelDirectory;
+use distill_task::TaskId;
 
 use crate::session::Session;
 use crate::settings::Settings;
@@ -87,7 +88,7 @@ pub struct Checker<'a> {
     rows: HashMap<PathBuf, Option<(Source, Summary)>>,
     stores: Vec<Store>,
     labels: Option<LabelMap>,
-    problem_type: Option<ProblemType>,
+    problem_type: Option<TaskId>,
     /// Tokens of a row that the teacher reads.
     max_length: Option<usize>,
     found: Found,
@@ -185,7 +186,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The label map and what labels are, where both are known.
-    fn labels(&self) -> Option<(LabelMap, ProblemType)> {
+    fn labels(&self) -> Option<(LabelMap, TaskId)> {
         Some((self.labels.clone()?, self.problem_type?))
     }
 }

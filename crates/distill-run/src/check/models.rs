@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context;
-use distill_core::ProblemType;
 use distill_hub::HubName;
 use distill_model::stored::{Stored, estimate};
 use distill_model::{ModelConfig, ModelDirectory};
+use distill_task::TaskId;
 
 use super::Checker;
 use super::found::ModelFound;
@@ -58,7 +58,7 @@ impl Checker<'_> {
     fn before_finetuning(&mut self, settings: &Settings, path: &Path) -> anyhow::Result<Option<Model>> {
         let Some(directory) = self.open("finetune.model", path)? else { return Ok(None) };
         let config = directory.config().clone();
-        let own = if config.has_classifier() { config.problem_type } else { ProblemType::default() };
+        let own = if config.has_classifier() { config.problem_type } else { TaskId::default() };
         let problem_type = settings.data.problem_type.unwrap_or(own);
         self.problem_type = self.problem_type.or(Some(problem_type));
         let train = &settings.finetune.train;

@@ -1,10 +1,11 @@
 //! What does not go together between models, gates and rows: found before any model is loaded.
 
 use anyhow::bail;
-use distill_core::{LabelMap, ProblemType};
+use distill_core::LabelMap;
 use distill_report::gates::baseline::Baselines;
 use distill_report::gates::{Gate, Planned, PlannedModel};
 use distill_report::{ReportError, ReportSettings};
+use distill_task::{LabelShape, TaskId};
 
 use super::named::Entry;
 use super::rows::TestSet;
@@ -16,7 +17,7 @@ pub struct Common {
     /// The label map of all of them.
     pub labels: Option<LabelMap>,
     /// What their logits mean.
-    pub problem_type: ProblemType,
+    pub problem_type: TaskId,
 }
 
 impl Common {
@@ -24,7 +25,7 @@ impl Common {
     ///
     /// # Errors
     /// [`distill_core::LabelError`] where two differ; those of opening a model.
-    pub fn of(entries: &[Entry], problem_type: ProblemType) -> anyhow::Result<Self> {
+    pub fn of(entries: &[Entry], problem_type: TaskId) -> anyhow::Result<Self> {
         let mut first: Option<(&str, LabelMap)> = None;
         for entry in entries {
             let labels = inputs::model(&entry.path)?.config().labels.clone();
@@ -52,7 +53,7 @@ impl Common {
                 summary.rows
             )));
         }
-        if self.problem_type == ProblemType::SingleLabel
+        if self.problem_type.label_shape() == LabelShape::Class
             && let (1, Some(label)) = (summary.label_counts.len(), summary.label_counts.keys().next())
         {
             bail!(Failure::data(format!(

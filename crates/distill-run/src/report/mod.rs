@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use distill_core::ProblemType;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash_until;
 use distill_core::record::RunRecord;
@@ -25,6 +24,7 @@ use distill_report::documents::{self, terminal};
 use distill_report::gates::baseline::{self, Baselines};
 use distill_report::gates::{Gate, Planned};
 use distill_report::{signs, training};
+use distill_task::TaskId;
 use serde_json::{Value, json};
 
 pub use named::Named;
@@ -133,12 +133,12 @@ impl ReportStage<'_> {
     }
 
     /// What the logits of all models mean.
-    fn problem_type(&self) -> anyhow::Result<ProblemType> {
+    fn problem_type(&self) -> anyhow::Result<TaskId> {
         let data = &self.settings.data;
         if self.models.is_empty() {
             return tables::problem_type(&self.tables()?, data.problem_type);
         }
-        let mut found: Option<(String, ProblemType)> = None;
+        let mut found: Option<(String, TaskId)> = None;
         for Entry { name, path, .. } in self.entries()? {
             let own = inputs::problem_type(inputs::model(&path)?.config(), data)?;
             match &found {
@@ -246,7 +246,7 @@ impl Stage for ReportStage<'_> {
             }
         }
         for (name, path) in self.sets() {
-            let source = inputs::source(&path, &self.settings.data, ProblemType::default())?;
+            let source = inputs::source(&path, &self.settings.data, TaskId::default())?;
             hashes.insert(format!("data {name}"), source.hash()?);
         }
         for path in self.baselines()?.into_keys() {

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use distill_core::hash::text_hash;
-use distill_core::{Label, LabelMap, ProblemType, StopSignal};
+use distill_core::{LabelMap, StopSignal};
 use distill_data::error::Place;
 use distill_data::source::{RawLabel, Source, Summary, resolve};
 use distill_report::error::{IdList, OtherRows, RowDifference};
 use distill_report::{Predictions, ReportError};
+use distill_task::{Label, TaskId};
 
 use super::named::Entry;
 
@@ -72,7 +73,7 @@ impl Columns {
         self,
         entry: &Entry,
         labels: LabelMap,
-        problem_type: ProblemType,
+        problem_type: TaskId,
         columns: &[(String, Vec<String>)],
     ) -> Result<Predictions, ReportError> {
         let Columns { ids, texts, labels: own, logits } = self;
@@ -132,9 +133,7 @@ impl Labelled {
     /// Whether any label is a name, which only a label map can turn into the place of a logit.
     pub fn has_label_names(&self) -> bool {
         let is_name = |class: &RawLabel| matches!(class, RawLabel::Name(_));
-        self.rows
-            .values()
-            .any(|row| row.label.as_ref().is_some_and(|(label, _)| label.classes().iter().any(is_name)))
+        self.rows.values().any(|row| row.label.as_ref().is_some_and(|(label, _)| label.classes().any(is_name)))
     }
 
     /// Labels and texts for the rows of `columns`, in the order of the data set. `hashes` are those of the
@@ -186,8 +185,8 @@ impl Labelled {
             if let Some(own) = &columns.labels[place]
                 && Some(own) != label.as_ref()
             {
-                let theirs = label.as_ref().map_or("missing".to_owned(), |label| shown(label, map));
-                return Err(self.differs(id, "label", theirs, model, shown(own, map)));
+                let theirs = label.as_ref().map_or("missing".to_owned(), |label| label.shown(map));
+                return Err(self.differs(id, "label", theirs, model, own.shown(map)));
             }
             let logits = &columns.logits[place * width..(place + 1) * width];
             joined.push(id.clone(), Some(row.text.clone()), label, logits);
@@ -198,18 +197,5 @@ impl Labelled {
     fn differs(&self, id: &str, what: &'static str, left: String, model: &str, right: String) -> anyhow::Error {
         let (id, first, other) = (id.to_owned(), self.name.clone(), model.to_owned());
         ReportError::RowDiffers(Box::new(RowDifference { id, what, first, left, other, right })).into()
-    }
-}
-
-/// A label for messages.
-fn shown(label: &Label<i32>, map: &LabelMap) -> String {
-    let name = |class: &i32| {
-        let name = usize::try_from(*class).ok().and_then(|class| map.name(class));
-        name.map_or("missing".to_owned(), |name| format!("{name:?}"))
-    };
-    match label {
-        Label::Class(class) => name(class),
-        Label::Classes(classes) => format!("[{}]", classes.iter().map(name).collect::<Vec<_>>().join(", ")),
-        Label::Value(value) => value.to_string(),
     }
 }

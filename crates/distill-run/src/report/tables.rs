@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use distill_core::{LabelMap, ProblemType, StopSignal};
+use distill_core::{LabelMap, StopSignal};
 use distill_data::logits::LogitsTable;
 use distill_data::source::{Label, RawLabel, resolve};
 use distill_report::{DataSet, Predictions};
+use distill_task::TaskId;
 
 use super::named::{Entry, Named, entries};
 use super::rows::{Columns, Labelled, TestSet};
@@ -59,7 +60,7 @@ pub fn read(
     tables: Vec<(String, Vec<Entry>)>,
     sets: &[TestSet],
     labels: &[String],
-    problem_type: ProblemType,
+    problem_type: TaskId,
     stop: &StopSignal,
 ) -> anyhow::Result<Vec<DataSet>> {
     let shared = shared_labels(tables.iter().flat_map(|(_, entries)| entries), labels)?;
@@ -98,10 +99,7 @@ fn shared_labels<'a>(
 ///
 /// # Errors
 /// Where a table cannot be opened; wrong usage where one says otherwise than was said.
-pub fn problem_type(
-    tables: &[(String, Vec<Entry>)],
-    asked: Option<ProblemType>,
-) -> anyhow::Result<ProblemType> {
+pub fn problem_type(tables: &[(String, Vec<Entry>)], asked: Option<TaskId>) -> anyhow::Result<TaskId> {
     let mut found = asked;
     for entry in tables.iter().flat_map(|(_, entries)| entries) {
         let table = LogitsTable::open(&entry.path)?;
@@ -122,7 +120,7 @@ struct TableOf<'a> {
     path: &'a Path,
     model: &'a str,
     /// What its logits mean where it does not say.
-    problem_type: ProblemType,
+    problem_type: TaskId,
 }
 
 /// Numbers are names where all names of the map are numbers.
@@ -139,7 +137,7 @@ fn by_name(label: Label<RawLabel>, map: &LabelMap) -> Label<RawLabel> {
 struct Table {
     columns: Columns,
     map: LabelMap,
-    problem_type: ProblemType,
+    problem_type: TaskId,
 }
 
 impl Table {
@@ -178,7 +176,7 @@ fn read_table(
         };
         let label = given.as_ref().map(|label| resolve(label, map, &row.place, "label")).transpose();
         let is_name = |class: &RawLabel| matches!(class, RawLabel::Name(_));
-        let is_name = given.as_ref().is_some_and(|label| label.classes().iter().any(is_name));
+        let is_name = given.as_ref().is_some_and(|label| label.classes().any(is_name));
         let label = if is_numbered && is_name { label.context(HOW)? } else { label? };
         columns.push(row.id, row.text, label, &row.logits);
         hashes.push(row.text_hash);

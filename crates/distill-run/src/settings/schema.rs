@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use distill_core::ProblemType;
 use distill_data::augment::AugmentSettings;
 use distill_data::source::{Columns, LabelType};
 use distill_report::ReportSettings;
 use distill_student::TrainSettings;
 use distill_student::teachers::Average;
+use distill_task::TaskId;
 use serde::{Deserialize, Serialize};
 
 use super::delimiter::Delimiter;
@@ -85,7 +85,7 @@ pub struct DataSettings {
     pub max_length: Option<usize>,
     /// What a row's label is; by default what the model says, else one class.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem_type: Option<ProblemType>,
+    pub problem_type: Option<TaskId>,
     /// Whether labels are names or ids, or lists of 0 and 1, where they could be either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_type: Option<LabelType>,

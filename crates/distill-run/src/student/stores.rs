@@ -4,11 +4,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use distill_core::ProblemType;
 use distill_core::record::RunRecord;
 use distill_data::logits::{MANIFEST_FILE, Store, find_stores};
 use distill_data::source::Columns;
 use distill_model::ModelDirectory;
+use distill_task::TaskId;
 
 use crate::error::Failure;
 use crate::inputs;
@@ -43,7 +43,7 @@ pub fn open_store(path: &Path) -> anyhow::Result<Store> {
 }
 
 /// What the logits of stores of one label map mean.
-pub fn problem_type(stores: &[Store]) -> ProblemType {
+pub fn problem_type(stores: &[Store]) -> TaskId {
     stores.first().map(|store| store.fingerprint().problem_type).unwrap_or_default()
 }
 

@@ -14,8 +14,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use distill_core::{Category, ProblemType};
+use distill_core::Category;
 use distill_student::selection::Metric;
+use distill_task::TaskId;
 
 use crate::check::{Checker, Request};
 use crate::error::{self, Failure};
@@ -219,7 +220,7 @@ impl Searcher<'_> {
             }
         }
         // Where no pipeline came as far as its soft targets, every trial fails and nothing is compared.
-        let metric = metric.unwrap_or_else(|| sweep.metric.resolve(ProblemType::default()));
+        let metric = metric.unwrap_or_else(|| sweep.metric.resolve(TaskId::default()));
         let rounds = match sweep.method {
             Method::Halving => rounds(sweep, epochs, trials.len()),
             _ => vec![(epochs, trials.len())],

@@ -1,9 +1,10 @@
 //! A sigmoid for each label: several labels a row, each yes or no.
 
+use distill_task::Activation;
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
-use super::soft::{Comparison, LogitLoss, Reading, Symbols};
+use super::soft::{Comparison, LogitLoss, Symbols};
 use super::{UNLABELLED, rows, same_shape};
 
 /// [`sigmoid_loss`]. Labels have binary cross-entropy next to it.
@@ -15,8 +16,8 @@ impl LogitLoss for SigmoidKl {
         "bce"
     }
 
-    fn reading(&self) -> Reading {
-        Reading::Sigmoid
+    fn activation(&self) -> Activation {
+        Activation::Sigmoid
     }
 
     fn formula(&self, Symbols { teacher, student, t, squared }: &Symbols) -> String {

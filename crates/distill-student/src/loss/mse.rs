@@ -1,9 +1,10 @@
 //! Squared distance of the logits: no temperature, no softmax.
 
+use distill_task::Activation;
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
-use super::soft::{Comparison, LogitLoss, Reading, Symbols};
+use super::soft::{Comparison, LogitLoss, Symbols};
 use super::{rows, same_shape};
 
 /// [`mse_loss`].
@@ -15,8 +16,8 @@ impl LogitLoss for LogitMse {
         "mse"
     }
 
-    fn reading(&self) -> Reading {
-        Reading::Values
+    fn activation(&self) -> Activation {
+        Activation::Identity
     }
 
     fn formula(&self, symbols: &Symbols) -> String {

@@ -1,6 +1,6 @@
 //! A run's whole loss, as its settings say.
 
-use distill_core::ProblemType;
+use distill_task::TaskId;
 use distill_torch::TorchError;
 use tch::{Device, Tensor};
 
@@ -17,7 +17,7 @@ use crate::settings::{ClassWeightRule, ClassWeights};
 #[derive(Debug)]
 pub struct Objective<'a> {
     plan: &'a LossPlan,
-    problem_type: ProblemType,
+    problem_type: TaskId,
     /// double `[C]`, where classes weigh differently.
     class_weights: Option<Tensor>,
     /// double `[C]`, where a label's yes weighs otherwise than its no.
@@ -43,7 +43,7 @@ impl<'a> Objective<'a> {
     }
 
     /// What the model's logits mean.
-    pub fn problem_type(&self) -> ProblemType {
+    pub fn problem_type(&self) -> TaskId {
         self.problem_type
     }
 
@@ -160,7 +160,7 @@ mod tests {
     use crate::plan::ModelFacts;
     use crate::settings::{LossChoice, TrainSettings};
 
-    fn plan(settings: &TrainSettings, problem_type: ProblemType) -> TrainPlan {
+    fn plan(settings: &TrainSettings, problem_type: TaskId) -> TrainPlan {
         let model = ModelFacts { problem_type, num_labels: 3, num_layers: 1, device: Device::Cpu };
         settings.resolve(&model).unwrap()
     }
@@ -176,7 +176,7 @@ mod tests {
             class_weights: ClassWeights::Rule(ClassWeightRule::Balanced),
             ..TrainSettings::default()
         };
-        let plan = plan(&settings, ProblemType::SingleLabel);
+        let plan = plan(&settings, TaskId::SINGLE_LABEL);
         let objective = one_class(&plan, &[3, 1]);
         // Equal logits: each row's CE is ln 2, times its class's weight: (3 · 2/3 + 1 · 2) / 4 = 1.
         let logits = Tensor::from_slice2(&[[0f32, 0.], [0., 0.], [0., 0.], [0., 0.]]);
@@ -194,8 +194,8 @@ mod tests {
         };
         // Of four rows one has the first label, none the second.
         let targets = Tensor::from_slice2(&[[1f32, 0.], [0., 0.], [0., 0.], [0., 0.]]);
-        let [several, one] = [ProblemType::MultiLabel, ProblemType::SingleLabel]
-            .map(|problem_type| plan(&settings, problem_type));
+        let [several, one] =
+            [TaskId::MULTI_LABEL, TaskId::SINGLE_LABEL].map(|problem_type| plan(&settings, problem_type));
         let several = Objective::of(&several, 4, &[1, 0], Device::Cpu);
         // The same as one class a row: three rows have a third label.
         let ids = Tensor::from_slice(&[0i64, 2, 2, 2]);
@@ -214,12 +214,12 @@ mod tests {
         let settings = TrainSettings::default();
         let logits = Tensor::from_slice2(&[[0f32, 1., 2.]]);
         let labels = Tensor::from_slice(&[UNLABELLED]);
-        let with_teacher = plan(&settings, ProblemType::SingleLabel);
+        let with_teacher = plan(&settings, TaskId::SINGLE_LABEL);
         let objective = one_class(&with_teacher, &[]);
         assert!(
             objective.loss(&logits, &labels, None, 2.0).unwrap_err().to_string().contains("no teacher logits")
         );
-        let alone = plan(&settings.without_teacher(), ProblemType::SingleLabel);
+        let alone = plan(&settings.without_teacher(), TaskId::SINGLE_LABEL);
         let hard = hard::hard_label_loss(&logits, &labels, None, 0.0).unwrap();
         let loss = one_class(&alone, &[]).loss(&logits, &labels, None, 2.0).unwrap();
         assert_eq!(value(&loss), value(&hard));
@@ -235,7 +235,7 @@ mod tests {
                 if settings.check().is_err() {
                     continue;
                 }
-                let plan = plan(&settings, ProblemType::SingleLabel);
+                let plan = plan(&settings, TaskId::SINGLE_LABEL);
                 let objective = one_class(&plan, &[]);
                 let teacher = Tensor::from_slice2(&[[3f32, 1., 0.2], [-40., 2., 60.]]);
                 let student = teacher.copy().set_requires_grad(true);

@@ -2,7 +2,7 @@
 //!
 //! A new one is a file with a type that implements [`LogitLoss`], a variant of [`SoftLoss`], and its word in the settings.
 
-use distill_core::ProblemType;
+use distill_task::Activation;
 use distill_torch::TorchError;
 use tch::Tensor;
 
@@ -25,17 +25,6 @@ pub struct Comparison<'a> {
     pub labels: &'a Tensor,
     /// `T`
     pub temperature: f64,
-}
-
-/// What a loss makes of logits, and so which kinds of labels it suits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// A distribution over the labels.
-    Softmax,
-    /// Yes or no for each label.
-    Sigmoid,
-    /// The numbers themselves.
-    Values,
 }
 
 /// How a formula writes its parts.
@@ -63,9 +52,9 @@ pub trait LogitLoss {
     /// Its word in the settings.
     fn name(&self) -> &'static str;
 
-    /// What it makes of logits.
-    fn reading(&self) -> Reading {
-        Reading::Softmax
+    /// What it makes of logits, and so which tasks it suits.
+    fn activation(&self) -> Activation {
+        Activation::Softmax
     }
 
     /// Its formula, for people.
@@ -120,17 +109,6 @@ pub enum SoftLoss {
     Dist(Dist),
     /// A sigmoid for each label.
     Bce(SigmoidKl),
-}
-
-impl SoftLoss {
-    /// The loss that `auto` stands for.
-    pub fn default_for(problem_type: ProblemType) -> Self {
-        match problem_type {
-            ProblemType::SingleLabel => SoftLoss::Kl(Kl),
-            ProblemType::MultiLabel => SoftLoss::Bce(SigmoidKl),
-            ProblemType::Regression => SoftLoss::Mse(LogitMse),
-        }
-    }
 }
 
 impl std::ops::Deref for SoftLoss {

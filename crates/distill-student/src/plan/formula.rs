@@ -82,12 +82,12 @@ impl SoftTerm {
 
 #[cfg(test)]
 mod tests {
-    use distill_core::ProblemType;
+    use distill_task::TaskId;
 
     use super::*;
     use crate::settings::{LossChoice, TrainSettings};
 
-    fn formula(settings: &TrainSettings, problem_type: ProblemType) -> String {
+    fn formula(settings: &TrainSettings, problem_type: TaskId) -> String {
         settings.loss_plan(problem_type).formula()
     }
 
@@ -95,11 +95,11 @@ mod tests {
     fn the_formula_shows_only_what_is_computed() {
         let base = TrainSettings { hard_weight: 0.1, soft_weight: 0.9, ..TrainSettings::default() };
         assert_eq!(
-            formula(&base, ProblemType::SingleLabel),
+            formula(&base, TaskId::SINGLE_LABEL),
             "loss = 0.1 · CE(student_logits, labels) + 0.9 · 4 · KL(softmax(teacher_logits/2) ‖ softmax(student_logits/2))"
         );
         assert_eq!(
-            formula(&base.without_teacher(), ProblemType::SingleLabel),
+            formula(&base.without_teacher(), TaskId::SINGLE_LABEL),
             "loss = 1 · CE(student_logits, labels)"
         );
     }
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn the_formula_names_the_method_with_its_numbers() {
         let base = TrainSettings { hard_weight: 0.0, soft_weight: 1.0, ..TrainSettings::default() };
-        let shown = |loss| formula(&TrainSettings { loss, ..base.clone() }, ProblemType::SingleLabel);
+        let shown = |loss| formula(&TrainSettings { loss, ..base.clone() }, TaskId::SINGLE_LABEL);
         assert!(shown(LossChoice::Mse).ends_with("(student_logits − teacher_logits)²"));
         assert!(shown(LossChoice::Dkd).contains("(1 · TCKD + 8 · NCKD)"));
         let warm = TrainSettings {
@@ -117,26 +117,26 @@ mod tests {
             ..base.clone()
         };
         assert_eq!(
-            formula(&warm, ProblemType::SingleLabel),
+            formula(&warm, TaskId::SINGLE_LABEL),
             "loss = 1 · T² · KL(softmax(standardized(teacher_logits)/T) ‖ softmax(standardized(student_logits)/T)), \
              T = 4 → 1 (cosine)"
         );
-        assert!(formula(&base, ProblemType::MultiLabel).contains("Σ labels KL(sigmoid(teacher_logits/2)"));
-        let number = formula(&base.without_teacher(), ProblemType::Regression);
+        assert!(formula(&base, TaskId::MULTI_LABEL).contains("Σ labels KL(sigmoid(teacher_logits/2)"));
+        let number = formula(&base.without_teacher(), TaskId::REGRESSION);
         assert_eq!(number, "loss = 1 · MSE(student_logits, labels)");
         let inside = TrainSettings { hidden_weight: 10.0, relation_weight: 0.5, ..base.without_teacher() };
         assert_eq!(
-            formula(&inside, ProblemType::SingleLabel),
+            formula(&inside, TaskId::SINGLE_LABEL),
             "loss = 1 · CE(student_logits, labels) + 10 · mean of (student_states − teacher_states)² [layers uniform] \
              + 0.5 · KL of query-key and value-value relations [layers top]"
         );
         assert_eq!(
-            formula(&inside.without_teacher(), ProblemType::SingleLabel),
+            formula(&inside.without_teacher(), TaskId::SINGLE_LABEL),
             "loss = 1 · CE(student_logits, labels)"
         );
         let smooth = TrainSettings { label_smoothing: 0.1, ..base.without_teacher() };
         assert_eq!(
-            formula(&smooth, ProblemType::SingleLabel),
+            formula(&smooth, TaskId::SINGLE_LABEL),
             "loss = 1 · CE(student_logits, labels) [smoothed by 0.1]"
         );
     }

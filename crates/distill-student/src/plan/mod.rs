@@ -6,8 +6,8 @@ mod resolve;
 
 use std::time::Duration;
 
-use distill_core::ProblemType;
 use distill_model::Model;
+use distill_task::TaskId;
 use tch::Device;
 
 use crate::layer_map::LayerMap;
@@ -24,7 +24,7 @@ use crate::settings::{
 #[derive(Clone, Copy, Debug)]
 pub struct ModelFacts {
     /// What its logits mean.
-    pub problem_type: ProblemType,
+    pub problem_type: TaskId,
     /// `C`
     pub num_labels: usize,
     /// Its encoder's layers.
@@ -51,7 +51,7 @@ impl ModelFacts {
 #[non_exhaustive]
 pub struct TrainPlan {
     /// What the model's logits mean.
-    pub problem_type: ProblemType,
+    pub problem_type: TaskId,
     /// Passes over the training rows.
     pub epochs: u32,
     /// Rows a step.

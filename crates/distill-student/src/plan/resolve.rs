@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use distill_core::ProblemType;
+use distill_task::{Activation, TaskId};
 use distill_teacher::forward::default_batch_tokens;
 use tch::Device;
 
@@ -11,7 +11,7 @@ use super::{
     OptimizerPlan, SoftTerm, TemperaturePlan, TrainPlan, Trainable,
 };
 use crate::error::TrainError;
-use crate::loss::soft::{Reading, SoftLoss};
+use crate::loss::soft::SoftLoss;
 use crate::settings::TrainSettings;
 
 /// Tokens of one training pass where nothing else is asked for: ordinary batches are not cut, and what a
@@ -82,7 +82,7 @@ impl TrainSettings {
     }
 
     /// The loss with its parameters, for labels of this kind.
-    pub fn loss_plan(&self, problem_type: ProblemType) -> LossPlan {
+    pub fn loss_plan(&self, problem_type: TaskId) -> LossPlan {
         let loss = self.loss.resolve(self, problem_type);
         LossPlan {
             labels: LabelTerm {
@@ -116,12 +116,12 @@ impl TrainSettings {
     }
 }
 
-fn label_loss(problem_type: ProblemType, soft: SoftLoss) -> LabelLoss {
-    match problem_type {
-        ProblemType::SingleLabel if soft.reading() == Reading::Sigmoid => LabelLoss::BinaryOfClass,
-        ProblemType::SingleLabel => LabelLoss::CrossEntropy,
-        ProblemType::MultiLabel => LabelLoss::Binary,
-        ProblemType::Regression => LabelLoss::SquaredError,
+fn label_loss(problem_type: TaskId, soft: SoftLoss) -> LabelLoss {
+    match problem_type.activation() {
+        Activation::Softmax if soft.activation() == Activation::Sigmoid => LabelLoss::BinaryOfClass,
+        Activation::Softmax => LabelLoss::CrossEntropy,
+        Activation::Sigmoid => LabelLoss::Binary,
+        Activation::Identity => LabelLoss::SquaredError,
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     use crate::loss::soft::{LogitMse, SigmoidKl};
     use crate::selection::Metric;
 
-    fn facts(problem_type: ProblemType) -> ModelFacts {
+    fn facts(problem_type: TaskId) -> ModelFacts {
         ModelFacts { problem_type, num_labels: 3, num_layers: 3, device: Device::Cpu }
     }
 
@@ -143,20 +143,20 @@ mod tests {
             (plan.loss.soft.loss, plan.loss.labels.loss, plan.selection)
         };
         let several = (SoftLoss::Bce(SigmoidKl), LabelLoss::Binary, Some(Metric::MicroF1));
-        assert_eq!(of(ProblemType::MultiLabel), several);
+        assert_eq!(of(TaskId::MULTI_LABEL), several);
         let number = (SoftLoss::Mse(LogitMse), LabelLoss::SquaredError, Some(Metric::Mse));
-        assert_eq!(of(ProblemType::Regression), number);
-        assert_eq!(of(ProblemType::SingleLabel).1, LabelLoss::CrossEntropy);
+        assert_eq!(of(TaskId::REGRESSION), number);
+        assert_eq!(of(TaskId::SINGLE_LABEL).1, LabelLoss::CrossEntropy);
     }
 
     #[test]
     fn zero_means_none_or_the_default_of_the_device() {
-        let plan = TrainSettings::default().resolve(&facts(ProblemType::SingleLabel)).unwrap();
+        let plan = TrainSettings::default().resolve(&facts(TaskId::SINGLE_LABEL)).unwrap();
         assert_eq!((plan.pass_tokens, plan.ema_decay, plan.trainable.last_layers), (Some(8_192), None, None));
         assert_eq!((plan.early_stopping_patience, plan.checkpoints.every_steps), (None, None));
         assert_eq!(plan.trainable.head_factor, 1.0);
         let few = TrainSettings { batch_tokens: 64, ..TrainSettings::default() };
-        let plan = few.resolve(&facts(ProblemType::SingleLabel)).unwrap();
+        let plan = few.resolve(&facts(TaskId::SINGLE_LABEL)).unwrap();
         assert_eq!((plan.pass_tokens, plan.evaluation_tokens), (Some(64), 64));
     }
 
@@ -164,14 +164,14 @@ mod tests {
     fn a_loss_that_correlates_a_batch_has_no_smaller_passes() {
         use crate::settings::LossChoice;
         let dist = TrainSettings { loss: LossChoice::Dist, ..TrainSettings::default() };
-        assert_eq!(dist.resolve(&facts(ProblemType::SingleLabel)).unwrap().pass_tokens, None);
+        assert_eq!(dist.resolve(&facts(TaskId::SINGLE_LABEL)).unwrap().pass_tokens, None);
         let labels_alone = dist.without_teacher();
-        assert!(labels_alone.resolve(&facts(ProblemType::SingleLabel)).unwrap().pass_tokens.is_some());
+        assert!(labels_alone.resolve(&facts(TaskId::SINGLE_LABEL)).unwrap().pass_tokens.is_some());
     }
 
     #[test]
     fn what_does_not_go_with_the_model_is_refused() {
         let deep = TrainSettings { train_last_layers: 4, ..TrainSettings::default() };
-        assert!(deep.resolve(&facts(ProblemType::SingleLabel)).is_err());
+        assert!(deep.resolve(&facts(TaskId::SINGLE_LABEL)).is_err());
     }
 }

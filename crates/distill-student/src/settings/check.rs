@@ -1,6 +1,8 @@
 //! What types cannot check: signs, ranges, and settings that contradict each other.
 
-use distill_core::ProblemType;
+use std::borrow::Cow;
+
+use distill_task::TaskId;
 
 use super::{ClassWeights, Freeze, TemperatureSchedule, TrainSettings};
 use crate::error::TrainError;
@@ -100,7 +102,7 @@ impl TrainSettings {
 
     /// The loss, which `auto` is for one class a row: what depends on the kind of label is checked later.
     fn loss_by_itself(&self) -> SoftLoss {
-        self.loss.resolve(self, ProblemType::SingleLabel)
+        self.loss.resolve(self, TaskId::default())
     }
 
     fn check_batch(&self, loss: &SoftLoss) -> Result<(), TrainError> {
@@ -190,9 +192,12 @@ pub(super) fn refuse(
     field: &'static str,
     value: impl ToString,
     fits: bool,
-    expected: &'static str,
+    expected: impl Into<Cow<'static, str>>,
 ) -> Result<(), TrainError> {
-    if fits { Ok(()) } else { Err(TrainError::Setting { field, value: value.to_string(), expected }) }
+    if fits {
+        return Ok(());
+    }
+    Err(TrainError::Setting { field, value: value.to_string(), expected: expected.into() })
 }
 
 #[cfg(test)]

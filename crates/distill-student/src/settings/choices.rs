@@ -1,6 +1,6 @@
 //! Settings that are one of several words.
 
-use distill_core::ProblemType;
+use distill_task::{Activation, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::TrainSettings;
@@ -11,7 +11,7 @@ use crate::selection::Metric;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BestMetric {
-    /// Accuracy; micro F1 for several classes a row; the squared error for a regression.
+    /// What the task says: accuracy; micro F1 for several classes a row; the squared error for a regression; entity F1 for tags.
     Auto,
     /// [`Metric::Accuracy`].
     Accuracy,
@@ -25,11 +25,19 @@ pub enum BestMetric {
     Mse,
     /// [`Metric::Agreement`].
     Agreement,
+    /// [`Metric::EntityF1`].
+    EntityF1,
+    /// [`Metric::TokenAccuracy`].
+    TokenAccuracy,
+    /// [`Metric::ExactMatch`].
+    ExactMatch,
+    /// [`Metric::F1`].
+    F1,
 }
 
 impl BestMetric {
     /// The metric for labels of this kind.
-    pub fn resolve(self, problem_type: ProblemType) -> Metric {
+    pub fn resolve(self, problem_type: TaskId) -> Metric {
         match self {
             BestMetric::Auto => Metric::default_for(problem_type),
             BestMetric::Accuracy => Metric::Accuracy,
@@ -38,6 +46,10 @@ impl BestMetric {
             BestMetric::MacroF1 => Metric::MacroF1,
             BestMetric::Mse => Metric::Mse,
             BestMetric::Agreement => Metric::Agreement,
+            BestMetric::EntityF1 => Metric::EntityF1,
+            BestMetric::TokenAccuracy => Metric::TokenAccuracy,
+            BestMetric::ExactMatch => Metric::ExactMatch,
+            BestMetric::F1 => Metric::F1,
         }
     }
 }
@@ -51,6 +63,10 @@ impl From<Metric> for BestMetric {
             Metric::MacroF1 => BestMetric::MacroF1,
             Metric::Mse => BestMetric::Mse,
             Metric::Agreement => BestMetric::Agreement,
+            Metric::EntityF1 => BestMetric::EntityF1,
+            Metric::TokenAccuracy => BestMetric::TokenAccuracy,
+            Metric::ExactMatch => BestMetric::ExactMatch,
+            Metric::F1 => BestMetric::F1,
         }
     }
 }
@@ -78,10 +94,19 @@ pub enum LossChoice {
 }
 
 impl LossChoice {
+    /// What `auto` stands for: the comparison that reads logits as the task does.
+    pub(crate) fn default_for(task: TaskId) -> Self {
+        match task.activation() {
+            Activation::Softmax => LossChoice::Kl,
+            Activation::Sigmoid => LossChoice::Bce,
+            Activation::Identity => LossChoice::Mse,
+        }
+    }
+
     /// The loss with its parameters for labels of this kind.
-    pub(crate) fn resolve(self, settings: &TrainSettings, problem_type: ProblemType) -> SoftLoss {
+    pub(crate) fn resolve(self, settings: &TrainSettings, problem_type: TaskId) -> SoftLoss {
         match self {
-            LossChoice::Auto => SoftLoss::default_for(problem_type),
+            LossChoice::Auto => Self::default_for(problem_type).resolve(settings, problem_type),
             LossChoice::Kl => SoftLoss::Kl(Kl),
             LossChoice::ReverseKl => SoftLoss::ReverseKl(ReverseKl),
             LossChoice::Js => SoftLoss::Js(JensenShannon),

@@ -23,7 +23,7 @@ impl Trainer<'_> {
             return Err(TrainError::Setting {
                 field: "sampling",
                 value: "balanced where no training row has a label".to_owned(),
-                expected: "\"uniform\"",
+                expected: "\"uniform\"".into(),
             });
         }
         Ok(())
@@ -75,7 +75,7 @@ impl Trainer<'_> {
             return Err(TrainError::Setting {
                 field: "best_metric",
                 value: "agreement, but the validation part has no soft targets".to_owned(),
-                expected: "a metric of labels",
+                expected: "a metric of labels".into(),
             });
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! From the logits of a row's words to its tags and the spans of text that they mark.
 
+use crate::logits::{argmax, softmax};
 use distill_core::Category;
-use distill_core::logits::{argmax, softmax};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

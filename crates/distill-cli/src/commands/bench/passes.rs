@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use distill_core::hash::text_hash;
-use distill_core::{LabelMap, ProblemType, Silent};
+use distill_core::{LabelMap, Silent};
 use distill_data::TextTokenizer;
 use distill_data::logits::{
     Fingerprint, LogitsRow, LogitsWriter, Manifest, Shard, Store, WriterOptions, shard_name,
@@ -14,6 +14,7 @@ use distill_model::student::Shape;
 use distill_model::{Model, ModelConfig, ModelDirectory, directory, student};
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::{ModelFacts, TrainSettings, Trainer, TrainingData};
+use distill_task::TaskId;
 use distill_teacher::Runner;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -75,7 +76,7 @@ impl<'a> Passes<'a> {
             self.directory,
             Shape::default(),
             self.labels,
-            ProblemType::SingleLabel,
+            TaskId::SINGLE_LABEL,
             self.session.device,
         )?;
         model.convert(self.session.kind)?;
@@ -133,7 +134,7 @@ impl<'a> Passes<'a> {
     fn load_student(&self) -> anyhow::Result<Model> {
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
-        let (problem_type, device) = (ProblemType::SingleLabel, self.session.device);
+        let (problem_type, device) = (TaskId::SINGLE_LABEL, self.session.device);
         let model = student::initialize(self.directory, shape, self.labels, problem_type, device)?;
         model.compute_in(self.session.kind);
         Ok(model)
@@ -168,7 +169,7 @@ impl<'a> Passes<'a> {
         let builder = CacheBuilder {
             tokenizer: self.tokenizer,
             labels: self.labels,
-            problem_type: ProblemType::SingleLabel,
+            problem_type: TaskId::SINGLE_LABEL,
             directory: Some(&caches),
             stop: &self.session.stop,
         };
@@ -207,7 +208,7 @@ impl<'a> Passes<'a> {
             teacher_weights: "bench".to_owned(),
             tokenizer: self.tokenizer.hash().to_owned(),
             label_map: self.labels.clone(),
-            problem_type: ProblemType::SingleLabel,
+            problem_type: TaskId::SINGLE_LABEL,
             max_length: u32::try_from(config.max_length()).unwrap_or(u32::MAX),
             dtype: dtype_name(self.session.kind).to_owned(),
             dataset: "bench".to_owned(),

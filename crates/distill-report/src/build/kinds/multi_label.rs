@@ -230,7 +230,8 @@ fn classes(cells: &[Vec<(bool, bool)>], names: &[String]) -> Vec<ClassFigures> {
 
 #[cfg(test)]
 mod tests {
-    use distill_core::{Label, LabelMap, ProblemType};
+    use distill_core::LabelMap;
+    use distill_task::{Label, TaskId};
 
     use super::*;
     use crate::predictions::Role;
@@ -246,7 +247,7 @@ mod tests {
         let logits: Vec<f32> = (0..120).map(|cell| ((cell * cell) % 17) as f32 / 4.0 - 2.0).collect();
         let ids = (0..40).map(|row| row.to_string()).collect();
         let map = LabelMap::numbered(3).unwrap();
-        let kind = ProblemType::MultiLabel;
+        let kind = TaskId::MULTI_LABEL;
         let model = Predictions::labelled("m", Role::Student, kind, ids, map, labels, logits).unwrap();
         let rows: Vec<usize> = (0..40).filter(|row| row % 7 != 0).collect();
         let judged = judge(&model, &rows, None);

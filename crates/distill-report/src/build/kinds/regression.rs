@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use distill_core::Label;
+use distill_task::Label;
 
 use super::{Constant, Judged, model_report};
 use crate::metrics::Metric;
@@ -130,7 +130,8 @@ fn beside(teacher: &Predictions, model: &Predictions) -> Vec<(Metric, Vec<f64>)>
 
 #[cfg(test)]
 mod tests {
-    use distill_core::{LabelMap, ProblemType};
+    use distill_core::LabelMap;
+    use distill_task::TaskId;
 
     use super::*;
     use crate::predictions::Role;
@@ -142,7 +143,7 @@ mod tests {
             .collect();
         let logits: Vec<f32> = (0..50).map(|row| (row % 11) as f32 * 0.5 + (row % 3) as f32 + 100.0).collect();
         let ids = (0..50).map(|row| row.to_string()).collect();
-        let (map, kind) = (LabelMap::numbered(1).unwrap(), ProblemType::Regression);
+        let (map, kind) = (LabelMap::numbered(1).unwrap(), TaskId::REGRESSION);
         let model = Predictions::labelled("m", Role::Student, kind, ids, map, labels, logits).unwrap();
         let rows: Vec<usize> = (0..50).filter(|row| row % 6 != 0).collect();
         let judged = judge(&model, &rows, None);

@@ -1,6 +1,6 @@
 //! The charts of a data set, each in a figure with a caption.
 
-use distill_core::ProblemType;
+use distill_task::LabelShape;
 
 use crate::documents::svg::bars::{self, Group};
 use crate::documents::svg::frontier::{self, Point};
@@ -266,7 +266,7 @@ fn curves(set: &DataReport, is_roc: bool) -> String {
         has_diagonal: is_roc,
         has_marks: false,
     };
-    let caption = if set.labels.len() == 2 && set.problem_type == ProblemType::SingleLabel {
+    let caption = if set.labels.len() == 2 && set.problem_type.label_shape() == LabelShape::Class {
         format!("Of the label {}.", set.labels[1])
     } else {
         "Every pair of row and class together (micro-averaged).".to_owned()

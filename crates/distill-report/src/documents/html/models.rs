@@ -1,6 +1,6 @@
 //! Tables of models: side by side, every metric, each pair, several seeds.
 
-use distill_core::ProblemType;
+use distill_task::LabelShape;
 
 use super::interval_text;
 use super::table::{self, Cell};
@@ -126,7 +126,8 @@ pub fn comparisons(set: &DataReport, confidence: f64) -> String {
         return String::new();
     }
     let [one, two] = set.headlines();
-    let third = if set.problem_type == ProblemType::Regression { Metric::Spearman } else { Metric::LogLoss };
+    let third =
+        if set.problem_type.label_shape() == LabelShape::Value { Metric::Spearman } else { Metric::LogLoss };
     let shown = [one, two, third];
     let mut rows: Vec<Vec<Cell>> = set.comparisons.iter().map(|pair| comparison(pair, shown)).collect();
     let mut header = vec!["first", "second"];

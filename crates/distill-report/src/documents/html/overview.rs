@@ -1,6 +1,6 @@
 //! The top of the page: verdict, the figures that matter, gates, data sets side by side.
 
-use distill_core::ProblemType;
+use distill_task::LabelShape;
 
 use super::interval_text;
 use super::table::{self, Cell};
@@ -67,7 +67,7 @@ fn tiles(set: &DataReport) -> String {
     };
     let [headline, second] = set.headlines();
     share(headline.title(), model.metrics.get(&headline));
-    if set.problem_type != ProblemType::Regression {
+    if set.problem_type.label_shape() != LabelShape::Value {
         share(second.title(), model.metrics.get(&second));
     }
     if let Some(against) = &model.against_teacher {

@@ -1,6 +1,6 @@
 //! Tables of rows and classes: slices, lost rows, grown confusions, likely label errors, per-class figures.
 
-use distill_core::ProblemType;
+use distill_task::{LabelShape, TaskId};
 
 use super::table::{self, Cell};
 use crate::documents::table::{self as words, listed_classes};
@@ -40,10 +40,10 @@ pub fn errors(set: &DataReport) -> String {
     set.errors.iter().map(|errors| student_errors(errors, set.problem_type)).collect()
 }
 
-fn student_errors(errors: &Errors, problem_type: ProblemType) -> String {
+fn student_errors(errors: &Errors, problem_type: TaskId) -> String {
     let name = text::html(&errors.model);
-    let (counts, lost) = match problem_type {
-        ProblemType::Regression => (
+    let (counts, lost) = match problem_type.label_shape() {
+        LabelShape::Value => (
             format!(
                 "{} rows on which {name} is further off than the teacher; {} nearer.",
                 errors.lost, errors.won

@@ -11,6 +11,11 @@ pub fn argmax(logits: &[f32]) -> usize {
     best
 }
 
+/// The labels whose probability is above one half, in order: those with a logit above 0.
+pub fn above_zero(logits: &[f32]) -> impl Iterator<Item = usize> {
+    logits.iter().enumerate().filter(|(_, logit)| **logit > 0.0).map(|(at, _)| at)
+}
+
 /// `1 / (1 + e^−z)`: the probability of a label in multi-label classification.
 pub fn sigmoid(logit: f32) -> f64 {
     1.0 / (1.0 + (-f64::from(logit)).exp())
@@ -24,9 +29,26 @@ pub fn softmax(logits: &[f32]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
+/// Entropy of the softmax in nats, `ln Σ exp(z) − Σ p·z`, with the largest logit taken off first.
+pub fn entropy(logits: &[f32]) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let shifted = || logits.iter().map(|logit| f64::from(*logit) - f64::from(largest));
+    let sum: f64 = shifted().map(f64::exp).sum();
+    sum.ln() - shifted().map(|logit| logit * logit.exp()).sum::<f64>() / sum
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entropy_is_in_nats_and_survives_large_logits() {
+        assert!((entropy(&[1.0, 1.0, 1.0]) - 3f64.ln()).abs() < 1e-12);
+        assert!(entropy(&[1e30, 0.0]).abs() < 1e-12);
+        // p = (3/4, 1/4)
+        let expected = 0.75 * (4f64 / 3.0).ln() + 0.25 * 4f64.ln();
+        assert!((entropy(&[3f32.ln(), 0.0]) - expected).abs() < 1e-7);
+    }
 
     #[test]
     fn ties_take_the_first() {
