@@ -83,6 +83,26 @@ pub enum ReportError {
         /// What the model's logits mean.
         expected: TaskId,
     },
+    /// Tags or logits that do not fit a row's words.
+    #[error("{model}: row {row} (id {id:?}): {problem}")]
+    Tags {
+        /// The model's name.
+        model: String,
+        /// The row, from 1.
+        row: usize,
+        /// The row's id.
+        id: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// Names of tags that are in no scheme, or in two.
+    #[error("{model}: {problem}")]
+    Scheme {
+        /// The model's name.
+        model: String,
+        /// What is wrong with them.
+        problem: distill_task::tags::SchemeError,
+    },
     /// Two models whose logits mean different things.
     #[error("{first} is of {own} and {other} of {theirs}; a data set has one kind of label")]
     ProblemTypes {

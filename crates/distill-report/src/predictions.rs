@@ -2,15 +2,19 @@
 //!
 //! `N` rows, `C` labels.
 
-use std::collections::HashMap;
-
 use distill_core::LabelMap;
 use distill_task::logits::argmax;
-use distill_task::{Label, LabelShape, TaskId};
+use distill_task::{Label, TaskId};
 use serde::{Deserialize, Serialize};
 
 pub use crate::cost::{Cost, Latency, Round};
 use crate::error::ReportError;
+
+mod check;
+mod tagged;
+
+pub use tagged::TaggedRow;
+pub(crate) use tagged::Words;
 
 /// The part a model plays in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +56,8 @@ pub struct Predictions {
     pub(crate) problem_type: TaskId,
     pub(crate) labels: Vec<Option<Label<i32>>>,
     pub(crate) logits: Vec<f32>,
+    /// Where each word has a tag: the words, and which logits are theirs.
+    pub(crate) words: Option<Words>,
     pub(crate) texts: Option<Vec<String>>,
     pub(crate) cost: Option<Cost>,
     pub(crate) rounds: Vec<Round>,
@@ -96,25 +102,42 @@ impl Predictions {
         labels: Vec<Option<Label<i32>>>,
         logits: Vec<f32>,
     ) -> Result<Self, ReportError> {
-        let new = Predictions {
-            name: name.into(),
+        let new =
+            Predictions { labels, logits, ..Self::empty(name.into(), role, problem_type, ids, label_map) };
+        new.checked()
+    }
+
+    /// A model whose labels and logits are still missing.
+    fn empty(
+        name: String,
+        role: Role,
+        problem_type: TaskId,
+        ids: Vec<String>,
+        label_map: LabelMap,
+    ) -> Predictions {
+        Predictions {
+            name,
             role,
             ids,
             label_map,
             problem_type,
-            labels,
-            logits,
+            labels: Vec::new(),
+            logits: Vec::new(),
+            words: None,
             texts: None,
             cost: None,
             rounds: Vec::new(),
             seeds_of: None,
             columns: Vec::new(),
-        };
-        new.check_lengths()?;
-        new.check_ids()?;
-        new.check_logits()?;
-        new.check_labels()?;
-        Ok(new)
+        }
+    }
+
+    fn checked(self) -> Result<Self, ReportError> {
+        self.check_lengths()?;
+        self.check_ids()?;
+        self.check_logits()?;
+        self.check_labels()?;
+        Ok(self)
     }
 
     /// Adds the rows' texts, `[N]`, which lists of errors then show.
@@ -204,13 +227,15 @@ impl Predictions {
         self.label_map.num_labels()
     }
 
-    /// The logits of one row, `[C]`.
+    /// The logits of one row, `[C]`; of a tag for each word those of all its words, `[P, C]`.
     pub fn row(&self, row: usize) -> &[f32] {
         let width = self.num_labels();
-        &self.logits[row * width..(row + 1) * width]
+        let range = self.words.as_ref().map_or(row * width..(row + 1) * width, |words| words.range(row));
+        &self.logits[range]
     }
 
-    /// The predicted label of every row, `[N]`: the largest logit, the lowest id among equals, as in numpy.
+    /// The predicted label of every row with one class, `[N]`: the largest logit, the lowest id among equals, as in
+    /// numpy.
     pub fn predicted(&self) -> Vec<usize> {
         self.logits.chunks_exact(self.num_labels()).map(argmax).collect()
     }
@@ -226,100 +251,6 @@ impl Predictions {
             Some(Label::Class(class)) => usize::try_from(*class).ok(),
             _ => None,
         }
-    }
-
-    fn check_lengths(&self) -> Result<(), ReportError> {
-        if self.ids.is_empty() {
-            return Err(ReportError::NoRows { model: self.name.clone() });
-        }
-        self.check_length("the labels", self.labels.len(), self.ids.len())?;
-        self.check_length("the logits", self.logits.len(), self.ids.len().saturating_mul(self.num_labels()))
-    }
-
-    fn check_length(&self, what: &'static str, found: usize, expected: usize) -> Result<(), ReportError> {
-        if found == expected {
-            return Ok(());
-        }
-        Err(ReportError::Length { model: self.name.clone(), what, found, expected })
-    }
-
-    fn check_ids(&self) -> Result<(), ReportError> {
-        let mut seen = HashMap::with_capacity(self.ids.len());
-        for (row, id) in self.ids.iter().enumerate() {
-            if let Some(first) = seen.insert(id.as_str(), row) {
-                let (model, id) = (self.name.clone(), id.clone());
-                return Err(ReportError::DuplicateId { model, id, first: first + 1, second: row + 1 });
-            }
-        }
-        Ok(())
-    }
-
-    fn check_logits(&self) -> Result<(), ReportError> {
-        let Some(at) = self.logits.iter().position(|logit| !logit.is_finite()) else {
-            return Ok(());
-        };
-        let (row, column) = (at / self.num_labels(), at % self.num_labels());
-        Err(ReportError::NotFinite {
-            model: self.name.clone(),
-            row: row + 1,
-            id: self.ids[row].clone(),
-            label: self.label_map.name(column).unwrap_or_default().to_owned(),
-            value: self.logits[at],
-        })
-    }
-
-    fn check_labels(&self) -> Result<(), ReportError> {
-        let one_class = |what| ReportError::OneClass { model: self.name.clone(), what };
-        let single = self.problem_type.label_shape() == LabelShape::Class;
-        if let Some(fixed) = self.problem_type.fixed_labels() {
-            self.check_length("the label map of a regression", self.num_labels(), fixed)?;
-        }
-        if single && self.num_labels() < 2 {
-            return Err(one_class(format!("the label map has only {}", self.label_map)));
-        }
-        let mut seen = vec![false; self.num_labels()];
-        for (row, label) in self.labels.iter().enumerate() {
-            let Some(label) = label else { continue };
-            self.check_kind(row, label)?;
-            for label in label.classes() {
-                match usize::try_from(*label).ok().and_then(|label| seen.get_mut(label)) {
-                    Some(seen) => *seen = true,
-                    None => {
-                        return Err(ReportError::LabelRange {
-                            model: self.name.clone(),
-                            row: row + 1,
-                            id: self.ids[row].clone(),
-                            label: *label,
-                            last: self.num_labels() - 1,
-                        });
-                    }
-                }
-            }
-        }
-        if !single && self.labels.iter().any(Option::is_some) {
-            return Ok(());
-        }
-        let mut present = self.label_map.names().iter().zip(&seen).filter(|(_, seen)| **seen);
-        match (present.next(), present.next()) {
-            (None, _) => Err(ReportError::Unlabelled { model: self.name.clone(), rows: self.rows() }),
-            (Some((name, _)), None) => Err(one_class(format!("every labelled row has the label {name:?}"))),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Predictions {
-    fn check_kind(&self, row: usize, label: &Label<i32>) -> Result<(), ReportError> {
-        let is_nan = matches!(label, Label::Value(value) if !value.is_finite());
-        if label.shape() == self.problem_type.label_shape() && !is_nan {
-            return Ok(());
-        }
-        Err(ReportError::LabelKind {
-            model: self.name.clone(),
-            row: row + 1,
-            id: self.ids[row].clone(),
-            expected: self.problem_type,
-        })
     }
 }
 

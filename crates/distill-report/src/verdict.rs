@@ -3,7 +3,7 @@
 use crate::build::findings::signed;
 use crate::build::rounds;
 use crate::documents::format::{number, percent, times};
-use crate::metrics::Metric;
+use crate::documents::table::HEADLINES;
 use crate::predictions::Role;
 use crate::report::{DataReport, Finding, ModelReport, Outcome, Verdict};
 
@@ -37,9 +37,7 @@ fn finding_sentence(finding: &Finding, data: &[DataReport]) -> String {
 /// What the teacher was worth: how much better the student is than the same one trained without it.
 fn gain_sentence(model: &ModelReport) -> Option<String> {
     let against = model.against_baseline.as_ref()?;
-    let (metric, gain) = [Metric::Accuracy, Metric::MicroF1, Metric::R2]
-        .into_iter()
-        .find_map(|metric| Some((metric, against.gain.get(&metric)?)))?;
+    let (metric, gain) = HEADLINES.into_iter().find_map(|metric| Some((metric, against.gain.get(&metric)?)))?;
     let shown = if gain.interval.is_some() && !gain.is_shown { ", not shown" } else { "" };
     let (baseline, gain) = (&against.baseline, signed(gain));
     let title = metric.title();

@@ -26,6 +26,7 @@ pub mod outdir;
 pub mod outfile;
 pub mod predict;
 pub mod predict_files;
+mod predict_tags;
 pub mod report;
 pub mod run;
 pub mod seeds;

@@ -1,6 +1,6 @@
 //! Predictions as JSONL or CSV, for people and scripts; Parquet is the logits table of the store.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::bail;
@@ -9,10 +9,12 @@ use distill_core::atomic::{AtomicFile, FileError};
 use distill_data::logits::LogitsRow;
 use distill_data::source::Label;
 use distill_task::logits::{above_zero, argmax, sigmoid, softmax};
-use distill_task::{Activation, TaskId};
+use distill_task::tags::TagSet;
+use distill_task::{Activation, Positions, TaskId};
 use serde_json::{Value, json};
 
 use crate::error::Failure;
+use crate::predict_tags;
 
 /// Formats by the file's ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +51,28 @@ pub struct TextWriter<'a> {
     format: Format,
     labels: &'a LabelMap,
     problem_type: TaskId,
+    /// The labels as tags, where words have them.
+    tags: Option<TagSet>,
 }
 
 impl<'a> TextWriter<'a> {
     /// Starts a file.
     ///
     /// # Errors
-    /// [`FileError`] naming it.
+    /// [`FileError`] naming it; bad data for names of tags that are in no scheme or in two.
     pub fn create(
         path: &Path,
         format: Format,
         labels: &'a LabelMap,
         problem_type: TaskId,
-    ) -> Result<Self, FileError> {
-        let mut writer = TextWriter { file: AtomicFile::create(path)?, format, labels, problem_type };
+    ) -> anyhow::Result<Self> {
+        let tags = match problem_type.positions() {
+            Positions::Word => {
+                Some(TagSet::new(labels.names()).map_err(|error| Failure::data(error.to_string()))?)
+            }
+            _ => None,
+        };
+        let mut writer = TextWriter { file: AtomicFile::create(path)?, format, labels, problem_type, tags };
         if format == Format::Csv {
             writer.line(match problem_type.activation() {
                 Activation::Softmax => "row,id,label,prediction,probability",
@@ -79,10 +89,13 @@ impl<'a> TextWriter<'a> {
     /// [`FileError`] naming the file.
     pub fn write(&mut self, rows: &[LogitsRow]) -> Result<(), FileError> {
         for row in rows {
-            let (cells, object) = match self.problem_type.activation() {
-                Activation::Softmax => self.one_class(row),
-                Activation::Sigmoid => self.several_classes(row),
-                Activation::Identity => number(row),
+            let (cells, object) = match (&self.tags, self.problem_type.activation()) {
+                (Some(tags), _) => predict_tags::of_row(tags, row).map_err(|error| {
+                    FileError::new("write", self.file.path(), io::Error::new(ErrorKind::InvalidData, error))
+                })?,
+                (None, Activation::Softmax) => self.one_class(row),
+                (None, Activation::Sigmoid) => self.several_classes(row),
+                (None, Activation::Identity) => number(row),
             };
             let line = match self.format {
                 Format::Csv => {

@@ -92,8 +92,9 @@ fn not_better_than_constant(set: &DataReport, model: &ModelReport, kind: Finding
 }
 
 fn one_answer(set: &DataReport, model: &ModelReport) -> Option<Finding> {
-    let rows = set.labelled as u64;
-    let is_same = |predicted: u64| predicted == 0 || predicted == rows;
+    // Where words have tags, a class that is predicted as often as there are rows says nothing.
+    let rows = (set.counted() == "rows").then_some(set.labelled as u64);
+    let is_same = |predicted: u64| predicted == 0 || Some(predicted) == rows;
     if model.classes.is_empty() || !model.classes.iter().all(|class| is_same(class.predicted)) {
         return None;
     }
@@ -121,8 +122,9 @@ fn never_predicted(set: &DataReport, teacher: &ModelReport) -> Option<Finding> {
     let rows: u64 = missed.iter().map(|class| class.support).sum();
     let names: Vec<String> = missed.iter().take(SHOWN).map(|class| format!("\"{}\"", class.label)).collect();
     let more = if missed.len() > SHOWN { ", …" } else { "" };
+    let counted = set.counted();
     let text = format!(
-        "{} never predicts {} of the {} classes that have rows ({}{more}; {rows} rows)",
+        "{} never predicts {} of the {} classes that have {counted} ({}{more}; {rows} {counted})",
         teacher.name,
         missed.len(),
         with_rows().count(),

@@ -1,4 +1,4 @@
-//! Data sets whose rows have several classes, or a number: figures, resampled values, slices and rows.
+//! Data sets whose rows have several classes, a number, or a tag for each word: figures, resampled values, slices and rows.
 //!
 //! What follows from sums over the rows is drawn by resampling those sums; what follows from an order of the rows
 //! by their influence on it. All models share the draws, so that two of them can be compared row for row.
@@ -19,6 +19,7 @@ use crate::stats::means::draw_means;
 
 mod multi_label;
 mod regression;
+mod tagged;
 
 /// Metrics and the F1 of every label from means over rows: of what all models share, and of a model's own.
 type FromMeans = Box<dyn Fn(&[f64], &[f64]) -> (Vec<(Metric, f64)>, Vec<f64>)>;
@@ -83,22 +84,25 @@ impl Kinds {
     pub fn new(models: &[Predictions], teacher: Option<&Predictions>) -> Self {
         let first = &models[0];
         let rows: Vec<usize> = (0..first.rows()).filter(|row| first.labels[*row].is_some()).collect();
-        let is_value = first.problem_type.label_shape() == LabelShape::Value;
+        let shape = first.problem_type.label_shape();
         let judge = |model: &Predictions| {
             let teacher = teacher.filter(|teacher| teacher.name != model.name);
-            match is_value {
-                true => regression::judge(model, &rows, teacher),
-                false => multi_label::judge(model, &rows, teacher),
+            match shape {
+                LabelShape::Value => regression::judge(model, &rows, teacher),
+                LabelShape::Tags => tagged::judge(model, &rows, teacher),
+                _ => multi_label::judge(model, &rows, teacher),
             }
         };
-        let shared = match is_value {
-            true => regression::shared(first, &rows),
-            false => multi_label::shared(first, &rows),
+        let shared = match shape {
+            LabelShape::Value => regression::shared(first, &rows),
+            LabelShape::Tags => tagged::shared(first, &rows),
+            _ => multi_label::shared(first, &rows),
         };
         let means: Vec<f64> = shared.iter().map(|column| centred(column).1).collect();
-        let constant = match is_value {
-            true => regression::constant(first, &rows, &means),
-            false => multi_label::constant(first, &means),
+        let constant = match shape {
+            LabelShape::Value => regression::constant(first, &rows, &means),
+            LabelShape::Tags => tagged::constant(first, &rows, &means),
+            _ => multi_label::constant(first, &means),
         };
         Kinds { models: models.iter().map(judge).collect(), constant, rows, shared }
     }

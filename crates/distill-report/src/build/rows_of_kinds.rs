@@ -1,10 +1,11 @@
-//! Slices and single rows where rows have several classes, or a number.
+//! Slices and single rows where rows have several classes, a number, or a tag for each word.
 
 use distill_task::{Label, LabelShape};
 
 use super::errors::{excerpt, students};
 use super::kinds::{Kinds, teacher_at};
 use super::slices::{by_length, cut, sort};
+use super::tagged_rows;
 use crate::documents::format::number;
 use crate::metrics::Metric;
 use crate::predictions::Predictions;
@@ -37,6 +38,9 @@ fn values(by: &str, models: &[Predictions], kinds: &Kinds) -> Option<Vec<Vec<Str
     match by {
         "label" if first.problem_type.label_shape() == LabelShape::Value => {
             Some(one(by_value(first, &kinds.rows)))
+        }
+        "label" if first.words.is_some() => {
+            Some(kinds.rows.iter().map(|row| tagged_rows::kinds(first, *row)).collect())
         }
         "label" => Some(kinds.rows.iter().map(|row| names(first, first.labels[*row].as_ref())).collect()),
         "length" => {
@@ -156,6 +160,11 @@ impl Pair<'_> {
                 let shown = format!("{:.4} (teacher {:.4})", of(self.student), of(self.teacher));
                 (value.to_string(), shown, [None, None])
             }
+            Some(Label::Tags(_)) => {
+                let (label, predicted) = tagged_rows::differing(model, row);
+                let confidences = [self.student, self.teacher].map(|model| Some(self.confidence(model, at)));
+                (label, predicted, confidences)
+            }
             label => {
                 let confidence = |model| Some(self.confidence(model, at));
                 let predicted = Label::Classes(self.predicted(self.student, at));
@@ -169,13 +178,21 @@ impl Pair<'_> {
     }
 
     fn predicted(&self, model: usize, at: usize) -> Vec<i32> {
-        let logits = self.models[model].row(self.kinds.rows[at]);
+        let (model, row) = (&self.models[model], self.kinds.rows[at]);
+        if model.words.is_some() {
+            return model.predicted_tags(row).iter().map(|tag| tag.map_or(-1, |tag| tag as i32)).collect();
+        }
+        let logits = model.row(row);
         logits.iter().zip(0..).filter(|(logit, _)| **logit > 0.0).map(|(_, class)| class).collect()
     }
 
-    /// The probability that a model gives to its whole answer, label by label.
+    /// The probability that a model gives to its whole answer, label by label; of a tag for each word the mean.
     fn confidence(&self, model: usize, at: usize) -> f64 {
-        let logits = self.models[model].row(self.kinds.rows[at]);
+        let (model, row) = (&self.models[model], self.kinds.rows[at]);
+        if model.words.is_some() {
+            return model.tag_confidence(row);
+        }
+        let logits = model.row(row);
         logits.iter().map(|logit| 1.0 / (1.0 + (-f64::from(logit.abs())).exp())).product()
     }
 }

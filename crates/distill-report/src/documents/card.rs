@@ -26,8 +26,12 @@ pub struct CardInfo {
 }
 
 /// Metrics that the `model-index` lists.
-const INDEXED: [Metric; 13] = [
+const INDEXED: [Metric; 17] = [
     Metric::Accuracy,
+    Metric::EntityF1,
+    Metric::EntityPrecision,
+    Metric::EntityRecall,
+    Metric::TokenAccuracy,
     Metric::SubsetAccuracy,
     Metric::MicroF1,
     Metric::MacroF1,
@@ -166,7 +170,7 @@ fn result(set: &DataReport, model: &ModelReport, confidence: f64) -> String {
         set.labelled,
         percent(confidence),
         figures.markdown(),
-        if model.classes.is_empty() { String::new() } else { table::classes(model).markdown() }
+        if model.classes.is_empty() { String::new() } else { table::classes(model, set.counted()).markdown() }
     )
 }
 

@@ -124,6 +124,7 @@ fn data_set(out: &mut String, set: &DataReport) {
         ("Every metric", table::metrics(set)),
         ("Differences between models", table::differences(set)),
         ("Seeds", table::seeds(set)),
+        ("Entities by kind of error", table::entity_errors(set)),
         (&slices, table::slices(set)),
     ];
     for (title, table) in tables.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
@@ -158,7 +159,10 @@ fn data_set(out: &mut String, set: &DataReport) {
         let name = text::markdown(&model.name);
         let rest = table::left_out(table::listed_classes(model).1);
         let rest = if rest.is_empty() { rest } else { format!("\n{rest}\n") };
-        out.push_str(&format!("\n### Classes: {name}\n\n{}{rest}", table::classes(model).markdown()));
+        out.push_str(&format!(
+            "\n### Classes: {name}\n\n{}{rest}",
+            table::classes(model, set.counted()).markdown()
+        ));
         if model.confusion.is_empty() && model.confusion_pairs.is_empty() {
             continue;
         }

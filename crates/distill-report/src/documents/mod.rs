@@ -5,6 +5,7 @@ pub mod about;
 pub mod card;
 pub mod card_notes;
 pub mod changes;
+mod class_tables;
 pub mod format;
 pub mod github;
 pub mod html;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use distill_task::LabelShape;
 
+pub use super::class_tables::{classes, confusion, entity_errors, left_out, listed_classes, top_confusions};
 use super::format::{bytes, count, metric, milliseconds, percent, rate, times};
 use super::text;
 use crate::build::rounds;
-use crate::metrics::{ClassFigures, Metric};
+use crate::metrics::Metric;
 use crate::predictions::Latency;
 use crate::report::{
     AgainstTeacher, ConstantAnswer, DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report,
@@ -46,7 +47,7 @@ impl Table {
 /// The models side by side, by quality; a column that no model has a value for is left out. A narrow
 /// table has only what a terminal of 100 columns can hold.
 pub fn models(set: &DataReport, is_narrow: bool) -> Table {
-    const WIDE_ONLY: [&str; 2] = ["weighted F1", "ECE"];
+    const WIDE_ONLY: [&str; 4] = ["precision", "recall", "weighted F1", "ECE"];
     let is_shown = |title: &str| !(is_narrow && WIDE_ONLY.contains(&title));
     let constant = set.constant.as_ref().map(ConstantAnswer::as_model);
     of_models(set.models.iter().chain(&constant), QUALITY.iter().filter(|(title, _)| is_shown(title)))
@@ -90,6 +91,10 @@ type Column = (&'static str, fn(&ModelReport) -> Option<String>);
 
 const QUALITY: &[Column] = &[
     ("accuracy", |model| model.value(Metric::Accuracy).map(metric)),
+    ("entity F1", |model| model.value(Metric::EntityF1).map(metric)),
+    ("precision", |model| model.value(Metric::EntityPrecision).map(metric)),
+    ("recall", |model| model.value(Metric::EntityRecall).map(metric)),
+    ("token accuracy", |model| model.value(Metric::TokenAccuracy).map(metric)),
     ("micro F1", |model| {
         // With one class a row it is the accuracy.
         model.value(Metric::MicroF1).filter(|_| model.value(Metric::Accuracy).is_none()).map(metric)
@@ -121,7 +126,8 @@ pub fn has_no_gap(against: &AgainstTeacher) -> bool {
 }
 
 /// The metric that says most, of each kind of label.
-const HEADLINES: [Metric; 3] = [Metric::Accuracy, Metric::MicroF1, Metric::R2];
+pub(crate) const HEADLINES: [Metric; 5] =
+    [Metric::Accuracy, Metric::EntityF1, Metric::TokenAccuracy, Metric::MicroF1, Metric::R2];
 
 const COST: &[Column] = &[
     ("parameters", |model| model.cost.map(|cost| count(cost.parameters))),
@@ -249,11 +255,19 @@ fn difference(difference: &Difference) -> String {
     }
 }
 
+/// The metric next to those that say most.
+pub fn third(set: &DataReport) -> Metric {
+    match set.problem_type.label_shape() {
+        LabelShape::Value => Metric::Spearman,
+        LabelShape::Tags => Metric::SubsetAccuracy,
+        _ => Metric::LogLoss,
+    }
+}
+
 /// Mean and spread of the models that were given with several seeds.
 pub fn seeds(set: &DataReport) -> Table {
     let [headline, second] = set.headlines();
-    let third =
-        if set.problem_type.label_shape() == LabelShape::Value { Metric::Spearman } else { Metric::LogLoss };
+    let third = third(set);
     let shown = [headline, second, third];
     let mut table = Table::new(["seeds of", "seeds"].into_iter().chain(shown.map(Metric::title)));
     for group in &set.seeds {
@@ -309,70 +323,5 @@ pub fn grown_confusions(errors: &Errors) -> Table {
         let counts = [grown.teacher.to_string(), grown.student.to_string()];
         table.rows.push([grown.label.clone(), grown.predicted.clone()].into_iter().chain(counts).collect());
     }
-    table
-}
-
-/// The classes of one model that a table shows: all, or of very many those with the most rows; and how many it leaves
-/// out.
-pub fn listed_classes(model: &ModelReport) -> (Vec<&ClassFigures>, usize) {
-    const LISTED: usize = 500;
-    let mut classes: Vec<&ClassFigures> = model.classes.iter().collect();
-    let left_out = classes.len().saturating_sub(LISTED);
-    if left_out > 0 {
-        classes.sort_by_key(|class| std::cmp::Reverse(class.support));
-        classes.truncate(LISTED);
-    }
-    (classes, left_out)
-}
-
-/// A sentence about classes that a table leaves out; nothing where it has all.
-pub fn left_out(classes: usize) -> String {
-    if classes == 0 {
-        String::new()
-    } else {
-        format!("The {classes} classes with fewer rows are in report.json.")
-    }
-}
-
-/// The classes of one model.
-pub fn classes(model: &ModelReport) -> Table {
-    let mut table = Table::new(["label", "precision", "recall", "F1", "rows", "predicted"]);
-    table.rows = listed_classes(model)
-        .0
-        .into_iter()
-        .map(|class| {
-            let shares = [class.precision, class.recall, class.f1].map(metric);
-            let counts = [class.support, class.predicted].map(|count| count.to_string());
-            [class.label.clone()].into_iter().chain(shares).chain(counts).collect()
-        })
-        .collect();
-    table
-}
-
-/// The confusion matrix of one model: labels down, predictions across.
-pub fn confusion(set: &DataReport, model: &ModelReport) -> Table {
-    let mut table = Table::new([r"label \ predicted"]);
-    table.header.extend(set.labels.iter().cloned());
-    table.rows = model
-        .confusion
-        .iter()
-        .zip(&set.labels)
-        .map(|(counts, label)| [label.clone()].into_iter().chain(counts.iter().map(u64::to_string)).collect())
-        .collect();
-    table
-}
-
-/// The most frequent confusions of one model, for label maps too wide for a matrix.
-pub fn top_confusions(set: &DataReport, model: &ModelReport, shown: usize) -> Table {
-    let mut pairs = model.confusions();
-    pairs.retain(|(label, predicted, _)| label != predicted);
-    pairs.sort_by_key(|(label, predicted, rows)| (std::cmp::Reverse(*rows), *label, *predicted));
-    let name = |label: usize| set.labels.get(label).cloned().unwrap_or_default();
-    let mut table = Table::new(["label", "predicted", "rows"]);
-    table.rows = pairs
-        .into_iter()
-        .take(shown)
-        .map(|(label, predicted, rows)| vec![name(label), name(predicted), rows.to_string()])
-        .collect();
     table
 }

@@ -152,18 +152,24 @@ impl Subject<'_> {
     }
 
     fn class(&self, figure: ClassFigure, label: &str) -> Result<Sample, GateError> {
-        let labels = &self.set.report.labels;
-        let at = labels.iter().position(|known| known == label);
-        let at = at.ok_or_else(|| unknown(self.gate, "label", label, labels.iter()))?;
-        let no_classes = || missing(self.gate, "a regression has no classes");
-        let class = self.model.classes.get(at).ok_or_else(no_classes)?;
+        if self.model.classes.is_empty() {
+            return Err(missing(self.gate, &format!("{} has no classes", self.set.report.problem_type)));
+        }
+        if figure.is_of_entities() && self.model.entity_errors.is_none() {
+            return Err(missing(self.gate, "the labels of these rows are no entities"));
+        }
+        let classes = &self.model.classes;
+        let at = classes.iter().position(|known| known.label == label);
+        let known = classes.iter().map(|class| &class.label);
+        let what = if self.model.entity_errors.is_some() { "entity type" } else { "label" };
+        let at = at.ok_or_else(|| unknown(self.gate, what, label, known))?;
         let value = match figure {
-            ClassFigure::Precision => class.precision,
-            ClassFigure::Recall => class.recall,
-            ClassFigure::F1 => class.f1,
+            ClassFigure::Precision | ClassFigure::EntityPrecision => classes[at].precision,
+            ClassFigure::Recall | ClassFigure::EntityRecall => classes[at].recall,
+            ClassFigure::F1 | ClassFigure::EntityF1 => classes[at].f1,
         };
         let draws = match figure {
-            ClassFigure::F1 => self.set.class_f1_draws(&self.model.name, at),
+            ClassFigure::F1 | ClassFigure::EntityF1 => self.set.class_f1_draws(&self.model.name, at),
             _ => Vec::new(),
         };
         Ok(Sample { value, draws })

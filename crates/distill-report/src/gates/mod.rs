@@ -6,6 +6,7 @@
 //!            | [ MODEL ":" ] "regression" [ "." metric ] "vs" FILE { clause }
 //! quantity   = metric | "kept." metric | "drop." metric | "gap_closed." metric | "gain." metric
 //!            | "precision[LABEL]" | "recall[LABEL]" | "f1[LABEL]"
+//!            | "entity_precision[TYPE]" | "entity_recall[TYPE]" | "entity_f1[TYPE]"
 //!            | "latency.p50" | "latency.p95" | "latency.p99" | "rows_per_second" | "speed_up"
 //!            | "parameters" | "bytes" | "regression" [ "." metric ]
 //! comparison = ">=" | "<=" | ">" | "<"

@@ -1,11 +1,13 @@
 //! Whether gates fit a report, as far as that is known before any model runs.
 
-use distill_task::TaskId;
+use distill_task::tags::TagSet;
+use distill_task::{LabelShape, TaskId};
 
 use super::baseline::Baselines;
 use super::evaluate::{CONSTANT, missing, unknown};
 use super::quantity::{CostFigure, Quantity};
 use super::{Gate, GateError};
+use crate::metrics::Metric;
 use crate::predictions::Role;
 
 /// A model of a report that is still to be made.
@@ -94,16 +96,37 @@ impl Planned {
             let problem = format!("{} is not measured for {problem_type}{of}", metric.name());
             return Err(missing(gate, &problem));
         }
-        match &gate.quantity {
-            Quantity::Class(..) if !problem_type.label_shape().has_classes() => {
-                Err(missing(gate, "a regression has no classes"))
+        let tags = self.tags(problem_type);
+        let is_of_entities = match &gate.quantity {
+            Quantity::Class(figure, _) => figure.is_of_entities(),
+            quantity => quantity.metric().is_some_and(Metric::is_of_entities),
+        };
+        if is_of_entities && tags.as_ref().is_some_and(|tags| !tags.scheme().has_entities()) {
+            return Err(missing(gate, "the tags of these rows are no entities"));
+        }
+        let Quantity::Class(_, label) = &gate.quantity else { return Ok(()) };
+        if is_of_entities && problem_type.label_shape() != LabelShape::Tags {
+            return Err(missing(gate, &format!("{problem_type} has no entities")));
+        }
+        if !problem_type.label_shape().has_classes() {
+            return Err(missing(gate, "a regression has no classes"));
+        }
+        match tags.filter(|tags| tags.scheme().has_entities()) {
+            Some(tags) if !tags.types().contains(label) => {
+                Err(unknown(gate, "entity type", label, tags.types().iter()))
             }
-            Quantity::Class(_, label) => match &self.labels {
+            Some(_) => Ok(()),
+            None => match &self.labels {
                 Some(known) if !known.contains(label) => Err(unknown(gate, "label", label, known.iter())),
                 _ => Ok(()),
             },
-            _ => Ok(()),
         }
+    }
+
+    /// The labels as tags, where words have them and their names are known.
+    fn tags(&self, problem_type: TaskId) -> Option<TagSet> {
+        let labels = self.labels.as_ref().filter(|_| problem_type.label_shape() == LabelShape::Tags)?;
+        TagSet::new(labels).ok()
     }
 
     /// Whether there is what the quantity is made of.
@@ -183,7 +206,7 @@ impl Planned {
 
 impl Quantity {
     /// The metric that it is made of, if it is of one.
-    pub fn metric(&self) -> Option<crate::metrics::Metric> {
+    pub fn metric(&self) -> Option<Metric> {
         match self {
             Quantity::Metric(metric)
             | Quantity::Kept(metric)
@@ -252,6 +275,30 @@ mod tests {
         let numbers = Planned { problem_type: Some(TaskId::REGRESSION), labels: None, ..planned };
         assert!(refused(&numbers, "accuracy >= 0.9").contains("not measured for regression"));
         assert!(refused(&numbers, "f1[spam] >= 0.9").contains("no classes"));
+    }
+
+    #[test]
+    fn entities_have_types_and_plain_tags_have_none() {
+        let tags = |names: &[&str]| Planned {
+            problem_type: Some(TaskId::TOKEN_CLASSIFICATION),
+            labels: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+            ..planned()
+        };
+        let entities = tags(&["O", "B-PER", "I-PER"]);
+        for gate in
+            ["entity_f1[PER] >= 0.9", "f1[PER] >= 0.9", "kept.entity_f1 >= 98.5%", "token_accuracy >= 0.9"]
+        {
+            entities.check(&Gate::parse(gate).unwrap(), &Baselines::new()).unwrap();
+        }
+        assert!(
+            refused(&entities, "entity_f1[B-PER] >= 0.9").contains(r#"no entity type "B-PER"; there is PER"#)
+        );
+        assert!(refused(&entities, "accuracy >= 0.9").contains("not measured for token_classification"));
+        let plain = tags(&["NOUN", "VERB"]);
+        plain.check(&Gate::parse("f1[NOUN] >= 0.9").unwrap(), &Baselines::new()).unwrap();
+        assert!(refused(&plain, "entity_f1 >= 0.9").contains("are no entities"));
+        assert!(refused(&plain, "entity_recall[NOUN] >= 0.9").contains("are no entities"));
+        assert!(refused(&planned(), "entity_f1[spam] >= 0.9").contains("has no entities"));
     }
 
     #[test]

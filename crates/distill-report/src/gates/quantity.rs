@@ -17,7 +17,7 @@ pub enum Quantity {
     GapClosed(Metric),
     /// `gain.M`: by how much the model is better than the student without a teacher, in the metric's own unit.
     Gain(Metric),
-    /// `precision[LABEL]`, `recall[LABEL]`, `f1[LABEL]`.
+    /// `precision[LABEL]`, `recall[LABEL]`, `f1[LABEL]`; of an entity type also `entity_precision[TYPE]` and so on.
     Class(ClassFigure, String),
     /// What the model costs.
     Cost(CostFigure),
@@ -35,6 +35,19 @@ pub enum ClassFigure {
     Recall,
     /// F1 of the class.
     F1,
+    /// Precision of an entity type.
+    EntityPrecision,
+    /// Recall of an entity type.
+    EntityRecall,
+    /// F1 of an entity type.
+    EntityF1,
+}
+
+impl ClassFigure {
+    /// True where only entities have it.
+    pub fn is_of_entities(self) -> bool {
+        matches!(self, ClassFigure::EntityPrecision | ClassFigure::EntityRecall | ClassFigure::EntityF1)
+    }
 }
 
 /// A figure of a model's cost.
@@ -71,8 +84,14 @@ pub enum Unit {
     Bytes,
 }
 
-const CLASS_FIGURES: [(&str, ClassFigure); 3] =
-    [("precision", ClassFigure::Precision), ("recall", ClassFigure::Recall), ("f1", ClassFigure::F1)];
+const CLASS_FIGURES: [(&str, ClassFigure); 6] = [
+    ("precision", ClassFigure::Precision),
+    ("recall", ClassFigure::Recall),
+    ("f1", ClassFigure::F1),
+    ("entity_precision", ClassFigure::EntityPrecision),
+    ("entity_recall", ClassFigure::EntityRecall),
+    ("entity_f1", ClassFigure::EntityF1),
+];
 
 const COST_FIGURES: [(&str, CostFigure, Unit); 7] = [
     ("latency.p50", CostFigure::LatencyP50, Unit::Time),
@@ -113,7 +132,8 @@ impl Quantity {
     pub fn nearest(name: &str) -> Vec<String> {
         const SHOWN: usize = 3;
         let mut names: Vec<String> = Self::all().map(|quantity| quantity.to_string()).collect();
-        names.extend(CLASS_FIGURES.iter().map(|(figure, _)| format!("{figure}[LABEL]")));
+        let of_class = |figure: ClassFigure| if figure.is_of_entities() { "TYPE" } else { "LABEL" };
+        names.extend(CLASS_FIGURES.iter().map(|(name, figure)| format!("{name}[{}]", of_class(*figure))));
         names.sort_by(|left, right| {
             strsim::jaro_winkler(right, name).total_cmp(&strsim::jaro_winkler(left, name))
         });

@@ -21,7 +21,8 @@ pub fn row_kls(teacher: &Predictions, model: &Predictions) -> Vec<f64> {
     (0..teacher.rows()).map(|row| row_kl(teacher.row(row), model.row(row))).collect()
 }
 
-fn row_kl(teacher: &[f32], model: &[f32]) -> f64 {
+/// Of the logits of one position, `[C]` each.
+pub(crate) fn row_kl(teacher: &[f32], model: &[f32]) -> f64 {
     let (log_t, log_s) = (log_sum_exp(teacher), log_sum_exp(model));
     teacher
         .iter()

@@ -10,7 +10,22 @@ use serde::{Deserialize, Serialize};
 pub enum Metric {
     /// Share of rows with the right label.
     Accuracy,
-    /// Share of rows whose labels are all right, where rows have several.
+    /// F1 of entities over all types, as seqeval's default mode has it.
+    EntityF1,
+    /// Precision of entities over all types.
+    EntityPrecision,
+    /// Recall of entities over all types.
+    EntityRecall,
+    /// F1 of entities as seqeval's strict mode has it: only those whose tags all follow the scheme.
+    StrictEntityF1,
+    /// Precision of entities in strict mode.
+    StrictEntityPrecision,
+    /// Recall of entities in strict mode.
+    StrictEntityRecall,
+    /// Share of labelled words with the right tag.
+    TokenAccuracy,
+    /// Share of rows whose labels are all right, where rows have several; of rows of words those whose entities, or
+    /// plain tags, are all right.
     SubsetAccuracy,
     /// Share of pairs of row and label that are wrong, where rows have several.
     HammingLoss,
@@ -82,9 +97,9 @@ pub enum Metric {
     Mae,
     /// Largest absolute error of a regression.
     MaxError,
-    /// Share of rows where model and teacher predict the same label, or labels.
+    /// Share of rows where model and teacher predict the same label, or labels; of words where they have a tag each.
     Agreement,
-    /// KL(teacher ‖ model) at temperature 1, mean over rows, in nats.
+    /// KL(teacher ‖ model) at temperature 1, mean over rows, or over words where they have a tag each, in nats.
     Kl,
     /// Mean squared distance from the teacher's values, of a regression.
     TeacherMse,
@@ -94,8 +109,15 @@ pub enum Metric {
 type Entry = (Metric, &'static str, &'static str, bool);
 
 #[rustfmt::skip]
-const ENTRIES: [Entry; 39] = [
+const ENTRIES: [Entry; 46] = [
     (Metric::Accuracy, "accuracy", "accuracy", true),
+    (Metric::EntityF1, "entity_f1", "entity F1", true),
+    (Metric::EntityPrecision, "entity_precision", "entity precision", true),
+    (Metric::EntityRecall, "entity_recall", "entity recall", true),
+    (Metric::StrictEntityF1, "strict_entity_f1", "entity F1, strict", true),
+    (Metric::StrictEntityPrecision, "strict_entity_precision", "entity precision, strict", true),
+    (Metric::StrictEntityRecall, "strict_entity_recall", "entity recall, strict", true),
+    (Metric::TokenAccuracy, "token_accuracy", "token accuracy", true),
     (Metric::SubsetAccuracy, "subset_accuracy", "subset accuracy", true),
     (Metric::HammingLoss, "hamming_loss", "Hamming loss", false),
     (Metric::BalancedAccuracy, "balanced_accuracy", "balanced accuracy", true),
@@ -167,10 +189,25 @@ impl Metric {
         matches!(self, Metric::Agreement | Metric::Kl | Metric::TeacherMse)
     }
 
-    /// The metric that says most about a model, and the one beside it.
+    /// True where only entities have it.
+    pub fn is_of_entities(self) -> bool {
+        matches!(
+            self,
+            Metric::EntityF1
+                | Metric::EntityPrecision
+                | Metric::EntityRecall
+                | Metric::StrictEntityF1
+                | Metric::StrictEntityPrecision
+                | Metric::StrictEntityRecall
+        )
+    }
+
+    /// The metric that says most about a model, and the one next to it; of plain tags
+    /// [`DataReport::headlines`](crate::report::DataReport::headlines) has others.
     pub fn headlines(problem_type: TaskId) -> [Metric; 2] {
         match problem_type.label_shape() {
-            LabelShape::Class | LabelShape::Tags | LabelShape::Spans => [Metric::Accuracy, Metric::MacroF1],
+            LabelShape::Class | LabelShape::Spans => [Metric::Accuracy, Metric::MacroF1],
+            LabelShape::Tags => [Metric::EntityF1, Metric::TokenAccuracy],
             LabelShape::Classes => [Metric::MicroF1, Metric::MacroF1],
             LabelShape::Value => [Metric::R2, Metric::Rmse],
         }

@@ -26,22 +26,32 @@ impl Metric {
     pub fn is_measured(self, problem_type: TaskId, num_labels: usize) -> bool {
         use Metric::{
             Accuracy, Agreement, AveragePrecision, BalancedAccuracy, Brier, CohenKappa, Ece, EceScaled,
-            ExplainedVariance, HammingLoss, Kl, LogLoss, MacroF1, MacroPrecision, MacroRecall, Mae, MaxError,
-            Mcc, Mce, MicroF1, MicroPrecision, MicroRecall, Mse, Pearson, R2, Rmse, RocAuc, RocAucWeighted,
-            SamplesF1, SamplesPrecision, SamplesRecall, Spearman, SubsetAccuracy, TeacherMse, Top3, Top5,
-            WeightedF1, WeightedPrecision, WeightedRecall,
+            EntityF1, EntityPrecision, EntityRecall, ExplainedVariance, HammingLoss, Kl, LogLoss, MacroF1,
+            MacroPrecision, MacroRecall, Mae, MaxError, Mcc, Mce, MicroF1, MicroPrecision, MicroRecall, Mse,
+            Pearson, R2, Rmse, RocAuc, RocAucWeighted, SamplesF1, SamplesPrecision, SamplesRecall, Spearman,
+            StrictEntityF1, StrictEntityPrecision, StrictEntityRecall, SubsetAccuracy, TeacherMse,
+            TokenAccuracy, Top3, Top5, WeightedF1, WeightedPrecision, WeightedRecall,
         };
-        let [single, multi, number] = [LabelShape::Class, LabelShape::Classes, LabelShape::Value]
-            .map(|shape| shape == problem_type.label_shape());
+        let [single, multi, number, tags] =
+            [LabelShape::Class, LabelShape::Classes, LabelShape::Value, LabelShape::Tags]
+                .map(|shape| shape == problem_type.label_shape());
         match self {
             RocAucWeighted => single && num_labels > 2,
             Top3 => single && num_labels > 3,
             Top5 => single && num_labels > 5,
             Accuracy | BalancedAccuracy | Mcc | CohenKappa | Brier | Ece | Mce | EceScaled => single,
-            SubsetAccuracy | HammingLoss | SamplesPrecision | SamplesRecall | SamplesF1 => multi,
-            MacroPrecision | MacroRecall | MacroF1 | MicroPrecision | MicroRecall | MicroF1
-            | WeightedPrecision | WeightedRecall | WeightedF1 | RocAuc | AveragePrecision | LogLoss
+            EntityF1
+            | EntityPrecision
+            | EntityRecall
+            | StrictEntityF1
+            | StrictEntityPrecision
+            | StrictEntityRecall
+            | TokenAccuracy => tags,
+            SubsetAccuracy => multi || tags,
+            HammingLoss | SamplesPrecision | SamplesRecall | SamplesF1 => multi,
+            MacroPrecision | MacroRecall | MacroF1 | WeightedPrecision | WeightedRecall | WeightedF1
             | Agreement | Kl => !number,
+            MicroPrecision | MicroRecall | MicroF1 | RocAuc | AveragePrecision | LogLoss => !number && !tags,
             R2 | ExplainedVariance | Pearson | Spearman | Mse | Rmse | Mae | MaxError | TeacherMse => number,
         }
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use distill_task::TaskId;
+use distill_task::tags::Mistakes;
+use distill_task::{LabelShape, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::compared::{AgainstBaseline, AgainstTeacher, Comparison, Difference, Errors, SeedSummary, Slice};
@@ -79,8 +80,12 @@ pub struct ModelReport {
     /// ROC and precision-recall curve; of all classes together with more than two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curves: Option<Curves>,
-    /// Figures of each class, in the order of the label map; empty where rows have numbers.
+    /// Figures of each class, in the order of the label map; empty where rows have numbers. Where words have tags: of
+    /// each entity type by name, counted in entities; of each plain tag, counted in words.
     pub classes: Vec<ClassFigures>,
+    /// What kind of errors its entities are, where tags write entities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_errors: Option<EntityErrors>,
     /// Counts: a list a label, in it a count a prediction, where rows have one class and there are at most 100 labels.
     /// `[C, C]`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -141,6 +146,33 @@ pub struct Figure {
     pub interval: Option<[f64; 2]>,
 }
 
+/// Entities by what came of them. An entity of the labels is paired with at most one that was found: with the one of the
+/// same words, else with the one of its type that has most words in common, else with any that has words in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct EntityErrors {
+    /// Right words, right type.
+    pub correct: u64,
+    /// Right words, wrong type.
+    pub wrong_type: u64,
+    /// Right type, some of the words.
+    pub wrong_boundary: u64,
+    /// Wrong type, some of the words.
+    pub wrong_both: u64,
+    /// In the labels only.
+    pub missed: u64,
+    /// In the predictions only.
+    pub spurious: u64,
+}
+
+impl From<Mistakes> for EntityErrors {
+    fn from(mistakes: Mistakes) -> Self {
+        let Mistakes { correct, wrong_type, wrong_boundary, wrong_both, missed, spurious } = mistakes;
+        EntityErrors { correct, wrong_type, wrong_boundary, wrong_both, missed, spurious }
+    }
+}
+
 /// Reliability of a model's confidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -160,7 +192,20 @@ impl DataReport {
 
     /// The metrics that say most.
     pub fn headlines(&self) -> [Metric; 2] {
-        Metric::headlines(self.problem_type)
+        let has_entities = || self.models.iter().any(|model| model.entity_errors.is_some());
+        match self.problem_type.label_shape() {
+            LabelShape::Tags if !has_entities() => [Metric::TokenAccuracy, Metric::MacroF1],
+            _ => Metric::headlines(self.problem_type),
+        }
+    }
+
+    /// What the classes of its models count.
+    pub fn counted(&self) -> &'static str {
+        match self.problem_type.label_shape() {
+            LabelShape::Tags if self.models.iter().any(|model| model.entity_errors.is_some()) => "entities",
+            LabelShape::Tags => "words",
+            _ => "rows",
+        }
     }
 
     /// What the slices hold.
@@ -200,6 +245,7 @@ impl ModelReport {
             calibration: None,
             curves: None,
             classes: Vec::new(),
+            entity_errors: None,
             confusion: Vec::new(),
             confusion_pairs: Vec::new(),
             scatter: Vec::new(),

@@ -15,7 +15,7 @@ pub use compared::{
     AgainstBaseline, AgainstTeacher, Comparison, Difference, ErrorRow, Errors, GrownConfusion, SeedSummary,
     Slice, Spread,
 };
-pub use data::{Calibration, ConstantAnswer, DataReport, Figure, ModelReport};
+pub use data::{Calibration, ConstantAnswer, DataReport, EntityErrors, Figure, ModelReport};
 pub use finding::{Finding, FindingKind};
 
 use crate::gates::GateOutcome;

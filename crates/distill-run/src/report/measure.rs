@@ -96,8 +96,7 @@ fn predict(
     runner.warm_up(source.rows()?)?;
     let mut columns = Columns::default();
     let stats = runner.run(&loaded.entry.name, source.rows()?, set.summary.rows, |rows| {
-        rows.iter()
-            .for_each(|row| columns.push(row.id.clone(), row.text.clone(), row.label.clone(), &row.logits));
+        rows.iter().for_each(|row| columns.push_row(row));
         Ok(())
     })?;
     inputs::warn_truncated(stats.truncated, stats.rows, loaded.tokenizer.max_length());

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use distill_core::hash::text_hash;
 use distill_core::{LabelMap, StopSignal};
 use distill_data::error::Place;
+use distill_data::logits::LogitsRow;
 use distill_data::source::{RawLabel, Source, Summary, resolve};
 use distill_report::error::{IdList, OtherRows, RowDifference};
-use distill_report::{Predictions, ReportError};
-use distill_task::{Label, TaskId};
+use distill_report::{Predictions, ReportError, TaggedRow};
+use distill_task::{Label, Positions, TaskId};
 
 use super::named::Entry;
 
@@ -52,8 +53,10 @@ pub struct Columns {
     pub texts: Vec<String>,
     /// `[N]`
     pub labels: Vec<Option<Label<i32>>>,
-    /// `[N, C]`
+    /// `[N, C]`; where words have tags, those of all words of each row.
     pub logits: Vec<f32>,
+    /// Words and the positions of those that have logits, `[N]`; empty where a table does not have them.
+    pub words: Vec<(Vec<String>, Vec<usize>)>,
 }
 
 impl Columns {
@@ -63,6 +66,13 @@ impl Columns {
         self.texts.extend(text);
         self.labels.push(label);
         self.logits.extend_from_slice(logits);
+    }
+
+    /// Adds a row that a model was run over.
+    pub fn push_row(&mut self, row: &LogitsRow) {
+        self.push(row.id.clone(), row.text.clone(), row.label.clone(), &row.logits);
+        let positions = row.positions.iter().map(|word| usize::try_from(*word).unwrap_or(usize::MAX));
+        self.words.push((row.tokens.clone().unwrap_or_default(), positions.collect()));
     }
 
     /// The rows as the report takes them, with the data set's further columns.
@@ -76,13 +86,13 @@ impl Columns {
         problem_type: TaskId,
         columns: &[(String, Vec<String>)],
     ) -> Result<Predictions, ReportError> {
-        let Columns { ids, texts, labels: own, logits } = self;
-        let has_texts = texts.len() == ids.len();
-        let mut predictions =
-            Predictions::labelled(entry.name.clone(), entry.role, problem_type, ids, labels, own, logits)?;
-        if has_texts {
-            predictions = predictions.with_texts(texts)?;
-        }
+        let mut predictions = match problem_type.positions() {
+            Positions::Word => {
+                let rows = self.tagged(labels.num_labels());
+                Predictions::tagged(entry.name.clone(), entry.role, labels, rows)?
+            }
+            _ => self.labelled(entry, labels, problem_type)?,
+        };
         for (name, values) in columns {
             predictions = predictions.with_column(name.clone(), values.clone())?;
         }
@@ -90,6 +100,38 @@ impl Columns {
             Some(model) => predictions.as_seed_of(model),
             None => predictions,
         })
+    }
+}
+
+impl Columns {
+    fn labelled(
+        self,
+        entry: &Entry,
+        labels: LabelMap,
+        problem_type: TaskId,
+    ) -> Result<Predictions, ReportError> {
+        let Columns { ids, texts, labels: own, logits, .. } = self;
+        let has_texts = texts.len() == ids.len();
+        let predictions =
+            Predictions::labelled(entry.name.clone(), entry.role, problem_type, ids, labels, own, logits)?;
+        if has_texts { predictions.with_texts(texts) } else { Ok(predictions) }
+    }
+
+    /// Each row with its words. Logits that no words claim are left out: such a row's tags do not fit its words.
+    fn tagged(self, num_labels: usize) -> Vec<TaggedRow> {
+        let mut words = self.words.into_iter();
+        let mut rest = self.logits.as_slice();
+        let rows = self.ids.into_iter().zip(self.labels).map(|(id, label)| {
+            let (words, positions) = words.next().unwrap_or_default();
+            let (logits, after) = rest.split_at(rest.len().min(positions.len() * num_labels));
+            rest = after;
+            let tags = match label {
+                Some(Label::Tags(tags)) => Some(tags),
+                _ => None,
+            };
+            TaggedRow { id, words, tags, positions, logits: logits.to_vec() }
+        });
+        rows.collect()
     }
 }
 

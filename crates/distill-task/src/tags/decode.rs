@@ -1,12 +1,12 @@
 //! From the logits of a row's words to its tags and the spans of text that they mark.
 
-use crate::logits::{argmax, softmax};
 use distill_core::Category;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::entities::Mode;
 use super::set::TagSet;
+use crate::logits::{argmax, softmax};
 
 /// What the logits of one row say.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,12 +14,12 @@ pub struct Decoded {
     /// The tag of each word, `[W]`; none for a word that the model saw nothing of.
     pub tags: Vec<Option<usize>>,
     /// The entities in their order; none of plain tags.
-    pub entities: Vec<Span>,
+    pub entities: Vec<EntitySpan>,
 }
 
 /// An entity as a span of the row's text, which is its words with one space between them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Span {
+pub struct EntitySpan {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
@@ -94,7 +94,7 @@ pub fn decode<S: AsRef<str>>(
     let entities = set.entities(&ids, Mode::Default).into_iter().map(|entity| {
         let (start_word, last) = (positions[entity.start], positions[entity.end - 1]);
         let scores = (entity.start..entity.end).map(|at| softmax(rows[at])[ids[at]]);
-        Span {
+        EntitySpan {
             kind: set.types()[entity.kind].clone(),
             start_word,
             end_word: last + 1,

@@ -5,7 +5,9 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use super::entities::Entity;
+use super::entities::{Entity, Mode};
+use super::figures::known;
+use super::set::TagSet;
 
 /// Entities by what came of them.
 ///
@@ -28,11 +30,21 @@ pub struct Mistakes {
 }
 
 impl Mistakes {
+    /// Sorts the entities of one row's tags, read as [`Mode::Default`] reads them. Words without a label or without a
+    /// prediction are passed over, as in [`EntityFigures::push`](super::EntityFigures::push).
+    ///
+    /// # Shapes
+    /// - `gold`, `predicted`: `[W]`, ids of tags
+    pub fn of_tags(set: &TagSet, gold: &[Option<usize>], predicted: &[Option<usize>]) -> Mistakes {
+        let (gold, predicted) = known(gold, predicted);
+        Self::of_row(&set.entities(&gold, Mode::Default), &set.entities(&predicted, Mode::Default))
+    }
+
     /// Sorts one row's entities. An entity is paired with at most one of the other side: first with the one of the
     /// same words, then with the one of its type with which it has most words in common, then with any other one.
     /// Of equally good pairs the one further to the left is taken.
     ///
-    /// `gold` and `predicted` must each be in order and not overlap, as [`TagSet::entities`](super::TagSet::entities)
+    /// `gold` and `predicted` must each be in order and not overlap, as [`TagSet::entities`]
     /// returns them.
     pub fn of_row(gold: &[Entity], predicted: &[Entity]) -> Mistakes {
         let mut pairs: Vec<(Pair, Reverse<usize>, usize, usize)> = Vec::new();

@@ -13,7 +13,7 @@ pub mod recognise;
 pub mod scheme;
 pub mod set;
 
-pub use decode::{Decoded, Span, decode};
+pub use decode::{DecodeError, Decoded, EntitySpan, decode};
 pub use entities::{Entity, Mode};
 pub use figures::{Counts, EntityFigures, Shares, Tally};
 pub use mistakes::Mistakes;

@@ -71,15 +71,16 @@ fn class_bars(set: &DataReport) -> String {
         _ => (0..set.models.len().min(2)).collect(),
     };
     let f1 = |model: &usize, class: usize| set.models[*model].classes[class].f1;
-    let mut classes: Vec<usize> =
-        (0..set.labels.len()).filter(|class| set.models[0].classes[*class].support > 0).collect();
+    // Of tags these are the entity types, not the labels.
+    let of_first = &set.models[0].classes;
+    let mut classes: Vec<usize> = (0..of_first.len()).filter(|class| of_first[*class].support > 0).collect();
     // The largest drop first, so that a wide label map shows what matters.
     let drop = |class: usize| f1(&pair[0], class) - pair.last().map_or(0.0, |last| f1(last, class));
     classes.sort_by(|left, right| drop(*right).total_cmp(&drop(*left)));
     let hidden = classes.len().saturating_sub(BAR_CLASSES);
     classes.truncate(BAR_CLASSES);
     let group = |class: &usize| Group {
-        name: set.labels[*class].clone(),
+        name: of_first[*class].label.clone(),
         bars: pair
             .iter()
             .map(|model| &set.models[*model].classes[*class])
@@ -124,6 +125,8 @@ fn frontier(set: &DataReport) -> String {
     let title = match headline {
         Metric::Accuracy => "Accuracy against cost",
         Metric::R2 => "R2 against cost",
+        Metric::EntityF1 => "Entity F1 against cost",
+        Metric::TokenAccuracy => "Token accuracy against cost",
         _ => "Micro F1 against cost",
     };
     let svg = frontier::draw(title, headline.title(), &said, &points);

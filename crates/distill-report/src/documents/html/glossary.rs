@@ -3,7 +3,7 @@
 use crate::documents::{format, text};
 use crate::report::Report;
 
-const WORDS: [(&str, &str); 18] = [
+const WORDS: [(&str, &str); 20] = [
     (
         "macro, weighted",
         "Averages over the classes: each counts the same, or by its rows. With one label a row, micro averages equal the accuracy.",
@@ -11,6 +11,14 @@ const WORDS: [(&str, &str); 18] = [
     (
         "samples, subset accuracy, Hamming loss",
         "Where rows have several labels: the mean over rows, the share of rows whose labels are all right, the share of pairs of row and label that are wrong. A label is predicted where its probability is above one half.",
+    ),
+    (
+        "entity F1, precision, recall",
+        "Where words have tags: an entity is right where its words and its type are. As seqeval has it by default, an entity also begins with I-; strict: only entities whose tags all follow the scheme.",
+    ),
+    (
+        "wrong boundary, wrong type",
+        "An entity of the labels that was found with some of its words, or with another type. Missed: with none; spurious: found where the labels have none.",
     ),
     (
         "R2, RMSE, MAE",
@@ -64,6 +72,15 @@ const WORDS: [(&str, &str); 18] = [
 pub fn explain(title: &str) -> Option<&'static str> {
     Some(match title {
         "accuracy" => "Share of rows with the right label.",
+        "entity F1" => "Harmonic mean of entity precision and recall, over all types, as seqeval has it.",
+        "entity precision" => "Share of the entities found whose words and type are right.",
+        "entity recall" => "Share of the labels' entities that were found with their words and type.",
+        "token accuracy" => "Share of the labelled words with the right tag.",
+        "wrong type" => "Entities found with the right words and another type.",
+        "wrong boundary" => "Entities found with the right type and some of their words.",
+        "wrong both" => "Entities found with another type and some of their words.",
+        "missed" => "Entities of the labels of which no word was found in an entity.",
+        "spurious" => "Entities found where the labels have none.",
         "balanced accuracy" => "Mean recall of the classes that have rows.",
         "macro F1" => "Mean F1 of the classes, each counting the same however many rows it has.",
         "weighted F1" => "Mean F1 of the classes, each counting by its rows.",

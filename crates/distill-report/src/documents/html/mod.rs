@@ -55,6 +55,7 @@ fn data_set(out: &mut String, set: &DataReport, confidence: f64) {
         set.labelled
     ));
     out.push_str(&models::side_by_side(set));
+    out.push_str(&models::entity_errors(set));
     out.push_str(&models::costs(set));
     out.push_str(&charts::data_set(set));
     out.push_str(&models::comparisons(set, confidence));

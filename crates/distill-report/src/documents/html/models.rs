@@ -1,20 +1,22 @@
 //! Tables of models: side by side, every metric, each pair, several seeds.
 
-use distill_task::LabelShape;
-
 use super::interval_text;
 use super::table::{self, Cell};
 use crate::build::rounds;
-use crate::documents::table::{NO_GAP, has_no_gap, headline};
-use crate::documents::{format, text};
+use crate::documents::table::{NO_GAP, has_no_gap, headline, third};
+use crate::documents::{format, table as words, text};
 use crate::metrics::Metric;
 use crate::predictions::{Latency, Role};
 use crate::report::{Comparison, ConstantAnswer, DataReport, Difference, Figure, ModelReport};
 
 type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
 
-const QUALITY: [Column; 13] = [
+const QUALITY: [Column; 17] = [
     ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
+    ("entity F1", |model| model.metrics.get(&Metric::EntityF1).map(figure)),
+    ("entity precision", |model| model.metrics.get(&Metric::EntityPrecision).map(figure)),
+    ("entity recall", |model| model.metrics.get(&Metric::EntityRecall).map(figure)),
+    ("token accuracy", |model| model.metrics.get(&Metric::TokenAccuracy).map(figure)),
     ("micro F1", |model| {
         // With one class a row it is the accuracy.
         let shown =
@@ -61,6 +63,22 @@ pub fn side_by_side(set: &DataReport) -> String {
     let constant = set.constant.as_ref().map(ConstantAnswer::as_model);
     let models: Vec<&ModelReport> = set.models.iter().chain(&constant).collect();
     of_models("models side by side", &models, &QUALITY).unwrap_or_default()
+}
+
+/// What kind of errors the models' entities are; nothing where tags write no entities.
+pub fn entity_errors(set: &DataReport) -> String {
+    let words = words::entity_errors(set);
+    if words.rows.is_empty() {
+        return String::new();
+    }
+    let header: Vec<&str> = words.header.iter().map(String::as_str).collect();
+    let cell = |(at, cell): (usize, &String)| match at {
+        0 => Cell::text(cell),
+        _ => Cell::number(cell, cell.parse().unwrap_or(f64::NAN)),
+    };
+    let rows: Vec<Vec<Cell>> =
+        words.rows.iter().map(|row| row.iter().enumerate().map(cell).collect()).collect();
+    format!("<h3>Entities by kind of error</h3>{}", table::draw("entities by kind of error", &header, &rows))
 }
 
 /// What the models cost; nothing where that was not measured.
@@ -126,9 +144,7 @@ pub fn comparisons(set: &DataReport, confidence: f64) -> String {
         return String::new();
     }
     let [one, two] = set.headlines();
-    let third =
-        if set.problem_type.label_shape() == LabelShape::Value { Metric::Spearman } else { Metric::LogLoss };
-    let shown = [one, two, third];
+    let shown = [one, two, third(set)];
     let mut rows: Vec<Vec<Cell>> = set.comparisons.iter().map(|pair| comparison(pair, shown)).collect();
     let mut header = vec!["first", "second"];
     header.extend(shown.map(Metric::title));

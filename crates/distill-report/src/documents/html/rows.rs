@@ -115,7 +115,7 @@ fn error_rows(caption: &str, rows: &[ErrorRow]) -> String {
 
 /// Precision, recall and F1 of every class, a table a model.
 pub fn classes(set: &DataReport) -> String {
-    let header = ["label", "precision", "recall", "F1", "rows", "predicted"];
+    let header = ["label", "precision", "recall", "F1", set.counted(), "predicted"];
     let row = |class: &ClassFigures| {
         let share = |value: f64| Cell::number(&format::metric(value), value);
         let interval = class.f1_interval.map(|[low, high]| format!("{low:.3} to {high:.3}"));
