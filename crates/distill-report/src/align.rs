@@ -55,6 +55,7 @@ fn reorder(first: &Predictions, other: &mut Predictions) -> Result<(), ReportErr
         return Err(ReportError::Rows(Box::new(OtherRows { first, other, missing, extra })));
     }
     other.logits = order.iter().flat_map(|row| other.row(*row)).copied().collect();
+    other.answers = other.answers.as_ref().map(|answers| answers.reordered(&order));
     other.words = other.words.as_ref().map(|words| words.reordered(&order));
     other.labels = order.iter().map(|row| other.labels[*row].clone()).collect();
     let reordered = |values: &[String]| order.iter().map(|row| values[*row].clone()).collect();

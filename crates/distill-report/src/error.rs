@@ -83,9 +83,9 @@ pub enum ReportError {
         /// What the model's logits mean.
         expected: TaskId,
     },
-    /// Tags or logits that do not fit a row's words.
+    /// Tags, logits or answers that do not fit their row.
     #[error("{model}: row {row} (id {id:?}): {problem}")]
-    Tags {
+    Row {
         /// The model's name.
         model: String,
         /// The row, from 1.

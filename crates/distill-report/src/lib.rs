@@ -26,6 +26,6 @@ mod verdict;
 pub use align::align;
 pub use build::{DataSet, build};
 pub use error::ReportError;
-pub use predictions::{Cost, Latency, Predictions, Role, Round, TaggedRow};
+pub use predictions::{AnsweredRow, Cost, Latency, Predictions, Role, Round, TaggedRow};
 pub use report::Report;
 pub use settings::ReportSettings;

@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize};
 pub use crate::cost::{Cost, Latency, Round};
 use crate::error::ReportError;
 
+mod answered;
 mod check;
 mod tagged;
 
+pub use answered::AnsweredRow;
+pub(crate) use answered::Answers;
 pub use tagged::TaggedRow;
 pub(crate) use tagged::Words;
 
@@ -58,6 +61,8 @@ pub struct Predictions {
     pub(crate) logits: Vec<f32>,
     /// Where each word has a tag: the words, and which logits are theirs.
     pub(crate) words: Option<Words>,
+    /// Where rows have answers: the texts, and what is answered.
+    pub(crate) answers: Option<Answers>,
     pub(crate) texts: Option<Vec<String>>,
     pub(crate) cost: Option<Cost>,
     pub(crate) rounds: Vec<Round>,
@@ -124,6 +129,7 @@ impl Predictions {
             labels: Vec::new(),
             logits: Vec::new(),
             words: None,
+            answers: None,
             texts: None,
             cost: None,
             rounds: Vec::new(),
@@ -227,11 +233,15 @@ impl Predictions {
         self.label_map.num_labels()
     }
 
-    /// The logits of one row, `[C]`; of a tag for each word those of all its words, `[P, C]`.
+    /// The logits of one row, `[C]`; of a tag for each word those of all its words, `[P, C]`; none of
+    /// answers.
     pub fn row(&self, row: usize) -> &[f32] {
         let width = self.num_labels();
-        let range = self.words.as_ref().map_or(row * width..(row + 1) * width, |words| words.range(row));
-        &self.logits[range]
+        match (&self.words, &self.answers) {
+            (Some(words), _) => &self.logits[words.range(row)],
+            (None, Some(_)) => &[],
+            (None, None) => &self.logits[row * width..(row + 1) * width],
+        }
     }
 
     /// The predicted label of every row with one class, `[N]`: the largest logit, the lowest id among equals, as in

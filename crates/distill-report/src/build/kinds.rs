@@ -1,4 +1,4 @@
-//! Data sets whose rows have several classes, a number, or a tag for each word: figures, resampled values, slices and rows.
+//! Data sets whose rows have several classes, a number, a tag for each word, or answers: figures, resampled values, slices and rows.
 //!
 //! What follows from sums over the rows is drawn by resampling those sums; what follows from an order of the rows
 //! by their influence on it. All models share the draws, so that two of them can be compared row for row.
@@ -17,6 +17,7 @@ use crate::settings::ReportSettings;
 use crate::stats::Draws;
 use crate::stats::means::draw_means;
 
+pub(super) mod answered;
 mod multi_label;
 mod regression;
 mod tagged;
@@ -90,18 +91,21 @@ impl Kinds {
             match shape {
                 LabelShape::Value => regression::judge(model, &rows, teacher),
                 LabelShape::Tags => tagged::judge(model, &rows, teacher),
+                LabelShape::Spans => answered::judge(model, &rows, teacher),
                 _ => multi_label::judge(model, &rows, teacher),
             }
         };
         let shared = match shape {
             LabelShape::Value => regression::shared(first, &rows),
             LabelShape::Tags => tagged::shared(first, &rows),
+            LabelShape::Spans => answered::shared(first, &rows),
             _ => multi_label::shared(first, &rows),
         };
         let means: Vec<f64> = shared.iter().map(|column| centred(column).1).collect();
         let constant = match shape {
             LabelShape::Value => regression::constant(first, &rows, &means),
             LabelShape::Tags => tagged::constant(first, &rows, &means),
+            LabelShape::Spans => answered::constant(&means),
             _ => multi_label::constant(first, &means),
         };
         Kinds { models: models.iter().map(judge).collect(), constant, rows, shared }

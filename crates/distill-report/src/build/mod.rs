@@ -1,5 +1,5 @@
 //! From predictions to a report: [`measure`] each model, [`compare`] them, cut [`slices`], list
-//! [`errors`], apply the gates, say what makes them mean less ([`mod@findings`]); `kinds` and `rows_of_kinds` do so where rows have several classes, a number, or a tag for each word (`tagged_rows`). Nothing is
+//! [`errors`], apply the gates, say what makes them mean less ([`mod@findings`]); `kinds` and `rows_of_kinds` do so where rows have several classes, a number, a tag for each word (`tagged_rows`), or answers. Nothing is
 //! written here.
 
 pub mod compare;

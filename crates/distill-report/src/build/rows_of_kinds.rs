@@ -1,9 +1,9 @@
-//! Slices and single rows where rows have several classes, a number, or a tag for each word.
+//! Slices and single rows where rows have several classes, a number, a tag for each word, or answers.
 
 use distill_task::{Label, LabelShape};
 
 use super::errors::{excerpt, students};
-use super::kinds::{Kinds, teacher_at};
+use super::kinds::{Kinds, answered, teacher_at};
 use super::slices::{by_length, cut, sort};
 use super::tagged_rows;
 use crate::documents::format::number;
@@ -16,7 +16,11 @@ use crate::stats::wilson_interval;
 /// The slices with enough rows, those where the first student is weakest first.
 pub(super) fn slices(models: &[Predictions], kinds: &Kinds, settings: &ReportSettings) -> Vec<Slice> {
     let is_number = models[0].problem_type.label_shape() == LabelShape::Value;
-    let metric = if is_number { Metric::Mae } else { Metric::SubsetAccuracy };
+    let metric = match models[0].problem_type.label_shape() {
+        LabelShape::Value => Metric::Mae,
+        LabelShape::Spans => Metric::ExactMatch,
+        _ => Metric::SubsetAccuracy,
+    };
     let figure = |model: usize, rows: &[usize]| match is_number {
         true => mean_error(&kinds.models[model].errors, rows, settings.confidence),
         false => share_right(&kinds.models[model].right, rows, settings.confidence),
@@ -41,6 +45,9 @@ fn values(by: &str, models: &[Predictions], kinds: &Kinds) -> Option<Vec<Vec<Str
         }
         "label" if first.words.is_some() => {
             Some(kinds.rows.iter().map(|row| tagged_rows::kinds(first, *row)).collect())
+        }
+        "label" if first.answers.is_some() => {
+            Some(one(kinds.rows.iter().map(|row| answered::kind(first, *row)).collect()))
         }
         "label" => Some(kinds.rows.iter().map(|row| names(first, first.labels[*row].as_ref())).collect()),
         "length" => {
@@ -160,8 +167,11 @@ impl Pair<'_> {
                 let shown = format!("{:.4} (teacher {:.4})", of(self.student), of(self.teacher));
                 (value.to_string(), shown, [None, None])
             }
-            Some(Label::Tags(_)) => {
-                let (label, predicted) = tagged_rows::differing(model, row);
+            Some(Label::Tags(_) | Label::Spans(_)) => {
+                let (label, predicted) = match model.words.is_some() {
+                    true => tagged_rows::differing(model, row),
+                    false => answered::shown(model, row),
+                };
                 let confidences = [self.student, self.teacher].map(|model| Some(self.confidence(model, at)));
                 (label, predicted, confidences)
             }
@@ -182,6 +192,10 @@ impl Pair<'_> {
         if model.words.is_some() {
             return model.predicted_tags(row).iter().map(|tag| tag.map_or(-1, |tag| tag as i32)).collect();
         }
+        if let Some(answers) = &model.answers {
+            let span = answers.predictions[row];
+            return span.map_or(Vec::new(), |span| vec![span.start as i32, span.end as i32]);
+        }
         let logits = model.row(row);
         logits.iter().zip(0..).filter(|(logit, _)| **logit > 0.0).map(|(_, class)| class).collect()
     }
@@ -191,6 +205,9 @@ impl Pair<'_> {
         let (model, row) = (&self.models[model], self.kinds.rows[at]);
         if model.words.is_some() {
             return model.tag_confidence(row);
+        }
+        if let Some(answers) = &model.answers {
+            return answers.scores[row];
         }
         let logits = model.row(row);
         logits.iter().map(|logit| 1.0 / (1.0 + (-f64::from(logit.abs())).exp())).product()

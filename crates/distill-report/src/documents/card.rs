@@ -26,12 +26,14 @@ pub struct CardInfo {
 }
 
 /// Metrics that the `model-index` lists.
-const INDEXED: [Metric; 17] = [
+const INDEXED: [Metric; 19] = [
     Metric::Accuracy,
     Metric::EntityF1,
     Metric::EntityPrecision,
     Metric::EntityRecall,
     Metric::TokenAccuracy,
+    Metric::ExactMatch,
+    Metric::AnswerF1,
     Metric::SubsetAccuracy,
     Metric::MicroF1,
     Metric::MacroF1,

@@ -95,6 +95,8 @@ const QUALITY: &[Column] = &[
     ("precision", |model| model.value(Metric::EntityPrecision).map(metric)),
     ("recall", |model| model.value(Metric::EntityRecall).map(metric)),
     ("token accuracy", |model| model.value(Metric::TokenAccuracy).map(metric)),
+    ("answer F1", |model| model.value(Metric::AnswerF1).map(metric)),
+    ("exact match", |model| model.value(Metric::ExactMatch).map(metric)),
     ("micro F1", |model| {
         // With one class a row it is the accuracy.
         model.value(Metric::MicroF1).filter(|_| model.value(Metric::Accuracy).is_none()).map(metric)
@@ -126,8 +128,8 @@ pub fn has_no_gap(against: &AgainstTeacher) -> bool {
 }
 
 /// The metric that says most, of each kind of label.
-pub(crate) const HEADLINES: [Metric; 5] =
-    [Metric::Accuracy, Metric::EntityF1, Metric::TokenAccuracy, Metric::MicroF1, Metric::R2];
+pub(crate) const HEADLINES: [Metric; 6] =
+    [Metric::Accuracy, Metric::EntityF1, Metric::TokenAccuracy, Metric::AnswerF1, Metric::MicroF1, Metric::R2];
 
 const COST: &[Column] = &[
     ("parameters", |model| model.cost.map(|cost| count(cost.parameters))),
@@ -255,24 +257,25 @@ fn difference(difference: &Difference) -> String {
     }
 }
 
-/// The metric next to those that say most.
-pub fn third(set: &DataReport) -> Metric {
-    match set.problem_type.label_shape() {
-        LabelShape::Value => Metric::Spearman,
-        LabelShape::Tags => Metric::SubsetAccuracy,
-        _ => Metric::LogLoss,
-    }
+/// The metrics that say most, and a third one where the kind of label has one.
+pub fn shown(set: &DataReport) -> Vec<Metric> {
+    let third = match set.problem_type.label_shape() {
+        LabelShape::Value => Some(Metric::Spearman),
+        LabelShape::Tags => Some(Metric::SubsetAccuracy),
+        LabelShape::Spans => None,
+        LabelShape::Class | LabelShape::Classes => Some(Metric::LogLoss),
+    };
+    set.headlines().into_iter().chain(third).collect()
 }
 
 /// Mean and spread of the models that were given with several seeds.
 pub fn seeds(set: &DataReport) -> Table {
-    let [headline, second] = set.headlines();
-    let third = third(set);
-    let shown = [headline, second, third];
-    let mut table = Table::new(["seeds of", "seeds"].into_iter().chain(shown.map(Metric::title)));
+    let shown = shown(set);
+    let titles = shown.iter().map(|metric| metric.title());
+    let mut table = Table::new(["seeds of", "seeds"].into_iter().chain(titles));
     for group in &set.seeds {
         let cell = |name: Metric| group.metrics.get(&name).map_or("-".to_owned(), spread);
-        let cells = shown.map(cell);
+        let cells = shown.iter().map(|metric| cell(*metric));
         table
             .rows
             .push([group.name.clone(), group.models.len().to_string()].into_iter().chain(cells).collect());

@@ -24,6 +24,11 @@ pub enum Metric {
     StrictEntityRecall,
     /// Share of labelled words with the right tag.
     TokenAccuracy,
+    /// Share of questions whose answer is right after normalisation.
+    ExactMatch,
+    /// Mean overlap of the words of predicted and right answers.
+    #[serde(rename = "f1")]
+    AnswerF1,
     /// Share of rows whose labels are all right, where rows have several; of rows of words those whose entities, or
     /// plain tags, are all right.
     SubsetAccuracy,
@@ -109,7 +114,7 @@ pub enum Metric {
 type Entry = (Metric, &'static str, &'static str, bool);
 
 #[rustfmt::skip]
-const ENTRIES: [Entry; 46] = [
+const ENTRIES: [Entry; 48] = [
     (Metric::Accuracy, "accuracy", "accuracy", true),
     (Metric::EntityF1, "entity_f1", "entity F1", true),
     (Metric::EntityPrecision, "entity_precision", "entity precision", true),
@@ -118,6 +123,8 @@ const ENTRIES: [Entry; 46] = [
     (Metric::StrictEntityPrecision, "strict_entity_precision", "entity precision, strict", true),
     (Metric::StrictEntityRecall, "strict_entity_recall", "entity recall, strict", true),
     (Metric::TokenAccuracy, "token_accuracy", "token accuracy", true),
+    (Metric::ExactMatch, "exact_match", "exact match", true),
+    (Metric::AnswerF1, "f1", "answer F1", true),
     (Metric::SubsetAccuracy, "subset_accuracy", "subset accuracy", true),
     (Metric::HammingLoss, "hamming_loss", "Hamming loss", false),
     (Metric::BalancedAccuracy, "balanced_accuracy", "balanced accuracy", true),
@@ -206,7 +213,8 @@ impl Metric {
     /// [`DataReport::headlines`](crate::report::DataReport::headlines) has others.
     pub fn headlines(problem_type: TaskId) -> [Metric; 2] {
         match problem_type.label_shape() {
-            LabelShape::Class | LabelShape::Spans => [Metric::Accuracy, Metric::MacroF1],
+            LabelShape::Class => [Metric::Accuracy, Metric::MacroF1],
+            LabelShape::Spans => [Metric::AnswerF1, Metric::ExactMatch],
             LabelShape::Tags => [Metric::EntityF1, Metric::TokenAccuracy],
             LabelShape::Classes => [Metric::MicroF1, Metric::MacroF1],
             LabelShape::Value => [Metric::R2, Metric::Rmse],

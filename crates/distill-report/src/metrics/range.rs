@@ -25,16 +25,17 @@ impl Metric {
     /// Whether a report on labels of this kind has the metric. On some rows it may be undefined all the same.
     pub fn is_measured(self, problem_type: TaskId, num_labels: usize) -> bool {
         use Metric::{
-            Accuracy, Agreement, AveragePrecision, BalancedAccuracy, Brier, CohenKappa, Ece, EceScaled,
-            EntityF1, EntityPrecision, EntityRecall, ExplainedVariance, HammingLoss, Kl, LogLoss, MacroF1,
-            MacroPrecision, MacroRecall, Mae, MaxError, Mcc, Mce, MicroF1, MicroPrecision, MicroRecall, Mse,
-            Pearson, R2, Rmse, RocAuc, RocAucWeighted, SamplesF1, SamplesPrecision, SamplesRecall, Spearman,
-            StrictEntityF1, StrictEntityPrecision, StrictEntityRecall, SubsetAccuracy, TeacherMse,
-            TokenAccuracy, Top3, Top5, WeightedF1, WeightedPrecision, WeightedRecall,
+            Accuracy, Agreement, AnswerF1, AveragePrecision, BalancedAccuracy, Brier, CohenKappa, Ece,
+            EceScaled, EntityF1, EntityPrecision, EntityRecall, ExactMatch, ExplainedVariance, HammingLoss, Kl,
+            LogLoss, MacroF1, MacroPrecision, MacroRecall, Mae, MaxError, Mcc, Mce, MicroF1, MicroPrecision,
+            MicroRecall, Mse, Pearson, R2, Rmse, RocAuc, RocAucWeighted, SamplesF1, SamplesPrecision,
+            SamplesRecall, Spearman, StrictEntityF1, StrictEntityPrecision, StrictEntityRecall, SubsetAccuracy,
+            TeacherMse, TokenAccuracy, Top3, Top5, WeightedF1, WeightedPrecision, WeightedRecall,
         };
-        let [single, multi, number, tags] =
-            [LabelShape::Class, LabelShape::Classes, LabelShape::Value, LabelShape::Tags]
-                .map(|shape| shape == problem_type.label_shape());
+        let shape = problem_type.label_shape();
+        let [single, multi, number] =
+            [LabelShape::Class, LabelShape::Classes, LabelShape::Value].map(|known| known == shape);
+        let [tags, spans] = [LabelShape::Tags, LabelShape::Spans].map(|known| known == shape);
         match self {
             RocAucWeighted => single && num_labels > 2,
             Top3 => single && num_labels > 3,
@@ -47,11 +48,14 @@ impl Metric {
             | StrictEntityPrecision
             | StrictEntityRecall
             | TokenAccuracy => tags,
+            ExactMatch | AnswerF1 => spans,
             SubsetAccuracy => multi || tags,
             HammingLoss | SamplesPrecision | SamplesRecall | SamplesF1 => multi,
-            MacroPrecision | MacroRecall | MacroF1 | WeightedPrecision | WeightedRecall | WeightedF1
-            | Agreement | Kl => !number,
-            MicroPrecision | MicroRecall | MicroF1 | RocAuc | AveragePrecision | LogLoss => !number && !tags,
+            MacroPrecision | MacroRecall | MacroF1 | WeightedPrecision | WeightedRecall | WeightedF1 | Kl => {
+                single || multi || tags
+            }
+            Agreement => !number,
+            MicroPrecision | MicroRecall | MicroF1 | RocAuc | AveragePrecision | LogLoss => single || multi,
             R2 | ExplainedVariance | Pearson | Spearman | Mse | Rmse | Mae | MaxError | TeacherMse => number,
         }
     }

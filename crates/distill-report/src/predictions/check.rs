@@ -15,6 +15,7 @@ impl Predictions {
         self.check_length("the labels", self.labels.len(), self.ids.len())?;
         let expected = match &self.words {
             Some(words) => words.ends.last().copied().unwrap_or(0),
+            None if self.answers.is_some() => 0,
             None => self.ids.len().saturating_mul(self.num_labels()),
         };
         self.check_length("the logits", self.logits.len(), expected)
@@ -107,7 +108,9 @@ impl Predictions {
     fn check_kind(&self, row: usize, label: &Label<i32>) -> Result<(), ReportError> {
         let is_nan = matches!(label, Label::Value(value) if !value.is_finite());
         let has_words = self.words.is_some() == (label.shape() == LabelShape::Tags);
-        if label.shape() == self.problem_type.label_shape() && !is_nan && has_words {
+        let has_answers = self.answers.is_some() == (label.shape() == LabelShape::Spans);
+        let is_whole = has_words && has_answers && !is_nan;
+        if label.shape() == self.problem_type.label_shape() && is_whole {
             return Ok(());
         }
         Err(ReportError::LabelKind {

@@ -66,7 +66,7 @@ impl Predictions {
     /// between them.
     ///
     /// # Errors
-    /// As [`Predictions::new`], and [`ReportError::Tags`] where tags or logits do not fit the words,
+    /// As [`Predictions::new`], and [`ReportError::Row`] where tags or logits do not fit the words,
     /// [`ReportError::Scheme`] where the names of the tags are in no scheme or in two.
     pub fn tagged(
         name: impl Into<String>,
@@ -134,7 +134,7 @@ impl Predictions {
 
 fn check(model: &str, at: usize, row: &TaggedRow, num_labels: usize) -> Result<(), ReportError> {
     let refuse = |problem: String| {
-        Err(ReportError::Tags { model: model.to_owned(), row: at, id: row.id.clone(), problem })
+        Err(ReportError::Row { model: model.to_owned(), row: at, id: row.id.clone(), problem })
     };
     let words = row.words.len();
     if let Some(tags) = row.tags.as_ref().filter(|tags| tags.len() != words) {

@@ -126,6 +126,7 @@ fn frontier(set: &DataReport) -> String {
         Metric::Accuracy => "Accuracy against cost",
         Metric::R2 => "R2 against cost",
         Metric::EntityF1 => "Entity F1 against cost",
+        Metric::AnswerF1 => "Answer F1 against cost",
         Metric::TokenAccuracy => "Token accuracy against cost",
         _ => "Micro F1 against cost",
     };

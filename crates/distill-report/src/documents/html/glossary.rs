@@ -3,7 +3,7 @@
 use crate::documents::{format, text};
 use crate::report::Report;
 
-const WORDS: [(&str, &str); 20] = [
+const WORDS: [(&str, &str); 21] = [
     (
         "macro, weighted",
         "Averages over the classes: each counts the same, or by its rows. With one label a row, micro averages equal the accuracy.",
@@ -19,6 +19,10 @@ const WORDS: [(&str, &str); 20] = [
     (
         "wrong boundary, wrong type",
         "An entity of the labels that was found with some of its words, or with another type. Missed: with none; spurious: found where the labels have none.",
+    ),
+    (
+        "answer F1, exact match",
+        "Where questions are answered with a part of a text, as SQuAD's official scripts have it: the mean overlap of words with the best of the right answers, and the share that is right but for case, punctuation, articles and spaces.",
     ),
     (
         "R2, RMSE, MAE",
@@ -76,6 +80,8 @@ pub fn explain(title: &str) -> Option<&'static str> {
         "entity precision" => "Share of the entities found whose words and type are right.",
         "entity recall" => "Share of the labels' entities that were found with their words and type.",
         "token accuracy" => "Share of the labelled words with the right tag.",
+        "answer F1" => "Mean overlap of the words of the model's answers with the right ones.",
+        "exact match" => "Share of questions whose answer is right but for case, punctuation and articles.",
         "wrong type" => "Entities found with the right words and another type.",
         "wrong boundary" => "Entities found with the right type and some of their words.",
         "wrong both" => "Entities found with another type and some of their words.",

@@ -3,7 +3,7 @@
 use super::interval_text;
 use super::table::{self, Cell};
 use crate::build::rounds;
-use crate::documents::table::{NO_GAP, has_no_gap, headline, third};
+use crate::documents::table::{NO_GAP, has_no_gap, headline};
 use crate::documents::{format, table as words, text};
 use crate::metrics::Metric;
 use crate::predictions::{Latency, Role};
@@ -11,12 +11,14 @@ use crate::report::{Comparison, ConstantAnswer, DataReport, Difference, Figure, 
 
 type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
 
-const QUALITY: [Column; 17] = [
+const QUALITY: [Column; 19] = [
     ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
     ("entity F1", |model| model.metrics.get(&Metric::EntityF1).map(figure)),
     ("entity precision", |model| model.metrics.get(&Metric::EntityPrecision).map(figure)),
     ("entity recall", |model| model.metrics.get(&Metric::EntityRecall).map(figure)),
     ("token accuracy", |model| model.metrics.get(&Metric::TokenAccuracy).map(figure)),
+    ("answer F1", |model| model.metrics.get(&Metric::AnswerF1).map(figure)),
+    ("exact match", |model| model.metrics.get(&Metric::ExactMatch).map(figure)),
     ("micro F1", |model| {
         // With one class a row it is the accuracy.
         let shown =
@@ -143,17 +145,17 @@ pub fn comparisons(set: &DataReport, confidence: f64) -> String {
     if set.comparisons.is_empty() && set.over_constant().next().is_none() {
         return String::new();
     }
-    let [one, two] = set.headlines();
-    let shown = [one, two, third(set)];
-    let mut rows: Vec<Vec<Cell>> = set.comparisons.iter().map(|pair| comparison(pair, shown)).collect();
+    let shown = words::shown(set);
+    let mut rows: Vec<Vec<Cell>> = set.comparisons.iter().map(|pair| comparison(pair, &shown)).collect();
     let mut header = vec!["first", "second"];
-    header.extend(shown.map(Metric::title));
+    header.extend(shown.iter().map(|metric| metric.title()));
     if set.comparisons.iter().any(|pair| pair.mcnemar.is_some()) {
         header.extend(["only first right", "only second right", "McNemar p"]);
     }
     for (model, constant) in set.over_constant() {
         let mut row = vec![Cell::text(&model.name), Cell::text(&format!("always {}", constant.words()))];
-        row.extend(shown.map(|metric| model.over_constant.get(&metric).map_or(Cell::none(), shown_difference)));
+        let cell = |metric: &Metric| model.over_constant.get(metric).map_or(Cell::none(), shown_difference);
+        row.extend(shown.iter().map(cell));
         row.resize(header.len(), Cell::none());
         rows.push(row);
     }
@@ -165,11 +167,11 @@ pub fn comparisons(set: &DataReport, confidence: f64) -> String {
     format!("<h3>Differences between models</h3>{note}{}", table::draw("differences", &header, &rows))
 }
 
-fn comparison(comparison: &Comparison, shown: [Metric; 3]) -> Vec<Cell> {
+fn comparison(comparison: &Comparison, shown: &[Metric]) -> Vec<Cell> {
     let difference =
-        |metric: Metric| comparison.differences.get(&metric).map_or(Cell::none(), shown_difference);
+        |metric: &Metric| comparison.differences.get(metric).map_or(Cell::none(), shown_difference);
     let mut cells = vec![Cell::text(&comparison.first), Cell::text(&comparison.second)];
-    cells.extend(shown.map(difference));
+    cells.extend(shown.iter().map(difference));
     if let Some(mcnemar) = comparison.mcnemar {
         cells.extend([
             Cell::number(&mcnemar.only_first.to_string(), mcnemar.only_first as f64),

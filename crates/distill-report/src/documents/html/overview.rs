@@ -75,6 +75,7 @@ fn tiles(set: &DataReport) -> String {
             Metric::Accuracy => "of the teacher's accuracy kept",
             Metric::R2 => "of the teacher's R2 kept",
             Metric::EntityF1 => "of the teacher's entity F1 kept",
+            Metric::AnswerF1 => "of the teacher's answer F1 kept",
             Metric::TokenAccuracy => "of the teacher's token accuracy kept",
             _ => "of the teacher's micro F1 kept",
         };
