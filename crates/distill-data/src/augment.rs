@@ -257,6 +257,7 @@ mod tests {
             id: id.to_owned(),
             text: text.to_owned(),
             text_pair: None,
+            tokens: None,
             label: Some(Label::Class(RawLabel::Id(1))),
             place: Place { file: Path::new("rows.jsonl").into(), at: At::Line(1) },
         }

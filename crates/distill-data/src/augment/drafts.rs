@@ -236,6 +236,7 @@ mod tests {
             id: id.to_owned(),
             text: text.to_owned(),
             text_pair: text_pair.map(str::to_owned),
+            tokens: None,
             label: None,
             place: Place { file: Path::new("rows.jsonl").into(), at: At::Line(1) },
         }

@@ -118,7 +118,7 @@ impl Rows {
         self.next_row += 1;
         let RawRow { id, text, text_pair, label, place } = raw;
         let id = id.unwrap_or_else(|| row.to_string());
-        Ok(Some((Row { row, id, text, text_pair, label: None, place }, label)))
+        Ok(Some((Row { row, id, text, text_pair, tokens: None, label: None, place }, label)))
     }
 
     fn next_read(&mut self) -> Result<Option<Row>, DataError> {

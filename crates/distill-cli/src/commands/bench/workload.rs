@@ -102,6 +102,7 @@ fn make(lengths: &str, count: usize, tokenizer: &TextTokenizer, seed: u64) -> an
             id: row.to_string(),
             text: text.join(" "),
             text_pair: None,
+            tokens: None,
             label: None,
             place: Place { file: Arc::clone(&file), at: At::Row(row as u64) },
         }
