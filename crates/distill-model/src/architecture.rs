@@ -1,6 +1,8 @@
 //! What an architecture is called: in `config.json`, and in the names of its weights. Data alone;
 //! [`crate::backbones`] has the functions that go with it.
 
+use distill_task::TaskId;
+
 /// What a model predicts above its backbone, by the classes of `transformers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HeadKind {
@@ -26,6 +28,11 @@ impl HeadKind {
             HeadKind::Span => "ForQuestionAnswering",
             HeadKind::Masked => "ForMaskedLM",
         }
+    }
+
+    /// The head that makes the logits of a task.
+    pub fn of(task: TaskId) -> Self {
+        Self::of_class(task.head()).unwrap_or(HeadKind::Sequence)
     }
 
     /// The head of a class that `architectures` in `config.json` names; none for a backbone alone, or a head that is

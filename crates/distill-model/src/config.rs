@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use distill_core::LabelMap;
+use distill_task::Positions;
 use serde_json::{Map, Value};
 
 use crate::architecture::{Architecture, HeadKind};
@@ -95,13 +96,14 @@ impl ModelConfig {
     /// The same architecture with other labels; with another number of them, for one label a row.
     pub fn with_labels(&self, labels: LabelMap) -> Self {
         let same = labels.num_labels() == self.labels.num_labels();
-        let problem_type = if same { self.problem_type } else { TaskId::default() };
+        let of_rows = self.problem_type.positions() == Positions::Row;
+        let problem_type = if same || !of_rows { self.problem_type } else { TaskId::default() };
         ModelConfig { labels, problem_type, ..self.clone() }
     }
 
-    /// The same architecture whose logits mean something else.
+    /// The same architecture whose logits mean something else, with the head that goes with it.
     pub fn with_problem_type(&self, problem_type: TaskId) -> Self {
-        ModelConfig { problem_type, ..self.clone() }
+        ModelConfig { problem_type, head: HeadKind::of(problem_type), ..self.clone() }
     }
 
     /// For whoever trains or reads logits: a regression has one output.
@@ -109,9 +111,10 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError::Unsupported`] for one with several.
     pub fn must_have_one_value(&self) -> Result<(), ModelError> {
-        if self.problem_type.fixed_labels().is_some_and(|fixed| fixed != self.labels.num_labels()) {
-            let outputs = self.labels.num_labels();
-            return Err(self.fields().unsupported("num_labels", format!("{outputs} of a regression"), "1"));
+        let (task, outputs) = (self.problem_type, self.labels.num_labels());
+        if let Some(fixed) = task.fixed_labels().filter(|fixed| *fixed != outputs) {
+            let found = format!("{outputs} of {}", task.words());
+            return Err(self.fields().unsupported("num_labels", found, &fixed.to_string()));
         }
         Ok(())
     }
@@ -134,9 +137,9 @@ impl ModelConfig {
         self.fields().named_head()
     }
 
-    /// Whether the file says that the weights carry a head that classifies rows.
+    /// Whether the file says that the weights carry a head with labels, of rows or of words.
     pub fn has_classifier(&self) -> bool {
-        self.named_head() == Some(HeadKind::Sequence)
+        matches!(self.named_head(), Some(HeadKind::Sequence | HeadKind::Token))
     }
 
     /// Number of labels, `C`.
@@ -165,7 +168,9 @@ impl ModelConfig {
         match self.head {
             HeadKind::Sequence => {
                 self.name_labels(&mut raw);
-                raw.insert("problem_type".to_owned(), self.problem_type.name().into());
+                if let Some(name) = self.problem_type.problem_type() {
+                    raw.insert("problem_type".to_owned(), name.into());
+                }
             }
             // What a row's logits mean; nothing of tokens.
             HeadKind::Token => {

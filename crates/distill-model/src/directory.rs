@@ -168,34 +168,22 @@ impl ModelDirectory {
         Ok(model)
     }
 
-    /// Loads a backbone and puts a fresh head on it that classifies rows into `labels`, unless the directory has such a
-    /// head for exactly these labels. Its logits mean what `problem_type` says.
+    /// Loads a backbone and puts a fresh head for a task and its labels on it, unless the directory has that head for exactly
+    /// these labels. Its logits mean what `problem_type` says.
     ///
     /// # Errors
-    /// [`ModelError::Weights`] for any tensor of the backbone missing, extra or misshapen.
+    /// [`ModelError::Weights`] for any tensor of the backbone missing, extra or misshapen; [`ModelError::Unsupported`] where
+    /// the architecture has no such head.
     pub fn load_for_training(
         &self,
         labels: &LabelMap,
         problem_type: TaskId,
         device: Device,
     ) -> Result<Model, ModelError> {
-        self.load_head_for_training(HeadKind::Sequence, labels, problem_type, device)
-    }
-
-    /// As [`ModelDirectory::load_for_training`], with any head.
-    ///
-    /// # Errors
-    /// As [`ModelDirectory::load_for_training`]; [`ModelError::Unsupported`] where the architecture has no such head.
-    pub fn load_head_for_training(
-        &self,
-        head: HeadKind,
-        labels: &LabelMap,
-        problem_type: TaskId,
-        device: Device,
-    ) -> Result<Model, ModelError> {
-        let config = self.config.with_head(head);
+        let config = self.config.with_problem_type(problem_type);
+        let head = config.head;
         if self.keeps_head(head, labels) {
-            return self.build(config.with_problem_type(problem_type), Fresh::Nothing, device);
+            return self.build(config, Fresh::Nothing, device);
         }
         let given = canonical_names(self.read_weights()?, &config);
         Model::build(

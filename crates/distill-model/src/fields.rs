@@ -195,10 +195,14 @@ impl<'a> Fields<'a> {
         names.iter().filter_map(Value::as_str).find_map(HeadKind::of_class)
     }
 
-    /// `problem_type`; where it is absent, one output is a regression, as in `transformers`.
+    /// What the class says, or `problem_type` of rows; where it is absent, one output is a regression, as in `transformers`.
     fn problem_type(&self, num_labels: usize) -> Result<TaskId, ModelError> {
-        let of_rows = self.named_head().is_none_or(|head| head == HeadKind::Sequence);
-        let default = if of_rows && num_labels == 1 { TaskId::REGRESSION } else { TaskId::SINGLE_LABEL };
+        let default = match self.named_head() {
+            Some(HeadKind::Token) => return Ok(TaskId::TOKEN_CLASSIFICATION),
+            Some(HeadKind::Span) => return Ok(TaskId::QUESTION_ANSWERING),
+            _ if num_labels == 1 => TaskId::REGRESSION,
+            _ => TaskId::SINGLE_LABEL,
+        };
         let name = self.text("problem_type", default.name())?;
         TaskId::of_problem_type(&name).ok_or_else(|| {
             let known = "single_label_classification, multi_label_classification, regression";

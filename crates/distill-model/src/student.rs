@@ -10,7 +10,7 @@ use distill_core::LabelMap;
 use distill_task::TaskId;
 use tch::{Device, Tensor};
 
-use crate::architecture::{Architecture, HeadKind};
+use crate::architecture::Architecture;
 use crate::config::ModelConfig;
 use crate::directory::ModelDirectory;
 use crate::error::ModelError;
@@ -28,9 +28,9 @@ pub struct Shape<'a> {
 
 /// Builds a student from a directory.
 ///
-/// With weights: those, or as much of them as `shape` leaves, together with embeddings, pooler and, where the
-/// directory is a classifier for `labels`, the head. Its logits mean what `problem_type` says. With a `config.json` alone: that architecture with fresh
-/// weights.
+/// With weights: those, or as much of them as `shape` leaves, together with embeddings and, where the directory is a model
+/// for the task and `labels`, the head; else with a fresh head. Its logits mean what `problem_type` says. With a
+/// `config.json` alone: that architecture with fresh weights.
 ///
 /// # Errors
 /// [`ModelError::Layers`] or [`ModelError::HiddenSize`] for what is not there; [`ModelError::Weights`] where names
@@ -42,22 +42,8 @@ pub fn initialize(
     problem_type: TaskId,
     device: Device,
 ) -> Result<Model, ModelError> {
-    initialize_with(HeadKind::Sequence, from, shape, labels, problem_type, device)
-}
-
-/// As [`initialize`], with any head: where the directory has another one, a fresh one goes on its backbone.
-///
-/// # Errors
-/// As [`initialize`]; [`ModelError::Unsupported`] where the architecture has no such head.
-pub fn initialize_with(
-    head: HeadKind,
-    from: &ModelDirectory,
-    shape: Shape<'_>,
-    labels: &LabelMap,
-    problem_type: TaskId,
-    device: Device,
-) -> Result<Model, ModelError> {
-    let config = config(from.config(), shape, labels, problem_type)?.with_head(head);
+    let config = config(from.config(), shape, labels, problem_type)?;
+    let head = config.head;
     if !from.has_weights() {
         return Model::build(config, BTreeMap::new(), Fresh::Everything, device, from.path());
     }

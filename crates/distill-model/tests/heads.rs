@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use distill_core::LabelMap;
-use distill_model::student::{Shape, initialize_with};
+use distill_model::student::{Shape, initialize};
 use distill_model::{
     HeadKind, Inputs, Mode, Model, ModelConfig, ModelDirectory, Recorder, TaskId, directory, weights,
 };
@@ -97,6 +97,14 @@ fn cases() -> Vec<Case> {
             }
         })
         .collect()
+}
+
+fn task(head: HeadKind) -> TaskId {
+    match head {
+        HeadKind::Token => TaskId::TOKEN_CLASSIFICATION,
+        HeadKind::Span => TaskId::QUESTION_ANSWERING,
+        _ => TaskId::SINGLE_LABEL,
+    }
 }
 
 fn load(folder: &Path) -> Model {
@@ -243,8 +251,8 @@ fn a_model_with_one_head_gets_a_fresh_one_for_another_task() {
         let sources = [(golden(&case.tiny), case.head_kind()), (kept.path().to_owned(), HeadKind::Sequence)];
         for (source, head) in sources {
             let directory = ModelDirectory::open(&source).unwrap();
-            let fresh =
-                directory.load_head_for_training(head, &labels, TaskId::SINGLE_LABEL, Device::Cpu).unwrap();
+            let task = task(head);
+            let fresh = directory.load_for_training(&labels, task, Device::Cpu).unwrap();
             let architecture = fresh.config().architecture;
             let output = format!("{}.weight", architecture.output(head));
             assert!(fresh.made_fresh().contains(&output), "{}: {:?}", case.name, fresh.made_fresh());
@@ -259,14 +267,13 @@ fn a_model_with_one_head_gets_a_fresh_one_for_another_task() {
                 continue;
             }
             let shape = Shape { layers: Some(&[0]), ..Shape::default() };
-            let student =
-                initialize_with(head, &directory, shape, &labels, TaskId::SINGLE_LABEL, Device::Cpu).unwrap();
+            let student = initialize(&directory, shape, &labels, task, Device::Cpu).unwrap();
             assert_eq!((student.config().head, student.config().num_hidden_layers), (head, 1), "{}", case.name);
         }
         // The same labels and the same head: nothing is fresh.
         let directory = ModelDirectory::open(kept.path()).unwrap();
         let own = directory.config().labels.clone();
-        let same = directory.load_head_for_training(case.head_kind(), &own, TaskId::SINGLE_LABEL, Device::Cpu);
+        let same = directory.load_for_training(&own, task(case.head_kind()), Device::Cpu);
         assert!(same.unwrap().made_fresh().is_empty(), "{}", case.name);
     }
 }
@@ -303,5 +310,5 @@ fn what_cannot_be_computed_is_refused() {
     raw.remove("id2label");
     raw.insert("num_labels".to_owned(), 1.into());
     let config = ModelConfig::from_json(raw, Path::new("x")).unwrap();
-    assert_eq!(config.problem_type, TaskId::SINGLE_LABEL, "one class of tokens is no regression");
+    assert_eq!(config.problem_type, TaskId::TOKEN_CLASSIFICATION, "one class of tokens is no regression");
 }

@@ -1,22 +1,24 @@
 //! What a run trains on: rows as tokens, labels and soft targets, cut into a training and a
 //! validation part.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use distill_core::hash::{parts_hash, text_hash};
+use distill_core::hash::parts_hash;
 use distill_core::{LabelMap, StopSignal};
 use distill_data::augment::Origin;
 use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
-use distill_data::source::{Row, Source, resolve};
-use distill_data::{DataError, TextTokenizer, Tokens};
-use distill_task::TaskId;
+use distill_data::source::{Label, Row, Source, resolve};
+use distill_data::{DataError, TextTokenizer};
+use distill_task::{Positions, TaskId};
+use distill_teacher::words::{OVERLAP, Piece, encode_texts, encode_words};
 use tracing::trace_span;
 
 use crate::error::TrainError;
 use crate::labels;
+use crate::soft_targets::{SoftTarget, TargetIndex};
+use crate::supervision;
 
 /// Rows that are tokenized at a time.
 const CHUNK_ROWS: usize = 2048;
@@ -55,13 +57,19 @@ impl Part {
         Part { cache: Arc::clone(&self.cache), rows }
     }
 
-    /// How many rows carry each of `num_labels` labels, `[C]`.
+    /// How many rows, or words, carry each of `num_labels` labels, `[C]`.
     pub fn label_counts(&self, num_labels: usize) -> Vec<u64> {
         let mut counts = vec![0; num_labels];
         for example in self.iter() {
             let class = example.label.and_then(|label| usize::try_from(label).ok());
             if let Some(count) = class.and_then(|label| counts.get_mut(label)) {
                 *count += 1;
+            }
+            let classes = example.tags.iter().filter_map(|tag| usize::try_from(*tag).ok());
+            for class in classes {
+                if let Some(count) = counts.get_mut(class) {
+                    *count += 1;
+                }
             }
             // Multi-label; a regression value has no class.
             if example.targets.len() == num_labels {
@@ -117,7 +125,7 @@ impl CacheBuilder<'_> {
         self.open(&[("source", data_hash), ("reading", &reading)], &about, |writer| {
             in_chunks(source.clone().holding(data_hash).rows()?, |rows| {
                 self.stop.check()?;
-                self.push_rows(rows, |_| Ok(Vec::new()), writer)
+                self.push_rows(rows, |_| Ok(SoftTarget::default()), writer)
             })
         })
     }
@@ -174,7 +182,9 @@ impl CacheBuilder<'_> {
             ("labels", &labels),
             ("problem_type", self.problem_type.name()),
         ];
-        let key = parts_hash(inputs.iter().copied().chain(own));
+        let overlap = OVERLAP.to_string();
+        let windows = self.reads_words().then_some(("window_overlap", overlap.as_str()));
+        let key = parts_hash(inputs.iter().copied().chain(own).chain(windows));
         let cache = match self.directory {
             Some(directory) => {
                 let about = format!("{about}, rows of at most {max_length} tokens");
@@ -188,65 +198,90 @@ impl CacheBuilder<'_> {
         Ok(Part::whole(cache))
     }
 
-    fn encode(&self, texts: &[(&str, Option<&str>)]) -> Result<Vec<Tokens>, TrainError> {
+    /// The pieces of each row: one for a text, the windows of a row of words.
+    fn encode(&self, rows: &[Prepared<'_>]) -> Result<Vec<Vec<Piece>>, TrainError> {
         let _span = trace_span!(target: "timeline", "tokenize").entered();
-        Ok(self.tokenizer.encode_batch(texts)?)
+        if self.reads_words() {
+            let words: Vec<&[String]> =
+                rows.iter().map(|row| row.tokens.ok_or_else(|| row.no_words())).collect::<Result<_, _>>()?;
+            return Ok(encode_words(self.tokenizer, &words)?);
+        }
+        let texts: Vec<(&str, Option<&str>)> = rows.iter().map(|row| (row.text, row.text_pair)).collect();
+        Ok(encode_texts(self.tokenizer, &texts)?)
     }
 
-    pub(crate) fn push_rows(
-        &self,
-        rows: &[Row],
-        target: impl Fn(&Row) -> Result<Vec<f32>, TrainError>,
-        writer: &mut CacheWriter,
-    ) -> Result<(), TrainError> {
-        let texts: Vec<(&str, Option<&str>)> =
-            rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
-        for (row, tokens) in rows.iter().zip(self.encode(&texts)?) {
-            let label =
-                row.label.as_ref().map(|label| resolve(label, self.labels, &row.place, "label")).transpose()?;
-            let (label, targets) = labels::cached(label.as_ref(), self.labels.num_labels());
-            let origin = Origin::of(&row.id);
-            writer.push(Example {
-                input_ids: &tokens.input_ids,
-                token_type_ids: Some(&tokens.token_type_ids),
-                label,
-                targets: &targets,
-                logits: &target(row)?,
-                id_hash: id_hash(origin.id),
-                partner_hash: origin.partner_hash,
-                row: row.row,
-                ..Example::default()
-            })?;
+    fn reads_words(&self) -> bool {
+        self.problem_type.positions() == Positions::Word
+    }
+
+    fn push(&self, rows: &[Prepared<'_>], writer: &mut CacheWriter) -> Result<(), TrainError> {
+        for (row, pieces) in rows.iter().zip(self.encode(rows)?) {
+            let (label, targets) = labels::cached(row.label.as_ref(), self.labels.num_labels());
+            let origin = Origin::of(row.id);
+            for piece in pieces {
+                let words = !piece.positions.is_empty();
+                let supervised = words.then(|| supervision::of_words(&piece, row.label.as_ref(), &row.target));
+                let own = supervised.unwrap_or_default();
+                if words && own.positions.is_empty() {
+                    continue;
+                }
+                writer.push(Example {
+                    input_ids: &piece.tokens.input_ids,
+                    token_type_ids: Some(&piece.tokens.token_type_ids),
+                    label,
+                    targets: &targets,
+                    logits: if words { &own.logits } else { &row.target.logits },
+                    positions: &own.positions,
+                    tags: &own.tags,
+                    first_word: own.first_word,
+                    id_hash: id_hash(origin.id),
+                    partner_hash: origin.partner_hash,
+                    row: row.row,
+                })?;
+            }
         }
         Ok(())
     }
 
+    pub(crate) fn push_rows<'t>(
+        &self,
+        rows: &[Row],
+        target: impl Fn(&Row) -> Result<SoftTarget<'t>, TrainError>,
+        writer: &mut CacheWriter,
+    ) -> Result<(), TrainError> {
+        let prepared = rows.iter().map(|row| {
+            let label = row.label.as_ref();
+            Ok(Prepared {
+                row: row.row,
+                id: &row.id,
+                text: &row.text,
+                text_pair: row.text_pair.as_deref(),
+                tokens: row.tokens.as_deref(),
+                label: label.map(|label| resolve(label, self.labels, &row.place, "label")).transpose()?,
+                target: target(row)?,
+            })
+        });
+        self.push(&prepared.collect::<Result<Vec<_>, TrainError>>()?, writer)
+    }
+
     pub(crate) fn push_targets(&self, rows: &[LogitsRow], writer: &mut CacheWriter) -> Result<(), TrainError> {
-        let texts = rows.iter().map(|row| {
+        let prepared = rows.iter().map(|row| {
             let text = row.text.as_deref().ok_or_else(|| {
                 TrainError::Rows(
                     "the soft-target store was written without texts; give the rows with --data".to_owned(),
                 )
             })?;
-            Ok((text, row.text_pair.as_deref()))
-        });
-        let texts = texts.collect::<Result<Vec<_>, TrainError>>()?;
-        for (row, tokens) in rows.iter().zip(self.encode(&texts)?) {
-            let (label, targets) = labels::cached(row.label.as_ref(), self.labels.num_labels());
-            let origin = Origin::of(&row.id);
-            writer.push(Example {
-                input_ids: &tokens.input_ids,
-                token_type_ids: Some(&tokens.token_type_ids),
-                label,
-                targets: &targets,
-                logits: &row.logits,
-                id_hash: id_hash(origin.id),
-                partner_hash: origin.partner_hash,
+            Ok(Prepared {
                 row: row.row.cast_unsigned(),
-                ..Example::default()
-            })?;
-        }
-        Ok(())
+                id: &row.id,
+                text,
+                text_pair: row.text_pair.as_deref(),
+                tokens: row.tokens.as_deref(),
+                label: row.label.clone(),
+                target: row.into(),
+            })
+        });
+        self.push(&prepared.collect::<Result<Vec<_>, TrainError>>()?, writer)
     }
 
     pub(crate) fn index(&self, store: &Store) -> Result<TargetIndex, TrainError> {
@@ -265,55 +300,24 @@ pub(crate) fn reading(source: &Source) -> String {
     format!("2\u{1f}{ending}\u{1f}{}\u{1f}{asked:?}", names.join("\u{1f}"))
 }
 
-/// Soft targets by id and text hash. Memory: the logits and 24 bytes a row.
-#[derive(Debug)]
-pub(crate) struct TargetIndex {
-    num_labels: usize,
-    rows: HashMap<[u8; 16], usize>,
-    logits: Vec<f32>,
+/// A row on its way into a cache.
+struct Prepared<'a> {
+    row: u64,
+    id: &'a str,
+    text: &'a str,
+    text_pair: Option<&'a str>,
+    tokens: Option<&'a [String]>,
+    label: Option<Label<i32>>,
+    target: SoftTarget<'a>,
 }
 
-impl TargetIndex {
-    /// Reads all of a store.
-    pub fn read(store: &Store, stop: &StopSignal) -> Result<Self, TrainError> {
-        let num_labels = store.fingerprint().label_map.num_labels();
-        let mut index = TargetIndex { num_labels, rows: HashMap::new(), logits: Vec::new() };
-        in_chunks(store.rows(), |rows: &[LogitsRow]| {
-            stop.check()?;
-            for row in rows {
-                index.rows.insert(join_key(&row.id, &row.text_hash), index.logits.len() / num_labels);
-                index.logits.extend_from_slice(&row.logits);
-            }
-            Ok(())
-        })?;
-        Ok(index)
+impl Prepared<'_> {
+    fn no_words(&self) -> TrainError {
+        TrainError::Rows(format!(
+            "row {} (id {:?}) has a text and no list of words, and a tag is learned for each word",
+            self.row, self.id
+        ))
     }
-
-    pub fn of(&self, row: &Row) -> Result<Vec<f32>, TrainError> {
-        let key = join_key(&row.id, &text_hash(&row.text, row.text_pair.as_deref()));
-        let found = self.find(&key).ok_or_else(|| {
-            TrainError::Rows(format!(
-                "row {} (id {:?}): the soft-target store has no row with this id and text",
-                row.row, row.id
-            ))
-        })?;
-        Ok(found.to_vec())
-    }
-
-    /// The soft target of a [`join_key`].
-    pub fn find(&self, key: &[u8; 16]) -> Option<&[f32]> {
-        let at = self.rows.get(key)?;
-        Some(&self.logits[at * self.num_labels..(at + 1) * self.num_labels])
-    }
-}
-
-pub(crate) fn join_key(id: &str, text_hash: &[u8; 16]) -> [u8; 16] {
-    let mut hasher_input = Vec::with_capacity(id.len() + text_hash.len());
-    hasher_input.extend_from_slice(text_hash);
-    hasher_input.extend_from_slice(id.as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(&distill_core::hash::digest(&hasher_input)[..16]);
-    key
 }
 
 /// Hands a stream on in chunks, so that each can be tokenized on all cores.

@@ -1,9 +1,10 @@
 //! The validation part: what the best checkpoint is chosen by.
 
-use distill_core::StopSignal;
+use distill_core::{LabelMap, StopSignal};
 use distill_data::cache::Example;
 use distill_model::Model;
 use distill_task::logits::argmax;
+use distill_task::tags::{EntityFigures, Mode, TagSet};
 use distill_task::{LabelShape, TaskId};
 use distill_teacher::ForwardPass;
 use tch::Tensor;
@@ -35,6 +36,12 @@ pub struct Evaluation {
     /// Mean squared distance from the labels, where they are numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mse: Option<f64>,
+    /// F1 of entities, whose type and both borders must be right, where words have tags that write entities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_f1: Option<f64>,
+    /// Share of labelled words whose tag is right, where words have tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_accuracy: Option<f64>,
 }
 
 impl Evaluation {
@@ -50,19 +57,22 @@ impl Evaluation {
     pub fn without_loss(
         examples: &[Example<'_>],
         logits: &[f32],
-        num_labels: usize,
+        labels: &LabelMap,
         problem_type: TaskId,
     ) -> Self {
-        let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
+        let num_labels = labels.num_labels();
+        let has_teacher = labels::have_soft_targets(examples, num_labels);
         match problem_type.label_shape() {
             LabelShape::Class => one_class(examples, logits, num_labels, has_teacher),
             LabelShape::Classes => several_classes(examples, logits, num_labels, has_teacher),
             LabelShape::Value => number(examples, logits),
-            LabelShape::Tags | LabelShape::Spans => Evaluation::default(),
+            LabelShape::Tags => tagged(examples, logits, labels, has_teacher),
+            LabelShape::Spans => Evaluation::default(),
         }
     }
 
-    /// What a metric says; none where nothing is labelled.
+    /// What a metric says; none where nothing is labelled. Of tags that write no entities, [`Metric::EntityF1`] is the
+    /// share of right tags.
     pub fn figure(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::Accuracy => self.accuracy,
@@ -71,7 +81,9 @@ impl Evaluation {
             Metric::MacroF1 => self.macro_f1,
             Metric::Mse => self.mse,
             Metric::Agreement => self.agreement,
-            Metric::EntityF1 | Metric::TokenAccuracy | Metric::ExactMatch | Metric::F1 => None,
+            Metric::EntityF1 => self.entity_f1.or(self.token_accuracy),
+            Metric::TokenAccuracy => self.token_accuracy,
+            Metric::ExactMatch | Metric::F1 => None,
         }
     }
 
@@ -82,6 +94,8 @@ impl Evaluation {
             ("micro F1", self.micro_f1),
             ("macro F1", self.macro_f1),
             ("MSE", self.mse),
+            ("entity F1", self.entity_f1),
+            ("token accuracy", self.token_accuracy),
         ];
         let figures = figures.into_iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", value?)));
         Some(figures.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
@@ -109,7 +123,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, TrainError> {
     let examples: Vec<_> = part.iter().collect();
     let logits = ForwardPass { model, batch_tokens, stop }.logits(&examples, |_| ())?;
-    scoring.score(&examples, &logits, model.config().labels.num_labels())
+    scoring.score(&examples, &logits, &model.config().labels)
 }
 
 impl Scoring<'_> {
@@ -121,13 +135,15 @@ impl Scoring<'_> {
         &self,
         examples: &[Example<'_>],
         logits: &[f32],
-        num_labels: usize,
+        labels: &LabelMap,
     ) -> Result<Evaluation, TrainError> {
         let problem_type = self.objective.problem_type();
-        let has_teacher = examples.iter().all(|example| example.logits.len() == num_labels);
-        let figures = Evaluation::without_loss(examples, logits, num_labels, problem_type);
+        let num_labels = labels.num_labels();
+        let has_teacher = labels::have_soft_targets(examples, num_labels);
+        let figures = Evaluation::without_loss(examples, logits, labels, problem_type);
 
-        let shape = [examples.len() as i64, num_labels as i64];
+        let predictions: usize = examples.iter().map(Example::predictions).sum();
+        let shape = [predictions as i64, num_labels as i64];
         let student = Tensor::from_slice(logits).view(shape); // [N, C]
         let labels = labels::tensor(examples.iter(), problem_type, num_labels);
         // A validation file has no soft targets: its loss is the hard loss.
@@ -139,6 +155,39 @@ impl Scoring<'_> {
             self.objective.hard(&student, &labels)?
         };
         Ok(Evaluation { loss: loss.double_value(&[]), ..figures })
+    }
+}
+
+/// Entity F1, token accuracy and agreement, the loss aside; the windows of a row are put together.
+fn tagged(examples: &[Example<'_>], logits: &[f32], labels: &LabelMap, has_teacher: bool) -> Evaluation {
+    let set = TagSet::new(labels.names()).ok().filter(|set| set.scheme().has_entities());
+    let mut figures = set.as_ref().map(|set| EntityFigures::new(set, Mode::Default));
+    let mut predictions = logits.chunks_exact(labels.num_labels()).map(argmax);
+    let (mut right, mut labelled, mut agreed, mut words) = (0, 0, 0, 0);
+    for row in examples.chunk_by(|left, right| left.row == right.row) {
+        let count = row.iter().map(Example::predictions).sum();
+        let predicted: Vec<usize> = predictions.by_ref().take(count).collect();
+        let tags = row.iter().flat_map(|window| {
+            let tag = |at: usize| window.tags.get(at).and_then(|tag| usize::try_from(*tag).ok());
+            (0..window.predictions()).map(tag)
+        });
+        let gold: Vec<Option<usize>> = tags.collect();
+        let hits = || gold.iter().zip(&predicted).filter(|(gold, _)| gold.is_some());
+        labelled += hits().count();
+        right += hits().filter(|(gold, predicted)| **gold == Some(**predicted)).count();
+        let taught = row.iter().flat_map(|window| window.logits.chunks_exact(labels.num_labels()).map(argmax));
+        agreed += taught.zip(&predicted).filter(|(teacher, student)| teacher == *student).count();
+        words += count;
+        if let Some(figures) = &mut figures {
+            figures.push(&gold, &predicted.into_iter().map(Some).collect::<Vec<_>>());
+        }
+    }
+    let entity_f1 = figures.filter(|_| labelled > 0).map(|figures| figures.tally().micro().shares().f1);
+    Evaluation {
+        entity_f1,
+        token_accuracy: share(right, labelled),
+        agreement: if has_teacher { share(agreed, words) } else { None },
+        ..Evaluation::default()
     }
 }
 

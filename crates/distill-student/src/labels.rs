@@ -25,8 +25,8 @@ pub(crate) fn cached(label: Option<&Label<i32>>, num_labels: usize) -> (Option<i
     }
 }
 
-/// Labels of examples. One class a row: int64 `[B]`, [`UNLABELLED`] where there is none. Else float `[B, C]`, of
-/// which an unlabelled row is all NaN.
+/// Labels of examples. One class a row: int64 `[B]`, [`UNLABELLED`] where there is none; a class for each word: the same of
+/// their positions, `[N]`. Else float `[B, C]`, of which an unlabelled row is all NaN.
 pub(crate) fn tensor<'a>(
     examples: impl Iterator<Item = &'a Example<'a>>,
     problem_type: TaskId,
@@ -36,12 +36,27 @@ pub(crate) fn tensor<'a>(
         let labels: Vec<i64> = examples.map(|example| example.label.map_or(UNLABELLED, i64::from)).collect();
         return Tensor::from_slice(&labels);
     }
+    if problem_type.label_shape() == LabelShape::Tags {
+        let labels: Vec<i64> = examples.flat_map(tags).collect();
+        return Tensor::from_slice(&labels);
+    }
     let none = vec![f32::NAN; num_labels];
     let targets: Vec<f32> = examples
         .flat_map(|example| if example.targets.is_empty() { &none } else { example.targets })
         .copied()
         .collect();
     Tensor::from_slice(&targets).view([-1, num_labels as i64])
+}
+
+/// The tag of each position, [`UNLABELLED`] where there is none.
+fn tags<'a>(example: &'a Example<'a>) -> impl Iterator<Item = i64> + 'a {
+    let tag = |at: usize| example.tags.get(at).map_or(UNLABELLED, |tag| i64::from(*tag));
+    (0..example.positions.len()).map(tag)
+}
+
+/// Whether every example has the soft targets of all its predictions.
+pub(crate) fn have_soft_targets(examples: &[Example<'_>], num_labels: usize) -> bool {
+    examples.iter().all(|example| example.logits.len() == num_labels * example.predictions())
 }
 
 /// Counts of yes-or-no answers: right ones, those that are so, those that were predicted.

@@ -3,7 +3,7 @@
 //!
 //! Read in this order: [`settings`] (what a user writes), [`plan`] (the same, resolved for one model: what the trainer
 //! takes), [`loss`] (a file for each loss), [`schedule`] (the learning rate), [`data`] (rows, labels and soft targets by
-//! row), [`teachers`] (several at once), [`majority_baseline`] (whether a teacher has anything to teach), [`sampling`] (the
+//! row; `supervision` and `soft_targets` of words), [`teachers`] (several at once), [`majority_baseline`] (whether a teacher has anything to teach), [`sampling`] (the
 //! rows of an epoch), [`param_groups`] (which parameters are trained, and how fast), [`optimizer`], [`ema`] (a mean of the
 //! weights), [`trainer`] (the loop), [`intermediate_losses`] and [`layer_map`] (comparisons of the teacher's layers with
 //! the student's), [`features`] (a frozen encoder runs once), [`evaluate`] and [`selection`] (the validation part, and what
@@ -31,9 +31,13 @@ pub mod sampling;
 pub mod schedule;
 pub mod selection;
 pub mod settings;
+mod soft_targets;
 mod split;
+mod supervision;
 pub mod teachers;
 mod term_magnitudes;
+#[cfg(test)]
+mod token_tests;
 pub mod trainer;
 
 pub use data::TrainingData;

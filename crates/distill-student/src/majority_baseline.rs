@@ -14,7 +14,7 @@ use crate::labels::{self, Hits};
 pub struct TeacherQuality {
     /// Labelled rows.
     pub rows: usize,
-    /// What is measured: `accuracy`, of several classes a row `micro F1`, of numbers `R²`.
+    /// What is measured: `accuracy`, of several classes a row `micro F1`, of numbers `R²`, of words `token accuracy`.
     pub metric: &'static str,
     /// The teacher's figure.
     pub teacher: f64,
@@ -26,6 +26,9 @@ impl TeacherQuality {
     /// Of the teacher's logits of a part's rows, row-major `[N, C]`; none without labelled rows.
     pub fn of(part: &Part, logits: &[f32], labels: &LabelMap, problem_type: TaskId) -> Option<Self> {
         let num_labels = labels.num_labels();
+        if problem_type.label_shape() == LabelShape::Tags {
+            return tagged(part, logits, num_labels);
+        }
         let rows: Vec<_> = part.iter().zip(logits.chunks_exact(num_labels)).collect();
         match problem_type.label_shape() {
             LabelShape::Class => one_class(&rows, &part.label_counts(num_labels)),
@@ -50,6 +53,27 @@ fn one_class(judged: &[Judged<'_>], counts: &[u64]) -> Option<TeacherQuality> {
     let constant = counts.iter().max().copied().unwrap_or(0) as f64 / rows as f64;
     let teacher = right.count() as f64 / rows as f64;
     (rows > 0).then_some(TeacherQuality { rows: rows as usize, metric: "accuracy", teacher, constant })
+}
+
+/// Of the tags of words.
+fn tagged(part: &Part, logits: &[f32], num_labels: usize) -> Option<TeacherQuality> {
+    let counts = part.label_counts(num_labels);
+    let words: u64 = counts.iter().sum();
+    let gold: Vec<Option<i32>> = part
+        .iter()
+        .flat_map(|example| {
+            (0..example.predictions()).map(|at| example.tags.get(at).copied()).collect::<Vec<_>>()
+        })
+        .collect();
+    let predicted = logits.chunks_exact(num_labels).map(|logits| Some(argmax(logits) as i32));
+    let right = gold.into_iter().zip(predicted).filter(|(gold, predicted)| gold == predicted).count();
+    let constant = counts.iter().max().copied().unwrap_or(0) as f64 / words as f64;
+    (words > 0).then_some(TeacherQuality {
+        rows: part.labelled(),
+        metric: "token accuracy",
+        teacher: right as f64 / words as f64,
+        constant,
+    })
 }
 
 fn several_classes(judged: &[Judged<'_>], mut counts: Vec<u64>) -> Option<TeacherQuality> {

@@ -51,6 +51,12 @@ pub enum Line {
         /// Mean squared distance from the labels, where they are numbers.
         #[serde(skip_serializing_if = "Option::is_none")]
         mse: Option<f64>,
+        /// F1 of entities, where words have tags that write entities.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entity_f1: Option<f64>,
+        /// Share of labelled words whose tag is right, where words have tags.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token_accuracy: Option<f64>,
         /// Whether this is the best so far.
         best: bool,
     },

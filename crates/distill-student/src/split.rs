@@ -39,7 +39,15 @@ impl Part {
         let some_labelled = self.iter().any(|example| example.is_labelled());
         let mut groups: BTreeMap<Option<i32>, Vec<u64>> = BTreeMap::new();
         let mut is_candidate = Vec::with_capacity(self.rows.len());
+        let mut before: Option<(u64, u64)> = None;
         for example in self.iter() {
+            // The windows of a row of words follow one another and go where the first one goes.
+            let own = (example.row, example.id_hash);
+            let continues = !example.positions.is_empty() && before.replace(own) == Some(own);
+            if let (true, Some(first)) = (continues, is_candidate.last().copied()) {
+                is_candidate.push(first);
+                continue;
+            }
             let candidate = originals.insert(example.id_hash) && (example.is_labelled() || !some_labelled);
             is_candidate.push(candidate);
             if candidate {

@@ -8,8 +8,9 @@ use distill_task::logits::{sigmoid, softmax};
 use distill_task::{Activation, Setting, TaskId};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{CacheBuilder, Part, TargetIndex, in_chunks, join_key, reading};
+use crate::data::{CacheBuilder, Part, in_chunks, reading};
 use crate::error::TrainError;
+use crate::soft_targets::{SoftTarget, TargetIndex, join_key};
 
 /// What is averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +119,24 @@ impl TeacherEnsemble {
         };
         sums.iter().map(narrow).collect()
     }
+
+    /// The same of a row, or of those of its words that all teachers have logits for.
+    fn combine_targets(&self, targets: &[SoftTarget<'_>]) -> SoftTarget<'static> {
+        let Some(first) = targets.first() else { return SoftTarget::default() };
+        if first.positions.is_empty() {
+            let logits: Vec<&[f32]> = targets.iter().map(|target| &target.logits[..]).collect();
+            return SoftTarget { positions: Vec::new().into(), logits: self.combine(&logits).into() };
+        }
+        let (mut positions, mut combined) = (Vec::new(), Vec::new());
+        for word in first.positions.iter() {
+            let logits: Option<Vec<&[f32]>> = targets.iter().map(|target| target.of_word(*word)).collect();
+            if let Some(logits) = logits {
+                positions.push(*word);
+                combined.extend(self.combine(&logits));
+            }
+        }
+        SoftTarget { positions: positions.into(), logits: combined.into() }
+    }
 }
 
 /// Weights that sum to 1.
@@ -180,18 +199,22 @@ impl CacheBuilder<'_> {
     }
 }
 
-/// A row of a source with what all stores say of it.
-fn combined(teachers: &Teachers, indices: &[TargetIndex], row: &Row) -> Result<Vec<f32>, TrainError> {
+/// What all stores say of a row of a source.
+fn combined(
+    teachers: &Teachers,
+    indices: &[TargetIndex],
+    row: &Row,
+) -> Result<SoftTarget<'static>, TrainError> {
     let found = indices.iter().map(|index| index.of(row)).collect::<Result<Vec<_>, TrainError>>()?;
-    Ok(teachers.mixture.combine(&found.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+    Ok(teachers.mixture.combine_targets(&found))
 }
 
 /// A row of the first store with what the others say of it too.
 fn with_all(teachers: &Teachers, others: &[TargetIndex], row: &LogitsRow) -> Result<LogitsRow, TrainError> {
     let key = join_key(&row.id, &row.text_hash);
-    let mut logits = vec![row.logits.as_slice()];
+    let mut targets = vec![SoftTarget::from(row)];
     for (index, store) in others.iter().zip(&teachers.stores[1..]) {
-        logits.push(index.find(&key).ok_or_else(|| {
+        targets.push(index.find(&key).ok_or_else(|| {
             TrainError::Rows(format!(
                 "row {} (id {:?}) of {} is not in {} with this id and text",
                 row.row,
@@ -201,7 +224,8 @@ fn with_all(teachers: &Teachers, others: &[TargetIndex], row: &LogitsRow) -> Res
             ))
         })?);
     }
-    Ok(LogitsRow { logits: teachers.mixture.combine(&logits), ..row.clone() })
+    let SoftTarget { positions, logits } = teachers.mixture.combine_targets(&targets);
+    Ok(LogitsRow { positions: positions.into_owned(), logits: logits.into_owned(), ..row.clone() })
 }
 
 #[cfg(test)]
@@ -241,6 +265,22 @@ mod tests {
     fn probabilities_too_small_for_f32_stay_finite() {
         let far = teachers(&[], Average::Probabilities).combine(&[&[0.0, -2000.0], &[0.0, -3000.0]]);
         assert!(far.iter().all(|logit| logit.is_finite()), "{far:?}");
+    }
+
+    #[test]
+    fn of_words_those_are_averaged_that_all_teachers_have() {
+        let target = |positions: &'static [i32], logits: &'static [f32]| SoftTarget {
+            positions: positions.into(),
+            logits: logits.into(),
+        };
+        let targets =
+            [target(&[0, 1, 3], &[1.0, 2.0, 9.0, 9.0, 3.0, 4.0]), target(&[0, 3], &[3.0, 0.0, 5.0, 8.0])];
+        let found = teachers(&[], Average::Logits).combine_targets(&targets);
+        assert_eq!(found, target(&[0, 3], &[2.0, 1.0, 4.0, 6.0]));
+        // Probabilities are averaged word by word.
+        let found = teachers(&[], Average::Probabilities).combine_targets(&targets);
+        assert_eq!(found.positions[..], [0, 3]);
+        assert!(found.logits.chunks(2).all(|word| (softmax(word)[0] - f64::from(word[0]).exp()).abs() < 1e-6));
     }
 
     #[test]

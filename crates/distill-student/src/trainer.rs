@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use distill_core::{Progress, StopSignal};
 use distill_model::Model;
+use distill_task::Positions;
 use distill_teacher::RunnerError;
 use distill_torch::{Dropout, Optimizer};
 use tch::Tensor;
@@ -143,7 +144,9 @@ impl<'a> Run<'a> {
         let total_steps = steps_per_epoch as u64 * u64::from(plan.epochs);
         let param_groups =
             ParamGroups::new(plan.trainable, model.config().architecture, model.config().num_hidden_layers);
-        let features = (plan.trainable.freeze == Freeze::Encoder)
+        // Features are of rows. Of words, the frozen encoder computes them in every step.
+        let of_rows = plan.problem_type.positions() == Positions::Row;
+        let features = (of_rows && plan.trainable.freeze == Freeze::Encoder)
             .then(|| Features::of(model, data, plan.evaluation_tokens, trainer.stop, trainer.progress))
             .transpose()?;
         let narrows =
@@ -284,7 +287,7 @@ impl<'a> Run<'a> {
                 Some(features) => scoring.score(
                     &data.validation.iter().collect::<Vec<_>>(),
                     &features.validation_logits(model)?,
-                    model.config().labels.num_labels(),
+                    &model.config().labels,
                 )?,
                 None => evaluate(model, &data.validation, &scoring, plan.evaluation_tokens, stop)?,
             };
@@ -304,7 +307,8 @@ impl<'a> Run<'a> {
             (None, None) => pass()?,
         };
         let (global_step, epoch) = (self.state.global_step, self.state.epoch + 1);
-        let Evaluation { loss, accuracy, agreement, micro_f1, macro_f1, never_predicted, mse } = evaluation;
+        let Evaluation { loss, accuracy, agreement, micro_f1, macro_f1, never_predicted, mse, .. } = evaluation;
+        let Evaluation { entity_f1, token_accuracy, .. } = evaluation;
         if !loss.is_finite() {
             let learning_rate = self.schedule.learning_rate(global_step);
             return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm: f64::NAN });
@@ -319,6 +323,8 @@ impl<'a> Run<'a> {
             micro_f1,
             macro_f1,
             mse,
+            entity_f1,
+            token_accuracy,
             best,
         })?;
         tracing::info!(
@@ -330,6 +336,8 @@ impl<'a> Run<'a> {
             macro_f1,
             never_predicted,
             mse,
+            entity_f1,
+            token_accuracy,
             best,
             "validation"
         );

@@ -1,52 +1,95 @@
 //! A block of rows on its way through the runner: read, tokenized, each text once.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use distill_data::TextTokenizer;
 use distill_data::cache::{Example, id_hash};
 use distill_data::source::Row;
-use distill_data::{TextTokenizer, Tokens};
 use tracing::trace_span;
 
 use crate::error::RunnerError;
+use crate::words::{Piece, encode_texts, encode_words};
 
 /// Rows that are sorted by length and computed together, tokenized.
 pub(crate) struct Block {
     /// The rows, in the order of the source.
     pub rows: Vec<Row>,
-    /// Tokens of each distinct text, in the order in which the texts first appear.
-    tokens: Vec<Tokens>,
-    /// For each row, the index of its tokens in `tokens`.
+    /// Pieces of the distinct texts, in the order in which the texts first appear.
+    pieces: Vec<Piece>,
+    /// For each distinct text, its pieces.
+    pieces_of_text: Vec<Range<usize>>,
+    /// For each row, the index of its text among the distinct ones.
     pub text_of_row: Vec<usize>,
     /// For each distinct text, the first row that has it.
     first_row: Vec<usize>,
 }
 
 impl Block {
-    /// Tokenizes rows. A text that stands there more than once is tokenized, and later computed, once.
-    pub fn new(rows: Vec<Row>, tokenizer: &TextTokenizer) -> Result<Self, RunnerError> {
-        let (text_of_row, first_row) = distinct(rows.iter().map(texts));
+    /// Tokenizes rows, as texts or as `words`. A text that occurs more than once is tokenized, and later computed, once.
+    pub fn new(rows: Vec<Row>, tokenizer: &TextTokenizer, words: bool) -> Result<Self, RunnerError> {
+        if let Some(row) = rows.iter().find(|row| words && row.tokens.is_none()) {
+            return Err(RunnerError::NoWords { row: row.row, id: row.id.clone() });
+        }
+        let (text_of_row, first_row) = match words {
+            true => distinct(rows.iter().map(|row| row.tokens.as_deref().unwrap_or_default())),
+            false => distinct(rows.iter().map(texts)),
+        };
         let _span = trace_span!(target: "timeline", "tokenize").entered();
-        let texts: Vec<(&str, Option<&str>)> = first_row.iter().map(|row| texts(&rows[*row])).collect();
-        let tokens = tokenizer.encode_batch(&texts)?;
-        Ok(Block { rows, tokens, text_of_row, first_row })
+        let pieces = if words {
+            let texts: Vec<&[String]> =
+                first_row.iter().map(|row| rows[*row].tokens.as_deref().unwrap_or_default()).collect();
+            encode_words(tokenizer, &texts)?
+        } else {
+            let texts: Vec<(&str, Option<&str>)> = first_row.iter().map(|row| texts(&rows[*row])).collect();
+            encode_texts(tokenizer, &texts)?
+        };
+        let mut end = 0;
+        let pieces_of_text = pieces
+            .iter()
+            .map(|pieces| {
+                end += pieces.len();
+                end - pieces.len()..end
+            })
+            .collect();
+        let pieces = pieces.into_iter().flatten().collect();
+        Ok(Block { rows, pieces, pieces_of_text, text_of_row, first_row })
     }
 
-    /// One example a distinct text.
+    /// One example for each piece of a distinct text.
     pub fn examples(&self) -> Vec<Example<'_>> {
-        let rows = self.first_row.iter().map(|row| &self.rows[*row]);
-        rows.zip(&self.tokens).map(|(row, tokens)| example(row, tokens)).collect()
+        let texts = self.first_row.iter().zip(&self.pieces_of_text);
+        texts
+            .flat_map(|(row, pieces)| {
+                self.pieces[pieces.clone()].iter().map(|piece| example(&self.rows[*row], piece))
+            })
+            .collect()
     }
 
-    /// The tokens of each row, of repeated ones too.
-    pub fn row_tokens(&self) -> impl Iterator<Item = &Tokens> {
-        self.text_of_row.iter().map(|text| &self.tokens[*text])
+    /// The pieces of a distinct text.
+    pub fn pieces(&self, text: usize) -> &[Piece] {
+        &self.pieces[self.pieces_of_text[text].clone()]
     }
 
-    /// How many rows have each distinct text.
-    pub fn repeats(&self) -> Vec<u64> {
-        let mut repeats = vec![0; self.first_row.len()];
-        self.text_of_row.iter().for_each(|text| repeats[*text] += 1);
-        repeats
+    /// For each distinct text, how many predictions there are for it.
+    pub fn predictions(&self) -> impl Iterator<Item = usize> {
+        (0..self.texts()).map(|text| self.pieces(text).iter().map(Piece::predictions).sum())
+    }
+
+    /// For each piece, how many rows are done with it: those of its text, once, at its last piece.
+    pub fn rows_done(&self) -> Vec<u64> {
+        let mut done = vec![0; self.pieces.len()];
+        for text in &self.text_of_row {
+            if let Some(last) = self.pieces_of_text[*text].clone().next_back() {
+                done[last] += 1;
+            }
+        }
+        done
+    }
+
+    /// How many distinct texts there are.
+    pub fn texts(&self) -> usize {
+        self.first_row.len()
     }
 }
 
@@ -55,7 +98,7 @@ fn texts(row: &Row) -> (&str, Option<&str>) {
 }
 
 /// For each row the number of its text, and for each text its first row.
-fn distinct<'a>(texts: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> (Vec<usize>, Vec<usize>) {
+fn distinct<T: std::hash::Hash + Eq>(texts: impl Iterator<Item = T>) -> (Vec<usize>, Vec<usize>) {
     let mut numbers = HashMap::new();
     let mut first_row = Vec::new();
     let text_of_row = texts
@@ -70,16 +113,14 @@ fn distinct<'a>(texts: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> (Vec
     (text_of_row, first_row)
 }
 
-/// Tokens of a row as an example without label and soft targets.
-fn example<'a>(row: &Row, tokens: &'a Tokens) -> Example<'a> {
+/// A piece of a row as an example without label and soft targets.
+fn example<'a>(row: &Row, piece: &'a Piece) -> Example<'a> {
     Example {
-        input_ids: &tokens.input_ids,
-        token_type_ids: Some(&tokens.token_type_ids),
-        label: None,
-        targets: &[],
-        logits: &[],
+        input_ids: &piece.tokens.input_ids,
+        token_type_ids: Some(&piece.tokens.token_type_ids),
+        positions: &piece.positions,
+        first_word: piece.first_word(),
         id_hash: id_hash(&row.id),
-        partner_hash: None,
         row: row.row,
         ..Example::default()
     }

@@ -32,6 +32,24 @@ pub enum RunnerError {
         /// The logits.
         logits: Vec<f32>,
     },
+    /// A model for rows was given words, or the other way round.
+    #[error("the model is one of …{head}, and the batch asks for predictions of {rows}")]
+    Positions {
+        /// End of the name of the model's class.
+        head: &'static str,
+        /// What predictions are asked for.
+        rows: &'static str,
+    },
+    /// A row without words where the model predicts a tag for each.
+    #[error(
+        "row {row} (id {id:?}) has a text and no list of words, and the model predicts a tag for each word"
+    )]
+    NoWords {
+        /// Position in the source.
+        row: u64,
+        /// The row's id.
+        id: String,
+    },
     /// libtorch refused.
     #[error(transparent)]
     Torch(#[from] TorchError),
@@ -59,9 +77,11 @@ impl RunnerError {
             RunnerError::Data(error) => error.category(),
             RunnerError::Tokens(error) => error.category(),
             RunnerError::Batch(error) => error.category(),
-            RunnerError::NotFinite { .. } | RunnerError::Torch(_) | RunnerError::Thread(_) => {
-                Category::Internal
-            }
+            RunnerError::NoWords { .. } => Category::Data,
+            RunnerError::NotFinite { .. }
+            | RunnerError::Positions { .. }
+            | RunnerError::Torch(_)
+            | RunnerError::Thread(_) => Category::Internal,
             RunnerError::File(error) => error.category(),
             RunnerError::Spawn { .. } => Category::Io,
         }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use distill_core::StopSignal;
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::Example;
-use distill_model::{Inputs, Mode, Model, ModelConfig};
+use distill_model::{HeadKind, Inputs, Mode, Model, ModelConfig};
 use distill_torch::{ReadBack, TorchError};
 use tch::{Device, Kind};
 use tracing::trace_span;
@@ -36,7 +36,8 @@ pub struct ForwardPass<'a> {
 }
 
 impl ForwardPass<'_> {
-    /// Logits of each example, row-major `[N, C]`, in the order given.
+    /// Logits of each example, row-major `[N, C]`, in the order given; of an example with positions, of each of them in
+    /// turn.
     ///
     /// `progress` gets the number of finished examples after each batch.
     ///
@@ -62,7 +63,8 @@ impl ForwardPass<'_> {
         mut progress: impl FnMut(&[u32]),
     ) -> Result<Vec<f32>, RunnerError> {
         let lengths: Vec<u32> = examples.iter().map(|example| example.input_ids.len() as u32).collect();
-        let mut logits = vec![0f32; examples.len() * self.model.config().labels.num_labels()];
+        let places = Places::of(examples, self.model.config());
+        let mut logits = vec![0f32; places.values()];
         in_batches(
             &lengths,
             budget,
@@ -71,7 +73,7 @@ impl ForwardPass<'_> {
                 self.launch(examples, batch)
             },
             |computed| {
-                computed.read_into(&mut logits)?;
+                computed.read_into(&places, &mut logits)?;
                 progress(&computed.examples);
                 Ok(())
             },
@@ -149,25 +151,61 @@ fn halve(budget: &Cell<u64>, tokens: u64) {
     budget.set(smaller);
 }
 
+/// Where the logits of each example are among those of all, row-major `[N, C]`.
+struct Places {
+    /// Of each example its first prediction, and `N` last.
+    starts: Vec<usize>,
+    /// `C`
+    outputs: usize,
+}
+
+impl Places {
+    fn of(examples: &[Example<'_>], config: &ModelConfig) -> Self {
+        let mut starts = vec![0];
+        starts.extend(examples.iter().scan(0, |sum, example| {
+            *sum += example.predictions();
+            Some(*sum)
+        }));
+        Places { starts, outputs: usize::try_from(config.outputs()).unwrap_or(0) }
+    }
+
+    fn values(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0) * self.outputs
+    }
+
+    /// The values of an example.
+    fn of_example(&self, example: u32) -> std::ops::Range<usize> {
+        let example = example as usize;
+        self.starts[example] * self.outputs..self.starts[example + 1] * self.outputs
+    }
+}
+
 /// A batch that the device has, or is at work on.
 struct Computed {
     /// Its examples, in the order of the rows of `logits`.
     examples: Vec<u32>,
-    /// `[B, C]`
+    /// `[N, C]`
     logits: ReadBack,
 }
 
 impl Computed {
-    /// Waits for the logits and puts each row where it belongs in `[N, C]`.
-    fn read_into(&self, logits: &mut [f32]) -> Result<(), RunnerError> {
+    /// Waits for the logits and puts those of each example where they belong.
+    fn read_into(&self, places: &Places, logits: &mut [f32]) -> Result<(), RunnerError> {
         let on_host = self.logits.wait()?.f_contiguous().map_err(TorchError::from)?;
         let mut values = vec![0f32; on_host.numel()];
         on_host.f_copy_data(&mut values, on_host.numel()).map_err(TorchError::from)?;
-        let rows = on_host.size().first().copied().unwrap_or(0) as usize; // [B] or one more that fills the batch up
-        let num_labels = values.len() / rows.max(1);
-        for (example, values) in self.examples.iter().zip(values.chunks_exact(num_labels.max(1))) {
-            let start = *example as usize * num_labels;
-            logits[start..start + num_labels].copy_from_slice(values);
+        // The last row may be one that fills the batch up.
+        let mut rest = values.as_slice();
+        for example in &self.examples {
+            let place = places.of_example(*example);
+            let Some((own, others)) = rest.split_at_checked(place.len()) else {
+                let (found, size) = (values.len(), on_host.size());
+                let message =
+                    format!("{found} logits {size:?} are too few for {} examples", self.examples.len());
+                return Err(TorchError::from(tch::TchError::Shape(message)).into());
+            };
+            logits[place].copy_from_slice(own);
+            rest = others;
         }
         Ok(())
     }
@@ -189,9 +227,18 @@ pub fn packed(config: &ModelConfig, examples: &[Example<'_>]) -> Result<PackedBa
 /// A packed batch on the model's device, to be computed in what the model computes in.
 ///
 /// # Errors
+/// [`RunnerError::Positions`] where the model predicts for rows and the batch has positions, or the other way round;
 /// [`RunnerError`] where the copy fails.
 pub fn packed_inputs(packed: &PackedBatch, model: &Model) -> Result<Inputs, RunnerError> {
-    Ok(inputs_on(packed, model.device())?.computed_in(model.compute_kind()))
+    let inputs = inputs_on(packed, model.device())?.computed_in(model.compute_kind());
+    match (model.config().head, packed.positions.is_empty()) {
+        (HeadKind::Sequence, true) => Ok(inputs),
+        (HeadKind::Sequence, false) => {
+            Err(RunnerError::Positions { head: HeadKind::Sequence.suffix(), rows: "words" })
+        }
+        (head, true) => Err(RunnerError::Positions { head: head.suffix(), rows: "whole rows" }),
+        (_, false) => Ok(inputs.at(&packed.positions)?),
+    }
 }
 
 /// A packed batch on a device.
@@ -200,9 +247,9 @@ pub(crate) fn inputs_on(packed: &PackedBatch, device: Device) -> Result<Inputs, 
     Ok(Inputs::new(input_ids, token_type_ids, position_ids, cu_seqlens, device)?)
 }
 
-/// The first row of `[N, C]` logits that is not finite.
-pub fn first_not_finite(logits: &[f32], num_labels: usize) -> Option<usize> {
-    logits.chunks_exact(num_labels.max(1)).position(|row| row.iter().any(|value| !value.is_finite()))
+/// The first row of `[N, C]` logits that has NaN or infinity.
+pub fn first_not_finite(logits: &[f32], outputs: usize) -> Option<usize> {
+    logits.chunks_exact(outputs.max(1)).position(|row| row.iter().any(|value| !value.is_finite()))
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use distill_core::hash::text_hash;
 use distill_core::{LabelMap, Progress, StopSignal};
 use distill_data::logits::LogitsRow;
 use distill_data::source::{Row, resolve};
 use distill_data::{DataError, TextTokenizer};
-use distill_model::Model;
+use distill_model::{HeadKind, Model};
 use tracing::trace_span;
 
 use crate::block::Block;
@@ -110,7 +109,7 @@ impl Runner<'_> {
         let rows = rows.take(WARM_UP_ROWS).collect::<Result<Vec<Row>, DataError>>()?;
         let silent = Runner { progress: &distill_core::Silent, ..*self };
         let budget = Cell::new(self.batch_tokens);
-        silent.compute(Block::new(rows, self.tokenizer)?, &budget, &mut RunStats::default()).map(drop)
+        silent.compute(self.block(rows)?, &budget, &mut RunStats::default()).map(drop)
     }
 
     /// How long rows take from text to logits, as one block whose logits are then forgotten.
@@ -123,7 +122,7 @@ impl Runner<'_> {
         let silent = Runner { progress: &distill_core::Silent, ..*self };
         let start = Instant::now();
         let budget = Cell::new(self.batch_tokens);
-        silent.compute(Block::new(rows, self.tokenizer)?, &budget, &mut RunStats::default())?;
+        silent.compute(self.block(rows)?, &budget, &mut RunStats::default())?;
         Ok(start.elapsed())
     }
 
@@ -141,7 +140,7 @@ impl Runner<'_> {
             self.read_ahead(rows, compute)?;
         } else {
             // On the CPU a second thread would only take cores from the model.
-            read_blocks(rows, self.tokenizer, self.stop, &mut compute)?;
+            read_blocks(rows, self.tokenizer, self.reads_words(), self.stop, &mut compute)?;
         }
         stats.seconds = start.elapsed().as_secs_f64();
         Ok(stats)
@@ -155,9 +154,9 @@ impl Runner<'_> {
     ) -> Result<(), RunnerError> {
         thread::scope(|scope| {
             let (sender, receiver) = sync_channel::<Block>(1);
-            let (tokenizer, stop) = (self.tokenizer, self.stop);
+            let (tokenizer, words, stop) = (self.tokenizer, self.reads_words(), self.stop);
             let reader = named(scope, "reader", move || {
-                read_blocks(rows, tokenizer, stop, &mut |block| {
+                read_blocks(rows, tokenizer, words, stop, &mut |block| {
                     sender.send(block).map_err(|_| RunnerError::Thread("model"))
                 })
             })?;
@@ -168,44 +167,82 @@ impl Runner<'_> {
         })
     }
 
+    /// Whether the model predicts for words.
+    fn reads_words(&self) -> bool {
+        self.model.config().head == HeadKind::Token
+    }
+
+    fn block(&self, rows: Vec<Row>) -> Result<Block, RunnerError> {
+        Block::new(rows, self.tokenizer, self.reads_words())
+    }
+
     fn compute(
         &self,
         block: Block,
         budget: &Cell<u64>,
         stats: &mut RunStats,
     ) -> Result<Vec<LogitsRow>, RunnerError> {
-        let unknown = self.tokenizer.unknown_token();
-        let is_unknown = |id: &&u32| Some(**id) == unknown;
-        for (row, tokens) in block.rows.iter().zip(block.row_tokens()) {
-            stats.unknown += tokens.input_ids.iter().filter(is_unknown).count() as u64;
-            stats.truncated += u64::from(tokens.truncated);
-            stats.empty += u64::from(row.text.is_empty());
-            stats.tokens += tokens.input_ids.len() as u64;
-        }
-        let repeats = block.repeats();
-        stats.repeated += (block.rows.len() - repeats.len()) as u64;
+        self.count(&block, stats);
+        let rows_done = block.rows_done();
         let forward = ForwardPass { model: self.model, batch_tokens: self.batch_tokens, stop: self.stop };
         let mut done = stats.rows;
-        let logits = forward.logits_within(budget, &block.examples(), |texts| {
-            done += texts.iter().map(|text| repeats[*text as usize]).sum::<u64>();
+        let logits = forward.logits_within(budget, &block.examples(), |pieces| {
+            done += pieces.iter().map(|piece| rows_done[*piece as usize]).sum::<u64>();
             self.progress.update(done, "");
         })?;
         stats.rows += block.rows.len() as u64;
-        let labels = &self.model.config().labels;
-        let of_text = |text: usize| &logits[text * labels.num_labels()..(text + 1) * labels.num_labels()];
-        if let Some(bad) = first_not_finite(&logits, labels.num_labels()) {
-            let row = block.text_of_row.iter().position(|text| *text == bad).unwrap_or(0);
-            let (row, logits) = (&block.rows[row], of_text(bad).to_vec());
+        let outputs = usize::try_from(self.model.config().outputs()).unwrap_or(0);
+        let mut end = 0;
+        let of_text: Vec<&[f32]> = block
+            .predictions()
+            .map(|predictions| {
+                let start = end;
+                end += predictions * outputs;
+                &logits[start..end]
+            })
+            .collect();
+        if let Some((text, logits)) = first_unfit(&of_text, outputs) {
+            let row = block.text_of_row.iter().position(|own| *own == text).unwrap_or(0);
+            let (row, logits) = (&block.rows[row], logits.to_vec());
             return Err(RunnerError::NotFinite { row: row.row, id: row.id.clone(), logits });
         }
+        let labels = &self.model.config().labels;
+        let words: Vec<Vec<i32>> = (0..block.texts())
+            .map(|text| block.pieces(text).iter().flat_map(|piece| piece.words.iter().copied()).collect())
+            .collect();
         let rows = block.rows.into_iter().zip(&block.text_of_row);
-        rows.map(|(row, text)| logits_row(row, of_text(*text), labels)).collect()
+        rows.map(|(row, text)| logits_row(row, words[*text].clone(), of_text[*text], labels)).collect()
     }
+
+    /// Adds what a block's rows are.
+    fn count(&self, block: &Block, stats: &mut RunStats) {
+        let unknown = self.tokenizer.unknown_token();
+        let is_unknown = |id: &&u32| Some(**id) == unknown;
+        for (row, text) in block.rows.iter().zip(&block.text_of_row) {
+            let pieces = block.pieces(*text);
+            for piece in pieces {
+                stats.unknown += piece.tokens.input_ids.iter().filter(is_unknown).count() as u64;
+                stats.tokens += piece.tokens.input_ids.len() as u64;
+            }
+            stats.truncated += u64::from(pieces.iter().any(|piece| piece.tokens.truncated));
+            stats.empty += u64::from(row.text.is_empty());
+        }
+        stats.repeated += (block.rows.len() - block.texts()) as u64;
+    }
+}
+
+/// The first text with NaN or infinity among its logits, `[N, C]`, and the prediction that has it.
+fn first_unfit<'a>(texts: &[&'a [f32]], outputs: usize) -> Option<(usize, &'a [f32])> {
+    texts.iter().enumerate().find_map(|(text, logits)| {
+        let bad = first_not_finite(logits, outputs)?;
+        Some((text, &logits[bad * outputs..(bad + 1) * outputs]))
+    })
 }
 
 fn read_blocks(
     mut rows: impl Iterator<Item = Result<Row, DataError>>,
     tokenizer: &TextTokenizer,
+    words: bool,
     stop: &StopSignal,
     hand_on: &mut impl FnMut(Block) -> Result<(), RunnerError>,
 ) -> Result<(), RunnerError> {
@@ -217,7 +254,7 @@ fn read_blocks(
         if block.is_empty() {
             return Ok(());
         }
-        hand_on(Block::new(block, tokenizer)?)?;
+        hand_on(Block::new(block, tokenizer, words)?)?;
     }
 }
 
@@ -236,17 +273,22 @@ pub fn named<'scope, T: Send + 'scope>(
         .map_err(|source| RunnerError::Spawn { name, source })
 }
 
-fn logits_row(row: Row, logits: &[f32], labels: &LabelMap) -> Result<LogitsRow, RunnerError> {
+fn logits_row(
+    row: Row,
+    positions: Vec<i32>,
+    logits: &[f32],
+    labels: &LabelMap,
+) -> Result<LogitsRow, RunnerError> {
     let label = row.label.as_ref().map(|label| resolve(label, labels, &row.place, LABEL)).transpose()?;
     Ok(LogitsRow {
         row: row.row.cast_signed(),
-        text_hash: text_hash(&row.text, row.text_pair.as_deref()),
+        text_hash: row.text_hash(),
         id: row.id,
         text: Some(row.text),
         text_pair: row.text_pair,
-        tokens: None,
+        tokens: row.tokens,
         label,
-        positions: Vec::new(),
+        positions,
         logits: logits.to_vec(),
     })
 }

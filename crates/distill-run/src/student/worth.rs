@@ -131,8 +131,7 @@ impl Worth<'_> {
         let batch_tokens = self.plan.evaluation_tokens;
         let students = ForwardPass { model, batch_tokens, stop: &session.stop }.logits(&examples, |_| ())?;
         let figure = |logits: &[f32]| {
-            let (labels, problem_type) = (config.labels.num_labels(), config.problem_type);
-            Evaluation::without_loss(&examples, logits, labels, problem_type).figure(metric)
+            Evaluation::without_loss(&examples, logits, &config.labels, config.problem_type).figure(metric)
         };
         let (Some(teacher), Some(student)) = (figure(teachers), figure(&students)) else {
             return self.cannot_be_judged(&format!("they have no {}", metric.words()));

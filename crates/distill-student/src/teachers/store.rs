@@ -10,8 +10,8 @@ use distill_data::logits::{
 };
 
 use super::{Teachers, with_all};
-use crate::data::TargetIndex;
 use crate::error::TrainError;
+use crate::soft_targets::TargetIndex;
 
 /// Rows that are averaged at a time.
 const CHUNK: usize = 4096;

@@ -142,16 +142,23 @@ impl Trainer<'_> {
     }
 }
 
-/// Checks that every row of a part has `num_labels` soft targets.
+/// Checks that every row of a part has `num_labels` soft targets, or so many for each of its words.
 ///
 /// # Errors
 /// [`TrainError::Rows`] naming the first row that has not.
 pub fn check_soft_targets(part: &Part, num_labels: usize) -> Result<(), TrainError> {
-    match part.iter().find(|example| example.logits.len() != num_labels) {
+    match part.iter().find(|example| example.logits.len() != num_labels * example.predictions()) {
         None => Ok(()),
         Some(example) => {
             let found = example.logits.len();
-            Err(TrainError::Rows(format!("row {}: {found} soft targets for {num_labels} labels", example.row)))
+            let of = match example.positions.len() {
+                0 => String::new(),
+                words => format!(" of each of {words} words"),
+            };
+            Err(TrainError::Rows(format!(
+                "row {}: {found} soft targets for {num_labels} labels{of}",
+                example.row
+            )))
         }
     }
 }

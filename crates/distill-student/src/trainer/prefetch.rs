@@ -21,15 +21,17 @@ use crate::labels;
 pub(super) struct PackedPass {
     /// Their numbers in the token cache, in the order in which they came.
     pub rows: Vec<u32>,
-    /// Of the step's rows.
+    /// Of the step's rows: what losses of layers count by.
     pub share: f64,
+    /// Of the step's predictions, which are its rows or its words: what losses of logits count by.
+    pub logit_share: f64,
     /// For the student.
     pub student_batch: PackedBatch,
     /// For the teacher that runs next to it, if one does.
     pub teacher_batch: Option<PackedBatch>,
-    /// Labels in the order of `student_batch`, `[B]` or `[B, C]`.
+    /// Labels in the order of `student_batch`, `[N]` or `[N, C]`.
     pub labels: Tensor,
-    /// The teacher's logits in that order, `[B, C]`, where a loss reads them.
+    /// The teacher's logits in that order, `[N, C]`, where a loss reads them.
     pub soft_targets: Option<Tensor>,
 }
 
@@ -92,7 +94,11 @@ impl<'a> Packer<'a> {
 
     /// The passes of a step.
     fn step(&self, rows: &[u32]) -> Result<Vec<PackedPass>, RunnerError> {
-        self.parts(rows).into_iter().map(|part| self.pass(part, rows.len())).collect()
+        self.parts(rows).into_iter().map(|part| self.pass(part, rows)).collect()
+    }
+
+    fn predictions(&self, rows: &[u32]) -> usize {
+        rows.iter().map(|row| self.cache.get(*row as usize).predictions()).sum()
     }
 
     /// The rows of a step, in parts of as many tokens as one pass takes.
@@ -109,7 +115,7 @@ impl<'a> Packer<'a> {
         }
     }
 
-    fn pass(&self, rows: Vec<u32>, of: usize) -> Result<PackedPass, RunnerError> {
+    fn pass(&self, rows: Vec<u32>, of: &[u32]) -> Result<PackedPass, RunnerError> {
         let examples: Vec<Example<'_>> = rows.iter().map(|row| self.cache.get(*row as usize)).collect();
         let mut student_batch = packed(self.config, &examples)?;
         if let Some(numbering) = &self.numbering {
@@ -121,13 +127,15 @@ impl<'a> Packer<'a> {
         let num_labels = self.config.labels.num_labels();
         let labels = labels::tensor(ordered.iter().copied(), self.config.problem_type, num_labels);
         let soft_targets = self.with_soft_targets.then(|| soft_targets(&ordered)).transpose()?;
-        let share = rows.len() as f64 / of as f64;
-        Ok(PackedPass { share, student_batch, teacher_batch, labels, soft_targets, rows })
+        let share = rows.len() as f64 / of.len() as f64;
+        let logit_share = self.predictions(&rows) as f64 / self.predictions(of) as f64;
+        Ok(PackedPass { share, logit_share, student_batch, teacher_batch, labels, soft_targets, rows })
     }
 }
 
-/// The teacher's logits, `[B, C]`.
+/// The teacher's logits, `[N, C]`.
 fn soft_targets(examples: &[&Example<'_>]) -> Result<Tensor, TorchError> {
     let logits: Vec<f32> = examples.iter().flat_map(|example| example.logits.iter().copied()).collect();
-    Ok(Tensor::f_from_slice(&logits)?.f_view([examples.len() as i64, -1])?)
+    let predictions: usize = examples.iter().map(|example| example.predictions()).sum();
+    Ok(Tensor::f_from_slice(&logits)?.f_view([predictions as i64, -1])?)
 }

@@ -1,7 +1,7 @@
 //! One step: its rows in as many passes as their tokens need, then the optimizer.
 //!
-//! The loss is a mean over rows, so passes whose losses count by their share of the rows leave the gradients of
-//! the whole batch.
+//! A loss of logits is a mean over rows or words, and one of layers over rows. So passes whose losses count by their share of
+//! these leave the gradients of the whole batch.
 
 use distill_model::Mode;
 use distill_teacher::forward::packed_inputs;
@@ -83,13 +83,18 @@ impl Run<'_> {
                 let _forward = trace_span!(target: "timeline", "forward").entered();
                 model.forward(&inputs, mode)?
             }
-        }; // [B, C]
+        }; // [N, C]
         let mut terms = self.logit_terms(&logits, pass)?;
+        // Of rows both shares are the same number.
+        if pass.logit_share != pass.share {
+            let factor = pass.logit_share / pass.share;
+            terms.iter_mut().for_each(|term| term.value = &term.value * factor);
+        }
         terms.append(&mut intermediate);
         Ok(terms)
     }
 
-    /// What labels and soft targets say of logits, `[B, C]`.
+    /// What labels and soft targets say of logits, `[N, C]`.
     fn logit_terms(&self, logits: &Tensor, pass: &PackedPass) -> Result<Vec<Term>, TorchError> {
         let device = logits.device();
         let logits = &logits.f_to_kind(Kind::Float)?;
