@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`label`] (what a row is labelled with), [`task`] (the questions that other crates ask), [`id`] (the handle that
 //! they keep), a file for each task under [`tasks`], [`logits`] (from logits to classes and probabilities), [`metric`] (what epochs are
-//! compared by). [`tags`] has labels that are one tag per word, and the entities that they write; [`answers`] has answers that are a
+//! compared by), [`score`] (from labels and logits to figures). [`tags`] has labels that are one tag per word, and the entities that they write; [`answers`] has answers that are a
 //! part of a text.
 //!
 //! No other crate compares tasks by name. Where it needs to know more, it asks for a property.
@@ -12,6 +12,7 @@ pub mod id;
 pub mod label;
 pub mod logits;
 pub mod metric;
+pub mod score;
 pub mod tags;
 pub mod task;
 pub mod tasks;
@@ -19,4 +20,5 @@ pub mod tasks;
 pub use id::TaskId;
 pub use label::{Label, LabelColumn, LabelShape, Span};
 pub use metric::SelectionMetric;
+pub use score::{Figures, Quality, Scored};
 pub use task::{Activation, Positions, Setting, Task};

@@ -6,6 +6,7 @@ use distill_core::LabelMap;
 
 use crate::label::{Label, LabelShape};
 use crate::metric::SelectionMetric;
+use crate::score::{Figures, Quality, Scored};
 
 /// What a row has logits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +89,13 @@ pub trait Task: fmt::Debug + Send + Sync {
 
     /// What the logits of one row say, `[P, C]` row-major over its positions.
     fn decode(&self, logits: &[f32], outputs: usize) -> Label<i32>;
+
+    /// The figures of rows. Rows without a label count for the agreement with a teacher alone.
+    fn figures(&self, rows: &[Scored<'_>], labels: &LabelMap) -> Figures;
+
+    /// A teacher, whose logits are those of the rows, compared with the best answer that is always the same; none without
+    /// labels, or where there is no such answer.
+    fn quality(&self, rows: &[Scored<'_>], labels: &LabelMap) -> Option<Quality>;
 
     /// What the best epoch may be chosen by. The first one is the default.
     fn selection_metrics(&self) -> &'static [SelectionMetric];

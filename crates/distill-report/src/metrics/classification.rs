@@ -2,32 +2,20 @@
 //! `zero_division=0` and its default `labels`: averages run over the classes that occur among the
 //! labels or the predictions; a class that occurs in neither is listed but not averaged.
 
+use distill_task::tags::{Counts, Shares};
 use serde::{Deserialize, Serialize};
 
 use super::confusion::Tally;
 use super::name::Metric;
 
-/// Precision, recall and F1 of one class against the rest.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ClassShares {
-    /// Share of the rows predicted as this class that are of it; 0 where none is.
-    pub precision: f64,
-    /// Share of the rows of this class that were found; 0 where there is none.
-    pub recall: f64,
-    /// Harmonic mean of the two; 0 where both are 0.
-    pub f1: f64,
-}
-
 /// Shares of every class, `[C]`.
 ///
 /// Source: `sklearn.metrics.precision_recall_fscore_support(average=None, zero_division=0)`.
-pub fn class_shares(tally: &Tally) -> Vec<ClassShares> {
+pub fn class_shares(tally: &Tally) -> Vec<Shares> {
     let counts = tally.hits.iter().zip(&tally.supports).zip(&tally.predictions);
     counts
-        .map(|((hits, support), predicted)| ClassShares {
-            precision: ratio(*hits, *predicted),
-            recall: ratio(*hits, *support),
-            f1: ratio(2 * hits, support + predicted),
+        .map(|((correct, gold), predicted)| {
+            Counts { correct: *correct, gold: *gold, predicted: *predicted }.shares()
         })
         .collect()
 }
@@ -37,11 +25,11 @@ pub fn metrics(tally: &Tally) -> Vec<(Metric, f64)> {
     let shares = class_shares(tally);
     let occurs = |label: &usize| tally.supports[*label] + tally.predictions[*label] > 0;
     let present: Vec<usize> = (0..tally.num_labels()).filter(occurs).collect();
-    let mean = |of: fn(&ClassShares) -> f64| {
+    let mean = |of: fn(&Shares) -> f64| {
         let sum: f64 = present.iter().map(|label| of(&shares[*label])).sum();
         if present.is_empty() { 0.0 } else { sum / present.len() as f64 }
     };
-    let weighted = |of: fn(&ClassShares) -> f64| {
+    let weighted = |of: fn(&Shares) -> f64| {
         let sum: f64 = present.iter().map(|label| tally.supports[*label] as f64 * of(&shares[*label])).sum();
         if tally.total == 0 { 0.0 } else { sum / tally.total as f64 }
     };
@@ -65,7 +53,7 @@ pub fn metrics(tally: &Tally) -> Vec<(Metric, f64)> {
 }
 
 /// Source: `sklearn.metrics.balanced_accuracy_score`, which leaves classes without rows out.
-fn balanced_accuracy(tally: &Tally, shares: &[ClassShares]) -> f64 {
+fn balanced_accuracy(tally: &Tally, shares: &[Shares]) -> f64 {
     let with_rows = shares.iter().zip(&tally.supports).filter(|(_, support)| **support > 0);
     let (sum, count) = with_rows.fold((0.0, 0.0), |(sum, count), (class, _)| (sum + class.recall, count + 1.0));
     if count == 0.0 { 0.0 } else { sum / count }
@@ -132,7 +120,7 @@ pub fn class_figures(tally: &Tally, names: &[String]) -> Vec<ClassFigures> {
         .into_iter()
         .zip(names)
         .enumerate()
-        .map(|(label, (ClassShares { precision, recall, f1 }, name))| ClassFigures {
+        .map(|(label, (Shares { precision, recall, f1 }, name))| ClassFigures {
             label: name.clone(),
             precision,
             recall,

@@ -1,6 +1,9 @@
 //! Multi-label classification: every label is a yes or no of its own. A label is predicted where its
 //! logit is above 0, a probability above one half.
 
+use distill_task::score::counts;
+use distill_task::tags::Counts;
+pub use distill_task::tags::Shares;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -32,26 +35,6 @@ pub struct MultiLabelFigures {
     pub average_precision: Option<f64>,
 }
 
-/// Precision, recall and F1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shares {
-    /// Share of what was predicted that is so; 0 where nothing was.
-    pub precision: f64,
-    /// Share of what is so that was predicted; 0 where nothing is.
-    pub recall: f64,
-    /// Harmonic mean of the two; 0 where both are 0.
-    pub f1: f64,
-}
-
-/// Hits, labels that are so, labels that were predicted.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    hits: u64,
-    actual: u64,
-    predicted: u64,
-}
-
 /// All figures; none without rows or labels.
 ///
 /// # Shapes
@@ -61,13 +44,13 @@ pub fn figures(logits: &[f32], targets: &[bool], num_labels: usize) -> Option<Mu
         return None;
     }
     let (rows, pairs) = (logits.len() / num_labels, logits.len() as f64);
-    let cells = || logits.iter().map(|logit| *logit > 0.0).zip(targets.iter().copied());
-    let wrong = cells().filter(|(predicted, target)| predicted != target).count() as f64;
+    let cells = || targets.iter().copied().zip(logits.iter().map(|logit| *logit > 0.0));
+    let wrong = cells().filter(|(target, predicted)| target != predicted).count() as f64;
     let by_row: Vec<Counts> =
         logits.chunks_exact(num_labels).zip(targets.chunks_exact(num_labels)).map(row_counts).collect();
     let by_label: Vec<Counts> =
-        (0..num_labels).map(|label| Counts::of(cells().skip(label).step_by(num_labels))).collect();
-    let whole = by_row.iter().filter(|row| row.hits == row.actual && row.hits == row.predicted).count();
+        (0..num_labels).map(|label| counts(cells().skip(label).step_by(num_labels))).collect();
+    let whole = by_row.iter().filter(|row| row.correct == row.gold && row.correct == row.predicted).count();
     let loss = logits.iter().zip(targets).map(|(logit, target)| cell_log_loss(*logit, *target)).sum::<f64>();
     let ranked = ranked(logits, targets, num_labels);
     let mean = |of: fn(&(f64, f64)) -> f64| {
@@ -77,9 +60,9 @@ pub fn figures(logits: &[f32], targets: &[bool], num_labels: usize) -> Option<Mu
         subset_accuracy: whole as f64 / rows as f64,
         hamming_loss: wrong / pairs,
         log_loss: loss / pairs,
-        micro: Counts::of(cells()).shares(),
+        micro: counts(cells()).shares(),
         macro_average: average(&by_label, |_| 1.0),
-        weighted: average(&by_label, |counts| counts.actual as f64),
+        weighted: average(&by_label, |counts| counts.gold as f64),
         samples: average(&by_row, |_| 1.0),
         roc_auc: mean(|ranks| ranks.0),
         average_precision: mean(|ranks| ranks.1),
@@ -88,11 +71,11 @@ pub fn figures(logits: &[f32], targets: &[bool], num_labels: usize) -> Option<Mu
 
 /// Shares of one row's labels, or one label's rows: pairs of predicted and so.
 pub(crate) fn row_shares(cells: &[(bool, bool)]) -> Shares {
-    Counts::of(cells.iter().copied()).shares()
+    counts(cells.iter().map(|(predicted, target)| (*target, *predicted))).shares()
 }
 
 fn row_counts((logits, targets): (&[f32], &[bool])) -> Counts {
-    Counts::of(logits.iter().map(|logit| *logit > 0.0).zip(targets.iter().copied()))
+    counts(targets.iter().copied().zip(logits.iter().map(|logit| *logit > 0.0)))
 }
 
 /// ROC AUC and average precision of every label that has both kinds of rows.
@@ -125,23 +108,4 @@ fn average(counts: &[Counts], weight: impl Fn(&Counts) -> f64) -> Shares {
         return Shares::default();
     }
     Shares { precision: sum.precision / total, recall: sum.recall / total, f1: sum.f1 / total }
-}
-
-impl Counts {
-    fn of(cells: impl Iterator<Item = (bool, bool)>) -> Self {
-        cells.fold(Counts::default(), |counts, (predicted, target)| Counts {
-            hits: counts.hits + u64::from(predicted && target),
-            actual: counts.actual + u64::from(target),
-            predicted: counts.predicted + u64::from(predicted),
-        })
-    }
-
-    fn shares(self) -> Shares {
-        let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-        Shares {
-            precision: ratio(self.hits, self.predicted),
-            recall: ratio(self.hits, self.actual),
-            f1: ratio(2 * self.hits, self.predicted + self.actual),
-        }
-    }
 }

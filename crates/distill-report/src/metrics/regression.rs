@@ -1,5 +1,6 @@
 //! Regression: a model that gives a number.
 
+use distill_task::score::mean_squared_error;
 use serde::{Deserialize, Serialize};
 
 /// Figures of one regression model, as scikit-learn and scipy compute them.
@@ -33,7 +34,7 @@ pub fn figures(values: &[f64], targets: &[f64]) -> Option<RegressionFigures> {
         return None;
     }
     let errors: Vec<f64> = targets.iter().zip(values).map(|(target, value)| target - value).collect();
-    let mse = mean(errors.iter().map(|error| error * error));
+    let mse = mean_squared_error(targets.iter().copied().zip(values.iter().copied()))?;
     Some(RegressionFigures {
         mse,
         rmse: mse.sqrt(),

@@ -2,26 +2,29 @@
 
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 use super::entities::{Entity, Mode};
 use super::set::TagSet;
 
-/// Entities, of one type or of all.
+/// What was predicted and what is so: entities, or the rows of a class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Entities found with the right words and the right type.
+    /// Predicted, and so; of entities with the right words and the right type.
     pub correct: u64,
-    /// Entities found.
+    /// Predicted.
     pub predicted: u64,
-    /// Entities in the labels.
+    /// In the labels.
     pub gold: u64,
 }
 
-/// Shares that follow from counts; 0 where nothing is to be counted, as seqeval has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Shares that follow from counts; 0 where nothing is to be counted, as in seqeval and scikit-learn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Shares {
-    /// Share of the found entities that are right.
+    /// Share of what was predicted that is right.
     pub precision: f64,
-    /// Share of the labels' entities that were found.
+    /// Share of what the labels have that was predicted.
     pub recall: f64,
     /// Harmonic mean of the two.
     pub f1: f64,

@@ -4,6 +4,7 @@ use distill_core::LabelMap;
 
 use crate::label::{Label, LabelShape, Span};
 use crate::metric::SelectionMetric;
+use crate::score::{Figures, Quality, Scored};
 use crate::task::{Activation, Positions, Setting, Task};
 
 /// Most positions of an answer, as in `transformers`' scripts for SQuAD.
@@ -61,6 +62,16 @@ impl Task for QuestionAnswering {
             }
         }
         Label::Spans(best.map(|(_, span)| span).into_iter().collect())
+    }
+
+    /// Exact match and F1 compare texts, which logits do not have: [`crate::answers`] computes them.
+    fn figures(&self, _rows: &[Scored<'_>], _labels: &LabelMap) -> Figures {
+        Figures::default()
+    }
+
+    /// No answer is right for many questions.
+    fn quality(&self, _rows: &[Scored<'_>], _labels: &LabelMap) -> Option<Quality> {
+        None
     }
 
     fn selection_metrics(&self) -> &'static [SelectionMetric] {
