@@ -2,18 +2,18 @@
 
 /// Wrong settings.
 #[derive(Debug)]
-pub struct Failure(String);
+pub struct RunError(String);
 
-impl Failure {
+impl RunError {
     pub fn usage(message: impl Into<String>) -> Self {
-        Failure(message.into())
+        RunError(message.into())
     }
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for RunError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for RunError {}

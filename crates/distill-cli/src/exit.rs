@@ -5,8 +5,14 @@ use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use distill_core::{Category, atomic::FileError};
-pub use distill_run::error::{Failure, Status, category, chain};
+use distill_core::{Category, LabelError, StopReason, atomic::FileError, hash::HashError, lock::LockError};
+use distill_data::{CacheError, DataError, TokenError, batches::BatchError};
+use distill_model::ModelError;
+use distill_report::ReportError;
+pub use distill_run::error::{RunError, Status};
+use distill_student::TrainError;
+use distill_teacher::RunnerError;
+use distill_torch::{DeviceError, TorchError};
 
 use crate::output::printer::complain;
 
@@ -46,6 +52,36 @@ fn reader_left(error: &anyhow::Error) -> bool {
     error.chain().any(closed) && !error.chain().any(|cause| cause.is::<FileError>())
 }
 
+/// The error with its causes, each said once, in one line.
+pub fn chain(error: &anyhow::Error) -> String {
+    distill_run::error::chain(error.as_ref())
+}
+
+/// The kind of the first error in the chain that has one: what a run met says it itself, the others are those of commands
+/// that look at files and devices directly.
+pub fn category(error: &anyhow::Error) -> Category {
+    macro_rules! known {
+        ($cause:expr; $($kind:ty),+) => {
+            $(if let Some(error) = $cause.downcast_ref::<$kind>() { return error.category(); })+
+        };
+    }
+    for cause in error.chain() {
+        known!(cause; RunError, StopReason, DataError, TokenError, CacheError, BatchError, LabelError, ModelError, RunnerError,
+            TrainError, ReportError, LockError, HashError, FileError);
+        if cause.is::<DeviceError>() {
+            return Category::Usage;
+        }
+        if cause.is::<TorchError>() {
+            return Category::Internal;
+        }
+        // Only stdout is written without a file's name.
+        if cause.is::<std::io::Error>() {
+            return Category::Io;
+        }
+    }
+    Category::Internal
+}
+
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<String>()
@@ -58,14 +94,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
     use anyhow::Context;
-    use distill_core::StopReason;
 
     #[test]
     fn context_does_not_hide_the_kind_of_an_error() {
-        let error = anyhow::Error::from(Failure::data("bad row")).context("stage student");
+        let error = anyhow::Error::from(RunError::data("bad row")).context("stage student");
         assert_eq!(category(&error), Category::Data);
         assert_eq!(chain(&error), "stage student: bad row");
-        assert_eq!(chain(&anyhow::Error::from(Failure::data("a\n\u{1b}[31mb"))), r"a \u{1b}[31mb");
+        assert_eq!(chain(&anyhow::Error::from(RunError::data("a\n\u{1b}[31mb"))), r"a \u{1b}[31mb");
         let stopped = Err::<(), _>(StopReason::Terminate).context("training").unwrap_err();
         assert_eq!(category(&stopped).exit_code(), 75);
         assert_eq!(category(&anyhow::anyhow!("unknown")).exit_code(), 70);

@@ -11,7 +11,7 @@ use distill_run::session::stop_signal;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::output::printer::{complain, talk};
+use crate::output::printer::{complain, status};
 
 /// Time in which a command must end by itself after a signal. What is cut off then is what a kill may cut off
 /// anywhere; only training says that it has something to save first.
@@ -42,7 +42,7 @@ pub fn watch() -> anyhow::Result<()> {
                 _ => StopReason::User1,
             };
             stop_signal().raise(reason);
-            talk(&format!("{reason}; stopping, a second signal ends the run immediately"));
+            status(&format!("{reason}; stopping, a second signal ends the run immediately"));
             end_late(reason, code);
         }
     };

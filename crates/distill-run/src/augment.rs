@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_core::atomic::{AtomicFile, FileError};
 use distill_core::hash::{TEXT_HASH_LEN, text_hash};
 use distill_core::record::RunRecord;
@@ -14,16 +13,15 @@ use distill_data::source::{Columns, Label, RawLabel, Row, Source};
 use distill_model::ModelDirectory;
 use serde_json::{Map, Value, json};
 
-use crate::error::{Failure, Status};
+use crate::error::{Result, RunError, Status};
 use crate::masked::{self, MaskedWords};
 use crate::outdir::OutDir;
+use crate::outdir::names::ROWS_FILE;
 use crate::session::{Session, dtype_name};
 use crate::settings::{Settings, Validation};
-use crate::stage::{self, Finished, Stage};
+use crate::stage::{self, Finished, Prepared, Stage};
 use crate::{inputs, length, neighbours};
 
-/// The result's name inside the run directory.
-pub const ROWS_FILE: &str = "rows.jsonl";
 /// A row's text, as stores hash it.
 type TextHash = [u8; TEXT_HASH_LEN];
 
@@ -36,9 +34,22 @@ pub struct AugmentStage<'a> {
     pub settings: &'a Settings,
 }
 
+/// A model with its tokenizer.
+type Model = (ModelDirectory, TextTokenizer);
+
+/// What the stage reads, opened once.
+struct Opened {
+    source: Source,
+    /// Whose word vectors say which words are alike.
+    model: Option<Model>,
+    /// Further rows, without labels.
+    further: Option<Source>,
+    masked: Option<Model>,
+}
+
 impl AugmentStage<'_> {
     /// What words are like is for the teacher's own vectors to say. Beside a masked model there need be none.
-    fn model(&self) -> anyhow::Result<Option<(ModelDirectory, TextTokenizer)>> {
+    fn model(&self) -> Result<Option<(ModelDirectory, TextTokenizer)>> {
         let AugmentSettings { replace, masked_model, .. } = &self.settings.augment;
         if *replace == 0.0 || (masked_model.is_some() && self.settings.teacher.model.is_none()) {
             return Ok(None);
@@ -53,58 +64,23 @@ impl AugmentStage<'_> {
         Ok(Some((model, tokenizer)))
     }
 
-    fn source(&self) -> anyhow::Result<Source> {
-        self.source_at(inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?)
+    fn open(&self) -> Result<Opened> {
+        let (data, augment) = (&self.settings.data, &self.settings.augment);
+        Ok(Opened {
+            source: self.source_at(inputs::required(data.train.as_ref(), "--data", "data.train")?)?,
+            model: self.model()?,
+            further: augment.unlabelled.as_deref().map(|path| self.source_at(path)).transpose()?,
+            masked: augment
+                .masked_model
+                .as_deref()
+                .map(|path| masked::open(path, data.max_length))
+                .transpose()?,
+        })
     }
 
-    /// Adds the texts of a validation file: as a further row, that of a validation row would be trained on.
-    fn know_validation(&self, known: &mut HashSet<TextHash>, session: &Session) -> anyhow::Result<()> {
-        let Validation::File(path) = &self.settings.data.validation else { return Ok(()) };
-        for (number, row) in self.source_at(path)?.without_labels().rows()?.enumerate() {
-            if number % BLOCK_ROWS == 0 {
-                session.stop.check()?;
-            }
-            known.insert(hash_of(&row?));
-        }
-        Ok(())
-    }
-
-    fn source_at(&self, path: &Path) -> anyhow::Result<Source> {
-        let problem_type = self.settings.data.problem_type.unwrap_or_default();
-        inputs::source(path, &self.settings.data, problem_type)
-    }
-}
-
-/// Checks settings by themselves.
-///
-/// # Errors
-/// Wrong usage, with the setting.
-pub fn check(augment: &AugmentSettings) -> anyhow::Result<()> {
-    if !augment.adds_rows() {
-        bail!(Failure::usage(
-            "augment.copies is 0; expected at least 1 (--copies), or additional rows (--unlabelled)"
-        ));
-    }
-    if let Some((name, value, expected)) = augment.problem() {
-        bail!(Failure::usage(format!("augment.{name} is {value}, expected {expected}")));
-    }
-    if augment.masked_model.is_some() && augment.replace == 0.0 {
-        bail!(Failure::usage(
-            "augment.masked_model is set, but augment.replace is 0, so no word would be replaced; set the share of \
-             words to replace (--replace 0.4)"
-        ));
-    }
-    Ok(())
-}
-
-impl Stage for AugmentStage<'_> {
-    fn command(&self) -> &'static str {
-        "augment"
-    }
-
-    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
+    /// The settings that the rows depend on.
+    fn recorded(&self, session: &Session) -> Value {
         let augment = &self.settings.augment;
-        check(augment)?;
         let data = &self.settings.data;
         let mut settings = json!({"data": {"columns": data.columns}, "augment": augment, "seed": session.seed});
         if let Some(label_type) = data.label_type {
@@ -118,61 +94,29 @@ impl Stage for AugmentStage<'_> {
             settings["data"]["max_length"] = data.max_length.unwrap_or(length::DEFAULT).into();
             settings["dtype"] = dtype_name(session.kind).into();
         }
-        Ok(settings)
+        settings
     }
 
-    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
-        let mut hashes = BTreeMap::from([("data".to_owned(), self.source()?.hash()?)]);
-        if let Some((model, tokenizer)) = self.model()? {
-            hashes.insert("model".to_owned(), model.weights_hash()?);
-            hashes.insert("tokenizer".to_owned(), tokenizer.hash().to_owned());
-        }
-        if let Some(path) = &self.settings.augment.unlabelled {
-            hashes.insert("unlabelled".to_owned(), self.source_at(path)?.hash()?);
-            inputs::add_validation(&mut hashes, self.settings)?;
-        }
-        if let Some(path) = &self.settings.augment.masked_model {
-            let (model, tokenizer) = masked::open(path, self.settings.data.max_length)?;
-            hashes.insert("masked_model".to_owned(), model.weights_hash()?);
-            hashes.insert("masked_tokenizer".to_owned(), tokenizer.hash().to_owned());
-        }
-        Ok(hashes)
-    }
-
-    fn reads(&self) -> Vec<PathBuf> {
-        let (data, augment) = (&self.settings.data, &self.settings.augment);
-        let model = self.settings.teacher.model.as_ref().filter(|_| augment.replace > 0.0);
-        let validation = inputs::validation_file(data).filter(|_| augment.unlabelled.is_some());
-        let named = [
-            data.train.as_ref(),
-            model,
-            validation,
-            augment.unlabelled.as_ref(),
-            augment.masked_model.as_ref(),
-        ];
-        named.into_iter().flatten().cloned().collect()
-    }
-
-    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        let source = self.source()?.holding(inputs::recorded(record, "data"));
+    /// Writes the rows, each with its copies behind it, and the further ones.
+    fn write(&self, opened: Opened, session: &Session, out: &OutDir, record: &RunRecord) -> Result<Finished> {
+        let Opened { source, model, further, masked } = opened;
+        let source = source.holding(inputs::recorded(record, "data"));
         let summary = inputs::scan(&source, session)?;
         let source = source.clone().read_by(summary.portable(&source)?);
         let total = summary.rows;
         let augment = &self.settings.augment;
-        let further = augment.unlabelled.as_deref().map(|path| self.source_at(path)).transpose()?;
         let further =
             further.map(|further| further.holding(inputs::recorded(record, "unlabelled")).without_labels());
         if let Some(further) = &further {
             inputs::scan(further, session)?; // before the copies, which may take long
         }
-        let like = match self.model()? {
+        let like = match model {
             None => Neighbours::default(),
             Some((model, tokenizer)) => {
                 neighbours::of_source(&source, &model, &tokenizer, augment.neighbours, session)?
             }
         };
-        let masked = augment.masked_model.as_deref();
-        let masked = masked.map(|path| MaskedWords::load(path, self.settings, session)).transpose()?;
+        let masked = masked.map(|opened| MaskedWords::load(opened, self.settings, session)).transpose()?;
         record.write(out.path())?;
         let path = out.path().join(ROWS_FILE);
         let mut writer = Writer {
@@ -226,7 +170,86 @@ impl Stage for AugmentStage<'_> {
         })
     }
 
-    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+    /// Adds the texts of a validation file: as a further row, that of a validation row would be trained on.
+    fn know_validation(&self, known: &mut HashSet<TextHash>, session: &Session) -> Result<()> {
+        let Validation::File(path) = &self.settings.data.validation else { return Ok(()) };
+        for (number, row) in self.source_at(path)?.without_labels().rows()?.enumerate() {
+            if number % BLOCK_ROWS == 0 {
+                session.stop.check()?;
+            }
+            known.insert(hash_of(&row?));
+        }
+        Ok(())
+    }
+
+    fn source_at(&self, path: &Path) -> Result<Source> {
+        let problem_type = self.settings.data.problem_type.unwrap_or_default();
+        inputs::source(path, &self.settings.data, problem_type)
+    }
+}
+
+/// Checks settings by themselves.
+///
+/// # Errors
+/// Wrong usage, with the setting.
+pub fn check(augment: &AugmentSettings) -> Result<()> {
+    if !augment.adds_rows() {
+        return Err(RunError::usage(
+            "augment.copies is 0; expected at least 1 (--copies), or additional rows (--unlabelled)",
+        ));
+    }
+    if let Some((name, value, expected)) = augment.problem() {
+        return Err(RunError::usage(format!("augment.{name} is {value}, expected {expected}")));
+    }
+    if augment.masked_model.is_some() && augment.replace == 0.0 {
+        return Err(RunError::usage(
+            "augment.masked_model is set, but augment.replace is 0, so no word would be replaced; set the share of \
+             words to replace (--replace 0.4)",
+        ));
+    }
+    Ok(())
+}
+
+impl Stage for AugmentStage<'_> {
+    fn command(&self) -> &'static str {
+        "augment"
+    }
+
+    fn prepare(&self, session: &Session) -> Result<Prepared<'_>> {
+        check(&self.settings.augment)?;
+        let opened = self.open()?;
+        let mut hashes = BTreeMap::from([("data".to_owned(), opened.source.hash()?)]);
+        if let Some((model, tokenizer)) = &opened.model {
+            hashes.insert("model".to_owned(), model.weights_hash()?);
+            hashes.insert("tokenizer".to_owned(), tokenizer.hash().to_owned());
+        }
+        if let Some(further) = &opened.further {
+            hashes.insert("unlabelled".to_owned(), further.hash()?);
+            inputs::add_validation(&mut hashes, self.settings)?;
+        }
+        if let Some((model, tokenizer)) = &opened.masked {
+            hashes.insert("masked_model".to_owned(), model.weights_hash()?);
+            hashes.insert("masked_tokenizer".to_owned(), tokenizer.hash().to_owned());
+        }
+        let settings = self.recorded(session);
+        Ok(Prepared::new(settings, hashes, |session, out, record| self.write(opened, session, out, record)))
+    }
+
+    fn reads(&self) -> Vec<PathBuf> {
+        let (data, augment) = (&self.settings.data, &self.settings.augment);
+        let model = self.settings.teacher.model.as_ref().filter(|_| augment.replace > 0.0);
+        let validation = inputs::validation_file(data).filter(|_| augment.unlabelled.is_some());
+        let named = [
+            data.train.as_ref(),
+            model,
+            validation,
+            augment.unlabelled.as_ref(),
+            augment.masked_model.as_ref(),
+        ];
+        named.into_iter().flatten().cloned().collect()
+    }
+
+    fn missing(&self, out: &Path) -> Result<Option<String>> {
         Ok(stage::first_missing(out, &[ROWS_FILE]))
     }
 }
@@ -237,8 +260,8 @@ fn write_all(
     source: &Source,
     writer: &mut Writer<'_>,
     session: &Session,
-    write: impl Fn(&[Row], u64, &mut Writer<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+    write: impl Fn(&[Row], u64, &mut Writer<'_>) -> Result<()>,
+) -> Result<()> {
     let mut rows = source.rows()?;
     loop {
         session.stop.check()?;
@@ -252,7 +275,7 @@ fn write_all(
 
 /// Writes the rows of another source without their labels, with ids that the first source does not have, and counts those
 /// that are dropped because their text is known.
-fn write_unlabelled(source: &Source, writer: &mut Writer<'_>, session: &Session) -> anyhow::Result<u64> {
+fn write_unlabelled(source: &Source, writer: &mut Writer<'_>, session: &Session) -> Result<u64> {
     let mut left_out = 0;
     for (number, row) in source.rows()?.enumerate() {
         if number % BLOCK_ROWS == 0 {

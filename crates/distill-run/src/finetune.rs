@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use distill_core::LabelMap;
 use distill_core::record::RunRecord;
+use distill_data::TextTokenizer;
 use distill_data::source::{Fitted, Source, Summary};
 use distill_model::ModelDirectory;
 use distill_report::signs;
@@ -13,14 +13,14 @@ use distill_student::metrics::METRICS_FILE;
 use distill_student::{ModelFacts, TrainSettings};
 use distill_task::{LabelShape, TaskId};
 use distill_torch::rng;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::error::Failure;
+use crate::error::{Context, Result, RunError};
 use crate::outdir::OutDir;
 use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
 use crate::settings::schema::FinetuneSettings;
-use crate::stage::{self, Finished, Stage};
+use crate::stage::{self, Finished, Prepared, Stage};
 use crate::{inputs, length, training};
 
 /// The stage with its settings.
@@ -32,32 +32,70 @@ pub struct FinetuneStage<'a> {
     pub student_after: Option<&'a TrainSettings>,
 }
 
+/// What the stage reads, opened and resolved once.
+struct Opened {
+    directory: ModelDirectory,
+    tokenizer: TextTokenizer,
+    source: Source,
+    problem_type: TaskId,
+    train: TrainSettings,
+}
+
 impl FinetuneStage<'_> {
-    fn model(&self) -> anyhow::Result<ModelDirectory> {
-        inputs::model(inputs::required(self.settings.finetune.model.as_ref(), "--model", "finetune.model")?)
+    fn open(&self) -> Result<Opened> {
+        let (data, finetune) = (&self.settings.data, &self.settings.finetune);
+        let directory = inputs::model(inputs::required(finetune.model.as_ref(), "--model", "finetune.model")?)?;
+        let config = directory.config();
+        let max_length = length::to_train(data.max_length, directory.path(), config)?;
+        // What `[data] problem_type` asks for, else what a classifier says, else one class a row.
+        let own = if config.has_classifier() { config.problem_type } else { TaskId::default() };
+        let problem_type = data.problem_type.unwrap_or(own);
+        let train = finetune.train.for_problem(problem_type)?;
+        let tokenizer = inputs::tokenizer(directory.path(), max_length, config)?;
+        let path = inputs::required(data.train.as_ref(), "--data", "data.train")?;
+        let source = inputs::source(path, data, problem_type)?;
+        Ok(Opened { directory, tokenizer, source, problem_type, train })
     }
 
-    fn source(&self) -> anyhow::Result<Source> {
-        let path = inputs::required(self.settings.data.train.as_ref(), "--data", "data.train")?;
-        inputs::source(path, &self.settings.data, self.problem_type()?)
-    }
-
-    /// What `[data] problem_type` asks for, else what a classifier says, else one class a row.
-    fn problem_type(&self) -> anyhow::Result<TaskId> {
-        if let Some(asked) = self.settings.data.problem_type {
-            return Ok(asked);
+    fn train(&self, opened: Opened, session: &Session, out: &OutDir, record: &RunRecord) -> Result<Finished> {
+        let data = &self.settings.data;
+        let Opened { directory, tokenizer, source, problem_type, train: settings } = opened;
+        let data_hash = inputs::recorded(record, "data");
+        let directory = directory.holding(inputs::recorded(record, "model"));
+        let source = source.holding(data_hash);
+        let summary = inputs::scan(&source, session)?;
+        let (labels, source) = label_map(&summary, source, &directory)?;
+        several_classes(&summary, &source)?;
+        if let Some(student) = self.student_after {
+            training::fits(student, problem_type, labels.num_labels())
+                .context("[student], which learns from this teacher")?;
         }
-        let model = self.model()?;
-        Ok(if model.config().has_classifier() { model.config().problem_type } else { TaskId::default() })
-    }
-
-    fn max_length(&self) -> anyhow::Result<usize> {
-        let model = self.model()?;
-        length::to_train(self.settings.data.max_length, model.path(), model.config())
-    }
-
-    fn train(&self) -> anyhow::Result<TrainSettings> {
-        Ok(self.settings.finetune.train.for_problem(self.problem_type()?)?)
+        let caches = training::caches(data)?;
+        let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
+        let part = builder.from_source(&source, data_hash)?;
+        let mut parts = training::with_validation(part, data, &builder, session, record)?;
+        let (rows, labelled) = (parts.train.rows.len(), parts.train.labelled());
+        if (1..rows).contains(&labelled) {
+            tracing::info!("{} of {rows} training rows have no label and are skipped", rows - labelled);
+            parts.train = parts.train.labelled_part();
+        }
+        rng::manual_seed(session.seed);
+        let model = directory.load_for_training(&labels, problem_type, session.device)?;
+        let plan = &settings.resolve(&ModelFacts::of(&model))?;
+        let finished = training::Job {
+            session,
+            plan,
+            settings: &settings,
+            data: &parts,
+            model: &model,
+            teacher: None,
+            tokenizer: &tokenizer,
+            out,
+            record,
+        }
+        .run()?;
+        warn_of_an_early_end(out.path(), &finished);
+        Ok(finished)
     }
 }
 
@@ -66,27 +104,23 @@ impl Stage for FinetuneStage<'_> {
         "finetune"
     }
 
-    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
+    fn prepare(&self, session: &Session) -> Result<Prepared<'_>> {
         self.settings.finetune.train.check()?;
         training::check_validation(&self.settings.data)?;
-        Ok(json!({
-            "data": inputs::data_settings(self.settings, Some(self.max_length()?))?,
-            "finetune": FinetuneSettings { train: self.train()?, ..self.settings.finetune.clone() },
+        let opened = self.open()?;
+        let settings = json!({
+            "data": inputs::data_settings(self.settings, Some(opened.tokenizer.max_length()))?,
+            "finetune": FinetuneSettings { train: opened.train.clone(), ..self.settings.finetune.clone() },
             "seed": session.seed,
             "dtype": dtype_name(session.kind),
-        }))
-    }
-
-    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
-        let model = self.model()?;
-        let tokenizer = inputs::tokenizer(model.path(), self.max_length()?, model.config())?;
+        });
         let mut hashes = BTreeMap::from([
-            ("model".to_owned(), model.weights_hash()?),
-            ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
-            ("data".to_owned(), self.source()?.hash()?),
+            ("model".to_owned(), opened.directory.weights_hash()?),
+            ("tokenizer".to_owned(), opened.tokenizer.hash().to_owned()),
+            ("data".to_owned(), opened.source.hash()?),
         ]);
         inputs::add_validation(&mut hashes, self.settings)?;
-        Ok(hashes)
+        Ok(Prepared::new(settings, hashes, |session, out, record| self.train(opened, session, out, record)))
     }
 
     fn reads(&self) -> Vec<PathBuf> {
@@ -99,60 +133,11 @@ impl Stage for FinetuneStage<'_> {
         true
     }
 
-    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        let data = &self.settings.data;
-        let directory = self.model()?.holding(inputs::recorded(record, "model"));
-        let tokenizer = inputs::tokenizer(directory.path(), self.max_length()?, directory.config())?;
-        inputs::must_be_recorded(record, "tokenizer", tokenizer.hash(), directory.path())?;
-        let data_hash = inputs::recorded(record, "data");
-        let source = self.source()?.holding(data_hash);
-        let problem_type = self.problem_type()?;
-        let summary = inputs::scan(&source, session)?;
-        let (labels, source) = label_map(&summary, source, &directory)?;
-        several_classes(&summary, &source)?;
-        if let Some(student) = self.student_after {
-            training::fits(student, problem_type, labels.num_labels())
-                .context("[student], which learns from this teacher")?;
-        }
-        let caches = training::caches(data)?;
-        let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
-        let mut parts = training::with_validation(
-            builder.from_source(&source, data_hash)?,
-            data,
-            &builder,
-            session,
-            record,
-        )?;
-        let (rows, labelled) = (parts.train.rows.len(), parts.train.labelled());
-        if (1..rows).contains(&labelled) {
-            tracing::info!("{} of {rows} training rows have no label and are skipped", rows - labelled);
-            parts.train = parts.train.labelled_part();
-        }
-        rng::manual_seed(session.seed);
-        let model = directory.load_for_training(&labels, problem_type, session.device)?;
-        let settings = &self.train()?;
-        let plan = &settings.resolve(&ModelFacts::of(&model))?;
-        let finished = training::Job {
-            session,
-            plan,
-            settings,
-            data: &parts,
-            model: &model,
-            teacher: None,
-            tokenizer: &tokenizer,
-            out,
-            record,
-        }
-        .run()?;
-        warn_of_an_early_end(out.path(), &finished);
-        Ok(finished)
-    }
-
-    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+    fn missing(&self, out: &Path) -> Result<Option<String>> {
         Ok(stage::first_missing(out, training::RESULT))
     }
 
-    fn clean_up(&self, out: &OutDir) -> anyhow::Result<()> {
+    fn clean_up(&self, out: &OutDir) -> Result<()> {
         training::remove_checkpoints(out)
     }
 
@@ -181,11 +166,7 @@ fn warn_of_an_early_end(out: &Path, finished: &Finished) {
 ///
 /// # Errors
 /// [`distill_data::DataError`] without any label, or for one that is no class.
-pub fn label_map(
-    summary: &Summary,
-    source: Source,
-    directory: &ModelDirectory,
-) -> anyhow::Result<(LabelMap, Source)> {
+pub fn label_map(summary: &Summary, source: Source, directory: &ModelDirectory) -> Result<(LabelMap, Source)> {
     let own = &directory.config().labels;
     let has_classifier = directory.config().has_classifier();
     if !summary.problem_type.label_shape().has_classes() {
@@ -214,15 +195,14 @@ pub fn label_map(
 ///
 /// # Errors
 /// Bad data, with the class.
-pub fn several_classes(summary: &Summary, source: &Source) -> anyhow::Result<()> {
+pub fn several_classes(summary: &Summary, source: &Source) -> Result<()> {
     let counts = summary.counts(source.reading());
     match (summary.problem_type.label_shape(), counts.len(), counts.first_key_value()) {
         // Of a single row no validation part can be cut, which is said there.
-        (LabelShape::Class, 1, Some((only, rows))) if *rows > 1 => Err(Failure::data(format!(
+        (LabelShape::Class, 1, Some((only, rows))) if *rows > 1 => Err(RunError::data(format!(
             "{}: all {rows} labelled rows have the label {only}, but a classifier needs at least two classes",
             source.path().display()
-        ))
-        .into()),
+        ))),
         _ => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use distill_teacher::forward::default_batch_tokens;
 use distill_teacher::{RunStats, Runner};
 use serde_json::{Value, json};
 
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
 
@@ -35,11 +35,11 @@ pub fn fingerprint(
     config: &ModelConfig,
     max_length: usize,
     session: &Session,
-) -> anyhow::Result<Fingerprint> {
+) -> Result<Fingerprint> {
     let input = |name: &str| match record.inputs.get(name) {
         Some(hash) => Ok(hash.clone()),
         // Without it the logits of other rows or another model would look like these.
-        None => Err(Failure::of(Category::Internal, format!("the record has no hash of the input {name}"))),
+        None => Err(RunError::of(Category::Internal, format!("the record has no hash of the input {name}"))),
     };
     Ok(Fingerprint {
         format_version: Fingerprint::FORMAT_VERSION,

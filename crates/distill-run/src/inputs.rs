@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::bail;
 use distill_core::LabelMap;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
@@ -14,7 +13,7 @@ use distill_task::TaskId;
 use serde_json::Value;
 use tracing::trace_span;
 
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::session::Session;
 use crate::session::stop_signal;
 use crate::settings::{DataSettings, Settings, Validation};
@@ -24,10 +23,10 @@ use crate::{once, timeline};
 ///
 /// # Errors
 /// Wrong usage, naming the flag and the setting.
-pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> anyhow::Result<&'a Path> {
+pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> Result<&'a Path> {
     match value {
         Some(path) => Ok(path),
-        None => bail!(Failure::usage(format!("{flag} is missing (or set {key} in a --config file)"))),
+        None => Err(RunError::usage(format!("{flag} is missing (or set {key} in a --config file)"))),
     }
 }
 
@@ -35,7 +34,7 @@ pub fn required<'a>(value: Option<&'a PathBuf>, flag: &str, key: &str) -> anyhow
 ///
 /// # Errors
 /// [`distill_data::DataError`] for a missing file or an unknown format.
-pub fn source(path: &Path, data: &DataSettings, problem_type: TaskId) -> anyhow::Result<Source> {
+pub fn source(path: &Path, data: &DataSettings, problem_type: TaskId) -> Result<Source> {
     let names = data.label_map.as_deref().map(LabelNames::read).transpose()?;
     Ok(Source::open(path, &data.columns)?
         .labelled(problem_type)
@@ -62,11 +61,11 @@ pub fn say(notes: &[Note]) {
 ///
 /// # Errors
 /// Wrong usage, with both.
-pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> anyhow::Result<TaskId> {
+pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> Result<TaskId> {
     match data.problem_type {
         Some(asked) if asked != config.problem_type => {
             let own = config.problem_type;
-            bail!(Failure::usage(format!("data.problem_type is {asked}, but the model's is {own}")))
+            Err(RunError::usage(format!("data.problem_type is {asked}, but the model's is {own}")))
         }
         _ => Ok(config.problem_type),
     }
@@ -76,7 +75,7 @@ pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> anyhow::Result
 ///
 /// # Errors
 /// [`distill_data::DataError`] with file, row and field.
-pub fn scan(source: &Source, session: &Session) -> anyhow::Result<Summary> {
+pub fn scan(source: &Source, session: &Session) -> Result<Summary> {
     let scanning = trace_span!(target: timeline::TARGET, "scan").entered();
     let summary = Summary::scan(source, &session.stop)?;
     drop(scanning);
@@ -102,7 +101,7 @@ pub struct Scanned {
 ///
 /// # Errors
 /// [`distill_data::DataError`] with file, row and field.
-pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> anyhow::Result<Scanned> {
+pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> Result<Scanned> {
     let summary = scan(source, session)?;
     let source = fit(source, &summary, labels)?;
     check_labels(&source, &summary, labels)?;
@@ -113,7 +112,7 @@ pub fn scan_labels(source: &Source, labels: &LabelMap, session: &Session) -> any
 ///
 /// # Errors
 /// [`distill_data::DataError`] where labels can be read in two ways, or have other names than the map's.
-pub fn fit(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<Source> {
+pub fn fit(source: &Source, summary: &Summary, labels: &LabelMap) -> Result<Source> {
     let Fitted { reading, notes } = summary.fit(source, labels)?;
     say(&notes);
     Ok(source.clone().read_by(reading))
@@ -123,7 +122,7 @@ pub fn fit(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Res
 ///
 /// # Errors
 /// Those of both.
-pub fn check_fit(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<()> {
+pub fn check_fit(source: &Source, summary: &Summary, labels: &LabelMap) -> Result<()> {
     check_labels(&fit(source, summary, labels)?, summary, labels)
 }
 
@@ -131,7 +130,7 @@ pub fn check_fit(source: &Source, summary: &Summary, labels: &LabelMap) -> anyho
 ///
 /// # Errors
 /// [`distill_data::DataError`] with file, row and field.
-pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> anyhow::Result<()> {
+pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> Result<()> {
     if !summary.is_known(labels, source.reading()) {
         for row in source.rows()? {
             let row = row?;
@@ -146,19 +145,19 @@ pub fn check_labels(source: &Source, summary: &Summary, labels: &LabelMap) -> an
 /// Loads the tokenizer of a model directory and checks that it fits the model.
 ///
 /// # Errors
-/// [`Failure`] where texts may be longer than the model has positions, or where the tokenizer has
+/// [`RunError`] where texts may be longer than the model has positions, or where the tokenizer has
 /// ids that the model does not.
-pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> anyhow::Result<TextTokenizer> {
+pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> Result<TextTokenizer> {
     let _span = trace_span!(target: timeline::TARGET, "load").entered();
     if i64::try_from(max_length).unwrap_or(i64::MAX) > config.max_length() {
-        bail!(Failure::usage(format!(
+        return Err(RunError::usage(format!(
             "max_length is {max_length}, but the model has only {} positions",
             config.max_length()
         )));
     }
     let tokenizer = TextTokenizer::load(directory, max_length)?.stopped_by(stop_signal());
     if i64::from(tokenizer.max_token_id()) >= config.vocab_size {
-        bail!(Failure::data(format!(
+        return Err(RunError::data(format!(
             "{}: the tokenizer has token ids up to {}, but the model's vocabulary ends at {}: they do not belong \
              together",
             directory.display(),
@@ -172,21 +171,6 @@ pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> a
 /// The hash of an input in a run's record: what is read later must have the same hash.
 pub fn recorded<'a>(record: &'a RunRecord, name: &str) -> &'a str {
     record.inputs.get(name).map_or("", String::as_str)
-}
-
-/// Refuses an input whose content no longer has the recorded hash.
-///
-/// # Errors
-/// Bad data, naming the file or directory.
-pub fn must_be_recorded(record: &RunRecord, name: &str, found: &str, path: &Path) -> anyhow::Result<()> {
-    if recorded(record, name) == found {
-        return Ok(());
-    }
-    bail!(Failure::data(format!(
-        "{} changed while it was in use: its {name} no longer has the hash recorded at the start; run the command \
-         again to use the new content",
-        path.display()
-    )))
 }
 
 /// Warns about rows that were cut.
@@ -213,7 +197,7 @@ pub fn warn_unknown(unknown: u64, tokens: u64) {
 ///
 /// # Errors
 /// [`distill_model::ModelError`] where it is none, or a regression of several values.
-pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
+pub fn model(path: &Path) -> Result<ModelDirectory> {
     let directory = ModelDirectory::open_until(path, stop_signal())?;
     directory.config().must_have_one_value()?;
     directory.notes().iter().cloned().for_each(once::say);
@@ -223,23 +207,22 @@ pub fn model(path: &Path) -> anyhow::Result<ModelDirectory> {
 /// Refuses a directory whose weights carry no classification head.
 ///
 /// # Errors
-/// [`Failure`] saying what to do instead.
-pub fn classifier(directory: ModelDirectory) -> anyhow::Result<ModelDirectory> {
+/// [`RunError`] saying what to do instead.
+pub fn classifier(directory: ModelDirectory) -> Result<ModelDirectory> {
     if directory.config().has_classifier() {
         return Ok(directory);
     }
-    Err(Failure::data(format!(
+    Err(RunError::data(format!(
         "{}: the model has no classification head; fine-tune it first with `distill finetune`",
         directory.path().display()
-    ))
-    .into())
+    )))
 }
 
 /// `[data]` as far as a stage depends on it, with the length that rows are cut to.
 ///
 /// # Errors
 /// A file of label names that cannot be read.
-pub fn data_settings(settings: &Settings, max_length: Option<usize>) -> anyhow::Result<Value> {
+pub fn data_settings(settings: &Settings, max_length: Option<usize>) -> Result<Value> {
     let data = DataSettings { max_length, ..settings.data.clone() };
     let mut data = serde_json::to_value(&data)?;
     if let Some(data) = data.as_object_mut() {
@@ -269,7 +252,7 @@ pub fn validation_file(data: &DataSettings) -> Option<&PathBuf> {
 ///
 /// # Errors
 /// Where it cannot be read.
-pub fn add_validation(hashes: &mut BTreeMap<String, String>, settings: &Settings) -> anyhow::Result<()> {
+pub fn add_validation(hashes: &mut BTreeMap<String, String>, settings: &Settings) -> Result<()> {
     if let Validation::File(path) = &settings.data.validation {
         hashes.insert("validation".to_owned(), source(path, &settings.data, TaskId::default())?.hash()?);
     }

@@ -6,6 +6,7 @@ use distill_data::TextTokenizer;
 use distill_data::logits::Store;
 use distill_model::ModelConfig;
 
+use crate::error::Result;
 use crate::once;
 
 /// Default tokens per row.
@@ -16,7 +17,7 @@ pub const DEFAULT: usize = 128;
 ///
 /// # Errors
 /// [`distill_data::TokenError`] for a `tokenizer_config.json` that cannot be read.
-pub fn of_model(asked: Option<usize>, directory: &Path, config: &ModelConfig) -> anyhow::Result<usize> {
+pub fn of_model(asked: Option<usize>, directory: &Path, config: &ModelConfig) -> Result<usize> {
     let name = directory.display();
     let own = TextTokenizer::model_max_length(directory)?.map(|own| own.min(positions(config)));
     Ok(match (asked, own) {
@@ -42,7 +43,7 @@ pub fn of_model(asked: Option<usize>, directory: &Path, config: &ModelConfig) ->
 ///
 /// # Errors
 /// As [`of_model`].
-pub fn to_train(asked: Option<usize>, directory: &Path, config: &ModelConfig) -> anyhow::Result<usize> {
+pub fn to_train(asked: Option<usize>, directory: &Path, config: &ModelConfig) -> Result<usize> {
     if let Some(asked) = asked {
         return Ok(asked);
     }

@@ -3,20 +3,26 @@
 //!
 //! Read in this order: [`settings`] (what a run is told), [`session`] (what it runs on), [`stage`] (what all stages share),
 //! then a stage: [`finetune`], [`augment`], [`teacher`], [`student`], [`report`], or [`predict`], which writes a single file.
-//! [`claim`] and [`outdir`] say where a result goes and what it may replace, [`outfile`] the same for single files.
-//! [`run`] strings stages together, after [`check`] has found nothing wrong; [`seeds`], [`sweep`] and [`ablate`] run it
-//! many times. [`inputs`] opens what stages read, [`length`] says how much of a row they take, [`inference`] runs a
-//! classifier over rows. [`error`] has what can go wrong, [`messages`] what is said meanwhile.
+//! [`inputs`] opens what they read, [`length`] says how much of a row they take, [`inference`] runs a classifier over rows.
+//!
+//! [`plan`] says what a stage has to do, given what its directory holds; [`lease`] takes the directory, [`outdir`] says what
+//! in it may be replaced, [`outfile`] the same for single files; [`execute`] runs the stage and records what it did.
+//!
+//! [`pipeline`] runs stages one after the other, connected by [`connect`], after [`check`] has found nothing wrong.
+//! [`seeds`], [`sweep`] and [`ablate`] run pipelines many times. [`error`] has what can go wrong, [`messages`] what is said
+//! meanwhile.
 
 pub mod ablate;
 pub mod augment;
 pub mod check;
-pub mod claim;
+pub mod connect;
 pub mod error;
+pub mod execute;
 pub mod figures;
 pub mod finetune;
 pub mod inference;
 pub mod inputs;
+pub mod lease;
 pub mod length;
 mod masked;
 pub mod messages;
@@ -24,11 +30,13 @@ mod neighbours;
 pub mod once;
 pub mod outdir;
 pub mod outfile;
+pub mod pipeline;
+pub mod plan;
 pub mod predict;
 pub mod predict_files;
 mod predict_tags;
+mod recorded;
 pub mod report;
-pub mod run;
 pub mod seeds;
 pub mod session;
 pub mod settings;

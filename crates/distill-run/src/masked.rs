@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use anyhow::Context;
 use distill_data::augment::{AugmentSettings, Draft, MaskedTokens, Masker, Neighbours};
 use distill_data::cache::{Example, id_hash};
 use distill_data::source::Row;
@@ -14,6 +13,7 @@ use distill_model::{MaskedLanguageModel, ModelDirectory};
 use distill_teacher::forward::default_batch_tokens;
 use distill_teacher::masked::{MaskedPass, MaskedRow};
 
+use crate::error::{Context, Result, RunError};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::{inputs, length};
@@ -26,7 +26,7 @@ const BLOCK_ROWS: usize = 256;
 ///
 /// # Errors
 /// If it is not a masked language model, or model and tokenizer do not belong together.
-pub fn open(path: &Path, max_length: Option<usize>) -> anyhow::Result<(ModelDirectory, TextTokenizer)> {
+pub fn open(path: &Path, max_length: Option<usize>) -> Result<(ModelDirectory, TextTokenizer)> {
     let directory = inputs::model(path)?;
     masked::check(&directory)?;
     let positions = usize::try_from(directory.config().max_length()).unwrap_or(0);
@@ -55,12 +55,15 @@ struct Question {
 }
 
 impl MaskedWords {
-    /// Loads what `masked_model` names.
+    /// Loads what [`open`] opened.
     ///
     /// # Errors
     /// For weights that do not fit, and a tokenizer without a mask.
-    pub fn load(path: &Path, settings: &Settings, session: &Session) -> anyhow::Result<Self> {
-        let (directory, tokenizer) = open(path, settings.data.max_length)?;
+    pub fn load(
+        (directory, tokenizer): (ModelDirectory, TextTokenizer),
+        settings: &Settings,
+        session: &Session,
+    ) -> Result<Self> {
         let words = tokenizer.whole_words().with_context(|| directory.path().display().to_string())?;
         let model = MaskedLanguageModel::load(&directory, session.device, session.kind)?;
         let candidates = words.lists().iter().map(|list| model.candidates(list)).collect::<Result<_, _>>()?;
@@ -82,7 +85,7 @@ impl MaskedWords {
         like: &Neighbours,
         session: &Session,
         done: u64,
-    ) -> anyhow::Result<Vec<Vec<Row>>> {
+    ) -> Result<Vec<Vec<Row>>> {
         let masker = Masker { tokenizer: &self.tokenizer, words: &self.words };
         let mut copies = Vec::with_capacity(rows.len());
         for block in rows.chunks(BLOCK_ROWS) {
@@ -98,7 +101,7 @@ impl MaskedWords {
     }
 
     /// Puts words where drafts wait for them.
-    fn answer(&self, drafts: &mut [Vec<Draft>], neighbours: usize, session: &Session) -> anyhow::Result<()> {
+    fn answer(&self, drafts: &mut [Vec<Draft>], neighbours: usize, session: &Session) -> Result<()> {
         let mut questions = Vec::new();
         for (row, drafts) in drafts.iter().enumerate() {
             for (number, draft) in drafts.iter().enumerate() {
@@ -147,7 +150,7 @@ fn masked_row<'a>(question: &'a Question, draft: &'a Draft) -> MaskedRow<'a> {
 }
 
 /// The error with the place of the row that it is about.
-fn in_file(error: TokenError, rows: &[Row]) -> anyhow::Error {
+fn in_file(error: TokenError, rows: &[Row]) -> RunError {
     match error {
         TokenError::Encode { index, reason } if index < rows.len() => {
             let what = format!("a copy cannot be tokenized: {reason}");

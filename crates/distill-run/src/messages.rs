@@ -6,6 +6,26 @@ use std::io;
 use distill_report::documents::terminal::TerminalStyle;
 
 /// Receives what a run says. By default all of it is dropped.
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use distill_run::messages::Messages;
+///
+/// #[derive(Default)]
+/// struct Kept(Mutex<Vec<String>>);
+///
+/// impl Messages for Kept {
+///     fn status(&self, text: &str) {
+///         self.0.lock().unwrap().push(text.to_owned());
+///     }
+/// }
+///
+/// let kept = Kept::default();
+/// kept.status("stage 1 of 4");
+/// kept.problem("is dropped");
+/// assert_eq!(*kept.0.lock().unwrap(), ["stage 1 of 4"]);
+/// ```
 pub trait Messages: Send + Sync {
     /// What is being done, in a line.
     fn status(&self, _text: &str) {}

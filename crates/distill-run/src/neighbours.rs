@@ -8,6 +8,7 @@ use distill_data::source::Source;
 use distill_model::{ModelDirectory, neighbours};
 use tch::Device;
 
+use crate::error::Result;
 use crate::session::Session;
 
 /// The `count` nearest words of every word of a source that is a single token.
@@ -20,7 +21,7 @@ pub fn of_source(
     tokenizer: &TextTokenizer,
     count: usize,
     session: &Session,
-) -> anyhow::Result<Neighbours> {
+) -> Result<Neighbours> {
     let known = tokenizer.words();
     let asked = words_of(source, &known, session)?;
     let (words, tokens): (Vec<&String>, Vec<u32>) = known.iter().map(|(word, token)| (word, *token)).unzip();
@@ -37,7 +38,7 @@ fn words_of(
     source: &Source,
     known: &BTreeMap<String, u32>,
     session: &Session,
-) -> anyhow::Result<BTreeMap<String, u32>> {
+) -> Result<BTreeMap<String, u32>> {
     let mut seen = BTreeSet::new();
     for row in source.rows()? {
         session.stop.check()?;

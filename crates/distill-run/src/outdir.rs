@@ -16,17 +16,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_core::atomic::{self, FileError};
 use distill_core::lock::{DirectoryLock, LOCK_FILE, is_lock_file, must_be_free};
 use distill_core::record::{RUN_FILE, RunRecord};
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::metrics::METRICS_FILE;
 
-use crate::claim::foreign;
-use crate::error::Failure;
-use crate::store_files::PROGRESS_FILE;
-use names::{STAGE, is_half_written, is_of_swap};
+use crate::error::{Result, RunError};
+use names::{PROGRESS_FILE, STAGE, is_half_written, is_of_swap};
 use seen::Seen;
 
 /// What is in an output directory before a run.
@@ -60,10 +57,10 @@ impl OutDir {
     /// Looks at a directory without touching it.
     ///
     /// # Errors
-    /// [`Failure`] for a path that is a file; [`FileError`] where a record cannot be read.
-    pub fn look(path: &Path) -> anyhow::Result<Found> {
+    /// [`RunError`] for a path that is a file; [`FileError`] where a record cannot be read.
+    pub fn look(path: &Path) -> Result<Found> {
         if path.exists() && !path.is_dir() {
-            bail!(Failure::cannot_create(format!("{} is a file; expected a directory", path.display())));
+            return Err(RunError::cannot_create(format!("{} is a file; expected a directory", path.display())));
         }
         let Some(name) = first_entry(path)? else { return Ok(Found::Empty) };
         Ok(record_in(path)?.map_or(Found::Foreign(name), |record| Found::Run(Box::new(record))))
@@ -80,13 +77,13 @@ impl OutDir {
     /// Refuses a directory that another run owns, or that holds anything but a run.
     ///
     /// # Errors
-    /// [`Failure`] naming the existing content.
-    pub fn refuse_foreign(path: &Path) -> anyhow::Result<()> {
+    /// [`RunError`] naming the existing content.
+    pub fn refuse_foreign(path: &Path) -> Result<()> {
         let found = Self::look(path)?;
         must_be_free(path)?;
         match found {
             // An interrupted move has no record yet: the run that takes the directory finishes the move.
-            Found::Foreign(name) if !swap::is_begun(path) => bail!(foreign(path, &name)),
+            Found::Foreign(name) if !swap::is_begun(path) => Err(foreign(path, &name)),
             _ => Ok(()),
         }
     }
@@ -95,7 +92,7 @@ impl OutDir {
     ///
     /// # Errors
     /// [`FileError`] where it cannot be made; [`distill_core::lock::LockError`] where another run owns it.
-    pub fn claim(path: &Path) -> anyhow::Result<Self> {
+    pub fn lock(path: &Path) -> Result<Self> {
         Self::look(path)?;
         let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
         let made = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
@@ -123,8 +120,8 @@ impl OutDir {
     /// work in the directory itself.
     ///
     /// # Errors
-    /// [`Failure`] naming content that no earlier run wrote, or files that cannot be removed.
-    pub fn start_over(&mut self, in_place: bool) -> anyhow::Result<()> {
+    /// [`RunError`] naming content that no earlier run wrote, or files that cannot be removed.
+    pub fn start_over(&mut self, in_place: bool) -> Result<()> {
         let record = record_in(&self.target)?;
         let own = owned::entries(&self.target, record.as_ref())?;
         self.remove_stage()?;
@@ -143,7 +140,7 @@ impl OutDir {
         remove(&self.target.join(RUN_FILE))
     }
 
-    fn remove_all(&self, names: &[String]) -> anyhow::Result<()> {
+    fn remove_all(&self, names: &[String]) -> Result<()> {
         for name in names {
             match name.as_str() {
                 CHECKPOINTS => Checkpoints::new(&self.target, 1).clear()?,
@@ -157,7 +154,7 @@ impl OutDir {
     ///
     /// # Errors
     /// Where files cannot be removed.
-    pub fn go_on(&mut self, is_staged: bool) -> anyhow::Result<()> {
+    pub fn resume(&mut self, is_staged: bool) -> Result<()> {
         self.resumed = true;
         if is_staged {
             self.path = self.target.join(STAGE);
@@ -170,7 +167,7 @@ impl OutDir {
     ///
     /// # Errors
     /// Where files cannot be removed.
-    pub fn forget(&self) -> anyhow::Result<()> {
+    pub fn rollback(&self) -> Result<()> {
         let metrics = self.path.join(METRICS_FILE);
         let has_trained = fs::metadata(&metrics).is_ok_and(|course| course.len() > 0);
         if self.is_staged() {
@@ -188,12 +185,12 @@ impl OutDir {
     ///
     /// # Errors
     /// Where files cannot be removed.
-    pub fn discard(&mut self) -> anyhow::Result<()> {
+    pub fn discard(&mut self) -> Result<()> {
         if self.is_staged() { self.remove_stage() } else { self.start_over(true) }
     }
 
     /// Half of a stage must never look like the whole of one: its record goes first.
-    fn remove_stage(&self) -> anyhow::Result<()> {
+    fn remove_stage(&self) -> Result<()> {
         let stage = self.target.join(STAGE);
         remove(&stage.join(RUN_FILE))?;
         remove(&stage)
@@ -203,7 +200,7 @@ impl OutDir {
     ///
     /// # Errors
     /// Where a file cannot be read or the record not written.
-    pub fn complete(&self, record: &mut RunRecord) -> anyhow::Result<()> {
+    pub fn complete(&self, record: &mut RunRecord) -> Result<()> {
         record.files = owned::marks(&self.path)?;
         Ok(record.write(&self.path)?)
     }
@@ -211,8 +208,8 @@ impl OutDir {
     /// Lets a finished result take its place, where it was made elsewhere.
     ///
     /// # Errors
-    /// [`Failure`] naming what has come into its way; where something cannot be moved.
-    pub fn settle(&self) -> anyhow::Result<()> {
+    /// [`RunError`] naming what has come into its way; where something cannot be moved.
+    pub fn settle(&self) -> Result<()> {
         if !self.is_staged() {
             return Ok(());
         }
@@ -229,7 +226,7 @@ impl OutDir {
     ///
     /// # Errors
     /// Where it cannot be removed.
-    pub fn forget_progress(&self) -> anyhow::Result<()> {
+    pub fn remove_progress(&self) -> Result<()> {
         remove(&self.path.join(PROGRESS_FILE))
     }
 
@@ -237,7 +234,7 @@ impl OutDir {
     ///
     /// # Errors
     /// Where it cannot be removed.
-    pub fn forget_manifest(&self) -> anyhow::Result<()> {
+    pub fn remove_manifest(&self) -> Result<()> {
         remove(&self.path.join(distill_data::logits::MANIFEST_FILE))
     }
 
@@ -260,13 +257,13 @@ impl OutDir {
     /// record before, so that they are the run's from the moment they are seen. Returns where the directory will be.
     ///
     /// # Errors
-    /// Those of `fill`, and of the file system; [`Failure`] for a directory of that name that is not the run's.
+    /// Those of `fill`, and of the file system; [`RunError`] for a directory of that name that is not the run's.
     pub fn fill_directory(
         &self,
         name: &str,
         record: &RunRecord,
-        fill: impl FnOnce(&Path) -> anyhow::Result<()>,
-    ) -> anyhow::Result<PathBuf> {
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         let (temporary, result) = (self.path.join(format!(".{name}.tmp")), self.path.join(name));
         if temporary.exists() {
             fs::remove_dir_all(&temporary).map_err(FileError::of("remove", &temporary))?;
@@ -311,11 +308,11 @@ impl Drop for OutDir {
 }
 
 /// The first name in a directory that is neither the lock nor half-written by a run that was killed.
-fn first_entry(path: &Path) -> anyhow::Result<Option<String>> {
+fn first_entry(path: &Path) -> Result<Option<String>> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(cannot_create(path, &error).into()),
+        Err(error) => return Err(cannot_create(path, &error)),
     };
     let mut names = Vec::new();
     for entry in entries {
@@ -341,7 +338,7 @@ fn is_no_record(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::IsADirectory)
 }
 
-fn remove_where(path: &Path, matches: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+fn remove_where(path: &Path, matches: impl Fn(&str) -> bool) -> Result<()> {
     for entry in fs::read_dir(path).map_err(FileError::of("read", path))? {
         let entry = entry.map_err(FileError::of("read", path))?.path();
         if matches(&entry.file_name().unwrap_or_default().to_string_lossy()) {
@@ -352,7 +349,7 @@ fn remove_where(path: &Path, matches: impl Fn(&str) -> bool) -> anyhow::Result<(
 }
 
 /// Removes a file, or a directory, which first loses its name: half of it is never seen under that.
-fn remove(path: &Path) -> anyhow::Result<()> {
+fn remove(path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let removed = if path.is_dir() && !name.starts_with('.') {
         let temporary = path.with_file_name(format!(".{name}.old.tmp"));
@@ -372,8 +369,16 @@ fn remove(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn cannot_create(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::cannot_create(format!("cannot create {}: {error}", path.display()))
+fn cannot_create(path: &Path, error: &std::io::Error) -> RunError {
+    RunError::cannot_create(format!("cannot create {}: {error}", path.display()))
+}
+
+/// The refusal of a directory that holds anything but a run.
+pub fn foreign(path: &Path, name: &str) -> RunError {
+    RunError::cannot_create(format!(
+        "{} is not empty (it contains {name}); choose another directory or give --overwrite",
+        path.display()
+    ))
 }
 
 #[cfg(test)]

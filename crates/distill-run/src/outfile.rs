@@ -1,19 +1,17 @@
 //! Single files that a command writes where the user says: predictions, traces, JUnit files, tables of sweeps. One that
 //! is there already is replaced only where `distill` wrote it, and never where the command reads it.
 
+use crate::error::{Result, RunError};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_core::atomic::{self, FileError};
 use distill_core::hash::bytes_hash;
 use distill_core::read::bounded;
 use distill_core::record::{RUN_FILE, RunRecord};
 use distill_data::logits::{LogitsTable, Manifest};
 use serde_json::Value;
-
-use crate::error::Failure;
 
 const STAMP: &str = "<!-- Written by distill, which replaces this file unless it was changed. ";
 const STAMP_END: &str = " -->\n";
@@ -44,10 +42,10 @@ pub enum Kind {
 /// Refuses a path that the command reads, and a file that may not be replaced.
 ///
 /// # Errors
-/// [`Failure`] naming the file and why.
-pub fn check(path: &Path, kind: Kind, reads: &[PathBuf]) -> anyhow::Result<()> {
+/// [`RunError`] naming the file and why.
+pub fn check(path: &Path, kind: Kind, reads: &[PathBuf]) -> Result<()> {
     refuse_read(path, reads)?;
-    let refuse = |why: &str| bail!(Failure::cannot_create(format!("{} {why}", path.display())));
+    let refuse = |why: &str| Err(RunError::cannot_create(format!("{} {why}", path.display())));
     if !path.is_file() {
         return Ok(());
     }
@@ -69,7 +67,7 @@ pub fn check(path: &Path, kind: Kind, reads: &[PathBuf]) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`check`]; [`FileError`] naming the file.
-pub fn write(path: &Path, content: &str, kind: Kind) -> anyhow::Result<()> {
+pub fn write(path: &Path, content: &str, kind: Kind) -> Result<()> {
     check(path, kind, &[])?;
     atomic::remove_left_overs(path);
     let stamped = match kind {
@@ -79,7 +77,7 @@ pub fn write(path: &Path, content: &str, kind: Kind) -> anyhow::Result<()> {
     Ok(atomic::write(path, stamped.as_bytes())?)
 }
 
-fn refuse_read(path: &Path, reads: &[PathBuf]) -> anyhow::Result<()> {
+fn refuse_read(path: &Path, reads: &[PathBuf]) -> Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (Ok(parent), Some(name)) = (parent.canonicalize(), path.file_name()) else { return Ok(()) };
     let real = path.canonicalize().unwrap_or_else(|_| parent.join(name));
@@ -88,7 +86,7 @@ fn refuse_read(path: &Path, reads: &[PathBuf]) -> anyhow::Result<()> {
         let is_part =
             real_read == parent && (real.is_file() || path.extension().is_some_and(|end| end == "parquet"));
         if real_read == real || is_part {
-            bail!(Failure::cannot_create(format!(
+            return Err(RunError::cannot_create(format!(
                 "this command reads {1} and would write to {0}; choose another name",
                 path.display(),
                 read.display()
@@ -119,7 +117,7 @@ enum Found {
     Users,
 }
 
-fn is_ours(path: &Path, kind: Kind) -> anyhow::Result<Found> {
+fn is_ours(path: &Path, kind: Kind) -> Result<Found> {
     let begins = head(path)?;
     let first = begins.lines().next().unwrap_or_default();
     let is = |ours: bool| if ours { Found::Ours } else { Found::Users };

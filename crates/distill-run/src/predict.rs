@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_core::atomic;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
@@ -12,7 +11,7 @@ use distill_data::source::Source;
 use distill_model::ModelDirectory;
 use distill_teacher::RunStats;
 
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::inputs::Scanned;
 use crate::outfile::{self, Kind};
 use crate::predict_files::{Format, TextWriter};
@@ -44,7 +43,7 @@ impl<'a> Prediction<'a> {
         session: &'a Session,
         out: &'a Path,
         overwrite: bool,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         let format = Format::of(out)?;
         let reads: Vec<PathBuf> =
             [&settings.teacher.model, &settings.data.train].into_iter().flatten().cloned().collect();
@@ -88,7 +87,7 @@ impl<'a> Prediction<'a> {
     ///
     /// # Errors
     /// Whatever stopped it.
-    pub fn run(self) -> anyhow::Result<RunStats> {
+    pub fn run(self) -> Result<RunStats> {
         let Prediction { settings, session, out, format, record, tokenizer, max_length, .. } = self;
         atomic::remove_left_overs(out);
         // From here on, the inputs must have the hashes above.
@@ -121,8 +120,8 @@ impl<'a> Prediction<'a> {
 }
 
 /// Refuses a place where the file cannot be made, or holds one already, before any work is done for it.
-fn check_out(out: &Path, format: Format, overwrite: bool, reads: &[PathBuf]) -> anyhow::Result<()> {
-    let refuse = |what: &str| bail!(Failure::cannot_create(format!("{} {what}", out.display())));
+fn check_out(out: &Path, format: Format, overwrite: bool, reads: &[PathBuf]) -> Result<()> {
+    let refuse = |what: &str| Err(RunError::cannot_create(format!("{} {what}", out.display())));
     if out.is_dir() {
         return refuse("is a directory; expected a file name");
     }

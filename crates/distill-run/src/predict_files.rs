@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::bail;
 use distill_core::LabelMap;
 use distill_core::atomic::{AtomicFile, FileError};
 use distill_data::logits::LogitsRow;
@@ -13,7 +12,7 @@ use distill_task::tags::TagSet;
 use distill_task::{Activation, Positions, TaskId};
 use serde_json::{Value, json};
 
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::predict_tags;
 
 /// Formats by the file's ending.
@@ -32,12 +31,12 @@ impl Format {
     ///
     /// # Errors
     /// Wrong usage for another ending.
-    pub fn of(path: &Path) -> anyhow::Result<Self> {
+    pub fn of(path: &Path) -> Result<Self> {
         match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
             "parquet" => Ok(Format::Parquet),
             "jsonl" | "ndjson" => Ok(Format::Jsonl),
             "csv" => Ok(Format::Csv),
-            _ => bail!(Failure::usage(format!(
+            _ => Err(RunError::usage(format!(
                 "{}: expected a name that ends in .parquet, .jsonl or .csv",
                 path.display()
             ))),
@@ -51,7 +50,7 @@ pub struct TextWriter<'a> {
     format: Format,
     labels: &'a LabelMap,
     problem_type: TaskId,
-    /// The labels as tags, where words have them.
+    /// The tags of words, where rows have some.
     tags: Option<TagSet>,
 }
 
@@ -59,20 +58,12 @@ impl<'a> TextWriter<'a> {
     /// Starts a file.
     ///
     /// # Errors
-    /// [`FileError`] naming it; bad data for names of tags that are in no scheme or in two.
-    pub fn create(
-        path: &Path,
-        format: Format,
-        labels: &'a LabelMap,
-        problem_type: TaskId,
-    ) -> anyhow::Result<Self> {
-        let tags = match problem_type.positions() {
-            Positions::Word => {
-                Some(TagSet::new(labels.names()).map_err(|error| Failure::data(error.to_string()))?)
-            }
-            _ => None,
-        };
-        let mut writer = TextWriter { file: AtomicFile::create(path)?, format, labels, problem_type, tags };
+    /// Labels that are tags of no known scheme; a file that cannot be created.
+    pub fn create(path: &Path, format: Format, labels: &'a LabelMap, problem_type: TaskId) -> Result<Self> {
+        let words = problem_type.positions() == Positions::Word;
+        let tags = words.then(|| TagSet::new(labels.names())).transpose()?;
+        let file = AtomicFile::create(path)?;
+        let mut writer = TextWriter { file, format, labels, problem_type, tags };
         if format == Format::Csv {
             writer.line(match problem_type.activation() {
                 Activation::Softmax => "row,id,label,prediction,probability",

@@ -3,25 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Context;
 use serde_json::{Map, Value, json};
 
 use crate::check::{self, Request};
-use crate::error::{Failure, Status};
-use crate::report::{Named, ReportStage};
-use crate::run::{self, Extent, Pipeline, RunOptions, Step};
+use crate::connect;
+use crate::error::{Context, Result, RunError, Status};
+use crate::pipeline::{self, Extent, Pipeline, RunOptions, Step};
+use crate::report::ReportStage;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::trial;
 
 /// How the pipelines of all seeds went.
-pub struct SeedsWent {
+pub struct SeedsReport {
     /// That of the report, where there is one.
     pub status: Status,
     /// What `--json` prints: the stages of each seed that was run, why others failed, and the report.
     pub stages: Map<String, Value>,
     /// Where a seed failed: how many did, and what the first one met.
-    pub failed: Option<Failure>,
+    pub failed: Option<RunError>,
 }
 
 /// Checks the pipeline, runs the stages of each seed in `OUT/seed-N`, and one report in `OUT/report` in which a name's seeds
@@ -35,9 +35,9 @@ pub fn run(
     settings: &Settings,
     out: &Path,
     options: RunOptions,
-) -> anyhow::Result<SeedsWent> {
+) -> Result<SeedsReport> {
     check::before_run(settings, Request::of_run(out, seeds, options.overwrite), &session)?;
-    let _lock = run::lock(out, options)?;
+    let _lock = pipeline::lock(out, options)?;
     let own_seed = session.seed;
     let (mut planned, mut all) = (false, Map::new());
     let (mut done, mut failed) = (Vec::new(), None);
@@ -46,14 +46,14 @@ pub fn run(
         session.messages.status(&format!("══ seed {seed}"));
         let directory = out.join(format!("seed-{seed}"));
         let pipeline = Pipeline { options, session: &session, out: &directory, extent: Extent::Models };
-        let connected = run::connected(settings.clone(), &directory);
+        let connected = connect::connected(settings.clone(), &directory);
         match trial::answer(pipeline.run(&connected).with_context(|| format!("seed {seed}")))? {
             Ok(went) => {
                 planned |= went.planned;
                 all.insert(format!("seed-{seed}"), Value::Object(went.stages));
                 done.push(*seed);
             }
-            Err(why) if why.is_usage() => return Err(why.into_failure("no seed can be run").into()),
+            Err(why) if why.is_usage() => return Err(why.into_failure("no seed can be run")),
             Err(why) => {
                 all.insert(format!("seed-{seed}"), json!({"failed": why.reason}));
                 failed.get_or_insert(why);
@@ -63,14 +63,14 @@ pub fn run(
     if done.is_empty()
         && let Some(first) = failed
     {
-        return Err(first.into_failure("every seed failed; the first error").into());
+        return Err(first.into_failure("every seed failed; the first error"));
     }
     session.seed = own_seed;
     let mut status = Status::Done;
     if settings.data.test.is_some() {
         let report = ReportStage {
             settings,
-            models: models(settings, &done, out),
+            models: connect::report_models_of_seeds(settings, &done, out),
             predictions: Vec::new(),
             writes_card: true,
         };
@@ -81,7 +81,7 @@ pub fn run(
         status = went.status;
         all.extend(went.stages);
     } else if !options.dry_run {
-        session.messages.status(run::NO_REPORT);
+        session.messages.status(pipeline::NO_REPORT);
         session.messages.result(&validation(&all))?;
     }
     let failed = failed.map(|first| {
@@ -91,7 +91,7 @@ pub fn run(
             seeds.len()
         ))
     });
-    Ok(SeedsWent { status, stages: all, failed })
+    Ok(SeedsReport { status, stages: all, failed })
 }
 
 /// The validation figures of each stage that has any, by seed, with their mean and spread.
@@ -113,29 +113,4 @@ fn validation(all: &Map<String, Value>) -> String {
         text += &format!("\n  {stage:<8}  {metric:<9}  {by_seed}   {mean}{spread}");
     }
     text
-}
-
-/// Every seed's models. A report has one teacher: the first seed's; if each seed has its own, the others
-/// are listed next to it.
-pub fn models(settings: &Settings, seeds: &[u64], out: &Path) -> Vec<Named> {
-    let of = |name: &str, part: &str| -> Vec<Named> {
-        let path = |seed: &u64| out.join(format!("seed-{seed}")).join(part).join("model");
-        seeds.iter().map(|seed| Named::new(name, path(seed))).collect()
-    };
-    let mut models = Vec::new();
-    match &settings.teacher.model {
-        Some(model) => models.push(Named::new("teacher", model.clone())),
-        None => {
-            let mut teachers = of("other teachers", "teacher");
-            if let Some(first) = teachers.first_mut() {
-                *first = Named::new("teacher", first.path.clone());
-            }
-            models.extend(teachers);
-        }
-    }
-    models.extend(of("student", "student"));
-    if settings.student.start.no_teacher_baseline {
-        models.extend(of("baseline", "baseline"));
-    }
-    models
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use anyhow::bail;
 use distill_core::cpus::Cpus;
 use distill_core::lock::{host_name, is_never_locked, never_lock};
 use distill_core::{Progress, Silent, StopSignal};
@@ -12,7 +11,7 @@ use distill_torch::device::{device_name, has_nvidia_driver, load_cuda};
 use distill_torch::info::{LibtorchInfo, instruction_sets, is_good_at_bf16, set_threads};
 use tch::{Device, Kind};
 
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::messages::{self, Messages};
 use crate::settings::RuntimeSettings;
 
@@ -27,6 +26,17 @@ pub fn stop_signal() -> &'static StopSignal {
 }
 
 /// What stages run in. Stages that run one after the other share it.
+///
+/// ```
+/// use distill_run::session::Session;
+/// use distill_run::settings::RuntimeSettings;
+///
+/// let cpu = RuntimeSettings { device: "cpu".to_owned(), threads: Some(1), ..RuntimeSettings::default() };
+/// let session = Session::new(&cpu)?;
+/// assert_eq!((session.seed, session.threads), (42, 1));
+/// assert!(session.versions().contains_key("libtorch"));
+/// # Ok::<(), distill_run::error::RunError>(())
+/// ```
 pub struct Session {
     /// Where to compute.
     pub device: Device,
@@ -50,7 +60,7 @@ impl Session {
     ///
     /// # Errors
     /// For a device or dtype that cannot be had, and a libtorch of another release.
-    pub fn new(settings: &RuntimeSettings) -> anyhow::Result<Self> {
+    pub fn new(settings: &RuntimeSettings) -> Result<Self> {
         if settings.no_lock {
             go_without_locks();
         }
@@ -67,7 +77,9 @@ impl Session {
             "bf16" => Kind::BFloat16,
             "auto" if is_good_at_bf16(device) => Kind::BFloat16,
             "auto" => Kind::Float,
-            other => bail!(Failure::usage(format!("unknown dtype {other:?}; expected f32, bf16 or auto"))),
+            other => {
+                return Err(RunError::usage(format!("unknown dtype {other:?}; expected f32, bf16 or auto")));
+            }
         };
         let threads = threads(settings.threads)?;
         set_threads(threads);
@@ -76,7 +88,7 @@ impl Session {
         }
         let libtorch = LibtorchInfo::read()?;
         if !libtorch.is_expected() {
-            bail!(Failure::usage(format!(
+            return Err(RunError::usage(format!(
                 "libtorch {} was loaded, but this program was built for {}; check LD_LIBRARY_PATH",
                 libtorch.version,
                 distill_torch::info::EXPECTED_LIBTORCH
@@ -118,7 +130,7 @@ impl Session {
 
 /// Threads to compute with: those asked for, else one for each CPU that this process may use. More than that are used
 /// all the same, because sums depend on their number and a run may have to give the bytes of another machine's.
-fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
+fn threads(asked: Option<usize>) -> Result<usize> {
     let cpus = Cpus::of_this_process();
     let usable = cpus.usable();
     match asked {
@@ -133,9 +145,7 @@ fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
             }
             Ok(threads)
         }
-        Some(threads) => {
-            bail!(Failure::usage(format!("threads is {threads}; expected 1 to {MOST_THREADS}")))
-        }
+        Some(threads) => Err(RunError::usage(format!("threads is {threads}; expected 1 to {MOST_THREADS}"))),
     }
 }
 

@@ -1,8 +1,7 @@
 //! Which shard of the rows this process computes: what the user said, else what a scheduler says.
 
+use crate::error::{Result, RunError};
 use distill_data::logits::Portion;
-
-use crate::error::Failure;
 
 /// One way in which schedulers number the processes that share a task.
 struct Scheduler {
@@ -23,7 +22,7 @@ const SCHEDULERS: [Scheduler; 3] = [
 ///
 /// # Errors
 /// Wrong usage where the environment says half of it, or what cannot be.
-pub fn choose(asked: Option<Portion>) -> anyhow::Result<Portion> {
+pub fn choose(asked: Option<Portion>) -> Result<Portion> {
     if let Some(asked) = asked {
         return Ok(asked);
     }
@@ -39,22 +38,22 @@ pub fn choose(asked: Option<Portion>) -> anyhow::Result<Portion> {
 /// The portion with the two variables that decided it.
 fn from_environment(
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<Option<(Portion, &'static str, &'static str)>, Failure> {
+) -> Result<Option<(Portion, &'static str, &'static str)>, RunError> {
     let value = |name: &str| variable(name).filter(|value| !value.is_empty());
     let Some(scheduler) = SCHEDULERS.iter().find(|scheduler| value(scheduler.index).is_some()) else {
         return Ok(None);
     };
     let Scheduler { index, counts } = scheduler;
     let Some(count) = counts.iter().copied().find(|name| value(name).is_some()) else {
-        return Err(Failure::usage(format!(
+        return Err(RunError::usage(format!(
             "{index} is set, but {} is not: give --shard I/N, or --shard 0/1 to compute all rows",
             counts.join(" or ")
         )));
     };
-    let number = |name: &str| -> Result<u64, Failure> {
+    let number = |name: &str| -> Result<u64, RunError> {
         let text = value(name).unwrap_or_default();
         text.trim().parse().map_err(|_| {
-            Failure::usage(format!("{name} is {text:?}, expected a number; --shard I/N overrides it"))
+            RunError::usage(format!("{name} is {text:?}, expected a number; --shard I/N overrides it"))
         })
     };
     let number_or = |name: &str, default: u64| match value(name) {
@@ -65,14 +64,14 @@ fn from_environment(
     if *index == "SLURM_ARRAY_TASK_ID" {
         let (first, step) = (number_or("SLURM_ARRAY_TASK_MIN", 0)?, number_or("SLURM_ARRAY_TASK_STEP", 1)?);
         place = slurm_place(place, first, step).ok_or_else(|| {
-            Failure::usage(format!(
+            RunError::usage(format!(
                 "{index} {place} is not one of {first}, {}, …: shards need an array without gaps; give --shard I/N",
                 first.saturating_add(step)
             ))
         })?;
     }
     let portion = Portion::new(place, processes)
-        .map_err(|what| Failure::usage(format!("{index} and {count}: {what}; --shard I/N overrides them")))?;
+        .map_err(|what| RunError::usage(format!("{index} and {count}: {what}; --shard I/N overrides them")))?;
     Ok(Some((portion, index, count)))
 }
 

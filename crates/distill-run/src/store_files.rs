@@ -12,12 +12,11 @@ use distill_data::logits::{
 };
 use distill_teacher::RunnerError;
 
+use crate::error::Result;
 use crate::outdir::OutDir;
+use crate::outdir::names::PROGRESS_FILE;
 use crate::session::stop_signal;
 use crate::settings::schema::TeacherSettings;
-
-/// The finished files of a store without a manifest.
-pub const PROGRESS_FILE: &str = "shards.json";
 
 /// The store's files, one open at a time. A file ends where its rows' number in the source is a multiple
 /// of `shard_rows`, wherever the store begins: the files of several shards are those of one pass over all
@@ -51,7 +50,7 @@ impl<'a> StoreFiles<'a> {
         fingerprint: &'a Fingerprint,
         rows: Range<u64>,
         unchanged: &'a (dyn Fn() -> Result<(), DataError> + Sync),
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         let count = match rows.end.checked_sub(1) {
             Some(last) if !rows.is_empty() => last / teacher.shard_rows - rows.start / teacher.shard_rows + 1,
             _ => 0,
@@ -132,7 +131,7 @@ impl<'a> StoreFiles<'a> {
 
     /// Takes over the next file where an earlier part of this run wrote it and it has not changed since. One that
     /// was finished and not noted any more is computed again, to the same bytes.
-    fn take_finished(&mut self) -> anyhow::Result<bool> {
+    fn take_finished(&mut self) -> Result<bool> {
         let path = self.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(noted) = self.finished.iter().find(|shard| shard.file.name == name && path.exists()) else {
@@ -181,7 +180,7 @@ impl<'a> StoreFiles<'a> {
 }
 
 /// The files that an earlier part of a run noted; none where it noted nothing that can be read.
-fn read_progress(out: &OutDir) -> anyhow::Result<Vec<Shard>> {
+fn read_progress(out: &OutDir) -> Result<Vec<Shard>> {
     let path = out.path().join(PROGRESS_FILE);
     match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use distill_core::record::RunRecord;
 use distill_core::text::markdown;
 use distill_core::{LabelMap, atomic};
@@ -19,7 +18,7 @@ use distill_student::{Outcome, TrainPlan, TrainSettings, Trainer, TrainingData};
 use distill_task::{LabelShape, Setting, TaskId};
 use serde_json::{Value, json};
 
-use crate::error::{Failure, Status};
+use crate::error::{Context, Result, RunError, Status};
 use crate::figures::seconds;
 use crate::inputs;
 use crate::outdir::OutDir;
@@ -35,7 +34,7 @@ pub const RESULT: &[&str] = &["model/config.json", "model/model.safetensors", "m
 ///
 /// # Errors
 /// Where the user has no cache directory.
-pub fn caches(data: &DataSettings) -> anyhow::Result<Option<PathBuf>> {
+pub fn caches(data: &DataSettings) -> Result<Option<PathBuf>> {
     Ok(if data.cache { Some(cache_dir()?) } else { None })
 }
 
@@ -49,7 +48,7 @@ pub fn with_validation(
     builder: &CacheBuilder<'_>,
     session: &Session,
     record: &RunRecord,
-) -> anyhow::Result<TrainingData> {
+) -> Result<TrainingData> {
     match &data.validation {
         Validation::Share(share) if data.stratify => {
             check_stratify(data, builder.problem_type)?;
@@ -70,7 +69,7 @@ pub fn with_validation(
 ///
 /// # Errors
 /// Naming the table and the setting.
-pub fn check_numbers(settings: &Settings) -> anyhow::Result<()> {
+pub fn check_numbers(settings: &Settings) -> Result<()> {
     settings.student.train.check().context("[student]")?;
     if settings.finetune.model.is_some() {
         settings.finetune.train.check().context("[finetune]")?;
@@ -82,12 +81,12 @@ pub fn check_numbers(settings: &Settings) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Naming the setting that has no meaning for them.
-pub fn fits(student: &TrainSettings, problem_type: TaskId, num_labels: usize) -> anyhow::Result<()> {
+pub fn fits(student: &TrainSettings, problem_type: TaskId, num_labels: usize) -> Result<()> {
     Ok(student.for_problem(problem_type)?.check_labels(num_labels)?)
 }
 
 /// Refuses `data.stratify` where there is nothing that it could mean.
-fn check_stratify(data: &DataSettings, problem_type: TaskId) -> anyhow::Result<()> {
+fn check_stratify(data: &DataSettings, problem_type: TaskId) -> Result<()> {
     let why = match (&data.validation, problem_type.refuses(Setting::Stratify)) {
         _ if !data.stratify => return Ok(()),
         (Validation::File(path), _) => format!("the validation rows are all of {}", path.display()),
@@ -96,20 +95,19 @@ fn check_stratify(data: &DataSettings, problem_type: TaskId) -> anyhow::Result<(
             format!("it needs {rows}, but these are of {problem_type}")
         }
     };
-    Err(Failure::usage(format!("data.stratify is true, but {why}")).into())
+    Err(RunError::usage(format!("data.stratify is true, but {why}")))
 }
 
 /// Refuses a share of rows that leaves one of the parts empty.
 ///
 /// # Errors
 /// Wrong usage, with the share.
-pub fn check_validation(data: &DataSettings) -> anyhow::Result<()> {
+pub fn check_validation(data: &DataSettings) -> Result<()> {
     check_stratify(data, data.problem_type.unwrap_or_default())?;
     match &data.validation {
-        Validation::Share(share) if !(*share > 0.0 && *share < 1.0) => Err(Failure::usage(format!(
+        Validation::Share(share) if !(*share > 0.0 && *share < 1.0) => Err(RunError::usage(format!(
             "validation is {share}; expected a file or a share between 0 and 1, such as 0.1 or 10%"
-        ))
-        .into()),
+        ))),
         _ => Ok(()),
     }
 }
@@ -141,7 +139,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// Whatever stopped it.
-    pub fn run(&self) -> anyhow::Result<Finished> {
+    pub fn run(&self) -> Result<Finished> {
         self.model.compute_in(self.session.kind);
         let trainer = Trainer {
             model: self.model,
@@ -228,7 +226,7 @@ impl Job<'_> {
     }
 
     /// Writes the model's `README.md`. What a user wrote around that of the model before stays.
-    fn write_card(&self, outcome: &Outcome, directory: &Path) -> anyhow::Result<()> {
+    fn write_card(&self, outcome: &Outcome, directory: &Path) -> Result<()> {
         let card = self.card(outcome);
         let old = fs::read_to_string(self.out.target().join("model/README.md")).ok();
         let card =
@@ -339,7 +337,7 @@ fn changed_settings(settings: &TrainSettings) -> String {
 ///
 /// # Errors
 /// Where they cannot be removed.
-pub fn remove_checkpoints(out: &OutDir) -> anyhow::Result<()> {
+pub fn remove_checkpoints(out: &OutDir) -> Result<()> {
     Ok(Checkpoints::new(out.path(), 1).clear()?)
 }
 

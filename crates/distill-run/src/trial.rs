@@ -9,10 +9,11 @@ use distill_student::selection::Metric;
 use distill_student::settings::BestMetric;
 use serde_json::{Value, json};
 
-use crate::claim::{self, Claim, Replace};
-use crate::error::{self, Failure};
+use crate::error::{Result, RunError};
+use crate::execute;
+use crate::lease::{self, Lease};
+use crate::plan::Replace;
 use crate::session::Session;
-use crate::stage;
 use crate::student::StudentStage;
 
 /// The figures of a run, or why it has none.
@@ -38,8 +39,8 @@ impl Failed {
     }
 
     /// A failure that ends the whole command, with a context.
-    pub fn into_failure(self, means: &str) -> Failure {
-        Failure::of(self.category, format!("{means}: {}", self.reason))
+    pub fn into_failure(self, means: &str) -> RunError {
+        RunError::of(self.category, format!("{means}: {}", self.reason))
     }
 }
 
@@ -47,7 +48,7 @@ impl Failed {
 ///
 /// # Errors
 /// As [`answer`] passes on.
-pub fn student(session: &Session, stage: &StudentStage<'_>, directory: &Path) -> anyhow::Result<Outcome> {
+pub fn student(session: &Session, stage: &StudentStage<'_>, directory: &Path) -> Result<Outcome> {
     session.stop.check()?;
     answer(run(session, stage, directory))
 }
@@ -58,16 +59,16 @@ pub fn student(session: &Session, stage: &StudentStage<'_>, directory: &Path) ->
 ///
 /// # Errors
 /// A stop, and what a full disk or a directory that is not ours would do to the others, too.
-pub fn answer<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Failed>> {
+pub fn answer<T>(result: Result<T>) -> Result<Result<T, Failed>> {
     let error = match result {
         Ok(done) => return Ok(Ok(done)),
         Err(error) => error,
     };
-    let category = error::category(&error);
+    let category = error.category();
     if matches!(category, Category::Stopped | Category::Io | Category::CannotCreate) {
         return Err(error);
     }
-    let reason = error::chain(&error);
+    let reason = error.chain();
     tracing::warn!("{reason}");
     Ok(Err(Failed::of(category, reason)))
 }
@@ -77,25 +78,24 @@ pub fn answer<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Failed>>
 ///
 /// # Errors
 /// Wrong usage if the figures do not have the metric that was asked for: trials could not be compared.
-pub fn comparable(asked: BestMetric, resolved: Metric, figures: &Value) -> anyhow::Result<Metric> {
+pub fn comparable(asked: BestMetric, resolved: Metric, figures: &Value) -> Result<Metric> {
     let has = |metric: Metric| figures["validation"][metric.name()].is_number();
     match (has(resolved), asked) {
         (true, _) => Ok(resolved),
         (false, BestMetric::Auto) if has(Metric::Agreement) => Ok(Metric::Agreement),
-        _ => Err(Failure::usage(format!(
+        _ => Err(RunError::usage(format!(
             "students cannot be compared by {}: the validation rows have no labels for it",
             resolved.words()
-        ))
-        .into()),
+        ))),
     }
 }
 
-fn run(session: &Session, stage: &StudentStage<'_>, directory: &Path) -> anyhow::Result<Value> {
-    let (planned, out) = match claim::claim(stage, session, directory, Replace::Stale)? {
-        Claim::UpToDate(done) => return Ok(serde_json::to_value(&done.results)?),
-        Claim::Run { planned, out, .. } => (planned, out),
+fn run(session: &Session, stage: &StudentStage<'_>, directory: &Path) -> Result<Value> {
+    let (planned, out) = match lease::take(stage, session, directory, Replace::Stale)? {
+        Lease::UpToDate(done) => return Ok(serde_json::to_value(&done.results)?),
+        Lease::Run { planned, out, .. } => (planned, out),
     };
-    Ok(serde_json::to_value(&stage::run_into(stage, session, out, *planned)?.results)?)
+    Ok(serde_json::to_value(&execute::run_into(stage, session, out, *planned)?.results)?)
 }
 
 /// The validation figure of each seed, where all have one.
@@ -140,15 +140,13 @@ pub fn shown(figures: Option<&[f64]>) -> [String; 2] {
 ///
 /// # Errors
 /// The kind of failure that the first one was.
-pub fn one_must_be_trained<'a>(
-    outcomes: impl Iterator<Item = &'a (u64, Outcome)> + Clone,
-) -> anyhow::Result<()> {
+pub fn one_must_be_trained<'a>(outcomes: impl Iterator<Item = &'a (u64, Outcome)> + Clone) -> Result<()> {
     if outcomes.clone().any(|(_, outcome)| outcome.is_ok()) {
         return Ok(());
     }
     match outcomes.into_iter().find_map(|(_, outcome)| outcome.as_ref().err()) {
         None => Ok(()),
-        Some(failed) => Err(failed.clone().into_failure("no student could be trained; the first error").into()),
+        Some(failed) => Err(failed.clone().into_failure("no student could be trained; the first error")),
     }
 }
 
@@ -201,11 +199,11 @@ mod tests {
     #[test]
     fn only_what_would_meet_every_trial_ends_them_all() {
         for category in [Category::Usage, Category::Data, Category::Internal, Category::Gate] {
-            let answered = answer::<()>(Err(Failure::of(category, "so").into())).unwrap();
+            let answered = answer::<()>(Err(RunError::of(category, "so"))).unwrap();
             assert_eq!(answered.unwrap_err().reason, "so");
         }
         for category in [Category::Stopped, Category::Io, Category::CannotCreate] {
-            assert!(answer::<()>(Err(Failure::of(category, "so").into())).is_err());
+            assert!(answer::<()>(Err(RunError::of(category, "so"))).is_err());
         }
     }
 
@@ -219,7 +217,7 @@ mod tests {
         assert_eq!(comparable(Auto, Accuracy, &unlabelled).unwrap(), Agreement);
         assert_eq!(comparable(Loss.into(), Loss, &unlabelled).unwrap(), Loss);
         let error = comparable(Accuracy.into(), Accuracy, &unlabelled).unwrap_err();
-        assert_eq!(error::category(&error), Category::Usage);
+        assert_eq!(error.category(), Category::Usage);
     }
 
     #[test]
@@ -234,7 +232,7 @@ mod tests {
         assert_eq!(shown(Some(&[0.5, 0.7])), ["0.5000 0.7000", "0.6000"]);
         one_must_be_trained(part.iter()).unwrap();
         let none = one_must_be_trained(part[1..].iter()).unwrap_err();
-        assert_eq!(error::category(&none), Category::Usage);
+        assert_eq!(none.category(), Category::Usage);
         assert!(none.to_string().contains("three classes"));
     }
 }

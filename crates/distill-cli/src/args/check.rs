@@ -1,10 +1,8 @@
 //! `distill check`
 
-use std::path::PathBuf;
-
 use clap::Args as ClapArgs;
 
-use super::Common;
+use super::Pipeline;
 
 /// `distill check`
 #[derive(Debug, ClapArgs)]
@@ -16,19 +14,9 @@ listed but not fetched.
 Examples:
   distill check pipelines/trec.toml
   distill check pipelines/trec.toml --set 'student.layers=[0,2]' --json")]
+#[command(mut_arg("seeds", |arg| arg.help("Check a run with each of these seeds")))]
+#[command(mut_arg("overwrite", |arg| arg.help("Check a run that replaces all existing results")))]
 pub struct Check {
-    /// Pipeline file: TOML with one table per stage
-    #[arg(value_name = "PIPELINE.toml")]
-    pub pipeline: PathBuf,
-    /// Directory of all stages [default: runs/NAME]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Check a run with each of these seeds
-    #[arg(long, value_delimiter = ',', value_name = "N,N,…", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-    pub seeds: Vec<u64>,
-    /// Check a run that replaces all existing results
-    #[arg(long)]
-    pub overwrite: bool,
     #[command(flatten)]
-    pub common: Common,
+    pub pipeline: Pipeline,
 }

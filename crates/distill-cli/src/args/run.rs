@@ -1,10 +1,8 @@
 //! `distill run`
 
-use std::path::PathBuf;
-
 use clap::Args as ClapArgs;
 
-use super::Common;
+use super::Pipeline;
 
 /// `distill run`
 #[derive(Debug, ClapArgs)]
@@ -16,18 +14,6 @@ Examples:
   distill run pipelines/trec.toml --seeds 1,2,3
   distill run pipelines/trec.toml --dry-run")]
 pub struct Run {
-    /// Pipeline file: TOML with one table per stage
-    #[arg(value_name = "PIPELINE.toml")]
-    pub pipeline: PathBuf,
-    /// Directory of all stages [default: runs/NAME]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Run with each of these seeds in OUT/seed-N, and summarise them in one report
-    #[arg(long, value_delimiter = ',', value_name = "N,N,…", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-    pub seeds: Vec<u64>,
-    /// Repeat every stage, also those with an up-to-date result
-    #[arg(long)]
-    pub overwrite: bool,
     #[command(flatten)]
-    pub common: Common,
+    pub pipeline: Pipeline,
 }

@@ -17,7 +17,7 @@ use crate::output::{logging, printer};
 /// [`ReportError`] for a file that is not a report of this schema.
 pub fn compare(paths: &[PathBuf], common: &Common) -> anyhow::Result<Status> {
     logging::start(common)?;
-    let [old, new] = paths else { anyhow::bail!(crate::exit::Failure::usage("--compare takes two reports")) };
+    let [old, new] = paths else { anyhow::bail!(crate::exit::RunError::usage("--compare takes two reports")) };
     let changes = changes::changes(&read(old)?, &read(new)?);
     match common.json {
         true => printer::json(&serde_json::to_string_pretty(&changes)?)?,

@@ -12,7 +12,7 @@ use distill_torch::waiting;
 use serde_json::json;
 
 use crate::args::Doctor;
-use crate::exit::{Failure, Status};
+use crate::exit::{RunError, Status};
 use crate::output::printer;
 use crate::session;
 
@@ -78,7 +78,7 @@ pub fn command(args: &Doctor) -> anyhow::Result<Status> {
         }
     }
     if missing > 0 {
-        bail!(Failure::usage(format!("{missing} of {} checks found something missing", findings.len())));
+        bail!(RunError::usage(format!("{missing} of {} checks found something missing", findings.len())));
     }
     Ok(Status::Done)
 }

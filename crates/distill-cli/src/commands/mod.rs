@@ -15,7 +15,7 @@ mod targets;
 use distill_core::Category;
 
 use crate::args::{Args, Command};
-use crate::exit::{self, Failure, Status};
+use crate::exit::{self, RunError, Status};
 
 /// Runs the subcommand.
 ///
@@ -26,7 +26,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<Status> {
     run_command(args).map_err(|error| match exit::category(&error) {
         Category::Stopped if resumes => {
             let what = exit::chain(&error);
-            Failure::of(Category::Stopped, format!("{what}; the same command resumes it")).into()
+            RunError::of(Category::Stopped, format!("{what}; the same command resumes it")).into()
         }
         _ => error,
     })
@@ -46,8 +46,8 @@ fn run_command(args: Args) -> anyhow::Result<Status> {
         Command::Student(args) => stages::student(&args),
         Command::Report(args) => stages::report(&args),
         Command::Predict(args) => stages::predict(&args),
-        Command::Run(args) => pipelines::run(&args),
-        Command::Check(args) => pipelines::check(&args),
+        Command::Run(args) => pipelines::run(&args.pipeline),
+        Command::Check(args) => pipelines::check(&args.pipeline),
         Command::Inspect(args) => inspect::command(&args),
         Command::Ablate(args) => pipelines::ablate(&args),
         Command::Sweep(args) => pipelines::sweep(&args),

@@ -9,14 +9,14 @@ use distill_run::figures::seconds;
 use distill_run::finetune::FinetuneStage;
 use distill_run::predict::Prediction;
 use distill_run::report::{Named, ReportStage};
-use distill_run::stage::{self, Stage};
+use distill_run::stage::Stage;
 use distill_run::student::StudentStage;
 use distill_run::teacher::{TeacherStage, refuse_store};
-use distill_run::{inference, shard};
+use distill_run::{execute, inference, shard};
 
 use super::compare;
 use crate::args::{Augment, Common, Finetune, Predict, Report, Student, Teacher};
-use crate::exit::{Failure, Status};
+use crate::exit::{RunError, Status};
 use crate::output::printer;
 use crate::session::{self, Session};
 use crate::settings::flags::Flags;
@@ -78,10 +78,10 @@ pub fn report(args: &Report) -> anyhow::Result<Status> {
     if !args.compare.is_empty() {
         return compare::compare(&args.compare, &args.common);
     }
-    let Some(out) = &args.out else { bail!(Failure::usage("--out is missing")) };
+    let Some(out) = &args.out else { bail!(RunError::usage("--out is missing")) };
     let names: Vec<String> = args.data.iter().map(|flag| test_sets::named(flag).0).collect();
     if let Some(at) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
-        bail!(Failure::usage(format!("two data sets have the name {:?}; name them with NAME=SRC", names[at])));
+        bail!(RunError::usage(format!("two data sets have the name {:?}; name them with NAME=SRC", names[at])));
     }
     let settings = args.resolve()?;
     let session = session::start(&args.common, &settings.runtime)?;
@@ -124,7 +124,7 @@ pub fn predict(args: &Predict) -> anyhow::Result<Status> {
 /// Runs one stage for its subcommand and prints the result.
 ///
 /// # Errors
-/// Whatever stopped it; [`Failure`] where the directory holds another run.
+/// Whatever stopped it; [`RunError`] where the directory holds another run.
 pub fn run(
     stage: &dyn Stage,
     session: &Session,
@@ -133,11 +133,11 @@ pub fn run(
     overwrite: bool,
 ) -> anyhow::Result<Status> {
     if common.dry_run {
-        let planned = stage::dry_run(stage, session, out, overwrite)?;
+        let planned = execute::dry_run(stage, session, out, overwrite)?;
         printer::json(&serde_json::to_string_pretty(&planned)?)?;
         return Ok(Status::Done);
     }
-    let finished = stage::run_alone(stage, session, out, overwrite)?;
+    let finished = execute::run_alone(stage, session, out, overwrite)?;
     if common.json {
         printer::json(&stage.json(out, &finished)?)?;
     } else {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::stages;
 use crate::args::{self, Targets, TargetsAction};
-use crate::exit::{Failure, Status};
+use crate::exit::{RunError, Status};
 use crate::output::printer::{self, bytes};
 use crate::output::progress::Display;
 use crate::session::{self, Session};
@@ -22,7 +22,7 @@ use crate::settings::RuntimeSettings;
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Whatever stopped it; [`Failure`] where a store is damaged.
+/// Whatever stopped it; [`RunError`] where a store is damaged.
 pub fn command(args: &Targets) -> anyhow::Result<Status> {
     match &args.action {
         TargetsAction::Verify(verify) => verify_all(args, &verify.directories),
@@ -89,7 +89,7 @@ fn verify_all(args: &Targets, directories: &[PathBuf]) -> anyhow::Result<Status>
     }
     let mut files: Vec<&Path> = all.damaged.iter().map(|damage| damage.file.as_path()).collect();
     files.dedup();
-    bail!(Failure::data(format!("{} of {} files are damaged or missing", files.len(), all.files)))
+    bail!(RunError::data(format!("{} of {} files are damaged or missing", files.len(), all.files)))
 }
 
 fn show_verified(args: &Targets, directories: &[PathBuf], all: &Verified) -> anyhow::Result<()> {
@@ -131,7 +131,7 @@ fn describe(args: &Targets, directory: &Path) -> anyhow::Result<Status> {
     let stop = session::begin(&args.common)?;
     let found = stores_in(directory)?;
     let [store] = found.as_slice() else {
-        bail!(Failure::usage(format!(
+        bail!(RunError::usage(format!(
             "{} contains {} shards; give one of them, or merge them with `distill targets merge`",
             directory.display(),
             found.len()

@@ -15,7 +15,7 @@ pub struct Console {
 
 impl Messages for Console {
     fn status(&self, text: &str) {
-        printer::talk(text);
+        printer::status(text);
     }
 
     fn problem(&self, text: &str) {

@@ -21,7 +21,7 @@ pub fn choose_tone(quiet: bool, json: bool) {
 }
 
 /// Says something to the person, on stderr, unless they asked for quiet.
-pub fn talk(said: &str) {
+pub fn status(said: &str) {
     if JSON.load(Ordering::Relaxed) {
         tracing::info!("{said}");
     } else if !QUIET.load(Ordering::Relaxed) {

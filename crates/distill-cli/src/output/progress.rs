@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::args::{Common, LogFormat};
 pub use crate::output::figures::seconds;
 use crate::output::figures::{clock, grouped, memory, rate};
-use crate::output::printer::{bytes, folded, is_watched, talk};
+use crate::output::printer::{bytes, folded, is_watched, status};
 
 /// All bars of the process, so that log lines can be written above them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
@@ -80,7 +80,7 @@ impl Display {
             );
             return;
         }
-        talk(&format!("{} {}", clock(SystemTime::now()), pass.line(ended)));
+        status(&format!("{} {}", clock(SystemTime::now()), pass.line(ended)));
     }
 }
 

@@ -74,7 +74,7 @@ static TIMELINE: OnceLock<Timeline> = OnceLock::new();
 /// Starts the timeline, to be written to `file` by [`finish`].
 ///
 /// # Errors
-/// [`FileError`] where that file could not be written, [`crate::exit::Failure`] where another file has its name: better
+/// [`FileError`] where that file could not be written, [`crate::exit::RunError`] where another file has its name: better
 /// now than after hours of work.
 pub fn start(file: Option<PathBuf>) -> anyhow::Result<Recorder> {
     if let Some(path) = &file {

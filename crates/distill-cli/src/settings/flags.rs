@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::Value;
 
 use crate::args::{
-    Augment, Bench, Common, Finetune, Predict, Report, Rows, Run, Student, Teacher, Training, duration,
+    Augment, Bench, Common, Finetune, Pipeline, Predict, Report, Rows, Student, Teacher, Training, duration,
 };
 use crate::settings::{Layers, Settings, TestSets};
 
@@ -218,7 +218,7 @@ impl Flags for Bench {
     }
 }
 
-impl Flags for Run {
+impl Flags for Pipeline {
     fn common(&self) -> &Common {
         &self.common
     }
@@ -228,7 +228,7 @@ impl Flags for Run {
     }
 
     fn file(&self) -> Option<&Path> {
-        Some(&self.pipeline)
+        Some(&self.file)
     }
 }
 

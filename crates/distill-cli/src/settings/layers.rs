@@ -7,7 +7,7 @@ use anyhow::bail;
 use distill_core::read::bounded_stream;
 use toml::{Table, Value};
 
-use crate::exit::Failure;
+use crate::exit::RunError;
 use crate::settings::schema::Settings;
 
 /// Settings of `[runtime]` whose variables need no table.
@@ -35,7 +35,7 @@ impl Layers {
             layers.table = text.parse().map_err(|error| not_toml(path, &text, &error))?;
             // Errors in the file are reported with its name, before other layers are applied.
             resolve(&layers.table)
-                .map_err(|problem| Failure::usage(format!("{}: {problem}", path.display())))?;
+                .map_err(|problem| RunError::usage(format!("{}: {problem}", path.display())))?;
         }
         layers.environment(std::env::vars())?;
         Ok(layers)
@@ -62,7 +62,7 @@ impl Layers {
                 },
             };
             self.assign(&key, parse_value(&value));
-            resolve(&self.table).map_err(|problem| Failure::usage(format!("{name}: {problem}")))?;
+            resolve(&self.table).map_err(|problem| RunError::usage(format!("{name}: {problem}")))?;
         }
         Ok(())
     }
@@ -73,10 +73,10 @@ impl Layers {
     /// Where there is no `=`, or the key or value is not a setting's.
     pub fn set(&mut self, assignment: &str) -> anyhow::Result<()> {
         let Some((key, value)) = assignment.split_once('=') else {
-            bail!(Failure::usage(format!("--set {assignment}: expected KEY=VALUE, such as student.epochs=3")));
+            bail!(RunError::usage(format!("--set {assignment}: expected KEY=VALUE, such as student.epochs=3")));
         };
         self.assign(key.trim(), parse_value(value.trim()));
-        resolve(&self.table).map_err(|problem| Failure::usage(format!("--set {assignment}: {problem}")))?;
+        resolve(&self.table).map_err(|problem| RunError::usage(format!("--set {assignment}: {problem}")))?;
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Layers {
     /// # Errors
     /// For an unknown key, with the nearest known one, or a value of another type.
     pub fn resolve(&self) -> anyhow::Result<Settings> {
-        resolve(&self.table).map_err(|problem| Failure::usage(problem).into())
+        resolve(&self.table).map_err(|problem| RunError::usage(problem).into())
     }
 
     fn assign(&mut self, key: &str, value: Value) {
@@ -117,7 +117,7 @@ impl Layers {
 /// Wrong usage for one that is larger than 1 MiB or is not UTF-8; [`distill_core::atomic::FileError`].
 pub fn read(path: &Path) -> anyhow::Result<String> {
     const MAX_BYTES: u64 = 1 << 20;
-    let unusable = |what: String| Failure::usage(format!("{}: {what}", path.display()));
+    let unusable = |what: String| RunError::usage(format!("{}: {what}", path.display()));
     let bytes = match bounded_stream(path, MAX_BYTES) {
         Err(error) if error.source.kind() == ErrorKind::InvalidData => {
             bail!(unusable(error.source.to_string()))
@@ -129,16 +129,16 @@ pub fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// A file that is not TOML, in one line: where and why.
-fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
+fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> RunError {
     let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
     let message = error.message().lines().collect::<Vec<_>>().join("; ");
-    Failure::usage(format!("{}: line {line}, column {column}: {message}", path.display()))
+    RunError::usage(format!("{}: line {line}, column {column}: {message}", path.display()))
 }
 
 /// A variable with our prefix that is unknown.
-fn unknown_variable(name: &str, rest: &str, tables: &Table) -> Failure {
+fn unknown_variable(name: &str, rest: &str, tables: &Table) -> RunError {
     let (table, _) = rest.split_once('_').unwrap_or((rest, ""));
     let known: Vec<&str> = tables.keys().map(String::as_str).chain(SHORT).chain(["out"]).collect();
     let nearest = if rest.contains('_') { nearest(table, &known) } else { nearest(rest, &known) };
@@ -146,7 +146,7 @@ fn unknown_variable(name: &str, rest: &str, tables: &Table) -> Failure {
         Some(nearest) => format!("did you mean {nearest:?}?"),
         None => "expected DISTILL_TABLE_KEY, such as DISTILL_STUDENT_EPOCHS".to_owned(),
     };
-    Failure::usage(format!("environment variable {name} is not a setting; {hint}"))
+    RunError::usage(format!("environment variable {name} is not a setting; {hint}"))
 }
 
 /// The known name that is most alike, where one is like it at all.

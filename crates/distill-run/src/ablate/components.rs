@@ -7,7 +7,7 @@ use distill_student::TrainSettings;
 use distill_student::settings::TemperatureSchedule;
 use toml::{Table, Value};
 
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::inputs;
 use crate::settings::{Settings, Targets};
 
@@ -167,11 +167,11 @@ impl Component {
         name.to_owned()
     }
 
-    /// Takes it away from connected settings; what has to be written for that goes into `scratch`.
+    /// Disables it in connected settings; what has to be written for that goes into `scratch`.
     ///
     /// # Errors
     /// Naming the file that cannot be read or written.
-    pub fn take_away(self, settings: &mut Settings, scratch: &Path) -> anyhow::Result<()> {
+    pub fn disable(self, settings: &mut Settings, scratch: &Path) -> Result<()> {
         let pretrained = settings.finetune.model.clone();
         let (start, train) = (&mut settings.student.start, &mut settings.student.train);
         match self {
@@ -200,7 +200,7 @@ impl Component {
                 if let Some(default) = value(&TrainSettings::default(), key) {
                     table.insert(key.to_owned(), default);
                 }
-                *train = table.try_into().map_err(|error| Failure::usage(format!("{key}: {error}")))?;
+                *train = table.try_into().map_err(|error| RunError::usage(format!("{key}: {error}")))?;
             }
         }
         Ok(())
@@ -225,7 +225,7 @@ fn value(train: &TrainSettings, key: &str) -> Option<Value> {
 }
 
 /// A copy of a model's config without weights next to it.
-fn config_alone(model: &Path, scratch: &Path) -> anyhow::Result<std::path::PathBuf> {
+fn config_alone(model: &Path, scratch: &Path) -> Result<std::path::PathBuf> {
     let (from, to) = (model.join("config.json"), scratch.join("config.json"));
     let config = std::fs::read(&from).map_err(FileError::of("read", &from))?;
     atomic::create_directory(scratch)?;
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(Setting("ema_decay").directory(), "without-ema-decay");
         let mut without = used.clone();
         for component in &found[1..] {
-            component.take_away(&mut without, Path::new("none")).unwrap();
+            component.disable(&mut without, Path::new("none")).unwrap();
         }
         let rest = "[student]\ntemperature = 1.0\nhard_weight = 0.0\ninit = \"small/config.json\"\nepochs = 9\n\
                     learning_rate = 1e-4\nlog_every = 3\n";
@@ -289,7 +289,7 @@ mod tests {
             "[student]\ntargets = [\"a\", \"b\"]\nteacher_weights = [1.0, 2.0]\n[augment]\ncopies = 1\n",
         );
         assert!(Component::of(&used).contains(&OtherTeachers) && !Component::of(&used).contains(&Augmentation));
-        OtherTeachers.take_away(&mut used, Path::new("none")).unwrap();
+        OtherTeachers.disable(&mut used, Path::new("none")).unwrap();
         assert_eq!(used.student.start.targets, Some(Targets::One("a".into())));
         assert!(used.student.start.teacher_weights.is_empty());
     }
@@ -298,7 +298,7 @@ mod tests {
     fn t_squared_is_taken_out_of_the_weight_and_nothing_else_changes() {
         let base = settings("[student]\ntemperature = 2.0\nsoft_weight = 0.8\n");
         let mut without = base.clone();
-        Square.take_away(&mut without, Path::new("none")).unwrap();
+        Square.disable(&mut without, Path::new("none")).unwrap();
         assert_eq!(without.student.train.soft_weight, 0.2);
         without.student.train.soft_weight = 0.8;
         assert_eq!(without, base);

@@ -1,36 +1,36 @@
 //! `distill ablate`: what each component of a pipeline's student is worth.
 //!
-//! [`meant`] spells out the pipeline's settings, [`components`] lists what can be removed, [`table`] shows the result of
+//! [`mod@resolve`] spells out the pipeline's settings, [`components`] lists what can be removed, [`table`] shows the result of
 //! it. For each seed the pipeline runs up to its soft targets in `OUT/seed-N`, once more with the rows alone where copies
 //! are a component; each student is an ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its
 //! result is there.
 
 mod components;
-mod meant;
+mod resolve;
 mod table;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use distill_data::augment::AugmentSettings;
 use distill_student::settings::BestMetric;
 
 use crate::check::{Checker, Request};
-use crate::error::Failure;
-use crate::run::{self, Extent, RunOptions};
+use crate::connect;
+use crate::error::{Context, Result, RunError};
+use crate::pipeline::{self, Extent, RunOptions};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::student::StudentStage;
 use crate::trial::{self, Outcome};
 use components::Component;
-use meant::{meant, name_teacher};
+use resolve::{name_teacher, resolve};
 use table::Line;
 pub use table::Table;
 
 /// A pipeline with the components of its student that can be taken away.
 pub struct Ablation {
     settings: Settings,
-    meant: Settings,
+    resolved: Settings,
     components: Vec<Component>,
 }
 
@@ -39,23 +39,23 @@ impl Ablation {
     ///
     /// # Errors
     /// Settings that have no meaning for these labels; a model or store that cannot be read.
-    pub fn of(mut settings: Settings) -> anyhow::Result<Self> {
+    pub fn of(mut settings: Settings) -> Result<Self> {
         name_teacher(&mut settings.student.start)?;
-        let meant = meant(&settings)?;
-        let components = Component::of(&meant);
-        Ok(Ablation { settings, meant, components })
+        let resolved = resolve(&settings)?;
+        let components = Component::of(&resolved);
+        Ok(Ablation { settings, resolved, components })
     }
 
     /// What is taken away, one at a time, in words.
     pub fn names(&self) -> Vec<String> {
-        self.components.iter().map(|component| component.name(&self.meant)).collect()
+        self.components.iter().map(|component| component.name(&self.resolved)).collect()
     }
 
     /// Checks the pipeline, whose students are to be in `out`, with each of these seeds.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn check(&self, out: &Path, seeds: &[u64], session: &Session) -> anyhow::Result<()> {
+    pub fn check(&self, out: &Path, seeds: &[u64], session: &Session) -> Result<()> {
         let request = Request::of_students(out, seeds, self.components.len() + 1);
         Checker::new(request, session).base(&self.settings)
     }
@@ -64,10 +64,10 @@ impl Ablation {
     ///
     /// # Errors
     /// Whatever stopped it, with the component that was removed; if none could be trained, the first failure.
-    pub fn run(&self, out: &Path, seeds: &[u64], session: Session) -> anyhow::Result<Table> {
-        let _lock = run::lock(out, RunOptions::default())?;
+    pub fn run(&self, out: &Path, seeds: &[u64], session: Session) -> Result<Table> {
+        let _lock = pipeline::lock(out, RunOptions::default())?;
         Table::check(out)?;
-        let students = Students { settings: &self.settings, meant: &self.meant, session, out };
+        let students = Students { settings: &self.settings, resolved: &self.resolved, session, out };
         let table = students.all(&self.components, seeds)?;
         trial::one_must_be_trained(table.lines.iter().flat_map(|line| &line.results))?;
         Ok(table)
@@ -77,17 +77,17 @@ impl Ablation {
 /// All students of an ablation.
 struct Students<'a> {
     settings: &'a Settings,
-    meant: &'a Settings,
+    resolved: &'a Settings,
     session: Session,
     out: &'a Path,
 }
 
 impl Students<'_> {
     /// Trains all students, seed by seed. The table is written after each seed.
-    fn all(mut self, components: &[Component], seeds: &[u64]) -> anyhow::Result<Table> {
+    fn all(mut self, components: &[Component], seeds: &[u64]) -> Result<Table> {
         let students = || std::iter::once(None).chain(components.iter().copied().map(Some));
         let line = |component: Option<Component>| Line {
-            without: component.map(|component| component.name(self.meant)),
+            without: component.map(|component| component.name(self.resolved)),
             results: Vec::with_capacity(seeds.len()),
         };
         let mut table: Option<Table> = None;
@@ -96,12 +96,12 @@ impl Students<'_> {
             let mut lines: Vec<Line> =
                 table.take().map_or_else(|| students().map(line).collect(), |table| table.lines);
             let of_seed = self.out.join(format!("seed-{seed}"));
-            run::up_to(Extent::Targets, self.settings, &of_seed, RunOptions::default(), &self.session)?;
+            pipeline::up_to(Extent::Targets, self.settings, &of_seed, RunOptions::default(), &self.session)?;
             if components.contains(&Component::Augmentation) {
                 let (settings, out) = (self.rows_alone(&of_seed), alone(&of_seed));
-                run::up_to(Extent::Targets, &settings, &out, RunOptions::default(), &self.session)?;
+                pipeline::up_to(Extent::Targets, &settings, &out, RunOptions::default(), &self.session)?;
             }
-            let connected = run::connected(self.settings.clone(), &of_seed);
+            let connected = connect::connected(self.settings.clone(), &of_seed);
             let mut metric = StudentStage::new(&connected, None).compared_by(BestMetric::Auto)?;
             for (component, line) in students().zip(&mut lines) {
                 let what = line
@@ -113,7 +113,7 @@ impl Students<'_> {
                 match (&result, component) {
                     // Without it, the others cannot be compared.
                     (Err(failed), None) => {
-                        bail!(failed.clone().into_failure("the unchanged pipeline cannot be trained"))
+                        return Err(failed.clone().into_failure("the unchanged pipeline cannot be trained"));
                     }
                     (Ok(figures), None) => {
                         metric = trial::comparable(BestMetric::Auto, metric, figures)?;
@@ -124,27 +124,27 @@ impl Students<'_> {
             }
             table.insert(Table { metric, lines }).write(self.out)?;
         }
-        table.ok_or_else(|| Failure::usage("--seeds is empty").into())
+        table.ok_or_else(|| RunError::usage("--seeds is empty"))
     }
 
     /// The pipeline without copies, from the teacher that the one with copies has.
     fn rows_alone(&self, of_seed: &Path) -> Settings {
         let alone = Settings { augment: AugmentSettings::default(), ..self.settings.clone() };
-        run::with_teacher_of(alone, of_seed)
+        connect::with_teacher_of(alone, of_seed)
     }
 
-    fn student(&self, component: Option<Component>, of_seed: &Path) -> anyhow::Result<Outcome> {
+    fn student(&self, component: Option<Component>, of_seed: &Path) -> Result<Outcome> {
         let mut settings = if component == Some(Component::Augmentation) {
-            run::connected(self.rows_alone(of_seed), &alone(of_seed))
+            connect::connected(self.rows_alone(of_seed), &alone(of_seed))
         } else {
-            let connected = run::connected(self.settings.clone(), of_seed);
-            run::with_copies(&connected, of_seed)
+            let connected = connect::connected(self.settings.clone(), of_seed);
+            connect::with_copies(&connected, of_seed)
         };
         let name = component.map_or("as-it-is".to_owned(), Component::directory);
         if let Some(component) = component {
-            component.take_away(&mut settings, &of_seed.join("scratch").join(&name))?;
+            component.disable(&mut settings, &of_seed.join("scratch").join(&name))?;
         }
-        let stage = StudentStage::new(&settings, run::rows_beside(&settings));
+        let stage = StudentStage::new(&settings, connect::rows_beside(&settings));
         // Without soft targets, rows without labels teach nothing: copies, further rows, and unlabelled ones.
         let stage =
             if component == Some(Component::SoftTargets) { stage.with_labelled_rows_alone() } else { stage };

@@ -6,6 +6,7 @@ use distill_core::text;
 use distill_student::selection::Metric;
 use serde_json::json;
 
+use crate::error::Result;
 use crate::outfile::{self, Kind};
 use crate::trial::{self, Outcome, paired, with_interval};
 
@@ -36,7 +37,7 @@ impl Table {
     ///
     /// # Errors
     /// Naming the file that cannot be written.
-    pub fn write(&self, out: &Path) -> anyhow::Result<()> {
+    pub fn write(&self, out: &Path) -> Result<()> {
         outfile::write(&out.join("ablation.json"), &self.json()?, Kind::TableJson)?;
         outfile::write(&out.join("ablation.md"), &self.markdown(), Kind::TableMarkdown)?;
         outfile::write(&out.join("ablation.svg"), &self.svg(), Kind::TableSvg)
@@ -45,8 +46,8 @@ impl Table {
     /// Refuses files of these names that are not an earlier table.
     ///
     /// # Errors
-    /// [`crate::error::Failure`] naming the file.
-    pub fn check(out: &Path) -> anyhow::Result<()> {
+    /// [`crate::error::RunError`] naming the file.
+    pub fn check(out: &Path) -> Result<()> {
         outfile::check(&out.join("ablation.json"), Kind::TableJson, &[])?;
         outfile::check(&out.join("ablation.md"), Kind::TableMarkdown, &[])?;
         outfile::check(&out.join("ablation.svg"), Kind::TableSvg, &[])
@@ -70,7 +71,7 @@ impl Table {
     ///
     /// # Errors
     /// Where they cannot be written as JSON, which would be a defect.
-    pub fn json(&self) -> anyhow::Result<String> {
+    pub fn json(&self) -> Result<String> {
         let name = self.metric.name();
         let line = |line: &Line| {
             let worth = self.worth(line).map(|Effect { mean, half }| {
@@ -218,7 +219,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| labels | failed | - | - |"), "{text}");
-        assert!(text.contains("Without labels it failed: no row has a label"), "{text}");
+        assert!(text.contains("The run without labels failed: no row has a label"), "{text}");
         let json: Value = serde_json::from_str(&table.json().unwrap()).unwrap();
         assert!((json["students"][1]["worth"]["mean"].as_f64().unwrap() - 0.02).abs() < 1e-12);
         assert!(table.svg().contains("soft targets") && table.svg().ends_with("</svg>\n"));

@@ -9,21 +9,21 @@ use distill_task::TaskId;
 use super::Checker;
 use super::found::RowsFound;
 use super::models::Model;
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::settings::{Settings, Validation};
-use crate::{finetune, inputs, run};
+use crate::{connect, finetune, inputs};
 
 impl Checker<'_> {
     /// Training and validation rows, and the label map.
-    pub(super) fn training_rows(&mut self, settings: &Settings, teacher: Option<&Model>) -> anyhow::Result<()> {
+    pub(super) fn training_rows(&mut self, settings: &Settings, teacher: Option<&Model>) -> Result<()> {
         let finetunes = settings.finetune.model.is_some();
-        let needed = finetunes || self.is_taught(settings) || run::rows_beside(settings).is_some();
+        let needed = finetunes || self.is_taught(settings) || connect::rows_beside(settings).is_some();
         let train = match (&settings.data.train, needed) {
             (Some(path), true) => self.scan(settings, "data.train", path, None)?,
             (None, true) => {
                 self.found
                     .problems
-                    .add("[data]", Failure::usage("data.train is missing; set it to the training rows"));
+                    .add("[data]", RunError::usage("data.train is missing; set it to the training rows"));
                 None
             }
             (_, false) => None,
@@ -45,12 +45,7 @@ impl Checker<'_> {
     }
 
     /// The label map of a teacher to be fine-tuned, or a check that an existing teacher has the rows' labels.
-    fn find_labels(
-        &mut self,
-        source: &Source,
-        summary: &Summary,
-        to_finetune: Option<&Model>,
-    ) -> anyhow::Result<()> {
+    fn find_labels(&mut self, source: &Source, summary: &Summary, to_finetune: Option<&Model>) -> Result<()> {
         if let Some(model) = to_finetune {
             let labels = finetune::label_map(summary, source.clone(), &model.directory)
                 .and_then(|(labels, source)| finetune::several_classes(summary, &source).map(|()| labels));
@@ -76,11 +71,11 @@ impl Checker<'_> {
             let (name, column) = (source.path().display(), source.columns().label_name());
             let what =
                 format!("{name}: no row has a label in column {column:?}, but {who} is trained only on labels");
-            self.found.problems.add("data.train", Failure::data(what));
+            self.found.problems.add("data.train", RunError::data(what));
         }
     }
 
-    fn validation(&mut self, settings: &Settings, train: Option<&Summary>) -> anyhow::Result<()> {
+    fn validation(&mut self, settings: &Settings, train: Option<&Summary>) -> Result<()> {
         match &settings.data.validation {
             Validation::File(path) => {
                 let Some((source, summary)) = self.scan(settings, "data.validation", path, None)? else {
@@ -92,7 +87,7 @@ impl Checker<'_> {
                 }
                 if settings.finetune.model.is_some() && summary.unlabelled == summary.rows {
                     let what = format!("{}: no row has a label, so epochs cannot be compared", path.display());
-                    self.found.problems.add("data.validation", Failure::data(what));
+                    self.found.problems.add("data.validation", RunError::data(what));
                 }
             }
             Validation::Share(share) => {
@@ -116,7 +111,7 @@ impl Checker<'_> {
         place: &str,
         path: &Path,
         kind: Option<TaskId>,
-    ) -> anyhow::Result<Option<(Source, Summary)>> {
+    ) -> Result<Option<(Source, Summary)>> {
         if let Some(known) = self.rows.get(path) {
             return Ok(known.clone());
         }

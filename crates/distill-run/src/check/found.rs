@@ -9,6 +9,7 @@ use distill_student::TrainSettings;
 use serde_json::{Value, json};
 
 use super::problems::Problems;
+use crate::error::Result;
 use distill_report::documents::format::bytes;
 
 /// All that was found.
@@ -218,7 +219,7 @@ impl Found {
     ///
     /// # Errors
     /// Where it cannot be written, which would be a defect.
-    pub fn json(&self) -> anyhow::Result<String> {
+    pub fn json(&self) -> Result<String> {
         let student = |student: &StudentFound| json!({"name": student.place, "layers": student.layers, "parameters": student.parameters});
         let space = |space: &Space| json!({"directory": space.directory, "needed_bytes": space.needed, "free_bytes": space.free});
         Ok(serde_json::to_string_pretty(&json!({

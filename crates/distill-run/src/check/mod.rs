@@ -24,9 +24,10 @@ use distill_data::source::{Source, Summary};
 use distill_model::ModelDirectory;
 use distill_task::TaskId;
 
+use crate::error::Result;
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::{run, training};
+use crate::{connect, training};
 pub use found::Found;
 
 /// What is to be run.
@@ -62,7 +63,7 @@ impl<'a> Request<'a> {
 ///
 /// # Errors
 /// A stop. Problems of the pipeline are in the result.
-pub fn look(settings: &Settings, request: Request<'_>, session: &Session) -> anyhow::Result<Found> {
+pub fn look(settings: &Settings, request: Request<'_>, session: &Session) -> Result<Found> {
     let mut checker = Checker::new(request, session);
     checker.pipeline(settings)?;
     Ok(Found { labels: checker.labels, ..checker.found })
@@ -72,7 +73,7 @@ pub fn look(settings: &Settings, request: Request<'_>, session: &Session) -> any
 ///
 /// # Errors
 /// All that is wrong with it, as one error.
-pub fn before_run(settings: &Settings, request: Request<'_>, session: &Session) -> anyhow::Result<()> {
+pub fn before_run(settings: &Settings, request: Request<'_>, session: &Session) -> Result<()> {
     let mut checker = Checker::new(request, session);
     checker.pipeline(settings)?;
     checker.found.problems.into_result(&*session.messages)
@@ -115,8 +116,8 @@ impl<'a> Checker<'a> {
     ///
     /// # Errors
     /// A stop. What is wrong with the pipeline is noted.
-    pub fn pipeline(&mut self, settings: &Settings) -> anyhow::Result<()> {
-        let settings = &run::connected(settings.clone(), self.request.out);
+    pub fn pipeline(&mut self, settings: &Settings) -> Result<()> {
+        let settings = &connect::connected(settings.clone(), self.request.out);
         self.numbers(settings)?;
         let teacher = self.teacher(settings)?;
         self.open_stores(settings)?;
@@ -135,7 +136,7 @@ impl<'a> Checker<'a> {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn base(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub fn base(&mut self, settings: &Settings) -> Result<()> {
         self.pipeline(settings)?;
         std::mem::take(&mut self.found.problems).into_result(&*self.session.messages)
     }
@@ -144,9 +145,9 @@ impl<'a> Checker<'a> {
     ///
     /// # Errors
     /// The first thing that is wrong with them.
-    pub fn trial(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub fn trial(&mut self, settings: &Settings) -> Result<()> {
         training::check_numbers(settings)?;
-        let settings = &run::connected(settings.clone(), self.request.out);
+        let settings = &connect::connected(settings.clone(), self.request.out);
         self.teacher(settings)?;
         self.open_stores(settings)?;
         self.students(settings)?;
@@ -154,7 +155,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What settings say by themselves.
-    fn numbers(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    fn numbers(&mut self, settings: &Settings) -> Result<()> {
         let is_taught = self.is_taught(settings);
         let problems = &mut self.found.problems;
         problems.take("[student]", settings.student.train.check())?;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use distill_hub::HubName;
 use distill_model::stored::{Stored, estimate};
 use distill_model::{ModelConfig, ModelDirectory};
@@ -10,7 +9,7 @@ use distill_task::TaskId;
 
 use super::Checker;
 use super::found::ModelFound;
-use crate::error::Failure;
+use crate::error::{Context, Result, RunError};
 use crate::settings::Settings;
 use crate::{inputs, length, masked};
 
@@ -25,7 +24,7 @@ pub struct Model {
 
 impl Checker<'_> {
     /// The model that the pipeline's soft targets come from, and what its logits mean.
-    pub(super) fn teacher(&mut self, settings: &Settings) -> anyhow::Result<Option<Model>> {
+    pub(super) fn teacher(&mut self, settings: &Settings) -> Result<Option<Model>> {
         if let Some(path) = &settings.finetune.model {
             return self.before_finetuning(settings, path);
         }
@@ -36,7 +35,7 @@ impl Checker<'_> {
         let Some(path) = &settings.teacher.model else {
             let what = "teacher.model is missing: set it to a classifier, or set finetune.model to a model to \
                         fine-tune";
-            self.found.problems.add("[teacher]", Failure::usage(what));
+            self.found.problems.add("[teacher]", RunError::usage(what));
             return Ok(None);
         };
         let Some(directory) = self.open("teacher.model", path)? else { return Ok(None) };
@@ -55,7 +54,7 @@ impl Checker<'_> {
         Ok(Some(Model { directory, config }))
     }
 
-    fn before_finetuning(&mut self, settings: &Settings, path: &Path) -> anyhow::Result<Option<Model>> {
+    fn before_finetuning(&mut self, settings: &Settings, path: &Path) -> Result<Option<Model>> {
         let Some(directory) = self.open("finetune.model", path)? else { return Ok(None) };
         let config = directory.config().clone();
         let own = if config.has_classifier() { config.problem_type } else { TaskId::default() };
@@ -71,7 +70,7 @@ impl Checker<'_> {
     }
 
     /// Opens a model; none where it cannot be, which is a problem, or would have to be fetched first, which is said.
-    pub(super) fn open(&mut self, place: &str, path: &Path) -> anyhow::Result<Option<ModelDirectory>> {
+    pub(super) fn open(&mut self, place: &str, path: &Path) -> Result<Option<ModelDirectory>> {
         if let Some(known) = self.models.get(path) {
             return Ok(known.clone());
         }
@@ -90,12 +89,7 @@ impl Checker<'_> {
     }
 
     /// A model by the path that later stages use: that of the fine-tuned teacher does not exist yet.
-    pub(super) fn known(
-        &mut self,
-        place: &str,
-        path: &Path,
-        settings: &Settings,
-    ) -> anyhow::Result<Option<Model>> {
+    pub(super) fn known(&mut self, place: &str, path: &Path, settings: &Settings) -> Result<Option<Model>> {
         let finetuned = self.request.out.join("teacher/model");
         let directory = match &settings.finetune.model {
             Some(model) if path == finetuned => self.open("finetune.model", model)?,
@@ -123,7 +117,7 @@ impl Checker<'_> {
         tokenizer: &Path,
         max_length: usize,
         config: &ModelConfig,
-    ) -> anyhow::Result<Option<String>> {
+    ) -> Result<Option<String>> {
         let key = (tokenizer.to_owned(), max_length, config.vocab_size, config.max_length());
         if let Some(hash) = self.tokenizers.get(&key) {
             return Ok(Some(hash.clone()));
@@ -134,7 +128,7 @@ impl Checker<'_> {
         let special = loaded.special_tokens(true);
         if has_pair && special > max_length {
             let what = format!("max_length is {max_length}, but a text pair has {special} special tokens");
-            self.found.problems.add("data.max_length", Failure::usage(what));
+            self.found.problems.add("data.max_length", RunError::usage(what));
         } else {
             self.tokenizers.insert(key, loaded.hash().to_owned());
         }
@@ -142,7 +136,7 @@ impl Checker<'_> {
     }
 
     /// How many parameters a model's files hold; a problem where a file was cut off.
-    fn weights(&mut self, place: &str, directory: &ModelDirectory) -> anyhow::Result<()> {
+    fn weights(&mut self, place: &str, directory: &ModelDirectory) -> Result<()> {
         let Some(stored) = self.found.problems.take(place, Stored::read(directory))? else { return Ok(()) };
         let config = directory.config();
         let parameters = stored.parameters(config, config.num_hidden_layers);
@@ -151,12 +145,7 @@ impl Checker<'_> {
     }
 
     /// Parameters of a student of these layers.
-    pub(super) fn parameters(
-        &mut self,
-        place: &str,
-        from: &Model,
-        student: &ModelConfig,
-    ) -> anyhow::Result<u64> {
+    pub(super) fn parameters(&mut self, place: &str, from: &Model, student: &ModelConfig) -> Result<u64> {
         if !from.directory.has_weights() {
             return Ok(estimate(student));
         }
@@ -167,7 +156,7 @@ impl Checker<'_> {
     }
 
     /// The masked language model of `[augment]`.
-    pub(super) fn masked_model(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub(super) fn masked_model(&mut self, settings: &Settings) -> Result<()> {
         let Some(path) = settings.augment.masked_model.as_ref().filter(|_| settings.augment.adds_rows()) else {
             return Ok(());
         };

@@ -3,7 +3,7 @@
 use distill_core::Category;
 use serde_json::{Value, json};
 
-use crate::error::{self, Failure};
+use crate::error::{Result, RunError};
 use crate::messages::Messages;
 
 /// One thing that is wrong.
@@ -41,20 +41,16 @@ impl Problems {
     ///
     /// # Errors
     /// A stop, and a defect of the program: they say nothing of a pipeline.
-    pub fn take<T>(
-        &mut self,
-        place: &str,
-        result: Result<T, impl Into<anyhow::Error>>,
-    ) -> anyhow::Result<Option<T>> {
+    pub fn take<T>(&mut self, place: &str, result: Result<T, impl Into<RunError>>) -> Result<Option<T>> {
         let error = match result {
             Ok(found) => return Ok(Some(found)),
             Err(error) => error.into(),
         };
-        let category = error::category(&error);
+        let category = error.category();
         if matches!(category, Category::Stopped | Category::Internal) {
             return Err(error);
         }
-        let problem = Problem { place: place.to_owned(), what: error::chain(&error), category };
+        let problem = Problem { place: place.to_owned(), what: error.chain(), category };
         if !self.all.iter().any(|known| known.what == problem.what) {
             self.all.push(problem);
         }
@@ -62,7 +58,7 @@ impl Problems {
     }
 
     /// Notes a problem that the check itself found.
-    pub fn add(&mut self, place: &str, failure: Failure) {
+    pub fn add(&mut self, place: &str, failure: RunError) {
         // Of failures that say what they are, none is passed on.
         if let Err(error) = self.take::<()>(place, Err(failure)) {
             tracing::debug!("{error:#}");
@@ -84,10 +80,10 @@ impl Problems {
     ///
     /// # Errors
     /// What was found first.
-    pub fn first(self) -> anyhow::Result<()> {
+    pub fn first(self) -> Result<()> {
         match self.all.first() {
             None => Ok(()),
-            Some(first) => Err(Failure::of(first.category, first.line()).into()),
+            Some(first) => Err(RunError::of(first.category, first.line())),
         }
     }
 
@@ -95,17 +91,17 @@ impl Problems {
     ///
     /// # Errors
     /// The problem whose kind decides the exit code: settings, then data, directories of results, disk space.
-    pub fn into_result(self, messages: &dyn Messages) -> anyhow::Result<()> {
+    pub fn into_result(self, messages: &dyn Messages) -> Result<()> {
         let category = ORDER.into_iter().find(|kind| self.all.iter().any(|problem| problem.category == *kind));
         match self.all.as_slice() {
             [] => Ok(()),
-            [only] => Err(Failure::of(only.category, only.line()).into()),
+            [only] => Err(RunError::of(only.category, only.line())),
             several => {
                 for problem in several {
                     messages.problem(&format!("- {}", problem.line()));
                 }
                 let what = format!("{} problems, listed above; nothing was computed", several.len());
-                Err(Failure::of(category.unwrap_or(Category::Usage), what).into())
+                Err(RunError::of(category.unwrap_or(Category::Usage), what))
             }
         }
     }
@@ -121,17 +117,17 @@ mod tests {
     #[test]
     fn settings_decide_the_exit_code_before_data_and_a_stop_is_not_a_problem() {
         let mut problems = Problems::default();
-        problems.add("data.test", Failure::data("a.csv: no column \"text\""));
-        problems.add("data.test", Failure::data("a.csv: no column \"text\""));
+        problems.add("data.test", RunError::data("a.csv: no column \"text\""));
+        problems.add("data.test", RunError::data("a.csv: no column \"text\""));
         assert_eq!(problems.len(), 1, "the same is said once");
-        problems.add("student.layers", Failure::usage("layers [9] are not there"));
+        problems.add("student.layers", RunError::usage("layers [9] are not there"));
         let stopped = problems.take::<()>("data.test", Err(StopReason::TimeLimit)).unwrap_err();
-        assert_eq!(error::category(&stopped), Category::Stopped);
+        assert_eq!(stopped.category(), Category::Stopped);
         let lines: Vec<String> = problems.all.iter().map(Problem::line).collect();
         assert_eq!(lines[0], "data.test: a.csv: no column \"text\"");
         assert_eq!(problems.json()[1]["exit_code"], 2);
         let error = problems.into_result(&Silent).unwrap_err();
-        assert_eq!(error::category(&error), Category::Usage);
+        assert_eq!(error.category(), Category::Usage);
         assert!(error.to_string().starts_with("2 problems"));
         Problems::default().into_result(&Silent).unwrap();
     }

@@ -2,30 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_report::ReportError;
 use distill_report::gates::{Gate, Planned, baseline};
 
 use super::Checker;
-use crate::error::Failure;
+use crate::connect;
+use crate::error::{Result, RunError};
 use crate::outdir::OutDir;
 use crate::report::before::{Common, check_gate, planned_models};
 use crate::report::check_junit;
 use crate::report::named::{Entry, Named, entries};
 use crate::report::rows::{TestSet, column};
 use crate::settings::{Settings, TestSets, Validation};
-use crate::{run, seeds};
 
 const GATES: &str = "[report] gates";
 
 impl Checker<'_> {
     /// Held-out rows, slices, gates and where they are written.
-    pub(super) fn report(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub(super) fn report(&mut self, settings: &Settings) -> Result<()> {
         let Some(test) = &settings.data.test else {
             if !settings.report.gates.is_empty() {
                 let what =
                     "report.gates is set, but data.test is missing: gates need a report on held-out rows";
-                self.found.problems.add(GATES, Failure::usage(what));
+                self.found.problems.add(GATES, RunError::usage(what));
             }
             return Ok(());
         };
@@ -35,14 +34,14 @@ impl Checker<'_> {
         }
         self.must_have_teacher(settings)?;
         let named: Vec<Named> = match self.request.seeds {
-            [] => run::report_models(settings, self.request.out),
+            [] => connect::report_models(settings, self.request.out),
             several => {
                 // If the teacher is fine-tuned, each seed has its own.
                 let mut unconnected = settings.clone();
                 if settings.finetune.model.is_some() {
                     unconnected.teacher.model.take_if(|model| *model == self.request.out.join("teacher/model"));
                 }
-                seeds::models(&unconnected, several, self.request.out)
+                connect::report_models_of_seeds(&unconnected, several, self.request.out)
             }
         };
         let models = entries(&named.iter().collect::<Vec<_>>());
@@ -57,7 +56,7 @@ impl Checker<'_> {
     }
 
     /// Rows of a data set, whose labels are the models' and which have the columns that slices are cut by.
-    fn held_out(&mut self, settings: &Settings, name: &str, path: &Path) -> anyhow::Result<()> {
+    fn held_out(&mut self, settings: &Settings, name: &str, path: &Path) -> Result<()> {
         let place = match &settings.data.test {
             Some(TestSets::Named(_)) => format!("data.test {name}"),
             _ => "data.test".to_owned(),
@@ -74,12 +73,12 @@ impl Checker<'_> {
     }
 
     /// A report compares with the teacher, whose labels are the student's.
-    fn must_have_teacher(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    fn must_have_teacher(&mut self, settings: &Settings) -> Result<()> {
         let Some(path) = &settings.teacher.model else {
             if !self.is_taught(settings) {
                 let what = "teacher.model is missing: the report on data.test compares the student with it; set it \
                             to the model that student.targets come from, or remove data.test";
-                self.found.problems.add("[teacher]", Failure::usage(what));
+                self.found.problems.add("[teacher]", RunError::usage(what));
             }
             return Ok(());
         };
@@ -91,7 +90,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn gates(&mut self, settings: &Settings, models: &[Entry], data: Vec<String>) -> anyhow::Result<()> {
+    fn gates(&mut self, settings: &Settings, models: &[Entry], data: Vec<String>) -> Result<()> {
         let planned = Planned {
             models: planned_models(models),
             data: data.clone(),
@@ -115,7 +114,7 @@ impl Checker<'_> {
     }
 
     /// Directories that hold something else, are in use, or cannot be made.
-    pub(super) fn places(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub(super) fn places(&mut self, settings: &Settings) -> Result<()> {
         let writable = must_be_writable(self.request.out);
         if self.found.problems.take("out", writable)?.is_none() {
             return Ok(());
@@ -150,7 +149,7 @@ impl Checker<'_> {
 }
 
 /// Refuses to write over what the pipeline reads.
-fn must_not_replace(path: &Path, settings: &Settings) -> anyhow::Result<()> {
+fn must_not_replace(path: &Path, settings: &Settings) -> Result<()> {
     let mut inputs: Vec<PathBuf> = settings.data.train.iter().cloned().collect();
     inputs.extend(settings.data.test.iter().flat_map(|test| test.named()).map(|(_, path)| path));
     inputs.extend(settings.augment.unlabelled.clone());
@@ -159,7 +158,7 @@ fn must_not_replace(path: &Path, settings: &Settings) -> anyhow::Result<()> {
     }
     let Ok(own) = path.canonicalize() else { return Ok(()) };
     match inputs.iter().find(|input| input.canonicalize().is_ok_and(|input| input == own)) {
-        Some(input) => bail!(Failure::usage(format!(
+        Some(input) => Err(RunError::usage(format!(
             "{} is an input of the pipeline, and the JUnit file would replace it",
             input.display()
         ))),
@@ -168,16 +167,14 @@ fn must_not_replace(path: &Path, settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Whether files can be created in a directory, or in the nearest existing one above it. Leaves no files.
-fn must_be_writable(path: &Path) -> anyhow::Result<()> {
+fn must_be_writable(path: &Path) -> Result<()> {
     let above = nearest(path);
     if !above.is_dir() {
-        bail!(Failure::cannot_create(format!("{} is a file; expected a directory", above.display())));
+        return Err(RunError::cannot_create(format!("{} is a file; expected a directory", above.display())));
     }
     match tempfile::tempfile_in(&above) {
         Ok(_) => Ok(()),
-        Err(error) => {
-            bail!(Failure::cannot_create(format!("cannot write to {}: {error}", above.display())))
-        }
+        Err(error) => Err(RunError::cannot_create(format!("cannot write to {}: {error}", above.display()))),
     }
 }
 

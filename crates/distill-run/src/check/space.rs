@@ -12,7 +12,7 @@ use rustix::fs::statvfs;
 use super::Checker;
 use super::found::Space;
 use super::results::nearest;
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::settings::Settings;
 use distill_report::documents::format::bytes;
 
@@ -36,7 +36,7 @@ struct Need {
 
 impl Checker<'_> {
     /// Compares the need of the stages with the free space.
-    pub(super) fn space(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub(super) fn space(&mut self, settings: &Settings) -> Result<()> {
         let needs = self.needs(settings);
         let seeds = self.request.seeds.len().max(1);
         let there: u64 = self.directories(settings).iter().map(|directory| size_of(directory)).sum();
@@ -75,7 +75,7 @@ impl Checker<'_> {
         if needed > free {
             let (name, needed, free) = (directory.display(), bytes(needed), bytes(free));
             let what = format!("{name}: about {needed} needed, but only {free} free ({hint})");
-            self.found.problems.add(place, Failure::of(Category::Io, what));
+            self.found.problems.add(place, RunError::of(Category::Io, what));
         }
         self.found.space.push(Space { directory: directory.to_owned(), needed, free });
     }

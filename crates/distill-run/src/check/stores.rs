@@ -7,19 +7,19 @@ use distill_data::logits::{LogitsTable, Store};
 use distill_student::teachers::TeacherEnsemble;
 
 use super::Checker;
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::settings::Settings;
-use crate::{run, student};
+use crate::{connect, student};
 
 const PLACE: &str = "student.targets";
 
 impl Checker<'_> {
     /// Opens the stores that the student learns from, but for the pipeline's own.
-    pub(super) fn open_stores(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub(super) fn open_stores(&mut self, settings: &Settings) -> Result<()> {
         let Some(targets) = &settings.student.start.targets else { return Ok(()) };
         let (own, directories) = (self.own_targets(), targets.directories());
         if directories.is_empty() {
-            self.found.problems.add(PLACE, Failure::usage("student.targets is an empty list"));
+            self.found.problems.add(PLACE, RunError::usage("student.targets is an empty list"));
         }
         self.stores.clear();
         for directory in directories.iter().filter(|directory| **directory != own) {
@@ -49,35 +49,35 @@ impl Checker<'_> {
         let (Some(asked), Some(own)) = (settings.data.problem_type, self.problem_type) else { return };
         if asked != own {
             let what = format!("data.problem_type is {asked}, but that of the soft targets is {own}");
-            self.found.problems.add("[data]", Failure::usage(what));
+            self.found.problems.add("[data]", RunError::usage(what));
         }
     }
 
     /// A student reads no more of a text than its teacher did, and needs texts.
-    fn fits_student(&mut self, settings: &Settings, store: &Store) -> anyhow::Result<()> {
+    fn fits_student(&mut self, settings: &Settings, store: &Store) -> Result<()> {
         let (teachers, own) = (store.fingerprint().max_length as usize, settings.data.max_length.unwrap_or(0));
         let name = store.directory().display();
         if own > teachers {
             let what = format!(
                 "max_length is {own}, but the teacher of {name} read only {teachers} tokens of each row"
             );
-            self.found.problems.add("data.max_length", Failure::usage(what));
+            self.found.problems.add("data.max_length", RunError::usage(what));
         }
-        if run::rows_beside(settings).is_none() {
+        if connect::rows_beside(settings).is_none() {
             let has_texts = self.found.problems.take(PLACE, has_texts(store))?;
             if has_texts == Some(false) {
                 let what = format!(
                     "{name} was written without texts: set teacher.text = false, and data.train to the rows that \
                      the teacher read"
                 );
-                self.found.problems.add(PLACE, Failure::usage(what));
+                self.found.problems.add(PLACE, RunError::usage(what));
             }
         }
         Ok(())
     }
 
     /// Settings whose rows are read by the columns that the teacher of a store read, where none are named.
-    pub(super) fn with_columns_of_store(&mut self, settings: &Settings) -> anyhow::Result<Settings> {
+    pub(super) fn with_columns_of_store(&mut self, settings: &Settings) -> Result<Settings> {
         let mut settings = settings.clone();
         if let Some(store) = self.stores.first().filter(|_| !self.is_taught(&settings)) {
             let columns = student::columns_of(store, &settings.data.columns);
@@ -87,7 +87,7 @@ impl Checker<'_> {
     }
 
     /// All teachers have the same labels.
-    pub(super) fn must_share_labels(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub(super) fn must_share_labels(&mut self, settings: &Settings) -> Result<()> {
         let Some((labels, problem_type)) = self.labels() else { return Ok(()) };
         let first = match self.stores.first() {
             Some(store) if !self.is_taught(settings) => store.directory().display().to_string(),
@@ -100,7 +100,7 @@ impl Checker<'_> {
             if print.problem_type != problem_type {
                 let what =
                     format!("problem_type of {first} is {problem_type}, of {name} {}", print.problem_type);
-                self.found.problems.add(PLACE, Failure::data(what));
+                self.found.problems.add(PLACE, RunError::data(what));
             }
         }
         Ok(())

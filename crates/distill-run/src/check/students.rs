@@ -11,6 +11,7 @@ use distill_student::plan::IntermediateTerms;
 use super::Checker;
 use super::found::StudentFound;
 use super::models::Model;
+use crate::error::Result;
 use crate::length;
 use crate::settings::Settings;
 use crate::student::{self, TEACHER};
@@ -26,7 +27,7 @@ struct Which<'a> {
 
 impl Checker<'_> {
     /// Checks the student and the one without a teacher.
-    pub(super) fn students(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    pub(super) fn students(&mut self, settings: &Settings) -> Result<()> {
         let start = &settings.student.start;
         let Some(init) = start.init.as_deref() else { return Ok(()) };
         let train = settings.student.train.clone();
@@ -43,7 +44,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn student(&mut self, settings: &Settings, which: &Which<'_>) -> anyhow::Result<()> {
+    fn student(&mut self, settings: &Settings, which: &Which<'_>) -> Result<()> {
         let Some(from) = self.begins_as(settings, which)? else { return Ok(()) };
         let start = &settings.student.start;
         let (place, problems) = (which.place, &mut self.found.problems);
@@ -83,7 +84,7 @@ impl Checker<'_> {
     }
 
     /// What a student starts as.
-    fn begins_as(&mut self, settings: &Settings, which: &Which<'_>) -> anyhow::Result<Option<Model>> {
+    fn begins_as(&mut self, settings: &Settings, which: &Which<'_>) -> Result<Option<Model>> {
         if which.init != Path::new(TEACHER) || which.init.exists() {
             return self.known(which.key, which.init, settings);
         }
@@ -102,7 +103,7 @@ impl Checker<'_> {
         terms: &IntermediateTerms,
         student: &ModelConfig,
         tokens: Option<&str>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<()> {
         const PLACE: &str = "student.teacher_model";
         let Some(path) = settings.student.start.teacher_model.as_deref() else { return Ok(()) };
         let Some(teacher) = self.known(PLACE, path, settings)? else { return Ok(()) };

@@ -4,9 +4,10 @@ use distill_core::record::RUN_FILE;
 use distill_student::checkpoint::CHECKPOINTS;
 use distill_student::metrics::METRICS_FILE;
 
-use crate::augment::ROWS_FILE;
-use crate::store_files::PROGRESS_FILE;
-
+/// The rows that `augment` writes.
+pub const ROWS_FILE: &str = "rows.jsonl";
+/// The finished files of a store without a manifest.
+pub const PROGRESS_FILE: &str = "shards.json";
 /// The directory of a trained model.
 pub const MODEL: &str = "model";
 /// Where the result of a run is made that replaces another one's.

@@ -2,24 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_core::record::RunRecord;
 
 use super::names::{self, is_own};
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 
 /// Refuses an output directory that is one of the paths that the run reads, that lies in a model or a store of them, or
 /// whose results are among them.
 ///
 /// # Errors
-/// [`Failure`] naming both.
-pub fn check(reads: &[PathBuf], out: &Path) -> anyhow::Result<()> {
+/// [`RunError`] naming both.
+pub fn check(reads: &[PathBuf], out: &Path) -> Result<()> {
     let Some(real_out) = real(out) else { return Ok(()) };
     for read in reads {
         let Ok(real_read) = read.canonicalize() else { continue };
         let is_whole = || ["config.json", "manifest.json"].iter().any(|name| real_read.join(name).is_file());
         if real_out == real_read || (real_out.starts_with(&real_read) && is_whole()) {
-            bail!(Failure::cannot_create(format!(
+            return Err(RunError::cannot_create(format!(
                 "this run reads {} and would write into {}; choose another directory",
                 read.display(),
                 out.display()
@@ -28,7 +27,7 @@ pub fn check(reads: &[PathBuf], out: &Path) -> anyhow::Result<()> {
         let Ok(below) = real_read.strip_prefix(&real_out) else { continue };
         let first = below.iter().next().unwrap_or_default().to_string_lossy().into_owned();
         if is_own(&first) || names::is_of_swap(&first) || is_listed(&real_out, below) {
-            bail!(Failure::cannot_create(format!(
+            return Err(RunError::cannot_create(format!(
                 "this run reads {} and would write to that path in {}; choose another directory, or first copy the \
                  input elsewhere",
                 read.display(),

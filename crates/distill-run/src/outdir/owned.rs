@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_core::atomic::FileError;
 use distill_core::record::{FileMark, RUN_FILE, RunRecord};
 use distill_data::logits::{LogitsTable, MANIFEST_FILE, Manifest};
@@ -16,10 +15,8 @@ use distill_report::gates::baseline;
 use distill_student::checkpoint::CHECKPOINTS;
 use distill_student::metrics::METRICS_FILE;
 
-use super::names::{self, MODEL};
-use crate::augment::ROWS_FILE;
-use crate::error::Failure;
-use crate::store_files::PROGRESS_FILE;
+use super::names::{self, MODEL, PROGRESS_FILE, ROWS_FILE};
+use crate::error::{Result, RunError};
 
 /// The model card, whose marks say what of it is ours.
 const CARD: &str = "README.md";
@@ -45,8 +42,8 @@ enum Whose {
 /// The entries of `out` that the run of `record` wrote, without the record itself.
 ///
 /// # Errors
-/// [`Failure`] naming the first file under one of a run's names that is not the run's, or that was changed since.
-pub fn entries(out: &Path, record: Option<&RunRecord>) -> anyhow::Result<Vec<String>> {
+/// [`RunError`] naming the first file under one of a run's names that is not the run's, or that was changed since.
+pub fn entries(out: &Path, record: Option<&RunRecord>) -> Result<Vec<String>> {
     let mut own = Vec::new();
     for name in listed(out)?.into_iter().filter(|name| names::is_own(name)) {
         must_be_own(out, record, &name)?;
@@ -61,17 +58,17 @@ pub fn entries(out: &Path, record: Option<&RunRecord>) -> anyhow::Result<Vec<Str
 ///
 /// # Errors
 /// As [`entries`].
-pub fn must_be_own(out: &Path, record: Option<&RunRecord>, name: &str) -> anyhow::Result<()> {
+pub fn must_be_own(out: &Path, record: Option<&RunRecord>, name: &str) -> Result<()> {
     if out.join(name).symlink_metadata().is_err() {
         return Ok(());
     }
     match (Run { out, record }).whose(name)? {
         Whose::Run => Ok(()),
-        Whose::Changed(name) => bail!(Failure::cannot_create(format!(
+        Whose::Changed(name) => Err(RunError::cannot_create(format!(
             "{} was changed after distill wrote it, and would be replaced; move it, or choose another directory",
             out.join(name).display()
         ))),
-        Whose::User(name) => bail!(Failure::cannot_create(format!(
+        Whose::User(name) => Err(RunError::cannot_create(format!(
             "{} was not written by distill, and would be replaced; move it, or choose another directory",
             out.join(name).display()
         ))),
@@ -82,7 +79,7 @@ pub fn must_be_own(out: &Path, record: Option<&RunRecord>, name: &str) -> anyhow
 ///
 /// # Errors
 /// Where something cannot be read.
-pub fn certain(out: &Path, record: &RunRecord) -> anyhow::Result<Vec<String>> {
+pub fn certain(out: &Path, record: &RunRecord) -> Result<Vec<String>> {
     let run = Run { out, record: Some(record) };
     let mut own = Vec::new();
     for name in listed(out)?.into_iter().filter(|name| names::is_own(name) && name != RUN_FILE) {
@@ -97,7 +94,7 @@ pub fn certain(out: &Path, record: &RunRecord) -> anyhow::Result<Vec<String>> {
 ///
 /// # Errors
 /// [`FileError`] naming the file that cannot be read.
-pub fn marks(work: &Path) -> anyhow::Result<BTreeMap<String, FileMark>> {
+pub fn marks(work: &Path) -> Result<BTreeMap<String, FileMark>> {
     let mut found = BTreeMap::new();
     let passing = [RUN_FILE, CHECKPOINTS, PROGRESS_FILE];
     for name in listed(work)? {
@@ -112,7 +109,7 @@ pub fn marks(work: &Path) -> anyhow::Result<BTreeMap<String, FileMark>> {
 ///
 /// # Errors
 /// As [`marks`].
-pub fn marks_below(path: &Path, name: &str) -> anyhow::Result<BTreeMap<String, FileMark>> {
+pub fn marks_below(path: &Path, name: &str) -> Result<BTreeMap<String, FileMark>> {
     let mut found = BTreeMap::new();
     for (name, path) in files_below(path, name)? {
         if !is_card(&name) {
@@ -133,7 +130,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn whose(&self, name: &str) -> anyhow::Result<Whose> {
+    fn whose(&self, name: &str) -> Result<Whose> {
         let user = || Ok(Whose::User(name.to_owned()));
         let Some(record) = self.record else { return user() };
         let listed = record.files.get(name);
@@ -156,13 +153,13 @@ impl Run<'_> {
         }
     }
 
-    fn as_written(&self, name: &str, mark: &FileMark) -> anyhow::Result<Whose> {
+    fn as_written(&self, name: &str, mark: &FileMark) -> Result<Whose> {
         let path = self.out.join(name);
         Ok(if path.is_file() && mark.is(&path)? { Whose::Run } else { Whose::Changed(name.to_owned()) })
     }
 
     /// A store's file, which its manifest lists; before there is one, its footer says that a pass wrote it.
-    fn shard(&self, name: &str, record: &RunRecord) -> anyhow::Result<Whose> {
+    fn shard(&self, name: &str, record: &RunRecord) -> Result<Whose> {
         let path = self.out.join(name);
         if let Ok(manifest) = Manifest::read(self.out)
             && let Some(shard) = manifest.shards.iter().find(|shard| shard.file.name == name)
@@ -176,7 +173,7 @@ impl Run<'_> {
     }
 
     /// Every file of a model directory is the run's, or the directory is not.
-    fn model(&self, record: &RunRecord) -> anyhow::Result<Whose> {
+    fn model(&self, record: &RunRecord) -> Result<Whose> {
         let path = self.out.join(MODEL);
         if !path.is_dir() {
             return Ok(Whose::User(MODEL.to_owned()));
@@ -203,7 +200,7 @@ impl Run<'_> {
 
     /// Whether a record without a list means this model: by the hash of its weights, or, where the run was stopped
     /// before it noted that, by the card that it wrote.
-    fn is_older_model(&self, record: &RunRecord) -> anyhow::Result<bool> {
+    fn is_older_model(&self, record: &RunRecord) -> Result<bool> {
         let weights = self.out.join(MODEL).join("model.safetensors");
         match record.results.get("weights").and_then(|hash| hash.as_str()) {
             Some(hash) if weights.is_file() => Ok(FileMark::of(&weights)?.blake3 == hash),
@@ -216,7 +213,7 @@ impl Run<'_> {
     }
 
     /// Whether the content of a file without a mark is what a run of this command writes.
-    fn says_so(&self, name: &str, record: &RunRecord) -> anyhow::Result<bool> {
+    fn says_so(&self, name: &str, record: &RunRecord) -> Result<bool> {
         let path = self.out.join(name);
         let command = record.command.as_str();
         let number = |key: &str| record.results.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
@@ -239,7 +236,7 @@ fn is_store(command: &str) -> bool {
     command == "teacher" || command.starts_with("targets ")
 }
 
-fn whose_card(name: &str, path: &Path) -> anyhow::Result<Whose> {
+fn whose_card(name: &str, path: &Path) -> Result<Whose> {
     let text = fs::read_to_string(path).map_err(FileError::of("read", path))?;
     Ok(match card_notes::whose(&text) {
         Card::Ours => Whose::Run,

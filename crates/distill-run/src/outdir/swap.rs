@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::names::{JOURNAL, REPLACED, STAGE};
 use super::owned::listed;
 use super::remove;
+use crate::error::Result;
 
 /// More than the names of any result take.
 const MAX_BYTES: u64 = 64 << 20;
@@ -42,7 +43,7 @@ pub fn has_left_overs(out: &Path) -> bool {
 ///
 /// # Errors
 /// Where it cannot be removed.
-pub fn tidy(out: &Path) -> anyhow::Result<()> {
+pub fn tidy(out: &Path) -> Result<()> {
     if has_left_overs(out) {
         remove(&out.join(REPLACED))?;
         if !exists(&out.join(STAGE).join(RUN_FILE)) {
@@ -56,7 +57,7 @@ pub fn tidy(out: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Where something cannot be moved: the next run finishes that.
-pub fn swap(out: &Path, old: Vec<String>) -> anyhow::Result<()> {
+pub fn swap(out: &Path, old: Vec<String>) -> Result<()> {
     let mut place: Vec<String> = listed(&out.join(STAGE))?
         .into_iter()
         .filter(|name| !name.starts_with('.') && name != RUN_FILE)
@@ -74,7 +75,7 @@ pub fn swap(out: &Path, old: Vec<String>) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`swap`].
-pub fn finish(out: &Path) -> anyhow::Result<()> {
+pub fn finish(out: &Path) -> Result<()> {
     let (path, stage, replaced) = (out.join(JOURNAL), out.join(STAGE), out.join(REPLACED));
     let Journal { remove: old, place } = serde_json::from_slice(&read::bounded(&path, MAX_BYTES)?)
         .map_err(|error| FileError::new("read", &path, std::io::Error::new(ErrorKind::InvalidData, error)))?;

@@ -34,17 +34,17 @@ fn names(path: &Path) -> Vec<String> {
 fn a_run_that_wrote_nothing_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("runs/a");
-    drop(OutDir::claim(&out).unwrap());
+    drop(OutDir::lock(&out).unwrap());
     assert!(!root.path().join("runs").exists());
-    let mut held = OutDir::claim(&out).unwrap();
+    let mut held = OutDir::lock(&out).unwrap();
     held.start_over(false).unwrap();
     drop(held);
     assert!(!root.path().join("runs").exists(), "an empty stage is nothing");
     fs::create_dir_all(&out).unwrap();
-    drop(OutDir::claim(&out).unwrap());
+    drop(OutDir::lock(&out).unwrap());
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "a directory that was there stays");
     put(&out, &["run.json"]);
-    drop(OutDir::claim(&out).unwrap());
+    drop(OutDir::lock(&out).unwrap());
     assert!(out.join("run.json").exists());
 }
 
@@ -55,12 +55,12 @@ fn what_no_run_recorded_is_refused_by_name_and_stays() {
         put(root.path(), &[mine, "mine.txt"]);
         let text = OutDir::refuse_foreign(root.path()).unwrap_err().to_string();
         assert!(text.contains("not empty") && text.contains("--overwrite"), "{text}");
-        let mut held = OutDir::claim(root.path()).unwrap();
+        let mut held = OutDir::lock(root.path()).unwrap();
         for in_place in [true, false] {
             let text = held.start_over(in_place).unwrap_err().to_string();
             assert!(text.contains(mine) && text.contains("was not written by distill"), "{text}");
         }
-        assert!(OutDir::claim(root.path()).unwrap_err().to_string().contains("in use"));
+        assert!(OutDir::lock(root.path()).unwrap_err().to_string().contains("in use"));
         drop(held);
         assert!(names(root.path()).contains(&mine.to_owned()));
     }
@@ -69,7 +69,7 @@ fn what_no_run_recorded_is_refused_by_name_and_stays() {
         let root = tempfile::tempdir().unwrap();
         finished(root.path(), "old");
         put(root.path(), &[mine]);
-        let text = OutDir::claim(root.path()).unwrap().start_over(true).unwrap_err().to_string();
+        let text = OutDir::lock(root.path()).unwrap().start_over(true).unwrap_err().to_string();
         assert!(text.contains(mine) && text.contains("was not written by distill"), "{text}");
     }
 }
@@ -80,7 +80,7 @@ fn a_file_of_a_run_that_was_changed_since_is_refused_by_name() {
         let root = tempfile::tempdir().unwrap();
         finished(root.path(), "old");
         put(root.path(), &[changed]);
-        let text = OutDir::claim(root.path()).unwrap().start_over(true).unwrap_err().to_string();
+        let text = OutDir::lock(root.path()).unwrap().start_over(true).unwrap_err().to_string();
         assert!(text.contains(changed) && text.contains("was changed after distill wrote it"), "{text}");
         assert_eq!(fs::read(root.path().join(changed)).unwrap(), b"x");
     }
@@ -92,7 +92,7 @@ fn an_old_result_stays_until_the_new_one_is_whole() {
     let out = root.path();
     finished(out, "old");
     put(out, &["mine.txt", ".mine.tmp", ".run.json.a1B2c3.tmp"]);
-    let mut held = OutDir::claim(out).unwrap();
+    let mut held = OutDir::lock(out).unwrap();
     held.start_over(true).unwrap();
     assert_eq!(held.path(), out.join(STAGE));
     finished(held.path(), "new");
@@ -122,7 +122,7 @@ fn a_swap_that_was_cut_off_anywhere_is_finished_by_the_next_run() {
             for name in &parts[..placed] {
                 atomic::rename_directory(&out.join(STAGE).join(name), &out.join(name)).unwrap();
             }
-            drop(OutDir::claim(out).unwrap());
+            drop(OutDir::lock(out).unwrap());
             assert_eq!(names(out), [".lock", "metrics.jsonl", "model", "run.json"], "{moved_away} {placed}");
             for name in ["metrics.jsonl", "model/config.json", "model/model.safetensors"] {
                 assert_eq!(fs::read(out.join(name)).unwrap(), b"new", "{moved_away} {placed} {name}");
@@ -161,18 +161,12 @@ fn partly_written_files_of_a_killed_run_are_not_content() {
 }
 
 #[test]
-fn a_record_without_inputs_is_that_of_no_run() {
-    let emptied = RunRecord { inputs: BTreeMap::new(), results: BTreeMap::new(), ..record() };
-    assert!(crate::stage::stale(&emptied, &record()).is_some());
-}
-
-#[test]
 fn a_filled_directory_appears_whole_or_not_at_all_and_replaces_one_of_the_same_run() {
     let root = tempfile::tempdir().unwrap();
-    let out = OutDir::claim(root.path()).unwrap();
+    let out = OutDir::lock(root.path()).unwrap();
     let begun = RunRecord { results: BTreeMap::new(), ..record() };
     begun.write(root.path()).unwrap();
-    assert!(out.fill_directory("model", &begun, |_| bail!("no")).is_err());
+    assert!(out.fill_directory("model", &begun, |_| Err(RunError::data("no"))).is_err());
     assert!(!root.path().join("model").exists() && !root.path().join(".model.tmp").exists());
     for name in ["a", "b"] {
         let fill = |path: &Path| Ok(atomic::write(&path.join(name), b"1")?);

@@ -8,30 +8,23 @@ use distill_core::record::RunRecord;
 use distill_report::report::{About, DataInfo, ModelInfo};
 use serde_json::Value;
 
+use super::measure::OpenModel;
 use super::named::Entry;
-use super::{ReportStage, measure};
-use crate::inputs;
+use super::{Opened, ReportStage};
 
 impl ReportStage<'_> {
     /// All of it. `record` has the hashes of this report's inputs.
-    ///
-    /// # Errors
-    /// Where a model's directory or a table cannot be opened.
-    pub(super) fn about(&self, out: &Path, record: &RunRecord) -> anyhow::Result<About> {
+    pub(super) fn about(&self, opened: &Opened, out: &Path, record: &RunRecord) -> About {
         let hash = |name: String| record.inputs.get(&name).cloned();
-        let mut models = Vec::new();
-        for entry in self.entries()? {
-            models.push(self.model_info(&entry, hash(format!("model {}", entry.name)))?);
-        }
-        if !self.predictions.is_empty() {
-            for (set, entries) in self.tables()? {
-                models.extend(entries.into_iter().map(|Entry { name, path, .. }| ModelInfo {
-                    hash: hash(format!("predictions {name} on {set}")),
-                    path: path.display().to_string(),
-                    name,
-                    ..ModelInfo::default()
-                }));
-            }
+        let of_model = |model: &OpenModel| model_info(model, hash(format!("model {}", model.entry.name)));
+        let mut models: Vec<ModelInfo> = opened.models.iter().map(of_model).collect();
+        for (set, entries) in &opened.tables {
+            models.extend(entries.iter().map(|Entry { name, path, .. }| ModelInfo {
+                hash: hash(format!("predictions {name} on {set}")),
+                path: path.display().to_string(),
+                name: name.clone(),
+                ..ModelInfo::default()
+            }));
         }
         let data = self.sets().into_iter().map(|(name, path)| DataInfo {
             hash: hash(format!("data {name}")),
@@ -40,25 +33,25 @@ impl ReportStage<'_> {
         });
         // Without timing a report is the same bytes every time.
         let date = self.settings.report.timing.then(now).flatten();
-        Ok(About { run: run_name(out), date, versions: record.versions.clone(), models, data: data.collect() })
+        About { run: run_name(out), date, versions: record.versions.clone(), models, data: data.collect() }
     }
+}
 
-    fn model_info(&self, entry: &Entry, hash: Option<String>) -> anyhow::Result<ModelInfo> {
-        let directory = inputs::model(&entry.path)?;
-        let config = directory.config();
-        let (trained_by, training) = training(&entry.path).unwrap_or_default();
-        Ok(ModelInfo {
-            name: entry.name.clone(),
-            path: entry.path.display().to_string(),
-            hash,
-            architecture: config.to_json()["model_type"].as_str().map(str::to_owned),
-            layers: Some(config.num_hidden_layers),
-            hidden_size: usize::try_from(config.hidden_size).ok(),
-            parameters: None,
-            max_length: Some(measure::max_length(&directory, self.settings)?),
-            trained_by,
-            training,
-        })
+fn model_info(model: &OpenModel, hash: Option<String>) -> ModelInfo {
+    let OpenModel { entry, directory, tokenizer } = model;
+    let config = directory.config();
+    let (trained_by, training) = training(&entry.path).unwrap_or_default();
+    ModelInfo {
+        name: entry.name.clone(),
+        path: entry.path.display().to_string(),
+        hash,
+        architecture: config.to_json()["model_type"].as_str().map(str::to_owned),
+        layers: Some(config.num_hidden_layers),
+        hidden_size: usize::try_from(config.hidden_size).ok(),
+        parameters: None,
+        max_length: Some(tokenizer.max_length()),
+        trained_by,
+        training,
     }
 }
 

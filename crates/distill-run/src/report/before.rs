@@ -1,15 +1,15 @@
 //! What does not go together between models, gates and rows: found before any model is loaded.
 
-use anyhow::bail;
 use distill_core::LabelMap;
 use distill_report::gates::baseline::Baselines;
 use distill_report::gates::{Gate, Planned, PlannedModel};
 use distill_report::{ReportError, ReportSettings};
 use distill_task::{LabelShape, TaskId};
 
+use super::measure::OpenModel;
 use super::named::Entry;
 use super::rows::TestSet;
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::inputs;
 
 /// What the models of a report have in common.
@@ -24,31 +24,31 @@ impl Common {
     /// The label map of models that are run.
     ///
     /// # Errors
-    /// [`distill_core::LabelError`] where two differ; those of opening a model.
-    pub fn of(entries: &[Entry], problem_type: TaskId) -> anyhow::Result<Self> {
-        let mut first: Option<(&str, LabelMap)> = None;
-        for entry in entries {
-            let labels = inputs::model(&entry.path)?.config().labels.clone();
-            match &first {
-                None => first = Some((&entry.name, labels)),
-                Some((name, own)) => own.must_equal(name, &labels, &entry.name)?,
-            }
+    /// [`distill_core::LabelError`] where two differ.
+    pub fn of(models: &[OpenModel], problem_type: TaskId) -> Result<Self> {
+        let labels = |model: &OpenModel| model.directory.config().labels.clone();
+        let Some((first, others)) = models.split_first() else {
+            return Ok(Common { labels: None, problem_type });
+        };
+        let own = labels(first);
+        for other in others {
+            own.must_equal(&first.entry.name, &labels(other), &other.entry.name)?;
         }
-        Ok(Common { labels: first.map(|(_, labels)| labels), problem_type })
+        Ok(Common { labels: Some(own), problem_type })
     }
 
     /// Checks that the labels of a data set are those of the models, and that something can be measured on them.
     ///
     /// # Errors
     /// [`distill_data::DataError`] with file, row and field; bad data where no row has a label, or all have the same.
-    pub fn check_rows(&self, set: &TestSet) -> anyhow::Result<()> {
+    pub fn check_rows(&self, set: &TestSet) -> Result<()> {
         let (summary, name) = (&set.summary, set.source.path().display());
         if let Some(labels) = &self.labels {
             inputs::check_fit(&set.source, summary, labels)?;
         }
         if summary.unlabelled == summary.rows {
             let column = set.source.columns().label_name();
-            bail!(Failure::data(format!(
+            return Err(RunError::data(format!(
                 "{name}: none of the {} rows has a label in column {column:?}, so there is nothing to measure",
                 summary.rows
             )));
@@ -56,7 +56,7 @@ impl Common {
         if self.problem_type.label_shape() == LabelShape::Class
             && let (1, Some(label)) = (summary.label_counts.len(), summary.label_counts.keys().next())
         {
-            bail!(Failure::data(format!(
+            return Err(RunError::data(format!(
                 "{name}: every label is {label}, but a report needs at least two classes"
             )));
         }

@@ -11,24 +11,47 @@ use distill_report::{Cost, DataSet, Predictions, ReportError};
 use super::named::Entry;
 use super::rows::{Columns, TestSet};
 use super::timing::{self, Timed};
+use crate::error::Result;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::{inference, inputs, length};
 
+/// A model of the report with its tokenizer, which says how many tokens of a row it reads.
+pub struct OpenModel {
+    /// What it is in the report.
+    pub entry: Entry,
+    /// Its directory.
+    pub directory: ModelDirectory,
+    /// Its tokenizer.
+    pub tokenizer: TextTokenizer,
+}
+
+impl OpenModel {
+    /// Opens a classifier.
+    ///
+    /// # Errors
+    /// Where it is none, or its tokenizer does not fit.
+    pub fn open(entry: Entry, settings: &Settings) -> Result<Self> {
+        let directory = inputs::classifier(inputs::model(&entry.path)?)?;
+        let config = directory.config();
+        let max_length = length::of_model(settings.data.max_length, directory.path(), config)?;
+        let tokenizer = inputs::tokenizer(directory.path(), max_length, config)?;
+        Ok(OpenModel { entry, directory, tokenizer })
+    }
+
+    fn load(self, session: &Session) -> Result<Loaded> {
+        let model = self.directory.load_classifier_as(session.device, session.kind)?;
+        let OpenModel { entry, directory, tokenizer } = self;
+        Ok(Loaded { entry, directory, tokenizer, model })
+    }
+}
+
 /// A model in memory. All of a report are, so that they can take turns while they are timed.
-pub struct Loaded {
+struct Loaded {
     entry: Entry,
     directory: ModelDirectory,
     tokenizer: TextTokenizer,
     model: Model,
-}
-
-/// The length that a model's rows are cut to.
-///
-/// # Errors
-/// For a `tokenizer_config.json` that cannot be read.
-pub fn max_length(directory: &ModelDirectory, settings: &Settings) -> anyhow::Result<usize> {
-    length::of_model(settings.data.max_length, directory.path(), directory.config())
 }
 
 /// Loads the models and runs them over every data set.
@@ -36,13 +59,12 @@ pub fn max_length(directory: &ModelDirectory, settings: &Settings) -> anyhow::Re
 /// # Errors
 /// Whatever stopped it.
 pub fn run(
-    entries: Vec<Entry>,
+    models: Vec<OpenModel>,
     sets: &[TestSet],
     settings: &Settings,
     session: &Session,
-) -> anyhow::Result<(Vec<DataSet>, Option<Timing>)> {
-    let models: Vec<Loaded> =
-        entries.into_iter().map(|entry| load(entry, settings, session)).collect::<anyhow::Result<_>>()?;
+) -> Result<(Vec<DataSet>, Option<Timing>)> {
+    let models: Vec<Loaded> = models.into_iter().map(|model| model.load(session)).collect::<Result<_>>()?;
     let mut data = Vec::with_capacity(sets.len());
     let mut slowest = f64::INFINITY;
     for set in sets {
@@ -64,7 +86,7 @@ pub fn run(
         }
     };
     let costs: Vec<Cost> =
-        models.iter().zip(&speeds).map(|(model, speed)| cost(model, speed)).collect::<anyhow::Result<_>>()?;
+        models.iter().zip(&speeds).map(|(model, speed)| cost(model, speed)).collect::<Result<_>>()?;
     for set in &mut data {
         let priced = set.predictions.drain(..).zip(&costs).zip(&speeds);
         let priced =
@@ -74,20 +96,13 @@ pub fn run(
     Ok((data, timing))
 }
 
-fn load(entry: Entry, settings: &Settings, session: &Session) -> anyhow::Result<Loaded> {
-    let directory = inputs::model(&entry.path)?;
-    let tokenizer = inputs::tokenizer(directory.path(), max_length(&directory, settings)?, directory.config())?;
-    let model = directory.load_classifier_as(session.device, session.kind)?;
-    Ok(Loaded { entry, directory, tokenizer, model })
-}
-
 /// One model over one data set, and how many rows a second it took, for a first guess.
 fn predict(
     loaded: &Loaded,
     set: &TestSet,
     settings: &Settings,
     session: &Session,
-) -> anyhow::Result<(Predictions, f64)> {
+) -> Result<(Predictions, f64)> {
     let labels = &loaded.directory.config().labels;
     let problem_type = loaded.directory.config().problem_type;
     let source = inputs::fit(&set.source, &set.summary, labels)?;
@@ -107,7 +122,7 @@ fn predict(
     ))
 }
 
-fn cost(loaded: &Loaded, speed: &Timed) -> anyhow::Result<Cost> {
+fn cost(loaded: &Loaded, speed: &Timed) -> Result<Cost> {
     Ok(Cost {
         parameters: loaded.model.num_parameters(),
         bytes: weight_bytes(loaded.directory.path())?,
@@ -116,7 +131,7 @@ fn cost(loaded: &Loaded, speed: &Timed) -> anyhow::Result<Cost> {
     })
 }
 
-fn weight_bytes(directory: &Path) -> anyhow::Result<u64> {
+fn weight_bytes(directory: &Path) -> Result<u64> {
     let mut bytes = 0;
     for path in weights::weight_files(directory)? {
         bytes += std::fs::metadata(&path).map_err(FileError::of("read", &path))?.len();

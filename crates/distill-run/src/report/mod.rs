@@ -16,7 +16,6 @@ mod timing;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_core::atomic::FileError;
 use distill_core::hash::file_hash_until;
 use distill_core::record::RunRecord;
@@ -29,14 +28,15 @@ use serde_json::{Value, json};
 
 pub use named::Named;
 
-use crate::error::{Failure, Status};
+use crate::error::{Result, RunError, Status};
 use crate::outdir::OutDir;
 use crate::outfile::{self, Kind};
+use crate::report::measure::OpenModel;
 use crate::report::named::{Entry, entries};
 use crate::report::rows::TestSet;
 use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
-use crate::stage::{self, Finished, Stage};
+use crate::stage::{self, Finished, Prepared, Stage};
 use crate::{inference, inputs};
 
 /// The stage with its settings.
@@ -51,6 +51,18 @@ pub struct ReportStage<'a> {
     pub writes_card: bool,
 }
 
+/// What the stage reads, opened once.
+struct Opened {
+    /// The models that are run.
+    models: Vec<OpenModel>,
+    /// The tables that are read, by data set.
+    tables: Vec<(String, Vec<Entry>)>,
+    /// What the logits of all of them mean.
+    problem_type: TaskId,
+    /// The earlier reports that gates compare with, by path.
+    baselines: Baselines,
+}
+
 impl ReportStage<'_> {
     fn sets(&self) -> Vec<(String, PathBuf)> {
         self.settings.data.test.as_ref().map(|sets| sets.named()).unwrap_or_default()
@@ -61,43 +73,49 @@ impl ReportStage<'_> {
     }
 
     /// The models that are run.
-    fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+    fn entries(&self) -> Result<Vec<Entry>> {
         entries(&self.models.iter().collect::<Vec<_>>())
     }
 
     /// The tables that are read, by data set.
-    fn tables(&self) -> anyhow::Result<Vec<(String, Vec<Entry>)>> {
+    fn tables(&self) -> Result<Vec<(String, Vec<Entry>)>> {
         tables::by_set(&self.predictions, &self.set_names())
     }
 
-    /// The earlier reports that gates compare with, by path. A misspelt gate, and one that this report could not decide,
-    /// are found here, before any model runs.
-    fn baselines(&self) -> anyhow::Result<Baselines> {
+    /// Opens all models and tables once. A misspelt gate, and one that this report could not decide, are found here, before
+    /// any model runs.
+    fn open(&self) -> Result<Opened> {
+        self.check()?;
+        let open = |entry: Entry| OpenModel::open(entry, self.settings);
+        let models: Vec<OpenModel> = self.entries()?.into_iter().map(open).collect::<Result<_>>()?;
+        let tables = if self.predictions.is_empty() { Vec::new() } else { self.tables()? };
+        let problem_type = self.problem_type(&models, &tables)?;
         let gates = before::gates(&self.settings.report)?;
         let baselines = baseline::read_all(&gates)?;
+        let opened = Opened { models, tables, problem_type, baselines };
         if !gates.is_empty() {
-            before::check_gates(&gates, &self.planned()?, &baselines)?;
+            before::check_gates(&gates, &self.planned(&opened)?, &opened.baselines)?;
         }
-        Ok(baselines)
+        Ok(opened)
     }
 
     /// The data sets that the report will have, each with its models.
-    fn planned(&self) -> anyhow::Result<Vec<(String, Planned)>> {
-        let (problem_type, settings) = (self.problem_type()?, &self.settings.report);
-        let runs_models = !self.models.is_empty();
+    fn planned(&self, opened: &Opened) -> Result<Vec<(String, Planned)>> {
+        let settings = &self.settings.report;
+        let runs_models = !opened.models.is_empty();
         let (sets, labels) = if runs_models {
-            let entries = self.entries()?;
-            let map = before::Common::of(&entries, problem_type)?.labels;
+            let entries: Vec<Entry> = opened.models.iter().map(|model| model.entry.clone()).collect();
+            let map = before::Common::of(&opened.models, opened.problem_type)?.labels;
             let sets = self.set_names().into_iter().map(|set| (set, entries.clone())).collect();
             (sets, map.map(|map| map.names().to_vec()))
         } else {
-            (self.tables()?, (!settings.labels.is_empty()).then(|| settings.labels.clone()))
+            (opened.tables.clone(), (!settings.labels.is_empty()).then(|| settings.labels.clone()))
         };
         let data: Vec<String> = sets.iter().map(|(set, _)| set.clone()).collect();
         let planned = |entries: &[Entry]| Planned {
             models: before::planned_models(entries),
             data: data.clone(),
-            problem_type: Some(problem_type),
+            problem_type: Some(opened.problem_type),
             labels: labels.clone(),
             runs_models,
             timing: settings.timing,
@@ -106,17 +124,19 @@ impl ReportStage<'_> {
         Ok(sets.iter().map(|(set, entries)| (set.clone(), planned(entries))).collect())
     }
 
-    fn check(&self) -> anyhow::Result<()> {
+    fn check(&self) -> Result<()> {
         if self.models.is_empty() == self.predictions.is_empty() {
-            bail!(Failure::usage("give either --model or --predictions (repeatable)"));
+            return Err(RunError::usage("give either --model or --predictions (repeatable)"));
         }
         if !self.models.is_empty() && self.settings.data.test.is_none() {
-            bail!(Failure::usage("--data is missing (or set data.test in a --config file)"));
+            return Err(RunError::usage("--data is missing (or set data.test in a --config file)"));
         }
         self.settings.report.check()?;
         let column = self.settings.report.slice_columns().next();
         if let (true, Some(column)) = (self.sets().is_empty(), column) {
-            bail!(Failure::usage(format!("slices by {column:?} need rows with this column: give --data")));
+            return Err(RunError::usage(format!(
+                "slices by {column:?} need rows with this column: give --data"
+            )));
         }
         if let Some(junit) = &self.settings.report.junit {
             check_junit(junit)?;
@@ -125,29 +145,22 @@ impl ReportStage<'_> {
         Ok(())
     }
 
-    /// The length that each model's rows are cut to.
-    fn max_lengths(&self) -> anyhow::Result<BTreeMap<String, usize>> {
-        let length =
-            |Entry { name, path, .. }| Ok((name, measure::max_length(&inputs::model(&path)?, self.settings)?));
-        self.entries()?.into_iter().map(length).collect()
-    }
-
     /// What the logits of all models mean.
-    fn problem_type(&self) -> anyhow::Result<TaskId> {
+    fn problem_type(&self, models: &[OpenModel], tables: &[(String, Vec<Entry>)]) -> Result<TaskId> {
         let data = &self.settings.data;
-        if self.models.is_empty() {
-            return tables::problem_type(&self.tables()?, data.problem_type);
+        if models.is_empty() {
+            return tables::problem_type(tables, data.problem_type);
         }
-        let mut found: Option<(String, TaskId)> = None;
-        for Entry { name, path, .. } in self.entries()? {
-            let own = inputs::problem_type(inputs::model(&path)?.config(), data)?;
+        let mut found: Option<(&str, TaskId)> = None;
+        for model in models {
+            let (name, own) = (&model.entry.name, inputs::problem_type(model.directory.config(), data)?);
             match &found {
                 Some((first, other)) if *other != own => {
                     let message = format!(
                         "problem_type of {first} is {other}, but that of {name} is {own}; a \
                                            report covers only one"
                     );
-                    return Err(Failure::data(message).into());
+                    return Err(RunError::data(message));
                 }
                 _ => found = Some((name, own)),
             }
@@ -156,10 +169,10 @@ impl ReportStage<'_> {
     }
 
     /// The data sets with the columns that slices are cut by.
-    fn test_sets(&self, session: &Session, record: &RunRecord) -> anyhow::Result<Vec<TestSet>> {
+    fn test_sets(&self, kind: TaskId, session: &Session, record: &RunRecord) -> Result<Vec<TestSet>> {
         let mut sets = Vec::new();
         for (name, path) in self.sets() {
-            let source = inputs::source(&path, &self.settings.data, self.problem_type()?)?;
+            let source = inputs::source(&path, &self.settings.data, kind)?;
             let source = source.holding(inputs::recorded(record, &format!("data {name}")));
             // Every row is checked before any model runs.
             let summary = inputs::scan(&source, session)?;
@@ -168,118 +181,80 @@ impl ReportStage<'_> {
                 .report
                 .slice_columns()
                 .map(|column| Ok((column.to_owned(), rows::column(&source, column, &session.stop)?)));
-            let columns = columns.collect::<anyhow::Result<_>>()?;
+            let columns = columns.collect::<Result<_>>()?;
             sets.push(TestSet { name, source, summary, columns });
         }
         Ok(sets)
     }
-}
 
-/// Refuses a file for the gates that could not be written.
-///
-/// # Errors
-/// Output that cannot be made, with the path.
-pub fn check_junit(path: &Path) -> anyhow::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !parent.is_dir() {
-        bail!(Failure::cannot_create(format!("--junit: the directory {} does not exist", parent.display())));
-    }
-    if path.is_dir() {
-        bail!(Failure::cannot_create(format!("--junit: {} is a directory; expected a file", path.display())));
-    }
-    if let Err(error) = tempfile::tempfile_in(parent) {
-        let what = format!("--junit: cannot write to {}: {error}", parent.display());
-        bail!(Failure::cannot_create(what));
-    }
-    Ok(())
-}
-
-impl Stage for ReportStage<'_> {
-    fn command(&self) -> &'static str {
-        "report"
-    }
-
-    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
-        Ok(stage::first_missing(out, &["report.json", "report.md", "report.html"]))
-    }
-
-    fn settings(&self, session: &Session) -> anyhow::Result<Value> {
-        self.check()?;
+    /// The settings that the report depends on.
+    fn recorded(&self, opened: &Opened, session: &Session) -> Result<Value> {
         let mut data = inputs::data_settings(self.settings, self.settings.data.max_length)?;
         if let Some(data) = data.as_object_mut() {
             data.retain(|key, _| !["train", "validation"].contains(&key.as_str()));
-            if self.settings.data.max_length.is_none() && !self.models.is_empty() {
-                data.insert("max_length".to_owned(), json!(self.max_lengths()?));
+            if self.settings.data.max_length.is_none() && !opened.models.is_empty() {
+                let length = |model: &OpenModel| (model.entry.name.clone(), model.tokenizer.max_length());
+                let lengths: BTreeMap<String, usize> = opened.models.iter().map(length).collect();
+                data.insert("max_length".to_owned(), json!(lengths));
             }
         }
-        let names = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>();
-        let predictions: Vec<(String, Vec<String>)> = match self.predictions.is_empty() {
-            true => Vec::new(),
-            false => self.tables()?.into_iter().map(|(set, entries)| (set, names(entries))).collect(),
-        };
+        let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+        let predictions: Vec<(&String, Vec<String>)> =
+            opened.tables.iter().map(|(set, entries)| (set, names(entries))).collect();
         Ok(json!({
             "data": data,
             "data_names": self.set_names(),
             "report": self.settings.report,
-            "model_names": names(self.entries()?),
+            "model_names": opened.models.iter().map(|model| &model.entry.name).collect::<Vec<_>>(),
             "prediction_names": predictions,
             "dtype": dtype_name(session.kind),
         }))
     }
 
-    fn inputs(&self, session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+    /// Hashes of all that it reads.
+    fn hashes(&self, opened: &Opened, session: &Session) -> Result<BTreeMap<String, String>> {
         let mut hashes = BTreeMap::new();
         let hash = |path: &Path| file_hash_until(path, &session.stop);
-        for Entry { name, path, .. } in self.entries()? {
-            let model = inputs::classifier(inputs::model(&path)?)?;
-            let tokenizer =
-                inputs::tokenizer(model.path(), measure::max_length(&model, self.settings)?, model.config())?;
-            hashes.insert(format!("model {name}"), model.weights_hash()?);
-            hashes.insert(format!("labels {name}"), inference::labels_hash(model.config()));
+        for OpenModel { entry: Entry { name, .. }, directory, tokenizer } in &opened.models {
+            hashes.insert(format!("model {name}"), directory.weights_hash()?);
+            hashes.insert(format!("labels {name}"), inference::labels_hash(directory.config()));
             hashes.insert(format!("tokenizer {name}"), tokenizer.hash().to_owned());
         }
-        if !self.predictions.is_empty() {
-            for (set, entries) in self.tables()? {
-                for Entry { name, path, .. } in entries {
-                    hashes.insert(format!("predictions {name} on {set}"), hash(&path)?);
-                }
+        for (set, entries) in &opened.tables {
+            for Entry { name, path, .. } in entries {
+                hashes.insert(format!("predictions {name} on {set}"), hash(path)?);
             }
         }
         for (name, path) in self.sets() {
             let source = inputs::source(&path, &self.settings.data, TaskId::default())?;
             hashes.insert(format!("data {name}"), source.hash()?);
         }
-        for path in self.baselines()?.into_keys() {
-            hashes.insert(format!("baseline {path}"), hash(Path::new(&path))?);
+        for path in opened.baselines.keys() {
+            hashes.insert(format!("baseline {path}"), hash(Path::new(path))?);
         }
         Ok(hashes)
     }
 
-    fn reads(&self) -> Vec<PathBuf> {
-        let named = self.models.iter().chain(&self.predictions).map(|named| named.path.clone());
-        let sets = self.sets().into_iter().map(|(_, path)| path);
-        // What cannot be parsed is refused by the check of settings.
-        let gates = self.settings.report.gates.iter().filter_map(|gate| Gate::parse(gate).ok()?.against);
-        named.chain(sets).chain(gates.map(PathBuf::from)).collect()
-    }
-
-    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        let sets = self.test_sets(session, record)?;
-        let (data, timing) = match self.models.is_empty() {
+    /// Runs the models or reads the tables, and writes the documents.
+    fn run(&self, opened: Opened, session: &Session, out: &OutDir, record: &RunRecord) -> Result<Finished> {
+        let kind = opened.problem_type;
+        let sets = self.test_sets(kind, session, record)?;
+        let mut about = self.about(&opened, out.target(), record);
+        let training = opened.models.iter().filter_map(|model| curves(&model.entry)).collect();
+        let (data, timing) = match opened.models.is_empty() {
             true => {
                 let labels = &self.settings.report.labels;
-                (tables::read(self.tables()?, &sets, labels, self.problem_type()?, &session.stop)?, None)
+                (tables::read(opened.tables, &sets, labels, kind, &session.stop)?, None)
             }
             false => {
-                let common = before::Common::of(&self.entries()?, self.problem_type()?)?;
+                let common = before::Common::of(&opened.models, kind)?;
                 sets.iter().try_for_each(|set| common.check_rows(set))?;
-                measure::run(self.entries()?, &sets, self.settings, session)?
+                measure::run(opened.models, &sets, self.settings, session)?
             }
         };
         let mut report = distill_report::build(data, &self.settings.report, &session.stop)?;
         report.timing = timing;
-        report.training = self.entries()?.iter().filter_map(curves).collect();
-        let mut about = self.about(out.target(), record)?;
+        report.training = training;
         for (model, info) in report.data.iter().flat_map(|set| &set.models).zip(&mut about.models) {
             info.parameters = model.cost.map(|cost| cost.parameters);
         }
@@ -301,8 +276,57 @@ impl Stage for ReportStage<'_> {
         ]);
         Ok(Finished { status, results, text: terminal::render(&report, &files, session.messages.style()) })
     }
+}
 
-    fn publish(&self, session: &Session, out: &Path) -> anyhow::Result<()> {
+/// Refuses a file for the gates that could not be written.
+///
+/// # Errors
+/// Output that cannot be made, with the path.
+pub fn check_junit(path: &Path) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(RunError::cannot_create(format!(
+            "--junit: the directory {} does not exist",
+            parent.display()
+        )));
+    }
+    if path.is_dir() {
+        return Err(RunError::cannot_create(format!(
+            "--junit: {} is a directory; expected a file",
+            path.display()
+        )));
+    }
+    if let Err(error) = tempfile::tempfile_in(parent) {
+        let what = format!("--junit: cannot write to {}: {error}", parent.display());
+        return Err(RunError::cannot_create(what));
+    }
+    Ok(())
+}
+
+impl Stage for ReportStage<'_> {
+    fn command(&self) -> &'static str {
+        "report"
+    }
+
+    fn missing(&self, out: &Path) -> Result<Option<String>> {
+        Ok(stage::first_missing(out, &["report.json", "report.md", "report.html"]))
+    }
+
+    fn prepare(&self, session: &Session) -> Result<Prepared<'_>> {
+        let opened = self.open()?;
+        let (settings, inputs) = (self.recorded(&opened, session)?, self.hashes(&opened, session)?);
+        Ok(Prepared::new(settings, inputs, |session, out, record| self.run(opened, session, out, record)))
+    }
+
+    fn reads(&self) -> Vec<PathBuf> {
+        let named = self.models.iter().chain(&self.predictions).map(|named| named.path.clone());
+        let sets = self.sets().into_iter().map(|(_, path)| path);
+        // What cannot be parsed is refused by the check of settings.
+        let gates = self.settings.report.gates.iter().filter_map(|gate| Gate::parse(gate).ok()?.against);
+        named.chain(sets).chain(gates.map(PathBuf::from)).collect()
+    }
+
+    fn publish(&self, session: &Session, out: &Path) -> Result<()> {
         let messages = &*session.messages;
         let report = baseline::read(&out.join("report.json"))?;
         if let Some(path) = &self.settings.report.junit {
@@ -316,7 +340,7 @@ impl Stage for ReportStage<'_> {
     }
 
     /// The whole report: `report.json`.
-    fn json(&self, out: &Path, _finished: &Finished) -> anyhow::Result<String> {
+    fn json(&self, out: &Path, _finished: &Finished) -> Result<String> {
         let path = out.join("report.json");
         Ok(std::fs::read_to_string(&path).map_err(FileError::of("read", &path))?)
     }

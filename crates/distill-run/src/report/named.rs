@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use distill_report::Role;
 
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::settings::test_sets::split_name;
 
 /// A path with the name that the report gives it.
@@ -69,7 +68,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// Wrong usage for two models that would get the same name from their paths, and for several teachers.
-pub fn entries(named: &[&Named]) -> anyhow::Result<Vec<Entry>> {
+pub fn entries(named: &[&Named]) -> Result<Vec<Entry>> {
     let mut names: Vec<&str> = Vec::new();
     for named in named {
         if !names.contains(&named.name.as_str()) {
@@ -84,14 +83,14 @@ pub fn entries(named: &[&Named]) -> anyhow::Result<Vec<Entry>> {
         let seed = named[..at].iter().filter(alike).count() + 1;
         let role = names.iter().position(|name| *name == one.name).map_or(Role::Other, |at| roles[at]);
         if seeds > 1 && !named.iter().filter(alike).all(|other| other.is_given) {
-            bail!(Failure::usage(format!(
+            return Err(RunError::usage(format!(
                 "two models would have the name {:?}, from their paths; name them: NAME={}",
                 one.name,
                 one.path.display()
             )));
         }
         if seeds > 1 && role == Role::Teacher {
-            bail!(Failure::usage(format!(
+            return Err(RunError::usage(format!(
                 "{:?} is given {seeds} times, but a report has only one teacher",
                 one.name
             )));

@@ -10,14 +10,15 @@ use distill_report::documents::{github, junit};
 use distill_report::{Report, ReportError, Role};
 
 use super::named::Entry;
+use crate::error::Result;
 use crate::messages::Messages;
 use crate::outfile::{self, Kind};
 
 /// Writes the gates as JUnit XML.
 ///
 /// # Errors
-/// [`crate::error::Failure`] for a file that `distill` did not write; [`FileError`] naming the file.
-pub fn write_junit(report: &Report, path: &Path, messages: &dyn Messages) -> anyhow::Result<()> {
+/// [`crate::error::RunError`] for a file that `distill` did not write; [`FileError`] naming the file.
+pub fn write_junit(report: &Report, path: &Path, messages: &dyn Messages) -> Result<()> {
     outfile::write(path, &junit::render(report), Kind::Junit)?;
     messages.status(&format!("gates as JUnit XML: {}", path.display()));
     Ok(())

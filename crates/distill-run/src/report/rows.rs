@@ -12,6 +12,7 @@ use distill_report::{Predictions, ReportError, TaggedRow};
 use distill_task::{Label, Positions, TaskId};
 
 use super::named::Entry;
+use crate::error::{Result, RunError};
 
 /// A data set: where its rows are, and the columns that slices are cut by.
 pub struct TestSet {
@@ -30,7 +31,7 @@ pub struct TestSet {
 ///
 /// # Errors
 /// [`distill_data::DataError`] where the column is not there, with those that are, or cannot be read.
-pub fn column(source: &Source, name: &str, stop: &StopSignal) -> anyhow::Result<Vec<String>> {
+pub fn column(source: &Source, name: &str, stop: &StopSignal) -> Result<Vec<String>> {
     let mut values = Vec::new();
     for row in source.with_column(name).rows()? {
         if values.len() % 4096 == 0 {
@@ -155,7 +156,7 @@ impl Labelled {
     ///
     /// # Errors
     /// [`distill_data::DataError`] with file, row and field.
-    pub fn read(set: &TestSet, source: &Source, stop: &StopSignal) -> anyhow::Result<Self> {
+    pub fn read(set: &TestSet, source: &Source, stop: &StopSignal) -> Result<Self> {
         let mut ids = Vec::new();
         let mut rows = HashMap::new();
         for row in source.rows()? {
@@ -190,7 +191,7 @@ impl Labelled {
         columns: Columns,
         hashes: &[Option<[u8; 16]>],
         map: &LabelMap,
-    ) -> anyhow::Result<Columns> {
+    ) -> Result<Columns> {
         let width = map.num_labels();
         let mut place_of: Vec<Option<usize>> = vec![None; self.ids.len()];
         let mut extra = IdList::default();
@@ -236,7 +237,7 @@ impl Labelled {
         Ok(joined)
     }
 
-    fn differs(&self, id: &str, what: &'static str, left: String, model: &str, right: String) -> anyhow::Error {
+    fn differs(&self, id: &str, what: &'static str, left: String, model: &str, right: String) -> RunError {
         let (id, first, other) = (id.to_owned(), self.name.clone(), model.to_owned());
         ReportError::RowDiffers(Box::new(RowDifference { id, what, first, left, other, right })).into()
     }

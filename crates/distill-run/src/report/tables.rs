@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
 use distill_core::{LabelMap, StopSignal};
 use distill_data::logits::LogitsTable;
 use distill_data::source::{Label, RawLabel, resolve};
@@ -11,21 +10,24 @@ use distill_task::TaskId;
 
 use super::named::{Entry, Named, entries};
 use super::rows::{Columns, Labelled, TestSet};
-use crate::error::Failure;
+use crate::error::{Context, Result, RunError};
 use crate::inputs;
 
 /// The tables by data set: those of `--data`, else those that the tables name.
 ///
 /// # Errors
 /// Wrong usage where it is not said which data set a table is about.
-pub fn by_set(tables: &[Named], sets: &[String]) -> anyhow::Result<Vec<(String, Vec<Entry>)>> {
+pub fn by_set(tables: &[Named], sets: &[String]) -> Result<Vec<(String, Vec<Entry>)>> {
     let mut names = sets.to_vec();
     for data in tables.iter().filter_map(|table| table.data.as_ref()) {
         if names.contains(data) {
             continue;
         }
         if !sets.is_empty() {
-            bail!(Failure::usage(format!("there is no data set {data:?}; --data has {}", sets.join(", "))));
+            return Err(RunError::usage(format!(
+                "there is no data set {data:?}; --data has {}",
+                sets.join(", ")
+            )));
         }
         names.push(data.clone());
     }
@@ -33,7 +35,7 @@ pub fn by_set(tables: &[Named], sets: &[String]) -> anyhow::Result<Vec<(String, 
         names.push("test".to_owned());
     }
     if let (true, Some(table)) = (names.len() > 1, tables.iter().find(|table| table.data.is_none())) {
-        bail!(Failure::usage(format!(
+        return Err(RunError::usage(format!(
             "{}: give its data set as NAME@DATA=FILE; the data sets are {}",
             table.path.display(),
             names.join(", ")
@@ -44,7 +46,7 @@ pub fn by_set(tables: &[Named], sets: &[String]) -> anyhow::Result<Vec<(String, 
         let is_about = |table: &&Named| table.data.as_ref().is_none_or(|data| *data == name);
         let entries = entries(&tables.iter().filter(is_about).collect::<Vec<_>>())?;
         if entries.is_empty() {
-            bail!(Failure::usage(format!("there are no --predictions for the data set {name:?}")));
+            return Err(RunError::usage(format!("there are no --predictions for the data set {name:?}")));
         }
         found.push((name, entries));
     }
@@ -62,7 +64,7 @@ pub fn read(
     labels: &[String],
     problem_type: TaskId,
     stop: &StopSignal,
-) -> anyhow::Result<Vec<DataSet>> {
+) -> Result<Vec<DataSet>> {
     let shared = shared_labels(tables.iter().flat_map(|(_, entries)| entries), labels)?;
     let mut data = Vec::with_capacity(tables.len());
     for (name, entries) in tables {
@@ -84,7 +86,7 @@ pub fn read(
 fn shared_labels<'a>(
     mut entries: impl Iterator<Item = &'a Entry>,
     labels: &[String],
-) -> anyhow::Result<Option<LabelMap>> {
+) -> Result<Option<LabelMap>> {
     if !labels.is_empty() {
         return Ok(Some(LabelMap::new(labels.iter().cloned())?));
     }
@@ -99,16 +101,18 @@ fn shared_labels<'a>(
 ///
 /// # Errors
 /// Where a table cannot be opened; wrong usage where one says otherwise than was said.
-pub fn problem_type(tables: &[(String, Vec<Entry>)], asked: Option<TaskId>) -> anyhow::Result<TaskId> {
+pub fn problem_type(tables: &[(String, Vec<Entry>)], asked: Option<TaskId>) -> Result<TaskId> {
     let mut found = asked;
     for entry in tables.iter().flat_map(|(_, entries)| entries) {
         let table = LogitsTable::open(&entry.path)?;
         let Some(own) = table.fingerprint().map(|fingerprint| fingerprint.problem_type) else { continue };
         match found {
-            Some(other) if other != own => bail!(Failure::usage(format!(
-                "{}: its problem_type is {own}, but that of the others is {other}",
-                entry.path.display()
-            ))),
+            Some(other) if other != own => {
+                return Err(RunError::usage(format!(
+                    "{}: its problem_type is {own}, but that of the others is {other}",
+                    entry.path.display()
+                )));
+            }
             _ => found = Some(own),
         }
     }
@@ -141,7 +145,7 @@ struct Table {
 }
 
 impl Table {
-    fn predictions(self, entry: &Entry, further: &[(String, Vec<String>)]) -> anyhow::Result<Predictions> {
+    fn predictions(self, entry: &Entry, further: &[(String, Vec<String>)]) -> Result<Predictions> {
         Ok(self.columns.predictions(entry, self.map, self.problem_type, further)?)
     }
 }
@@ -151,7 +155,7 @@ fn read_table(
     shared: Option<&LabelMap>,
     set: Option<&TestSet>,
     stop: &StopSignal,
-) -> anyhow::Result<Table> {
+) -> Result<Table> {
     const HOW: &str = "labels by name need --labels, the names in the order of the logits";
     let TableOf { path, model, problem_type } = *of;
     let table = LogitsTable::open(path)?.labelled(problem_type);
@@ -181,10 +185,10 @@ fn read_table(
         columns.push(row.id, row.text, label, &row.logits);
         hashes.push(row.text_hash);
     }
-    let Some(map) = map else { bail!(Failure::data(format!("{} has no rows", path.display()))) };
+    let Some(map) = map else { return Err(RunError::data(format!("{} has no rows", path.display()))) };
     let width = columns.logits.len() / columns.ids.len().max(1);
     if width != map.num_labels() {
-        bail!(Failure::data(format!(
+        return Err(RunError::data(format!(
             "{}: {width} logits per row, but there are {} labels: {map}",
             path.display(),
             map.num_labels()

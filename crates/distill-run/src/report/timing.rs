@@ -11,6 +11,7 @@ use distill_teacher::Runner;
 use distill_torch::device::device_name;
 
 use super::rows::TestSet;
+use crate::error::Result;
 use crate::session::{Session, dtype_name};
 
 /// Rounds in which every model has its turn.
@@ -42,7 +43,7 @@ pub fn time(
     set: &TestSet,
     slowest: f64,
     session: &Session,
-) -> anyhow::Result<(Vec<Timed>, Timing)> {
+) -> Result<(Vec<Timed>, Timing)> {
     let count = (slowest * ROUND_SECONDS).clamp(*ROWS.start(), *ROWS.end()) as usize;
     let rows = spread(set, count)?;
     let singles: Vec<Vec<Row>> = rows.iter().cycle().take(SINGLE_ROWS).map(|row| vec![row.clone()]).collect();
@@ -87,7 +88,7 @@ fn timed(rows: usize, rounds: &[Duration], latencies: Vec<Duration>) -> Timed {
 }
 
 /// At most this many rows, from all parts of the data set.
-fn spread(set: &TestSet, count: usize) -> anyhow::Result<Vec<Row>> {
+fn spread(set: &TestSet, count: usize) -> Result<Vec<Row>> {
     let total = usize::try_from(set.summary.rows).unwrap_or(usize::MAX);
     let step = (total / count).max(1);
     Ok(set.source.clone().without_labels().rows()?.step_by(step).take(count).collect::<Result<_, _>>()?)

@@ -14,6 +14,16 @@ use super::delimiter::Delimiter;
 use super::test_sets::TestSets;
 
 /// A complete settings file. Each stage reads its own table and the shared ones.
+///
+/// ```
+/// use distill_run::settings::Settings;
+///
+/// let settings: Settings = toml::from_str("[student]\nlayers = [0, 2]\ntemperature = 4.0")?;
+/// assert_eq!(settings.student.start.layers, Some(vec![0, 2]));
+/// assert_eq!(settings.student.train.temperature, 4.0);
+/// assert_eq!(settings.runtime, Settings::default().runtime, "what is not said has its default");
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

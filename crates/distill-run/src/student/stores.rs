@@ -3,14 +3,13 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use distill_core::record::RunRecord;
 use distill_data::logits::{MANIFEST_FILE, Store, find_stores};
 use distill_data::source::Columns;
 use distill_model::ModelDirectory;
 use distill_task::TaskId;
 
-use crate::error::Failure;
+use crate::error::{Context, Result, RunError};
 use crate::inputs;
 use crate::once;
 use crate::session::stop_signal;
@@ -22,18 +21,18 @@ pub const TEACHER: &str = "teacher";
 ///
 /// # Errors
 /// For the shards of a pass that were not merged, and for a store that cannot be read.
-pub fn open_store(path: &Path) -> anyhow::Result<Store> {
+pub fn open_store(path: &Path) -> Result<Store> {
     if let Ok(found) = find_stores(path)
         && found.stores.len() + found.missing.len() > 1
     {
-        bail!(Failure::usage(format!(
+        return Err(RunError::usage(format!(
             "{} contains the shards of a teacher pass; merge them with `distill targets merge`",
             path.display()
         )));
     }
     let inner = path.join("targets");
     if !path.join(MANIFEST_FILE).exists() && inner.join(MANIFEST_FILE).exists() {
-        bail!(Failure::usage(format!(
+        return Err(RunError::usage(format!(
             "{} is not a soft-target store; did you mean {}?",
             path.display(),
             inner.display()
@@ -63,7 +62,7 @@ pub fn targets_hash(record: &RunRecord) -> String {
 ///
 /// # Errors
 /// As [`model_behind`].
-pub fn teacher_of(store: &Store) -> anyhow::Result<ModelDirectory> {
+pub fn teacher_of(store: &Store) -> Result<ModelDirectory> {
     model_behind(store, None).with_context(|| format!("--init {TEACHER}"))
 }
 
@@ -72,7 +71,7 @@ pub fn teacher_of(store: &Store) -> anyhow::Result<ModelDirectory> {
 ///
 /// # Errors
 /// Wrong usage if the record does not say, or the path now has other weights.
-pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Result<ModelDirectory> {
+pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> Result<ModelDirectory> {
     let weights = &store.fingerprint().teacher_weights;
     if let Some(named) = named
         && named.weights_hash()? == *weights
@@ -86,14 +85,14 @@ pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Re
     };
     let path = record.as_ref().and_then(|record| record.settings["teacher"]["model"].as_str());
     let Some(path) = path else {
-        bail!(Failure::usage(format!(
+        return Err(RunError::usage(format!(
             "{} does not record the path of its teacher; give the directory",
             directory.display()
         )));
     };
     let model = inputs::model(Path::new(path))?;
     if model.weights_hash()? != *weights {
-        bail!(Failure::usage(format!(
+        return Err(RunError::usage(format!(
             "{path} no longer has the weights that the logits in {} come from",
             directory.display()
         )));
@@ -106,7 +105,7 @@ pub fn model_behind(store: &Store, named: Option<&ModelDirectory>) -> anyhow::Re
 ///
 /// # Errors
 /// For a `run.json` that cannot be read.
-pub fn columns_of(store: &Store, asked: &Columns) -> anyhow::Result<Columns> {
+pub fn columns_of(store: &Store, asked: &Columns) -> Result<Columns> {
     let record = match RunRecord::read(store.directory()) {
         Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(asked.clone()),
         read => read?,
@@ -143,10 +142,10 @@ pub fn warn_of_another(named: &ModelDirectory, stores: &[Store]) {
 ///
 /// # Errors
 /// Wrong usage where it would read more.
-pub fn check_max_length(store: &Store, max_length: usize) -> anyhow::Result<()> {
+pub fn check_max_length(store: &Store, max_length: usize) -> Result<()> {
     let teachers = store.fingerprint().max_length as usize;
     if max_length > teachers {
-        bail!(Failure::usage(format!(
+        return Err(RunError::usage(format!(
             "max_length is {max_length}, but the teacher read only {teachers} tokens of each row"
         )));
     }

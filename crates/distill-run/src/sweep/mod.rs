@@ -13,14 +13,14 @@ mod table;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use distill_core::Category;
 use distill_student::selection::Metric;
 use distill_task::TaskId;
 
 use crate::check::{Checker, Request};
-use crate::error::{self, Failure};
-use crate::run::{self, Extent, RunOptions};
+use crate::connect;
+use crate::error::{Context, Result, RunError};
+use crate::pipeline::{self, Extent, RunOptions};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::student::StudentStage;
@@ -31,7 +31,7 @@ use table::Row;
 pub use table::Table;
 
 /// The pipeline's settings with some changed, which come after all others.
-pub type SettingsWith<'a> = dyn Fn(&[(String, toml::Value)]) -> anyhow::Result<Settings> + 'a;
+pub type SettingsWith<'a> = dyn Fn(&[(String, toml::Value)]) -> Result<Settings> + 'a;
 
 /// A sweep with its trials.
 pub struct Sweep<'a> {
@@ -46,7 +46,7 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     /// Wrong usage for a setting that no student depends on; settings that cannot be read.
-    pub fn new(file: &'a SweepFile, settings: &'a SettingsWith<'a>) -> anyhow::Result<Self> {
+    pub fn new(file: &'a SweepFile, settings: &'a SettingsWith<'a>) -> Result<Self> {
         let trials = file.trials()?;
         let base = settings(&[])?;
         // Every trial's settings are read before any of them runs. A value that is wrong by itself is a mistake; a trial
@@ -58,7 +58,7 @@ impl<'a> Sweep<'a> {
             .map(|(key, _)| key)
             .find(|key| is_idle(key) && (one_by_one || varies(key, &trials)))
         {
-            bail!(Failure::usage(format!("[space] {key:?}: the student does not depend on it")));
+            return Err(RunError::usage(format!("[space] {key:?}: the student does not depend on it")));
         }
         Ok(Sweep { file, settings, trials, base })
     }
@@ -79,7 +79,7 @@ impl<'a> Sweep<'a> {
     /// # Errors
     /// All that is wrong with the pipeline, a value that is wrong by itself, and what is wrong with the first trial where
     /// all are refused.
-    pub fn check(&self, out: &Path, session: &Session) -> anyhow::Result<()> {
+    pub fn check(&self, out: &Path, session: &Session) -> Result<()> {
         let Sweep { file, trials, base, .. } = self;
         let request = Request::of_students(out, &file.sweep.seeds, trials.len());
         let mut checker = Checker::new(request, session);
@@ -117,8 +117,8 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     /// Whatever stopped it, with the trial's changes; where no trial could be run, what the first one met.
-    pub fn run(&self, out: &Path, session: Session) -> anyhow::Result<Table> {
-        let _lock = run::lock(out, RunOptions::default())?;
+    pub fn run(&self, out: &Path, session: Session) -> Result<Table> {
+        let _lock = pipeline::lock(out, RunOptions::default())?;
         Table::check(out)?;
         let pipelines = pipelines(&self.trials);
         let searcher =
@@ -129,14 +129,14 @@ impl<'a> Sweep<'a> {
     }
 
     /// The pipeline's settings with a trial's changes.
-    fn settings(&self, changes: &[(String, toml::Value)]) -> anyhow::Result<Settings> {
+    fn settings(&self, changes: &[(String, toml::Value)]) -> Result<Settings> {
         (self.settings)(changes)
     }
 }
 
 /// What is wrong with a trial; a stop is not.
-fn stopped_or(error: anyhow::Error) -> anyhow::Result<anyhow::Error> {
-    match error::category(&error) {
+fn stopped_or(error: RunError) -> Result<RunError> {
+    match error.category() {
         Category::Stopped => Err(error),
         _ => Ok(error),
     }
@@ -159,7 +159,7 @@ fn varies(key: &str, trials: &[Changes]) -> bool {
 }
 
 /// Refuses a change of what the pipeline does not do: its trials would be equal.
-fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
+fn must_matter(changes: &Changes, settings: &Settings) -> Result<()> {
     let start = &settings.student.start;
     for (key, _) in changes {
         let why = if key.starts_with("finetune.") && settings.finetune.model.is_none() {
@@ -169,7 +169,7 @@ fn must_matter(changes: &Changes, settings: &Settings) -> anyhow::Result<()> {
         } else {
             continue;
         };
-        bail!(Failure::usage(format!("[space] {key:?}: {why}")));
+        return Err(RunError::usage(format!("[space] {key:?}: {why}")));
     }
     Ok(())
 }
@@ -203,7 +203,7 @@ struct Searcher<'a> {
 
 impl Searcher<'_> {
     /// Runs all trials. The table is written after each.
-    fn search(mut self, trials: &[Changes], epochs: u32) -> anyhow::Result<Table> {
+    fn search(mut self, trials: &[Changes], epochs: u32) -> Result<Table> {
         let sweep = &self.file.sweep;
         let mut metric = None;
         for seed in sweep.seeds.clone() {
@@ -214,7 +214,7 @@ impl Searcher<'_> {
                     self.failed.insert(directory, failed);
                     continue;
                 }
-                let connected = run::connected(self.settings(seed, &changes)?, &directory);
+                let connected = connect::connected(self.settings(seed, &changes)?, &directory);
                 let stage = StudentStage::new(&connected, None);
                 metric = Some(stage.compared_by(sweep.metric).context("[sweep] metric")?);
             }
@@ -235,7 +235,7 @@ impl Searcher<'_> {
         self.rounds(trials, &rounds, metric)
     }
 
-    fn rounds(&mut self, trials: &[Changes], rounds: &[(u32, usize)], metric: Metric) -> anyhow::Result<Table> {
+    fn rounds(&mut self, trials: &[Changes], rounds: &[(u32, usize)], metric: Metric) -> Result<Table> {
         let halving = self.file.sweep.method == Method::Halving;
         let mut table = Table { sweep: self.file.sweep.clone(), metric, rows: Vec::new(), is_whole: false };
         let mut chosen: Vec<usize> = (0..trials.len()).collect();
@@ -278,24 +278,24 @@ impl Searcher<'_> {
     }
 
     /// The pipeline with these changes. Its teacher is that of all trials which change nothing of the teacher.
-    fn settings(&self, seed: u64, changes: &Changes) -> anyhow::Result<Settings> {
+    fn settings(&self, seed: u64, changes: &Changes) -> Result<Settings> {
         let settings = self.sweep.settings(changes)?;
         let theirs = self.before(seed, &of_teacher(changes));
         if settings.finetune.model.is_some() && theirs != self.before(seed, changes) {
-            return Ok(run::with_teacher_of(settings, &theirs));
+            return Ok(connect::with_teacher_of(settings, &theirs));
         }
         Ok(settings)
     }
 
     /// Runs the stages before the students of these changes.
-    fn soft_targets(&self, seed: u64, changes: &Changes) -> anyhow::Result<()> {
+    fn soft_targets(&self, seed: u64, changes: &Changes) -> Result<()> {
         let (teachers, directory) = (of_teacher(changes), self.before(seed, changes));
         let theirs = self.before(seed, &teachers);
         if theirs != directory {
             let settings = self.sweep.settings(&teachers)?;
-            run::up_to(Extent::Teacher, &settings, &theirs, RunOptions::default(), &self.session)?;
+            pipeline::up_to(Extent::Teacher, &settings, &theirs, RunOptions::default(), &self.session)?;
         }
-        run::up_to(
+        pipeline::up_to(
             Extent::Targets,
             &self.settings(seed, changes)?,
             &directory,
@@ -305,12 +305,7 @@ impl Searcher<'_> {
     }
 
     /// One trial with every seed.
-    fn trial(
-        &mut self,
-        trial: usize,
-        changes: &Changes,
-        epochs: Option<u32>,
-    ) -> anyhow::Result<Vec<(u64, Outcome)>> {
+    fn trial(&mut self, trial: usize, changes: &Changes, epochs: Option<u32>) -> Result<Vec<(u64, Outcome)>> {
         let number = trial + 1;
         let name = directory(changes, epochs);
         let mut results = Vec::new();
@@ -321,14 +316,14 @@ impl Searcher<'_> {
                 results.push((seed, Err(failed.clone())));
                 continue;
             }
-            let settings = run::connected(self.settings(seed, changes)?, &before);
-            let mut settings = run::with_copies(&settings, &before);
+            let settings = connect::connected(self.settings(seed, changes)?, &before);
+            let mut settings = connect::with_copies(&settings, &before);
             if let Some(epochs) = epochs {
                 settings.student.train.epochs = epochs;
             }
             self.session.messages.status(&format!("── trial {number} (seed {seed}): {}", shown(changes)));
             let directory = self.of_seed(seed).join("trials").join(&name);
-            let stage = StudentStage::new(&settings, run::rows_beside(&settings));
+            let stage = StudentStage::new(&settings, connect::rows_beside(&settings));
             let outcome = trial::student(&self.session, &stage, &directory).with_context(|| shown(changes))?;
             results.push((seed, outcome));
         }

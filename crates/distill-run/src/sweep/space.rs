@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::range::Range;
-use crate::error::Failure;
+use crate::error::{Result, RunError};
 use crate::trial;
 
 /// How trials are chosen.
@@ -66,6 +66,17 @@ impl Default for SweepSettings {
 }
 
 /// A whole file.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use distill_run::sweep::{SweepFile, shown};
+///
+/// let text = "[sweep]\npipeline = \"trec.toml\"\n[space]\n\"student.temperature\" = [1.0, 4.0]";
+/// let trials = SweepFile::parse(text, Path::new("sweep.toml"))?.trials()?;
+/// assert_eq!(shown(&trials[1]), "student.temperature=4.0");
+/// # Ok::<(), distill_run::error::RunError>(())
+/// ```
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepFile {
@@ -90,8 +101,8 @@ impl SweepFile {
     ///
     /// # Errors
     /// Wrong usage, with the file and the key.
-    pub fn parse(text: &str, path: &Path) -> anyhow::Result<Self> {
-        let wrong = |what: &str| Failure::usage(format!("{}: {what}", path.display()));
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let wrong = |what: &str| RunError::usage(format!("{}: {what}", path.display()));
         let file: SweepFile = toml::from_str(text).map_err(|error| wrong(error.message().trim()))?;
         file.check().map_err(|what| wrong(&what))?;
         Ok(file)
@@ -172,7 +183,7 @@ impl SweepFile {
     ///
     /// # Errors
     /// Wrong usage for a range that cannot be read, which [`SweepFile::parse`] has ruled out.
-    pub fn trials(&self) -> anyhow::Result<Vec<Changes>> {
+    pub fn trials(&self) -> Result<Vec<Changes>> {
         match self.sweep.method {
             Method::Grid => Ok(self.grid().collect()),
             Method::OneAtATime => {
@@ -206,7 +217,7 @@ impl SweepFile {
     }
 
     /// `trials` different ones, or as many as the space has.
-    fn drawn(&self) -> anyhow::Result<Vec<Changes>> {
+    fn drawn(&self) -> Result<Vec<Changes>> {
         /// Draws for each trial, after which the space is taken to have no more.
         const PATIENCE: usize = 200;
         let mut draws = ChaCha8Rng::seed_from_u64(self.sweep.draw_seed);
@@ -223,14 +234,14 @@ impl SweepFile {
         Ok(trials)
     }
 
-    fn draw(&self, draws: &mut ChaCha8Rng) -> anyhow::Result<Changes> {
+    fn draw(&self, draws: &mut ChaCha8Rng) -> Result<Changes> {
         let mut share = || f64::from(draws.next_u32()) / (f64::from(u32::MAX) + 1.0);
         self.space
             .iter()
             .map(|(key, value)| {
                 let drawn = match value {
                     Value::Array(values) => values[(share() * values.len() as f64) as usize].clone(),
-                    other => Range::read(other).map_err(Failure::usage)?.at(share()),
+                    other => Range::read(other).map_err(RunError::usage)?.at(share()),
                 };
                 Ok((key.clone(), drawn))
             })

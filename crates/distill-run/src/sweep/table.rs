@@ -7,6 +7,7 @@ use distill_student::selection::Metric;
 use serde_json::{Value, json};
 
 use super::space::{Changes, Method, SweepSettings, shown};
+use crate::error::Result;
 use crate::outfile::{self, Kind};
 use crate::trial::{self, Outcome, mean};
 
@@ -60,7 +61,7 @@ impl Table {
     ///
     /// # Errors
     /// Naming the file that cannot be written.
-    pub fn write(&self, out: &Path) -> anyhow::Result<()> {
+    pub fn write(&self, out: &Path) -> Result<()> {
         outfile::write(&out.join("sweep.json"), &self.json()?, Kind::TableJson)?;
         outfile::write(&out.join("sweep.md"), &self.markdown(), Kind::TableMarkdown)?;
         outfile::write(&out.join("sweep.svg"), &self.svg(), Kind::TableSvg)
@@ -69,8 +70,8 @@ impl Table {
     /// Refuses files of these names that are not an earlier table.
     ///
     /// # Errors
-    /// [`crate::error::Failure`] naming the file.
-    pub fn check(out: &Path) -> anyhow::Result<()> {
+    /// [`crate::error::RunError`] naming the file.
+    pub fn check(out: &Path) -> Result<()> {
         outfile::check(&out.join("sweep.json"), Kind::TableJson, &[])?;
         outfile::check(&out.join("sweep.md"), Kind::TableMarkdown, &[])?;
         outfile::check(&out.join("sweep.svg"), Kind::TableSvg, &[])
@@ -87,7 +88,7 @@ impl Table {
     ///
     /// # Errors
     /// Where they cannot be written as JSON, which would be a defect.
-    pub fn json(&self) -> anyhow::Result<String> {
+    pub fn json(&self) -> Result<String> {
         let row = |row: &Row| {
             let changes: serde_json::Map<String, Value> =
                 row.changes.iter().map(|(key, value)| (key.clone(), json!(value))).collect();

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use distill_core::StopSignal;
-use distill_core::record::RunRecord;
 use distill_data::logits::Store;
 use distill_student::teachers::{Average, Teachers};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::merge::finished;
-use crate::outdir::OutDir;
+use crate::error::Result;
 use crate::session::Session;
-use crate::stage::{self, Finished, Stage};
+use crate::stage::{self, Prepared, Stage};
 
 /// A run like others: it holds the lock of its directory, and does nothing where it is done. One that was stopped
 /// begins again.
@@ -34,9 +33,9 @@ impl<'a> AverageStage<'a> {
         weights: &'a [f64],
         average: Average,
         stop: &StopSignal,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         let open = |directory: &PathBuf| Ok(Store::open(directory)?.stopped_by(stop));
-        let stores: Vec<Store> = directories.iter().map(open).collect::<anyhow::Result<_>>()?;
+        let stores: Vec<Store> = directories.iter().map(open).collect::<Result<_>>()?;
         let hashes = stores.iter().enumerate().flat_map(|(number, store)| {
             let file = move |(index, hash)| (format!("store {number} file {index}"), hash);
             store.manifest().shards.iter().map(|shard| shard.file.blake3.clone()).enumerate().map(file)
@@ -52,25 +51,21 @@ impl Stage for AverageStage<'_> {
         "targets average"
     }
 
-    fn settings(&self, _session: &Session) -> anyhow::Result<Value> {
-        Ok(json!({"average": self.average, "weights": self.weights}))
-    }
-
-    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
-        Ok(self.hashes.clone())
+    fn prepare(&self, _session: &Session) -> Result<Prepared<'_>> {
+        let settings = json!({"average": self.average, "weights": self.weights});
+        Ok(Prepared::new(settings, self.hashes.clone(), |session, out, record| {
+            record.write(out.path())?;
+            out.remove_manifest()?;
+            let manifest = self.teachers.write(out.path(), &session.stop, &*session.progress)?;
+            Ok(finished(&manifest, out.target()))
+        }))
     }
 
     fn reads(&self) -> Vec<PathBuf> {
         self.stores.to_vec()
     }
 
-    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        record.write(out.path())?;
-        out.forget_manifest()?;
-        Ok(finished(&self.teachers.write(out.path(), &session.stop, &*session.progress)?, out.target()))
-    }
-
-    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+    fn missing(&self, out: &Path) -> Result<Option<String>> {
         stage::unusable_store(out)
     }
 }

@@ -1,17 +1,14 @@
 //! `distill targets merge`: one store of several shards'.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use distill_core::record::RunRecord;
 use distill_data::logits::{Manifest, Merge};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{files, stores};
-use crate::error::Status;
-use crate::outdir::OutDir;
+use crate::error::{Result, Status};
 use crate::session::Session;
-use crate::stage::{self, Finished, Stage};
+use crate::stage::{self, Finished, Prepared, Stage};
 use distill_report::documents::format::bytes;
 
 /// Merging is a run like others: it holds the lock of its directory, resumes after a stop, and
@@ -26,7 +23,7 @@ impl MergeStage {
     ///
     /// # Errors
     /// Where they are not all of the rows, each once, or not of one teacher.
-    pub fn of(directories: &[PathBuf]) -> anyhow::Result<Self> {
+    pub fn of(directories: &[PathBuf]) -> Result<Self> {
         let stores = stores(directories)?;
         Ok(MergeStage { merge: Merge::plan(&stores)?, stores })
     }
@@ -37,27 +34,22 @@ impl Stage for MergeStage {
         "targets merge"
     }
 
-    fn settings(&self, _session: &Session) -> anyhow::Result<Value> {
-        Ok(json!({}))
-    }
-
-    fn inputs(&self, _session: &Session) -> anyhow::Result<BTreeMap<String, String>> {
+    fn prepare(&self, _session: &Session) -> Result<Prepared<'_>> {
         let named = |(index, hash): (usize, &str)| (format!("file {index}"), hash.to_owned());
-        Ok(self.merge.hashes().enumerate().map(named).collect())
+        let inputs = self.merge.hashes().enumerate().map(named).collect();
+        Ok(Prepared::new(json!({}), inputs, |session, out, record| {
+            record.write(out.path())?;
+            out.remove_manifest()?;
+            let manifest = self.merge.write(out.path(), &session.stop, &*session.progress)?;
+            Ok(finished(&manifest, out.target()))
+        }))
     }
 
     fn reads(&self) -> Vec<PathBuf> {
         self.stores.clone()
     }
 
-    fn execute(&self, session: &Session, out: &OutDir, record: &RunRecord) -> anyhow::Result<Finished> {
-        record.write(out.path())?;
-        out.forget_manifest()?;
-        let manifest = self.merge.write(out.path(), &session.stop, &*session.progress)?;
-        Ok(finished(&manifest, out.target()))
-    }
-
-    fn missing(&self, out: &Path) -> anyhow::Result<Option<String>> {
+    fn missing(&self, out: &Path) -> Result<Option<String>> {
         stage::unusable_store(out)
     }
 }

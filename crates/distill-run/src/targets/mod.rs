@@ -6,6 +6,7 @@ mod merge;
 pub use average::AverageStage;
 pub use merge::MergeStage;
 
+use crate::error::Result;
 use std::path::PathBuf;
 
 use distill_data::logits::stores_in;
@@ -14,7 +15,7 @@ use distill_data::logits::stores_in;
 ///
 /// # Errors
 /// Where one holds no store.
-pub fn stores(directories: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub fn stores(directories: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for directory in directories {
         all.extend(stores_in(directory)?);

@@ -18,7 +18,7 @@ use distill_core::LabelMap;
 use distill_model::ModelConfig;
 
 use crate::args::{Bench, Pass};
-use crate::exit::{Failure, Status};
+use crate::exit::{RunError, Status};
 use crate::output::printer;
 use crate::output::timeline::Phase;
 use crate::session::{self, Session, dtype_name};
@@ -99,7 +99,7 @@ pub fn command(args: &Bench) -> anyhow::Result<Status> {
     }
     let measured: Vec<Measured> = timed.into_iter().map(passes::Timed::into_measured).collect();
     if measured.iter().any(|measured| measured.rounds.is_empty()) {
-        bail!(Failure::usage("nothing was timed"));
+        bail!(RunError::usage("nothing was timed"));
     }
     let summary = table::Summary::new(&session, &workload, products, &measured);
     if args.common.json { printer::json(&summary.json()?) } else { printer::result(&summary.text()) }?;

@@ -12,7 +12,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::lengths::Lengths;
 use crate::args::Bench;
-use crate::exit::Failure;
+use crate::exit::RunError;
 use crate::settings::Settings;
 use distill_run::inputs;
 
@@ -50,7 +50,7 @@ impl Workload {
             None => make(&args.lengths, args.count.unwrap_or(ROWS), tokenizer, seed)?,
         };
         if rows.is_empty() {
-            bail!(Failure::data("--data has no rows"));
+            bail!(RunError::data("--data has no rows"));
         }
         let texts: Vec<_> = rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
         let encoded = tokenizer.encode_batch(&texts)?;
@@ -77,14 +77,14 @@ fn read(path: &Path, count: Option<usize>, settings: &Settings) -> anyhow::Resul
 fn make(lengths: &str, count: usize, tokenizer: &TextTokenizer, seed: u64) -> anyhow::Result<Vec<Row>> {
     let special = tokenizer.special_tokens(false);
     let Some(distribution) = Lengths::parse(lengths) else {
-        bail!(Failure::usage(format!(
+        bail!(RunError::usage(format!(
             "--lengths {lengths}: expected a number, a range such as 8..64, a median and a maximum such as \
              lognormal:20..256, or lengths with shares such as 16:0.7,128:0.3"
         )));
     };
     let (shortest, longest) = distribution.bounds();
     if shortest <= special || longest > tokenizer.max_length() {
-        bail!(Failure::usage(format!(
+        bail!(RunError::usage(format!(
             "--lengths {lengths}: expected from {} to --max-length {} tokens",
             special + 1,
             tokenizer.max_length()
@@ -117,7 +117,7 @@ fn single_tokens(tokenizer: &TextTokenizer, special: usize) -> anyhow::Result<Ve
     let known = words.into_iter().zip(&encoded).filter(|(_, tokens)| tokens.input_ids.len() == special + 1);
     let known: Vec<&str> = known.map(|(word, _)| word).collect();
     if known.is_empty() {
-        bail!(Failure::usage(
+        bail!(RunError::usage(
             "the tokenizer knows none of the words that rows are generated from; give --data"
         ));
     }

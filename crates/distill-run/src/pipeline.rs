@@ -1,28 +1,29 @@
 //! `distill run`: every stage of a pipeline file that is out of date.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, bail};
 use distill_core::lock::must_be_free;
 use distill_core::record::RunRecord;
 use distill_data::logits::Portion;
 use serde_json::{Map, Value, json};
 
-use crate::augment::{self, AugmentStage};
+use crate::augment::AugmentStage;
 use crate::check::{self, Request};
-use crate::claim::{self, Claim, Replace};
-use crate::error::{Failure, Status};
+use crate::connect::{connected, report_models, rows_beside, with_copies};
+use crate::error::{Context, Result, RunError, Status};
+use crate::execute;
 use crate::figures::seconds;
 use crate::finetune::FinetuneStage;
+use crate::lease::{self, Lease};
 use crate::outdir::{OutDir, overlap};
-use crate::report::{Named, ReportStage};
+use crate::plan::{self, Plan, Replace};
+use crate::report::ReportStage;
 use crate::session::Session;
-use crate::settings::{Settings, Targets};
-use crate::stage::{self, Finished, Stage, Todo};
+use crate::settings::Settings;
+use crate::stage::{Finished, Stage};
 use crate::student::StudentStage;
 use crate::teacher::TeacherStage;
-use crate::trial;
 
 /// How a pipeline is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,14 +36,23 @@ pub struct RunOptions {
 
 /// Runs the stages of a pipeline in `out` that are out of date, after a check of all of it.
 ///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use distill_run::pipeline::{self, RunOptions};
+/// use distill_run::session::Session;
+/// use distill_run::settings::Settings;
+///
+/// let settings: Settings = toml::from_str(&std::fs::read_to_string("pipelines/trec.toml")?).unwrap();
+/// let session = Session::new(&settings.runtime)?;
+/// let report = pipeline::run(settings, &session, Path::new("runs/trec"), RunOptions::default())?;
+/// println!("{}", report.stages["student"]["results"]["validation"]["accuracy"]);
+/// # Ok::<(), distill_run::error::RunError>(())
+/// ```
+///
 /// # Errors
 /// All problems of the pipeline as one error; whatever stopped a stage, with the stage's name.
-pub fn pipeline(
-    settings: Settings,
-    session: &Session,
-    out: &Path,
-    options: RunOptions,
-) -> anyhow::Result<AllWent> {
+pub fn run(settings: Settings, session: &Session, out: &Path, options: RunOptions) -> Result<PipelineReport> {
     check::before_run(&settings, Request::of_run(out, &[], options.overwrite), session)?;
     let settings = connected(settings, out);
     let went = Pipeline { options, session, out, extent: Extent::Whole }.run(&settings)?;
@@ -55,17 +65,6 @@ pub fn pipeline(
 /// Said at the end of a pipeline without held-out rows.
 pub(crate) const NO_REPORT: &str = "no report: data.test is not set";
 
-/// Refuses duplicate seeds.
-///
-/// # Errors
-/// Wrong usage, with the seed.
-pub fn check_seeds(seeds: &[u64]) -> anyhow::Result<()> {
-    match trial::repeated(seeds) {
-        Some(seed) => bail!(Failure::usage(format!("--seeds contains {seed} more than once"))),
-        None => Ok(()),
-    }
-}
-
 /// Runs the stages of settings as far as the teacher or the soft targets, in `out`.
 ///
 /// # Errors
@@ -76,51 +75,9 @@ pub fn up_to(
     out: &Path,
     options: RunOptions,
     session: &Session,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let settings = connected(settings.clone(), out);
     Pipeline { options, session, out, extent }.run(&settings).map(|_| ())
-}
-
-/// `out`, else `runs/` and the pipeline file's name.
-pub fn out_directory(settings: &Settings, pipeline: &Path) -> PathBuf {
-    let name = pipeline.file_stem().unwrap_or_default();
-    settings.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
-}
-
-/// Each stage's inputs are the results of the stages before, unless the file names others.
-pub fn connected(mut settings: Settings, out: &Path) -> Settings {
-    let finetuned = out.join("teacher/model");
-    if settings.finetune.model.is_some() {
-        settings.teacher.model.get_or_insert_with(|| finetuned.clone());
-    }
-    let teacher = settings.teacher.model.clone().unwrap_or(finetuned);
-    if settings.student.train.has_intermediate_losses() {
-        settings.student.start.teacher_model.get_or_insert_with(|| teacher.clone());
-    }
-    settings.student.start.init.get_or_insert(teacher);
-    settings.student.start.targets.get_or_insert_with(|| Targets::One(out.join("targets")));
-    settings
-}
-
-/// The same settings with the teacher of the pipeline in `out`, which is not fine-tuned again.
-pub fn with_teacher_of(mut settings: Settings, out: &Path) -> Settings {
-    settings.teacher = connected(settings.clone(), out).teacher;
-    settings.finetune.model = None;
-    settings
-}
-
-/// The settings of the stages after `augmented`, which read its result.
-pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
-    let mut settings = settings.clone();
-    if settings.augment.adds_rows() {
-        settings.data.train = Some(out.join("augmented").join(augment::ROWS_FILE));
-    }
-    settings
-}
-
-/// The rows that a student reads in addition to a store without texts; none for a store with texts.
-pub fn rows_beside(settings: &Settings) -> Option<PathBuf> {
-    settings.data.train.clone().filter(|_| !settings.teacher.text)
 }
 
 /// Takes the directory of a pipeline for its whole run, so that no other one mixes its stages into it. Where nothing may
@@ -128,11 +85,11 @@ pub fn rows_beside(settings: &Settings) -> Option<PathBuf> {
 ///
 /// # Errors
 /// [`distill_core::lock::LockError`] where another run owns it; where it cannot be made.
-pub fn lock(out: &Path, options: RunOptions) -> anyhow::Result<Option<OutDir>> {
+pub fn lock(out: &Path, options: RunOptions) -> Result<Option<OutDir>> {
     if options.dry_run {
         return Ok(None);
     }
-    match OutDir::claim(out) {
+    match OutDir::lock(out) {
         Err(error) if out.is_dir() && is_read_only(&error) => {
             must_be_free(out)?;
             Ok(None)
@@ -141,20 +98,11 @@ pub fn lock(out: &Path, options: RunOptions) -> anyhow::Result<Option<OutDir>> {
     }
 }
 
-fn is_read_only(error: &anyhow::Error) -> bool {
+fn is_read_only(error: &RunError) -> bool {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    let kind =
+        error.causes().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
     matches!(kind, Some(PermissionDenied | ReadOnlyFilesystem))
-}
-
-/// The models that a pipeline's report compares.
-pub fn report_models(settings: &Settings, out: &Path) -> Vec<Named> {
-    let mut models = vec![Named::new("teacher", settings.teacher.model.clone().unwrap_or_default())];
-    models.push(Named::new("student", out.join("student/model")));
-    if settings.student.start.no_teacher_baseline {
-        models.push(Named::new("baseline", out.join("baseline/model")));
-    }
-    models
 }
 
 /// How far a pipeline is to run.
@@ -193,7 +141,7 @@ pub struct Step<'a> {
 }
 
 /// How all stages went.
-pub struct AllWent {
+pub struct PipelineReport {
     /// The last status that was not done.
     pub status: Status,
     /// What `--json` prints, by stage: whether it ran, why, and its figures.
@@ -203,7 +151,7 @@ pub struct AllWent {
 }
 
 /// How one stage went.
-struct Went {
+struct StageReport {
     status: Status,
     /// Whether it was run now.
     ran: bool,
@@ -220,7 +168,7 @@ impl Pipeline<'_> {
     ///
     /// # Errors
     /// Whatever stopped a stage, with the stage's name.
-    pub fn run(&self, settings: &Settings) -> anyhow::Result<AllWent> {
+    pub fn run(&self, settings: &Settings) -> Result<PipelineReport> {
         let trains_student = matches!(self.extent, Extent::Whole | Extent::Models);
         let student = &settings.student.start;
         // A student may learn only from other stores.
@@ -269,7 +217,7 @@ impl Pipeline<'_> {
     ///
     /// # Errors
     /// Whatever stopped a stage, with the stage's name.
-    pub fn run_steps(&self, steps: &[Step<'_>], mut planned: Vec<&'static str>) -> anyhow::Result<AllWent> {
+    pub fn run_steps(&self, steps: &[Step<'_>], mut planned: Vec<&'static str>) -> Result<PipelineReport> {
         let mut status = Status::Done;
         let mut all = Map::new();
         for (number, step) in steps.iter().enumerate() {
@@ -288,12 +236,12 @@ impl Pipeline<'_> {
                 self.session.messages.result(&text)?;
             }
         }
-        Ok(AllWent { status, stages: all, planned: !planned.is_empty() })
+        Ok(PipelineReport { status, stages: all, planned: !planned.is_empty() })
     }
 
     /// Runs a stage unless its result is up to date. `place` says which of how many it is. `after` names an earlier stage
     /// that a dry run would run first, so that this one's inputs are not known yet.
-    fn run_step(&self, step: &Step<'_>, place: &str, after: Option<&str>) -> anyhow::Result<Went> {
+    fn run_step(&self, step: &Step<'_>, place: &str, after: Option<&str>) -> Result<StageReport> {
         let (name, directory) = (step.name, self.out.join(step.name));
         if let Some(earlier) = after {
             return Ok(would_run(name, Some(format!("{earlier} runs first"))));
@@ -302,17 +250,17 @@ impl Pipeline<'_> {
         let replace = if self.options.overwrite { Replace::All } else { Replace::Stale };
         if self.options.dry_run {
             overlap::check(&step.stage.reads(), &directory)?;
-            let planned = stage::plan(step.stage, self.session)?;
-            let why = match claim::todo(step.stage, &directory, &planned, replace)? {
-                Todo::Nothing(_) => None,
-                Todo::Rest { .. } | Todo::Settle(_) => Some("it was stopped before its end".to_owned()),
-                Todo::Again(why) | Todo::All(why) => Some(why),
+            let planned = plan::prepare(step.stage, self.session)?;
+            let why = match Plan::of(step.stage, &directory, &planned.record, replace)? {
+                Plan::UpToDate(_) => None,
+                Plan::Resume { .. } | Plan::Place(_) => Some("it was stopped before its end".to_owned()),
+                Plan::Redo(why) | Plan::Run(why) => Some(why),
             };
             return Ok(would_run(name, why));
         }
-        let (planned, out, why) = match claim::claim(step.stage, self.session, &directory, replace)? {
-            Claim::Run { planned, out, why } => (planned, out, why),
-            Claim::UpToDate(done) => {
+        let (planned, out, why) = match lease::take(step.stage, self.session, &directory, replace)? {
+            Lease::Run { planned, out, why } => (planned, out, why),
+            Lease::UpToDate(done) => {
                 self.session.messages.status(&format!("{place}: up to date"));
                 step.stage.publish(self.session, &directory)?;
                 return Ok(repeat(step, &done));
@@ -324,10 +272,10 @@ impl Pipeline<'_> {
             directory.display()
         ));
         let start = std::time::Instant::now();
-        let finished = stage::run_into(step.stage, self.session, out, *planned)?;
+        let finished = execute::run_into(step.stage, self.session, out, *planned)?;
         self.session.messages.status(&format!("{place}: done in {}", seconds(start.elapsed())));
         step.stage.publish(self.session, &directory)?;
-        Ok(Went {
+        Ok(StageReport {
             status: finished.status,
             ran: true,
             why: Some(why),
@@ -338,17 +286,17 @@ impl Pipeline<'_> {
 }
 
 /// The answer of a dry run.
-fn would_run(name: &str, why: Option<String>) -> Went {
+fn would_run(name: &str, why: Option<String>) -> StageReport {
     let text = match &why {
         None => format!("{name}: up to date"),
         Some(why) => format!("{name}: would run, because {why}"),
     };
-    Went { status: Status::Done, ran: false, why, text: Some(text), results: BTreeMap::new() }
+    StageReport { status: Status::Done, ran: false, why, text: Some(text), results: BTreeMap::new() }
 }
 
 /// A stage that is up to date: a report is shown again, and its gates are applied again.
-fn repeat(step: &Step<'_>, done: &RunRecord) -> Went {
+fn repeat(step: &Step<'_>, done: &RunRecord) -> StageReport {
     let Finished { status, results, text } = Finished::from_record(done);
     let shown = step.stage.command() == "report";
-    Went { status, ran: false, why: None, text: shown.then_some(text), results }
+    StageReport { status, ran: false, why: None, text: shown.then_some(text), results }
 }

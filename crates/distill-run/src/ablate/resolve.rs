@@ -4,6 +4,7 @@ use std::path::Path;
 
 use distill_task::TaskId;
 
+use crate::error::Result;
 use crate::inputs;
 use crate::settings::Settings;
 use crate::settings::schema::StudentStart;
@@ -14,7 +15,7 @@ use crate::student::{TEACHER, open_store, teacher_of};
 ///
 /// # Errors
 /// Where the store does not say where its teacher is.
-pub fn name_teacher(start: &mut StudentStart) -> anyhow::Result<()> {
+pub fn name_teacher(start: &mut StudentStart) -> Result<()> {
     let word = Path::new(TEACHER);
     if start.init.as_deref() != Some(word) || word.exists() {
         return Ok(());
@@ -31,7 +32,7 @@ pub fn name_teacher(start: &mut StudentStart) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Settings that have no meaning for these labels; a model or store that cannot be read.
-pub fn meant(settings: &Settings) -> anyhow::Result<Settings> {
+pub fn resolve(settings: &Settings) -> Result<Settings> {
     let kind = match (settings.data.problem_type, &settings.teacher.model, &settings.student.start.targets) {
         (Some(asked), ..) => asked,
         (None, _, Some(targets)) => match targets.directories().first() {
@@ -43,8 +44,8 @@ pub fn meant(settings: &Settings) -> anyhow::Result<Settings> {
         }
         _ => TaskId::default(),
     };
-    let mut meant = settings.clone();
-    meant.data.problem_type = Some(kind);
-    meant.student.train = settings.student.train.for_problem(kind)?;
-    Ok(meant)
+    let mut resolved = settings.clone();
+    resolved.data.problem_type = Some(kind);
+    resolved.student.train = settings.student.train.for_problem(kind)?;
+    Ok(resolved)
 }

@@ -1,6 +1,5 @@
 //! Gates in front of training: whether the teacher has anything to teach, on rows that it was not made of.
 
-use anyhow::bail;
 use distill_data::cache::Example;
 use distill_model::Model;
 use distill_student::TrainPlan;
@@ -10,12 +9,12 @@ use distill_student::majority_baseline::TeacherQuality;
 use distill_student::selection::Metric;
 use distill_teacher::ForwardPass;
 
-use super::judged::Told;
-use crate::error::Failure;
+use super::teacher_logits::TeacherLogits;
+use crate::error::{Result, RunError};
 use crate::session::Session;
 
 /// A student before its training, and what its teacher says of the validation rows.
-pub struct Worth<'a> {
+pub struct TeacherGate<'a> {
     /// How it is to be trained.
     pub plan: &'a TrainPlan,
     /// The student.
@@ -23,7 +22,7 @@ pub struct Worth<'a> {
     /// The validation part.
     pub validation: &'a Part,
     /// The teacher's logits of that part.
-    pub told: Told,
+    pub logits: TeacherLogits,
     /// Whether a teacher that has nothing to teach stops the run.
     pub required: Required,
 }
@@ -42,16 +41,16 @@ pub enum Required {
 /// Labelled validation rows below which a teacher that was not asked for is not judged: of 50 rows, 2 points are one row.
 const ROWS_TO_JUDGE: usize = 50;
 
-impl Worth<'_> {
+impl TeacherGate<'_> {
     /// A teacher that only knows which label is frequent has nothing to teach, and neither has one that is no better than its
     /// student begins. The student is asked only where the teacher is required.
     ///
     /// # Errors
     /// If the teacher is required: a failed gate, or wrong usage if it cannot be judged; whatever stops the pass.
-    pub fn check(&self, session: &Session) -> anyhow::Result<()> {
+    pub fn check(&self, session: &Session) -> Result<()> {
         let config = self.model.config();
         let rows = self.validation.rows.len();
-        let quality = self.told.as_ref().map_err(Clone::clone).and_then(|logits| {
+        let quality = self.logits.as_ref().map_err(Clone::clone).and_then(|logits| {
             TeacherQuality::of(self.validation, logits, &config.labels, config.problem_type)
                 .map(|quality| (quality, logits))
                 .ok_or_else(|| format!("none of the {rows} validation rows has a label"))
@@ -79,16 +78,16 @@ impl Worth<'_> {
         }
     }
 
-    fn cannot_be_judged(&self, why: &str) -> anyhow::Result<()> {
+    fn cannot_be_judged(&self, why: &str) -> Result<()> {
         let what = format!("the teacher cannot be judged on the validation rows: {why}");
         if self.required == Required::Yes {
-            bail!(Failure::usage(format!("student.require_teacher: {what}")));
+            return Err(RunError::usage(format!("student.require_teacher: {what}")));
         }
         tracing::warn!("{what}");
         Ok(())
     }
 
-    fn check_teacher(&self, quality: TeacherQuality, judges: bool) -> anyhow::Result<()> {
+    fn check_teacher(&self, quality: TeacherQuality, judges: bool) -> Result<()> {
         let TeacherQuality { rows, metric, teacher, constant } = quality;
         tracing::info!(rows, metric, teacher, constant, "teacher on the labelled validation rows");
         if quality.beats_the_constant() {
@@ -107,13 +106,13 @@ impl Worth<'_> {
             ),
         };
         if judges {
-            bail!(Failure::gate(format!("{}: {what}", self.setting())));
+            return Err(RunError::gate(format!("{}: {what}", self.setting())));
         }
         tracing::warn!("{what}; student.require_teacher = true would stop this run");
         Ok(())
     }
 
-    fn check_student(&self, teachers: &[f32], rows: usize, session: &Session) -> anyhow::Result<()> {
+    fn check_student(&self, teachers: &[f32], rows: usize, session: &Session) -> Result<()> {
         let model = self.model;
         let fresh = model.made_fresh().len();
         if fresh > 0 {
@@ -147,7 +146,7 @@ impl Worth<'_> {
             );
             return Ok(());
         }
-        bail!(Failure::gate(format!(
+        Err(RunError::gate(format!(
             "{setting}: on the {rows} labelled validation rows the teacher's {name} is {teacher:.4}, and the \
              student's is {student:.4} before any training: the teacher has nothing to teach",
             setting = self.setting(),
