@@ -3,9 +3,7 @@
 use distill_core::{LabelMap, StopSignal};
 use distill_data::cache::Example;
 use distill_model::Model;
-use distill_task::logits::argmax;
-use distill_task::tags::{EntityFigures, Mode, TagSet};
-use distill_task::{LabelShape, TaskId};
+use distill_task::{Figures, TaskId};
 use distill_teacher::ForwardPass;
 use tch::Tensor;
 
@@ -60,14 +58,27 @@ impl Evaluation {
         labels: &LabelMap,
         problem_type: TaskId,
     ) -> Self {
-        let num_labels = labels.num_labels();
-        let has_teacher = labels::have_soft_targets(examples, num_labels);
-        match problem_type.label_shape() {
-            LabelShape::Class => one_class(examples, logits, num_labels, has_teacher),
-            LabelShape::Classes => several_classes(examples, logits, num_labels, has_teacher),
-            LabelShape::Value => number(examples, logits),
-            LabelShape::Tags => tagged(examples, logits, labels, has_teacher),
-            LabelShape::Spans => Evaluation::default(),
+        let rows = labels::scored(examples, logits, labels.num_labels(), problem_type);
+        let Figures {
+            accuracy,
+            agreement,
+            micro_f1,
+            macro_f1,
+            never_predicted,
+            mse,
+            entity_f1,
+            token_accuracy,
+        } = problem_type.figures(&rows, labels);
+        Evaluation {
+            loss: 0.0,
+            accuracy,
+            agreement,
+            micro_f1,
+            macro_f1,
+            never_predicted,
+            mse,
+            entity_f1,
+            token_accuracy,
         }
     }
 
@@ -156,94 +167,6 @@ impl Scoring<'_> {
         };
         Ok(Evaluation { loss: loss.double_value(&[]), ..figures })
     }
-}
-
-/// Entity F1, token accuracy and agreement, the loss aside; the windows of a row are put together.
-fn tagged(examples: &[Example<'_>], logits: &[f32], labels: &LabelMap, has_teacher: bool) -> Evaluation {
-    let set = TagSet::new(labels.names()).ok().filter(|set| set.scheme().has_entities());
-    let mut figures = set.as_ref().map(|set| EntityFigures::new(set, Mode::Default));
-    let mut predictions = logits.chunks_exact(labels.num_labels()).map(argmax);
-    let (mut right, mut labelled, mut agreed, mut words) = (0, 0, 0, 0);
-    for row in examples.chunk_by(|left, right| left.row == right.row) {
-        let count = row.iter().map(Example::predictions).sum();
-        let predicted: Vec<usize> = predictions.by_ref().take(count).collect();
-        let tags = row.iter().flat_map(|window| {
-            let tag = |at: usize| window.tags.get(at).and_then(|tag| usize::try_from(*tag).ok());
-            (0..window.predictions()).map(tag)
-        });
-        let gold: Vec<Option<usize>> = tags.collect();
-        let hits = || gold.iter().zip(&predicted).filter(|(gold, _)| gold.is_some());
-        labelled += hits().count();
-        right += hits().filter(|(gold, predicted)| **gold == Some(**predicted)).count();
-        let taught = row.iter().flat_map(|window| window.logits.chunks_exact(labels.num_labels()).map(argmax));
-        agreed += taught.zip(&predicted).filter(|(teacher, student)| teacher == *student).count();
-        words += count;
-        if let Some(figures) = &mut figures {
-            figures.push(&gold, &predicted.into_iter().map(Some).collect::<Vec<_>>());
-        }
-    }
-    let entity_f1 = figures.filter(|_| labelled > 0).map(|figures| figures.tally().micro().shares().f1);
-    Evaluation {
-        entity_f1,
-        token_accuracy: share(right, labelled),
-        agreement: if has_teacher { share(agreed, words) } else { None },
-        ..Evaluation::default()
-    }
-}
-
-/// Accuracy, macro F1 and agreement, the loss aside.
-fn one_class(examples: &[Example<'_>], logits: &[f32], num_labels: usize, has_teacher: bool) -> Evaluation {
-    let rows = || examples.iter().zip(logits.chunks_exact(num_labels).map(argmax));
-    let labelled = examples.iter().filter(|example| example.label.is_some()).count();
-    let right = rows().filter(|(example, id)| example.label == Some(*id as i32)).count();
-    let pairs = rows().filter_map(|(example, id)| Some((usize::try_from(example.label?).ok()?, id)));
-    let classes = labels::classes(pairs, num_labels);
-    let agreed = rows().filter(|(example, id)| argmax_or_none(example.logits) == Some(*id)).count();
-    Evaluation {
-        accuracy: share(right, labelled),
-        macro_f1: classes.macro_f1,
-        never_predicted: Some(classes.never_predicted).filter(|count| *count > 0),
-        agreement: if has_teacher { share(agreed, examples.len()) } else { None },
-        ..Evaluation::default()
-    }
-}
-
-/// F1 and agreement on all labels of a row, the loss aside.
-fn several_classes(
-    examples: &[Example<'_>],
-    logits: &[f32],
-    num_labels: usize,
-    has_teacher: bool,
-) -> Evaluation {
-    let rows = || examples.iter().zip(logits.chunks_exact(num_labels));
-    let f1 = labels::f1(rows().map(|(example, logits)| (example.targets, logits)));
-    let alike = |(example, logits): &(&Example<'_>, &[f32])| {
-        example.logits.iter().zip(*logits).all(|(teacher, student)| (*teacher > 0.0) == (*student > 0.0))
-    };
-    Evaluation {
-        micro_f1: f1.map(|(micro, _)| micro),
-        macro_f1: f1.map(|(_, macro_f1)| macro_f1),
-        agreement: if has_teacher { share(rows().filter(alike).count(), examples.len()) } else { None },
-        ..Evaluation::default()
-    }
-}
-
-/// The squared error, the loss aside.
-fn number(examples: &[Example<'_>], logits: &[f32]) -> Evaluation {
-    let rows =
-        examples.iter().zip(logits).filter_map(|(example, value)| Some((example.targets.first()?, value)));
-    let errors: Vec<f64> =
-        rows.map(|(target, value)| (f64::from(*value) - f64::from(*target)).powi(2)).collect();
-    let mse = (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64);
-    Evaluation { mse, ..Evaluation::default() }
-}
-
-fn argmax_or_none(logits: &[f32]) -> Option<usize> {
-    if logits.is_empty() { None } else { Some(argmax(logits)) }
-}
-
-fn share(part: usize, whole: usize) -> Option<f64> {
-    if whole == 0 { None } else { Some(part as f64 / whole as f64) }
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //!
 //! Legend: `B` rows, `C` labels.
 
-use distill_data::cache::Example;
+use std::borrow::Cow;
+
+use distill_data::cache::{Example, NO_TAG};
 use distill_data::source::Label;
-use distill_task::{LabelShape, TaskId};
+use distill_task::{LabelShape, Positions, Scored, TaskId};
 use tch::Tensor;
 
 use crate::loss::UNLABELLED;
@@ -59,79 +61,47 @@ pub(crate) fn have_soft_targets(examples: &[Example<'_>], num_labels: usize) -> 
     examples.iter().all(|example| example.logits.len() == num_labels * example.predictions())
 }
 
-/// Counts of yes-or-no answers: right ones, those that are so, those that were predicted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Hits {
-    hits: f64,
-    actual: f64,
-    predicted: f64,
-}
-
-impl Hits {
-    /// Of expected answers for every label.
-    pub(crate) fn new(hits: f64, actual: f64, predicted: f64) -> Self {
-        Hits { hits, actual, predicted }
-    }
-
-    fn add(&mut self, is_so: bool, predicted: bool) {
-        self.hits += f64::from(is_so && predicted);
-        self.actual += f64::from(is_so);
-        self.predicted += f64::from(predicted);
-    }
-
-    /// F1; 0 where nothing is so and nothing was predicted.
-    pub(crate) fn f1(&self) -> f64 {
-        let sum = self.actual + self.predicted;
-        if sum == 0.0 { 0.0 } else { 2.0 * self.hits / sum }
-    }
-}
-
-/// Micro and macro F1 of several labels a row, a label being predicted where its logit is above 0; none without
-/// labelled rows.
-pub(crate) fn f1<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> Option<(f64, f64)> {
-    let mut all = Hits::default();
-    let mut labels: Vec<Hits> = Vec::new();
-    for (targets, logits) in rows.filter(|(targets, _)| !targets.is_empty()) {
-        labels.resize(targets.len(), Hits::default());
-        for ((target, logit), label) in targets.iter().zip(logits).zip(&mut labels) {
-            let (is_so, predicted) = (*target > 0.5, *logit > 0.0);
-            all.add(is_so, predicted);
-            label.add(is_so, predicted);
-        }
-    }
-    let mean = labels.iter().map(Hits::f1).sum::<f64>() / labels.len() as f64;
-    (!labels.is_empty()).then(|| (all.f1(), mean))
-}
-
-/// What one class a row comes to, class by class.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct ClassFigures {
-    /// Mean F1 of the classes that occur among labels or predictions; none without rows.
-    pub macro_f1: Option<f64>,
-    /// Classes that have rows and are never predicted.
-    pub never_predicted: u64,
-}
-
-/// Of pairs of label and prediction.
-pub(crate) fn classes(pairs: impl Iterator<Item = (usize, usize)>, num_labels: usize) -> ClassFigures {
-    let mut classes = vec![Hits::default(); num_labels];
-    for (label, predicted) in pairs {
-        let mut add = |class: usize| {
-            if let Some(hits) = classes.get_mut(class) {
-                hits.add(class == label, class == predicted);
-            }
+/// Rows with their labels and logits, row-major `[N, C]` over all predictions; the windows of a row are put together.
+pub(crate) fn scored<'a>(
+    examples: &'a [Example<'a>],
+    logits: &'a [f32],
+    num_labels: usize,
+    task: TaskId,
+) -> Vec<Scored<'a>> {
+    let has_windows = task.positions() != Positions::Row;
+    let mut rest = logits;
+    let rows = examples.chunk_by(|left, right| has_windows && left.row == right.row);
+    rows.map(|row| {
+        let count = num_labels * row.iter().map(Example::predictions).sum::<usize>();
+        let (own, others) = rest.split_at(count.min(rest.len()));
+        rest = others;
+        let teacher = match row {
+            [one] => Cow::Borrowed(one.logits),
+            windows => windows.iter().flat_map(|window| window.logits).copied().collect(),
         };
-        add(label);
-        if predicted != label {
-            add(predicted);
+        Scored { label: label(row, task), logits: Cow::Borrowed(own), teacher }
+    })
+    .collect()
+}
+
+/// The label of a row's windows; none where nothing of it is labelled.
+fn label(row: &[Example<'_>], task: TaskId) -> Option<Label<i32>> {
+    let first = row.first().filter(|_| row.iter().any(Example::is_labelled))?;
+    match task.label_shape() {
+        LabelShape::Class => first.label.map(Label::Class),
+        LabelShape::Value => first.targets.first().map(|value| Label::Value(f64::from(*value))),
+        LabelShape::Classes => {
+            let is_so = first.targets.iter().zip(0..).filter(|(target, _)| **target > 0.5);
+            Some(Label::Classes(is_so.map(|(_, class)| class).collect()))
         }
-    }
-    let occurring = || classes.iter().filter(|class| class.actual + class.predicted > 0.0);
-    let count = occurring().count();
-    ClassFigures {
-        macro_f1: (count > 0).then(|| occurring().map(Hits::f1).sum::<f64>() / count as f64),
-        never_predicted: classes.iter().filter(|class| class.actual > 0.0 && class.predicted == 0.0).count()
-            as u64,
+        LabelShape::Tags => {
+            let tags = row.iter().flat_map(|window| {
+                (0..window.predictions())
+                    .map(move |at| window.tags.get(at).copied().filter(|tag| *tag != NO_TAG))
+            });
+            Some(Label::Tags(tags.collect()))
+        }
+        LabelShape::Spans => None,
     }
 }
 
@@ -139,35 +109,40 @@ pub(crate) fn classes(pairs: impl Iterator<Item = (usize, usize)>, num_labels: u
 mod tests {
     use super::*;
 
-    /// `sklearn.metrics.f1_score([0, 0, 1, 1, 3], [0, 1, 1, 1, 0], average="macro")`: (1/2 + 4/5 + 0) / 3.
-    #[test]
-    fn macro_f1_of_one_class_a_row_is_that_of_scikit_learn() {
-        let found = classes([(0, 0), (0, 1), (1, 1), (1, 1), (3, 0)].into_iter(), 5);
-        assert!((found.macro_f1.unwrap() - 1.3 / 3.0).abs() < 1e-12, "{found:?}");
-        assert_eq!(found.never_predicted, 1, "class 3; 2 and 4 have no rows");
-        assert_eq!(classes(std::iter::empty(), 5), ClassFigures::default());
-    }
-
-    /// `sklearn.metrics.f1_score([[1, 0], [1, 1], [0, 0]], [[1, 1], [0, 1], [0, 0]], average=…)`: micro 2/3, macro
-    /// (2/3 + 2/3) / 2.
-    #[test]
-    fn f1_is_that_of_scikit_learn_and_unlabelled_rows_do_not_count() {
-        let rows: [(&[f32], &[f32]); 4] = [
-            (&[1.0, 0.0], &[2.0, 0.1]),
-            (&[1.0, 1.0], &[-1.0, 3.0]),
-            (&[], &[9.0, 9.0]),
-            (&[0.0, 0.0], &[-1.0, 0.0]),
-        ];
-        let (micro, macro_f1) = f1(rows.into_iter()).unwrap();
-        assert!((micro - 2.0 / 3.0).abs() < 1e-12 && (macro_f1 - 2.0 / 3.0).abs() < 1e-12);
-        assert_eq!(f1(rows[2..3].iter().copied()), None);
-    }
-
     #[test]
     fn unlabelled_rows_and_rows_without_any_class_are_distinguished() {
         assert_eq!(cached(Some(&Label::Classes(Vec::new())), 2), (None, vec![0.0, 0.0]));
         assert_eq!(cached(None, 2), (None, Vec::new()));
         assert_eq!(cached(Some(&Label::Value(-1.5)), 1), (None, vec![-1.5]));
         assert_eq!(cached(Some(&Label::Classes(vec![1])), 2), (None, vec![0.0, 1.0]));
+    }
+
+    fn example(row: u64) -> Example<'static> {
+        Example { input_ids: &[1, 2, 3], id_hash: row, row, ..Example::default() }
+    }
+
+    #[test]
+    fn the_windows_of_a_row_are_one_row_of_all_its_words() {
+        let windows = [
+            Example { positions: &[1, 2], tags: &[0, NO_TAG], logits: &[1.0, 2.0, 3.0, 4.0], ..example(0) },
+            Example { positions: &[1], tags: &[1], logits: &[5.0, 6.0], ..example(0) },
+            Example { positions: &[2], logits: &[7.0, 8.0], ..example(1) },
+        ];
+        let logits: Vec<f32> = (0u8..8).map(f32::from).collect();
+        let rows = scored(&windows, &logits, 2, TaskId::TOKEN_CLASSIFICATION);
+        assert_eq!(rows[0].label, Some(Label::Tags(vec![Some(0), None, Some(1)])));
+        assert_eq!((&*rows[0].logits, &*rows[0].teacher), (&logits[..6], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0][..]));
+        assert_eq!((rows.len(), &rows[1].label, &*rows[1].logits), (2, &None, &logits[6..]));
+    }
+
+    #[test]
+    fn a_label_is_read_back_from_the_cache() {
+        let several = Example { targets: &[0.0, 1.0], ..example(0) };
+        let number = Example { targets: &[0.5], ..example(0) };
+        let class = Example { label: Some(1), ..example(0) };
+        assert_eq!(label(&[several], TaskId::MULTI_LABEL), Some(Label::Classes(vec![1])));
+        assert_eq!(label(&[number], TaskId::REGRESSION), Some(Label::Value(0.5)));
+        assert_eq!(label(&[class], TaskId::SINGLE_LABEL), Some(Label::Class(1)));
+        assert_eq!(label(&[example(0)], TaskId::SINGLE_LABEL), None);
     }
 }

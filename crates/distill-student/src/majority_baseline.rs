@@ -2,12 +2,11 @@
 
 use distill_core::LabelMap;
 use distill_data::cache::Example;
-use distill_task::logits::argmax;
-use distill_task::{LabelShape, TaskId};
+use distill_task::{Quality, TaskId};
 use serde::Serialize;
 
 use crate::data::Part;
-use crate::labels::{self, Hits};
+use crate::labels;
 
 /// How good a teacher is on rows that have labels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -25,83 +24,16 @@ pub struct TeacherQuality {
 impl TeacherQuality {
     /// Of the teacher's logits of a part's rows, row-major `[N, C]`; none without labelled rows.
     pub fn of(part: &Part, logits: &[f32], labels: &LabelMap, problem_type: TaskId) -> Option<Self> {
-        let num_labels = labels.num_labels();
-        if problem_type.label_shape() == LabelShape::Tags {
-            return tagged(part, logits, num_labels);
-        }
-        let rows: Vec<_> = part.iter().zip(logits.chunks_exact(num_labels)).collect();
-        match problem_type.label_shape() {
-            LabelShape::Class => one_class(&rows, &part.label_counts(num_labels)),
-            LabelShape::Classes => several_classes(&rows, part.label_counts(num_labels)),
-            LabelShape::Value => number(&rows),
-            LabelShape::Tags | LabelShape::Spans => None,
-        }
+        let examples: Vec<Example<'_>> = part.iter().collect();
+        let rows = labels::scored(&examples, logits, labels.num_labels(), problem_type);
+        let Quality { rows, metric, teacher, constant } = problem_type.quality(&rows, labels)?;
+        Some(TeacherQuality { rows, metric, teacher, constant })
     }
 
     /// Whether the teacher is better than the constant answer.
     pub fn beats_the_constant(&self) -> bool {
         self.teacher > self.constant
     }
-}
-
-/// An example and what the teacher says of it.
-type Judged<'a> = (Example<'a>, &'a [f32]);
-
-fn one_class(judged: &[Judged<'_>], counts: &[u64]) -> Option<TeacherQuality> {
-    let rows: u64 = counts.iter().sum();
-    let right = judged.iter().filter(|(example, logits)| example.label == Some(argmax(logits) as i32));
-    let constant = counts.iter().max().copied().unwrap_or(0) as f64 / rows as f64;
-    let teacher = right.count() as f64 / rows as f64;
-    (rows > 0).then_some(TeacherQuality { rows: rows as usize, metric: "accuracy", teacher, constant })
-}
-
-/// Of the tags of words.
-fn tagged(part: &Part, logits: &[f32], num_labels: usize) -> Option<TeacherQuality> {
-    let counts = part.label_counts(num_labels);
-    let words: u64 = counts.iter().sum();
-    let gold: Vec<Option<i32>> = part
-        .iter()
-        .flat_map(|example| {
-            (0..example.predictions()).map(|at| example.tags.get(at).copied()).collect::<Vec<_>>()
-        })
-        .collect();
-    let predicted = logits.chunks_exact(num_labels).map(|logits| Some(argmax(logits) as i32));
-    let right = gold.into_iter().zip(predicted).filter(|(gold, predicted)| gold == predicted).count();
-    let constant = counts.iter().max().copied().unwrap_or(0) as f64 / words as f64;
-    (words > 0).then_some(TeacherQuality {
-        rows: part.labelled(),
-        metric: "token accuracy",
-        teacher: right as f64 / words as f64,
-        constant,
-    })
-}
-
-fn several_classes(judged: &[Judged<'_>], mut counts: Vec<u64>) -> Option<TeacherQuality> {
-    let (teacher, _) = labels::f1(judged.iter().map(|(example, logits)| (example.targets, *logits)))?;
-    counts.sort_unstable_by(|left, right| right.cmp(left));
-    let rows = judged.iter().filter(|(example, _)| example.is_labelled()).count();
-    let actual = counts.iter().sum::<u64>() as f64;
-    let mut hits = 0.0;
-    let mut constant = 0.0f64;
-    for (answered, count) in counts.iter().enumerate() {
-        hits += *count as f64;
-        constant = constant.max(Hits::new(hits, actual, (rows * (answered + 1)) as f64).f1());
-    }
-    Some(TeacherQuality { rows, metric: "micro F1", teacher, constant })
-}
-
-fn number(judged: &[Judged<'_>]) -> Option<TeacherQuality> {
-    let pairs: Vec<(f64, f64)> = judged
-        .iter()
-        .filter_map(|(example, logits)| {
-            Some((f64::from(*example.targets.first()?), f64::from(*logits.first()?)))
-        })
-        .collect();
-    let mean = pairs.iter().map(|pair| pair.0).sum::<f64>() / pairs.len() as f64;
-    let spread: f64 = pairs.iter().map(|pair| (pair.0 - mean).powi(2)).sum();
-    let error: f64 = pairs.iter().map(|pair| (pair.0 - pair.1).powi(2)).sum();
-    let teacher = if spread > 0.0 { 1.0 - error / spread } else { 0.0 };
-    (!pairs.is_empty()).then_some(TeacherQuality { rows: pairs.len(), metric: "R²", teacher, constant: 0.0 })
 }
 
 #[cfg(test)]

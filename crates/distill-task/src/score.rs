@@ -66,8 +66,8 @@ impl Figures {
 /// A teacher compared with the best answer that is always the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quality {
-    /// Rows, or words, that have a label.
-    pub labelled: usize,
+    /// Rows that have a label.
+    pub rows: usize,
     /// What is measured, for people.
     pub metric: &'static str,
     /// The teacher's figure.

@@ -76,7 +76,7 @@ impl Task for MultiLabel {
             constant = constant.max(always.shares().f1);
         }
         let teacher = all.shares().f1;
-        (labelled > 0).then_some(Quality { labelled, metric: "micro F1", teacher, constant })
+        (labelled > 0).then_some(Quality { rows: labelled, metric: "micro F1", teacher, constant })
     }
 
     fn selection_metrics(&self) -> &'static [SelectionMetric] {
@@ -155,6 +155,6 @@ mod tests {
         ];
         let found = MultiLabel.quality(&rows, &LabelMap::numbered(2).unwrap()).unwrap();
         // Always the first label: 3 hits, 4 are so, 3 predicted: 6/7.
-        assert!((found.constant - 6.0 / 7.0).abs() < 1e-12 && found.teacher == 1.0 && found.labelled == 3);
+        assert!((found.constant - 6.0 / 7.0).abs() < 1e-12 && found.teacher == 1.0 && found.rows == 3);
     }
 }

@@ -64,7 +64,7 @@ impl Task for Regression {
         let spread: f64 = pairs(rows).map(|(label, _)| (label - mean).powi(2)).sum();
         let error: f64 = pairs(rows).map(|(label, value)| (label - value).powi(2)).sum();
         let teacher = if spread > 0.0 { 1.0 - error / spread } else { 0.0 };
-        (labelled > 0).then_some(Quality { labelled, metric: "R²", teacher, constant: 0.0 })
+        (labelled > 0).then_some(Quality { rows: labelled, metric: "R²", teacher, constant: 0.0 })
     }
 
     fn selection_metrics(&self) -> &'static [SelectionMetric] {
@@ -113,7 +113,7 @@ mod tests {
         let map = LabelMap::numbered(1).unwrap();
         let rows = of(&[(Some(1.0), 1.5), (Some(3.0), 2.5), (None, 9.0)]);
         let good = Regression.quality(&rows, &map).unwrap();
-        assert!((good.teacher - 0.75).abs() < 1e-12 && good.labelled == 2);
+        assert!((good.teacher - 0.75).abs() < 1e-12 && good.rows == 2);
         assert_eq!(Regression.figures(&rows, &map).mse, Some(0.25));
         let flat = Regression.quality(&of(&[(Some(1.0), 2.0), (Some(3.0), 2.0)]), &map).unwrap();
         assert_eq!((flat.teacher, flat.constant), (0.0, 0.0));

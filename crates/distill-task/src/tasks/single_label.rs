@@ -72,7 +72,7 @@ impl Task for SingleLabel {
         let [right, labelled] = hits(self, rows, labels.num_labels());
         let most = class_counts(rows, labels.num_labels()).iter().map(|class| class.gold).max();
         Some(Quality {
-            labelled: labelled as usize,
+            rows: labelled as usize,
             metric: "accuracy",
             teacher: share(right, labelled)?,
             constant: share(most.unwrap_or(0), labelled)?,
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(found.never_predicted, Some(1), "class 3; 2 and 4 have no rows");
         assert_eq!((found.accuracy, found.agreement), (Some(0.6), Some(1.0)));
         let quality = SingleLabel.quality(&rows, &map).unwrap();
-        assert_eq!((quality.labelled, quality.teacher, quality.constant), (5, 0.6, 0.4));
+        assert_eq!((quality.rows, quality.teacher, quality.constant), (5, 0.6, 0.4));
         assert_eq!(SingleLabel.figures(&[], &map), Figures::default());
         assert_eq!(SingleLabel.quality(&[], &map), None);
     }

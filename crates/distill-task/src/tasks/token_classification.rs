@@ -70,7 +70,7 @@ impl Task for TokenClassification {
             }
         }
         Some(Quality {
-            labelled: labelled as usize,
+            rows: rows.iter().filter(|row| row.label.is_some()).count(),
             metric: "token accuracy",
             teacher: share(right, labelled)?,
             constant: share(frequencies.into_iter().max().unwrap_or(0), labelled)?,
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!((found.token_accuracy, found.agreement), (Some(0.75), Some(0.8)));
         assert_eq!(found.get(SelectionMetric::EntityF1), found.entity_f1);
         let quality = TokenClassification.quality(&[row], &map).unwrap();
-        assert_eq!((quality.labelled, quality.teacher, quality.constant), (4, 0.75, 0.5));
+        assert_eq!((quality.rows, quality.teacher, quality.constant), (1, 0.75, 0.5));
     }
 
     #[test]
