@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 
+use distill_core::StopSignal;
 use distill_task::{Label, LabelShape};
 
+use super::judgement::Judgement;
 use super::{compare, rows_of_kinds};
 use crate::metrics::{ClassFigures, Metric};
 use crate::predictions::{Predictions, Role};
@@ -199,6 +201,33 @@ impl Kinds {
             slices: rows_of_kinds::slices(models, self, settings),
             errors: rows_of_kinds::errors(models, self, settings.listed),
         }
+    }
+}
+
+/// Models of this kind with what was judged of them.
+pub(super) struct OfKinds<'a> {
+    models: &'a [Predictions],
+    kinds: Kinds,
+}
+
+impl<'a> OfKinds<'a> {
+    /// Judges models that were aligned.
+    pub fn new(models: &'a [Predictions], teacher: Option<&Predictions>) -> Self {
+        OfKinds { models, kinds: Kinds::new(models, teacher) }
+    }
+}
+
+impl Judgement for OfKinds<'_> {
+    fn draws(&self, settings: &ReportSettings, _stop: &StopSignal) -> Draws {
+        self.kinds.draws(settings.seed, settings.resamples)
+    }
+
+    fn report(&self, name: String, rows_hash: String, settings: &ReportSettings) -> DataReport {
+        self.kinds.report(name, self.models, rows_hash, settings)
+    }
+
+    fn right(&self) -> Vec<Vec<bool>> {
+        self.kinds.models.iter().map(|model| model.right.clone()).filter(|right| !right.is_empty()).collect()
     }
 }
 

@@ -1,20 +1,17 @@
 //! One data set: every model's figures with their intervals.
 
-use std::collections::BTreeMap;
-
 use distill_core::StopSignal;
 use distill_core::hash::parts_hash;
-use distill_task::{Label, LabelShape};
+use distill_task::Label;
 
-use super::kinds::Kinds;
-use super::{DataSet, compare, errors, slices};
+use super::{DataSet, compare, judgement};
 use crate::align::align;
 use crate::error::ReportError;
-use crate::metrics::{self, Metric, Scored, against, calibration, class_figures, classification, ranking};
+use crate::metrics::Metric;
 use crate::predictions::{Predictions, Role};
-use crate::report::{Calibration, ConstantAnswer, DataReport, Figure, ModelReport};
+use crate::report::DataReport;
 use crate::settings::ReportSettings;
-use crate::stats::{Draws, Sample, draws, percentile_interval};
+use crate::stats::{Draws, Sample, percentile_interval};
 
 /// A measured data set with the resampled values behind its intervals.
 #[derive(Clone, Debug)]
@@ -32,59 +29,15 @@ impl Measured {
     /// Those of [`align`], [`ReportError::TwoTeachers`] and [`ReportError::Stopped`].
     pub fn new(set: DataSet, settings: &ReportSettings, stop: &StopSignal) -> Result<Self, ReportError> {
         let models = align(set.predictions)?;
-        let Some(first) = models.first() else { return Err(ReportError::NoModels) };
         let teacher = only_teacher(&models)?;
-        if first.problem_type.label_shape() != LabelShape::Class {
-            return Self::of_kinds(set.name, &models, teacher, settings, stop);
-        }
-        let scored: Vec<Scored> = models.iter().map(Scored::new).collect();
-        let values: Vec<BTreeMap<Metric, f64>> =
-            models.iter().zip(&scored).map(|(model, scored)| metrics_of(model, scored, teacher)).collect();
+        let Some(judged) = judgement::judge(&models, teacher) else { return Err(ReportError::NoModels) };
         stop.check()?;
-        let draws = (settings.resamples > 0)
-            .then(|| draws::draw(&models, &scored, &values, settings.seed, settings.resamples, stop));
+        let draws = (settings.resamples > 0).then(|| judged.draws(settings, stop));
         stop.check()?;
-        let seeds = compare::seeds(&models, &values.iter().collect::<Vec<_>>(), settings.confidence);
-        let reports = models.iter().zip(&scored).zip(values);
-        let report = DataReport {
-            name: set.name,
-            problem_type: first.problem_type,
-            rows: first.rows(),
-            labelled: scored.first().map_or(0, Scored::len),
-            rows_hash: rows_hash(first),
-            labels: first.label_map.names().to_vec(),
-            models: reports.map(|((model, scored), values)| describe(model, scored, values)).collect(),
-            constant: scored.first().map(|scored| constant(scored, first)),
-            comparisons: Vec::new(),
-            seeds,
-            slices: slices::slices(&models, &scored, settings),
-            errors: errors::errors(&models, &scored, settings.listed),
-        };
+        let report = judged.report(set.name, rows_hash(&models[0]), settings);
         let mut measured = Measured { report, draws };
         measured.add_intervals(settings.confidence);
-        let right = |scored: &Scored| (0..scored.len()).map(|at| scored.is_correct(at)).collect();
-        let right: Vec<Vec<bool>> = scored.iter().map(right).collect();
-        compare::compare(&mut measured, &right, settings.confidence);
-        Ok(measured)
-    }
-
-    /// A data set whose rows have several classes, or a number.
-    fn of_kinds(
-        name: String,
-        models: &[Predictions],
-        teacher: Option<&Predictions>,
-        settings: &ReportSettings,
-        stop: &StopSignal,
-    ) -> Result<Self, ReportError> {
-        let kinds = Kinds::new(models, teacher);
-        stop.check()?;
-        let draws = (settings.resamples > 0).then(|| kinds.draws(settings.seed, settings.resamples));
-        stop.check()?;
-        let report = kinds.report(name, models, rows_hash(&models[0]), settings);
-        let mut measured = Measured { report, draws };
-        measured.add_intervals(settings.confidence);
-        let right = kinds.models.into_iter().map(|model| model.right).filter(|right| !right.is_empty());
-        compare::compare(&mut measured, &right.collect::<Vec<_>>(), settings.confidence);
+        compare::compare(&mut measured, &judged.right(), settings.confidence);
         Ok(measured)
     }
 
@@ -137,45 +90,6 @@ fn only_teacher(models: &[Predictions]) -> Result<Option<&Predictions>, ReportEr
             Err(ReportError::TwoTeachers { first: first.name.clone(), second: second.name.clone() })
         }
         (first, _) => Ok(first),
-    }
-}
-
-fn metrics_of(model: &Predictions, scored: &Scored, teacher: Option<&Predictions>) -> BTreeMap<Metric, f64> {
-    let mut values: BTreeMap<Metric, f64> = metrics::all(scored).into_iter().collect();
-    if let Some(teacher) = teacher.filter(|teacher| teacher.name != model.name) {
-        values.insert(Metric::Agreement, against::agreement(&teacher.predicted(), &model.predicted()));
-        values.insert(Metric::Kl, against::kl(teacher, model));
-    }
-    values
-}
-
-fn describe(model: &Predictions, scored: &Scored, values: BTreeMap<Metric, f64>) -> ModelReport {
-    let confusion = scored.confusion();
-    let temperature = scored.temperature();
-    let figure = |(metric, value)| (metric, Figure { value, interval: None });
-    let mut report = ModelReport {
-        role: model.role,
-        cost: model.cost,
-        rounds: model.rounds.clone(),
-        metrics: values.into_iter().map(figure).collect(),
-        calibration: Some(Calibration { temperature, bins: calibration::bins(scored, 1.0) }),
-        curves: ranking::curves(scored),
-        classes: class_figures(&confusion.tally(), model.label_map.names()),
-        ..ModelReport::new(model.name.clone())
-    };
-    report.set_confusion(&confusion);
-    report
-}
-
-/// Always answering the most frequent label of these rows.
-fn constant(scored: &Scored, model: &Predictions) -> ConstantAnswer {
-    let tally = scored.confusion().tally();
-    let label = tally.most_frequent();
-    let values = classification::metrics(&tally.always(label)).into_iter();
-    ConstantAnswer {
-        labels: vec![model.label_map.name(label).unwrap_or_default().to_owned()],
-        value: None,
-        metrics: values.map(|(metric, value)| (metric, Figure { value, interval: None })).collect(),
     }
 }
 

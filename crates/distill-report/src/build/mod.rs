@@ -1,12 +1,14 @@
-//! From predictions to a report: [`measure`] each model, [`compare`] them, cut [`slices`], list
+//! From predictions to a report: [`measure`] each model by a `judgement` of its kind of label (`one_class`, `kinds`), [`compare`] them, cut [`slices`], list
 //! [`errors`], apply the gates, say what makes them mean less ([`mod@findings`]); `kinds` and `rows_of_kinds` do so where rows have several classes, a number, a tag for each word (`tagged_rows`), or answers. Nothing is
 //! written here.
 
 pub mod compare;
 pub mod errors;
 pub mod findings;
+mod judgement;
 mod kinds;
 pub mod measure;
+mod one_class;
 pub mod rounds;
 mod rows_of_kinds;
 pub mod slices;
