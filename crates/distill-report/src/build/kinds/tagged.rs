@@ -17,11 +17,16 @@ const CLASS_INTERVALS: usize = 100;
 pub(super) fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
     let Some(words) = &model.words else { return nothing(model) };
     let set = &words.set;
-    let counted: Vec<Row> = rows.iter().map(|row| Row::new(model, set, *row)).collect();
     let mut whole = Row::of_no_words(set);
-    counted.iter().for_each(|row| whole.add(row));
+    let layout = Layout { has_entities: set.scheme().has_entities(), classes: whole.classes.len() };
+    let (mut own, mut right) = (layout.columns(), Vec::with_capacity(rows.len()));
+    // One row at a time: with many tags and many rows, the counts of all rows would not fit in memory.
+    for row in rows.iter().map(|row| Row::new(model, set, *row)) {
+        whole.add(&row);
+        layout.push(&row, &mut own);
+        right.push(row.is_right);
+    }
     let mut values = metrics(set, &whole);
-    let right: Vec<bool> = counted.iter().map(|row| row.is_right).collect();
     let share = right.iter().filter(|right| **right).count() as f64 / right.len().max(1) as f64;
     values.insert(Metric::SubsetAccuracy, share);
     let of_all_rows = teacher.map(|teacher| beside(teacher, model)).unwrap_or_default();
@@ -30,12 +35,11 @@ pub(super) fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predic
     }
     let mut report = model_report(model, &values, classes(set, &whole.classes));
     report.entity_errors = set.scheme().has_entities().then(|| EntityErrors::from(whole.mistakes));
-    let layout = Layout { has_entities: set.scheme().has_entities(), classes: whole.classes.len() };
     Judged {
         report,
         right,
         errors: Vec::new(),
-        own: layout.columns(&counted),
+        own,
         from_means: Box::new(move |_, own| layout.metrics(own)),
         influences: Vec::new(),
         of_all_rows,
@@ -151,24 +155,21 @@ struct Layout {
 }
 
 impl Layout {
-    /// Words and right words; whole rows; counts of all classes; in strict mode; then of each class, where there are
-    /// not too many.
-    fn columns(self, rows: &[Row]) -> Vec<Vec<f64>> {
-        let column = |of: &dyn Fn(&Row) -> u64| rows.iter().map(|row| of(row) as f64).collect::<Vec<f64>>();
-        let all = |of: fn(&Counts) -> u64| column(&move |row| row.classes.iter().map(of).sum());
-        let parts: [fn(&Counts) -> u64; 3] =
-            [|counts| counts.correct, |counts| counts.predicted, |counts| counts.gold];
-        let mut columns = vec![
-            column(&|row| row.words),
-            column(&|row| row.correct_words),
-            column(&|row| u64::from(row.is_right)),
-        ];
-        columns.extend(parts.map(all));
-        columns.extend(parts.map(|part| column(&move |row| part(&row.strict))));
-        for class in 0..self.drawn_classes() {
-            columns.extend(parts.map(|part| column(&move |row| part(&row.classes[class]))));
-        }
-        columns
+    /// No rows yet: words and right words; whole rows; counts of all classes; in strict mode; then of each class, where
+    /// there are not too many.
+    fn columns(self) -> Vec<Vec<f64>> {
+        vec![Vec::new(); 9 + 3 * self.drawn_classes()]
+    }
+
+    /// Adds a row to the columns.
+    fn push(self, row: &Row, columns: &mut [Vec<f64>]) {
+        let mut all = Counts::default();
+        row.classes.iter().for_each(|counts| all += *counts);
+        let plain = [row.words, row.correct_words, u64::from(row.is_right)];
+        let counts = [all, row.strict].into_iter().chain(row.classes[..self.drawn_classes()].iter().copied());
+        let counts = counts.flat_map(|Counts { correct, predicted, gold }| [correct, predicted, gold]);
+        let values = plain.into_iter().chain(counts);
+        columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value as f64));
     }
 
     fn drawn_classes(self) -> usize {
