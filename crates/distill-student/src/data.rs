@@ -7,7 +7,7 @@ use std::sync::Arc;
 use distill_core::hash::parts_hash;
 use distill_core::{LabelMap, StopSignal};
 use distill_data::augment::Origin;
-use distill_data::cache::{CacheWriter, Example, TokenCache, id_hash};
+use distill_data::cache::{CacheWriter, Example, NO_TAG, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Label, Row, Source, resolve};
 use distill_data::{DataError, TextTokenizer};
@@ -47,6 +47,15 @@ impl Part {
     /// How many rows carry a label.
     pub fn labelled(&self) -> usize {
         self.iter().filter(Example::is_labelled).count()
+    }
+
+    /// How many predictions have a label to be compared with: rows, or words.
+    pub fn labelled_predictions(&self) -> usize {
+        let labelled = |example: Example<'_>| match example.tags {
+            [] => usize::from(example.is_labelled()),
+            tags => tags.iter().filter(|tag| **tag != NO_TAG).count(),
+        };
+        self.iter().map(labelled).sum()
     }
 
     /// The rows that carry a label.

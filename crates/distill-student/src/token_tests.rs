@@ -148,11 +148,11 @@ fn entity_f1(evaluation: &Evaluation) -> f64 {
 /// The quality floor: a small student learns what can be learned, and a teacher does not keep it from that.
 #[test]
 fn a_small_student_learns_the_entities_and_no_less_with_a_teacher() {
-    let (train_rows, held_out) = (rows(240, 4..12, Some(3)), rows(300, 4..12, None).split_off(240));
+    let (train_rows, held_out) = (rows(140, 4..12, Some(3)), rows(200, 4..12, None).split_off(140));
     let validation = part(&held_out, None, 32);
     let hard = TrainingData { train: part(&train_rows, None, 32), validation: validation.clone() };
     let labels_alone = settings().without_teacher();
-    let teacher = fresh(3);
+    let teacher = fresh(2);
     let taught = train(&teacher, None, &labels_alone, &hard);
     assert!(entity_f1(&taught.best) > 0.95, "the teacher: {taught:?}");
     let alone = train(&fresh(1), None, &labels_alone, &hard);
@@ -175,7 +175,7 @@ fn words(rows: &[Row]) -> usize {
 #[test]
 fn a_batch_in_parts_moves_the_weights_as_the_whole_batch_does() {
     let rows = rows(24, 1..14, Some(4));
-    let teacher = fresh(3);
+    let teacher = fresh(2);
     let said = logits_of(&teacher, &rows, 32);
     let train_part = part(&rows, Some(&said), 32);
     let data = TrainingData { validation: train_part.clone(), train: train_part };
@@ -265,4 +265,7 @@ fn plain_tags_have_an_accuracy_and_no_entities() {
     assert_eq!((plain.entity_f1, plain.token_accuracy), (None, Some(1.0)));
     assert_eq!(plain.figure(crate::selection::Metric::EntityF1), Some(1.0));
     assert_eq!(of(TAGS).entity_f1, Some(1.0));
+    // What class weights are made of: words, not rows.
+    assert_eq!(part.labelled_predictions(), words(&rows));
+    assert_eq!(part.label_counts(5).iter().sum::<u64>(), words(&rows) as u64);
 }

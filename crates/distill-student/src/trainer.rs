@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
             schedule: Schedule::of(&plan.learning_rate, total_steps),
             objective: Objective::of(
                 plan,
-                data.train.labelled() as u64,
+                data.train.labelled_predictions() as u64,
                 &data.train.label_counts(model.config().labels.num_labels()),
                 model.device(),
             ),

@@ -25,7 +25,7 @@ pub struct Objective<'a> {
 }
 
 impl<'a> Objective<'a> {
-    /// The loss for training rows of which `labelled` have a label, and `label_counts`, `[C]`, carry each one.
+    /// The loss for training rows, or words, of which `labelled` have a label, and `label_counts`, `[C]`, carry each one.
     pub fn of(plan: &'a TrainPlan, labelled: u64, label_counts: &[u64], device: Device) -> Self {
         let TrainPlan { loss: plan, problem_type, .. } = plan;
         let sigmoids = matches!(plan.labels.loss, LabelLoss::Binary | LabelLoss::BinaryOfClass);
