@@ -69,7 +69,7 @@ fn a_pipeline_with_several_seeds_has_one_report_that_summarises_them() {
     let work = Work::with_rows();
     work.write("p.toml", reported("batch_size = 8", "batch_size = 8\nno_teacher_baseline = true"));
     let planned = work.run("run p.toml --seeds 1,2 --out r --dry-run").succeeds().stdout;
-    assert!(planned.contains("report: would run, because seeds runs before it"), "{planned}");
+    assert!(planned.contains("report: would run, because seeds runs first"), "{planned}");
     assert!(!work.path("r").exists());
     let first = work.run("run p.toml --seeds 1,2 --out r").succeeds();
     let report = work.json("r/report/report.json");
@@ -104,7 +104,7 @@ fn a_seed_that_fails_leaves_the_others_and_their_report() {
     let run = work.run("run p.toml --seeds 1,2 --out r --set student.learning_rate=1e-4");
     let run = run.exits(65);
     assert!(
-        run.stderr.contains("1 of 2 seeds failed; the first one: seed 1: stage targets"),
+        run.stderr.contains("1 of 2 seeds failed; the first error: seed 1: stage targets"),
         "{}",
         run.shown()
     );
@@ -113,7 +113,7 @@ fn a_seed_that_fails_leaves_the_others_and_their_report() {
     assert_eq!(record["settings"]["student"]["learning_rate"], 1e-4);
     let bad = "run p.toml --seeds 1,2 --out all --set student.learning_rate=1e30";
     let run = work.run(bad).exits(70);
-    assert!(run.stderr.contains("every seed failed; the first one: seed 1: stage student"), "{}", run.shown());
+    assert!(run.stderr.contains("every seed failed; the first error: seed 1: stage student"), "{}", run.shown());
     assert!(work.path("all/seed-2/targets").exists() && !work.path("all/report").exists());
     // What is refused for one seed is for all: nothing is computed for the others.
     work.run("run p.toml --seeds 1,2 --out usage --set student.layers=[9]").fails(2, &["layers [9]"]);

@@ -26,7 +26,7 @@ fn configs_that_cannot_be_read_or_built() {
     work.write("text/config.json", "model_type: bert");
     refused(&work, "text", 65, &["text/config.json: not JSON"]);
     with_json(&work, "other", "config.json", |config| config["model_type"] = json!("gpt2"));
-    refused(&work, "other", 65, &["other/config.json", "\"gpt2\"", "known: bert, roberta"]);
+    refused(&work, "other", 65, &["other/config.json", "\"gpt2\"", "supported: bert, roberta"]);
     with_json(&work, "act", "config.json", |config| config["hidden_act"] = json!("mish"));
     refused(&work, "act", 65, &["act/config.json: hidden_act = mish is not supported", "gelu"]);
     with_json(&work, "size", "config.json", |config| config["hidden_size"] = json!("32"));
@@ -77,7 +77,7 @@ fn weights_that_do_not_fit() {
     copy_model(&work, "cut");
     let whole = work.bytes("cut/model.safetensors");
     work.write("cut/model.safetensors", &whole[..whole.len() - 100]);
-    refused(&work, "cut", 65, &["cut/model.safetensors: not a whole safetensors file"]);
+    refused(&work, "cut", 65, &["cut/model.safetensors: not a complete safetensors file"]);
     copy_model(&work, "none");
     std::fs::remove_file(work.path("none/model.safetensors")).unwrap();
     refused(&work, "none", 2, &["none", "model.safetensors"]);

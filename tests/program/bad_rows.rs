@@ -48,7 +48,7 @@ fn truncated_files() {
     work.write("cut.csv", "id,text,label\nr0,what,alpha\nr1,\"who is");
     refused(&work, "cut.csv", "", 65, &["cut.csv: line 3", "cut.csv"]);
     work.write("uneven.csv", "id,text,label\nr0,what,alpha\nr1,who\n");
-    refused(&work, "uneven.csv", "", 65, &["uneven.csv: line 3: 2 fields, the header has 3"]);
+    refused(&work, "uneven.csv", "", 65, &["uneven.csv: line 3: 2 fields, but the header has 3"]);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn labels_that_the_teacher_does_not_have() {
         ("negative.csv", "-1 is not a label id"),
         (
             "unknown.csv",
-            "unknown label \"gama\"; known are \"alpha\", \"beta\", \"gamma\", \"delta\", \"epsilon\"; did you mean \"gamma\"?",
+            "unknown label \"gama\"; known labels: \"alpha\", \"beta\", \"gamma\", \"delta\", \"epsilon\"; did you mean \"gamma\"?",
         ),
     ];
     for (name, what) in cases {
@@ -195,7 +195,7 @@ fn too_few_rows_for_a_validation_part() {
     let work = Work::new();
     work.write("one.jsonl", files::jsonl(&files::rows(1, "r")));
     let run = work.run("finetune --model tiny --data one.jsonl --epochs 1 --out out");
-    run.fails(65, &["validation rows"]);
+    run.fails(65, &["validation part"]);
     assert!(!work.path("out").exists());
 }
 

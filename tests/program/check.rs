@@ -109,7 +109,7 @@ fn check_run_and_dry_run_list_all_mistakes_together() {
             assert!(run.stderr.contains(part), "{part}\n{}", run.shown());
         }
         assert!(
-            run.stderr.ends_with("error: 6 problems, found before anything was computed: see above\n"),
+            run.stderr.ends_with("error: 6 problems, listed above; nothing was computed\n"),
             "{}",
             run.shown()
         );

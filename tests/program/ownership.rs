@@ -98,7 +98,7 @@ fn overwrite_refuses_files_that_no_run_wrote() {
     // Neither in the directory of a run, nor as a changed file of the run itself.
     let command = "teacher --model tiny --data test.jsonl --out targets --overwrite";
     work.write("targets/train-mine.parquet", "mine");
-    is_refused(&work, command, &["targets/train-mine.parquet was not written by a run"]);
+    is_refused(&work, command, &["targets/train-mine.parquet was not written by distill"]);
     std::fs::remove_file(work.path("targets/train-mine.parquet")).unwrap();
     let manifest = work.read("targets/manifest.json");
     work.write("targets/manifest.json", format!("{manifest}\n"));
@@ -122,7 +122,7 @@ fn results_of_earlier_versions_are_recognised_by_content_and_replaced() {
     }
     work.write("ft/model/mine.txt", "mine");
     let finetune = FINETUNE.replace("--epochs 1", "--epochs 2") + " --overwrite";
-    is_refused(&work, &finetune, &["ft/model/mine.txt was not written by a run"]);
+    is_refused(&work, &finetune, &["ft/model/mine.txt was not written by distill"]);
     std::fs::remove_file(work.path("ft/model/mine.txt")).unwrap();
     work.run(&finetune).succeeds();
     work.run("teacher --model tiny --data test.jsonl --out targets --overwrite").succeeds();
@@ -141,7 +141,7 @@ fn a_pipeline_does_not_fine_tune_its_own_result() {
     work.write("p.toml", PIPELINE);
     work.run("run p.toml").succeeds();
     work.write("p.toml", PIPELINE.replace("\"tiny\"", "\"runs/teacher/model\""));
-    let parts = ["stage teacher", "runs/teacher/model is read by this run", "first copy the input elsewhere"];
+    let parts = ["stage teacher", "this run reads runs/teacher/model", "first copy the input elsewhere"];
     for more in ["", " --overwrite", " --dry-run"] {
         is_refused(&work, &format!("run p.toml{more}"), &parts);
     }

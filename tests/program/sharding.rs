@@ -118,7 +118,7 @@ fn the_shard_comes_from_the_scheduler_and_the_log_says_so() {
     run(&[("RANK", "0"), ("WORLD_SIZE", "3")], "").succeeds().says("shard 0/3");
     let settings = &work.json("out/shard-00000-of-00003/run.json")["settings"];
     assert_eq!(settings["shard"], json!("0/3"));
-    run(&[("RANK", "0")], "").fails(2, &["RANK is set and WORLD_SIZE is not", "--shard"]);
+    run(&[("RANK", "0")], "").fails(2, &["RANK is set, but WORLD_SIZE is not", "--shard"]);
     run(&[("JOB_COMPLETION_INDEX", "0")], "").fails(2, &["JOB_COMPLETIONS"]);
     work.run("targets merge out --out merged").succeeds();
     assert_eq!(work.json("merged/manifest.json")["rows"], 40);

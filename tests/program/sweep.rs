@@ -252,7 +252,7 @@ fn students_are_compared_by_a_metric_of_their_problem_type() {
     assert!(!work.path("sw2/seed-1/trials").exists());
     let ablation = work.run("ablate p.toml --seeds 1 --out ab").succeeds();
     assert!(
-        ablation.stdout.contains("micro_f1 with it minus micro_f1 without, of one seed"),
+        ablation.stdout.contains("micro_f1 with it minus micro_f1 without, one seed"),
         "{}",
         ablation.shown()
     );

@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn gaps_and_repeats_are_refused() {
         let gap: Result<LabelMap, _> = serde_json::from_str(r#"{"0": "a", "2": "b"}"#);
-        assert!(gap.unwrap_err().to_string().contains("each once"));
+        assert!(gap.unwrap_err().to_string().contains("without gaps or duplicates"));
         assert_eq!(LabelMap::new(["a", "a"]), Err(LabelError::Twice { name: "a".into() }));
         assert_eq!(LabelMap::new(Vec::<String>::new()), Err(LabelError::Empty));
     }

@@ -116,8 +116,8 @@ mod tests {
         let lfs = json!({"blobId": GIT, "size": 6, "lfs": {"sha256": LFS, "size": 6, "pointerSize": 130}});
         assert_eq!(of(lfs).unwrap(), announced(LFS, 6));
         assert_eq!(of(json!({"rfilename": "x"})).unwrap(), Announced::default());
-        assert!(of(json!({"blobId": "../../x"})).unwrap_err().contains("no hash"));
-        assert!(of(json!({"lfs": {"sha256": 7}})).unwrap_err().contains("no hash"));
+        assert!(of(json!({"blobId": "../../x"})).unwrap_err().contains("is not a hash"));
+        assert!(of(json!({"lfs": {"sha256": 7}})).unwrap_err().contains("is not a hash"));
     }
 
     #[test]
