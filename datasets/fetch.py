@@ -93,7 +93,7 @@ def make(recipe: Recipe, into: pathlib.Path, force: bool = False) -> bool:
             found = sha256_of(built / name)
             if found != expected:
                 raise FetchError(
-                    f"{into / name}: SHA-256 is {found}, expected {expected}; --force fetches its sources anew"
+                    f"{into / name}: SHA-256 is {found}, expected {expected}; --force downloads its sources again"
                 )
         for name in recipe.files:
             (into / name).parent.mkdir(parents=True, exist_ok=True)
@@ -253,7 +253,7 @@ def orange_corpus(name: str, prefix: str, files: dict[str, str]) -> Recipe:
     def build(members: list[pathlib.Path], into: pathlib.Path) -> None:
         train_file, test_file = members
         test = without_repeats(numbered(f"{prefix}-test", read_orange_tab(test_file)))
-        # A text that stands in both parts is left in the test part only.
+        # A text that is in both parts is kept only in the test part.
         train = without_repeats(numbered(f"{prefix}-train", read_orange_tab(train_file)), seen=test)
         write_parts(into, train, test)
 

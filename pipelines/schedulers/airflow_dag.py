@@ -1,7 +1,8 @@
 """Soft targets, a student and its report as an Airflow DAG (Airflow 3; for 2.x import dag and task from airflow.decorators).
 
-A task that was stopped (exit code 75) or met an I/O error (73, 74) is tried again and goes on where it was. A failed
-gate (1), wrong usage (2), bad data (65) and a loss that is not finite (70) fail at once: another try ends the same way. All tasks see one folder.
+A task that was stopped (exit code 75) or met an I/O error (73, 74) is tried again and resumes. A failed gate (1),
+wrong usage (2), bad data (65) and a NaN loss (70) fail at once, because another try would end the same way. All tasks share one
+folder.
 """
 
 import subprocess

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Soft targets by a Slurm array: every task computes one shard of the rows, and goes on where it was stopped.
+# Soft targets by a Slurm array: every task computes one shard of the rows, and resumes where it was stopped.
 #
 #   job=$(sbatch --parsable pipelines/schedulers/slurm.sh)
 #   sbatch --dependency=afterok:$job --wrap 'distill targets merge runs/shards --out runs/targets'
@@ -14,7 +14,7 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --output=distill-%A_%a.log
-# To this shell alone (B:), two minutes before the time is up. distill needs 20 seconds to stop.
+# Only to this shell (B:), two minutes before the time limit. distill needs up to 20 seconds to stop.
 #SBATCH --signal=B:USR1@120
 set -u
 
@@ -29,7 +29,7 @@ distill=$!
 [ "$warned" = 0 ] || kill -USR1 "$distill"
 while warned=0; wait "$distill"; code=$?; [ "$warned" = 1 ]; do :; done
 
-# 75: stopped in order, the same command goes on. 138: the signal came before the program could watch for it.
+# 75: stopped, the same command resumes. 138: the signal came before the program could watch for it.
 # All other codes end the task.
 if [ "$code" = 75 ] || [ "$code" = 138 ]; then
     scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"

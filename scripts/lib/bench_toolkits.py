@@ -1,4 +1,4 @@
-"""Students of TextBrewer, torchdistill and distill beside each other: accuracy on test rows, and seconds.
+"""Compares students of TextBrewer, torchdistill and distill: accuracy on test rows, and seconds.
 
 For each seed all get the same teacher, which distill fine-tuned on that seed's rows, the same initial weights of the student
 (a directory with the teacher's chosen layers, made here and checked), the same training and validation rows, and the same
@@ -49,7 +49,7 @@ def parse_arguments():
     parser.add_argument("--teacher", help="this directory, instead of fine-tuning one for each seed; a {seed} in it is the seed's")
     parser.add_argument("--beside", choices=list(WAYS), action="append", metavar="TOOLKIT",
                         help=f"only this of {', '.join(WAYS)}; may be repeated [all]")
-    parser.add_argument("--rows", type=int, help="so many training rows at most, drawn once")
+    parser.add_argument("--rows", type=int, help="use at most this many training rows, drawn once")
     parser.add_argument("--exact", action="store_true",
                         help="no dropout, and distill's order of rows in all: are the trained students the same?")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a shared setting, e.g. epochs=1")

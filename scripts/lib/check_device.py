@@ -1,4 +1,4 @@
-"""Logits and gradients of distill on a device beside its own on the CPU in f32; see scripts/check-device.
+"""Compares logits and gradients of distill on a device with those on the CPU in f32; see scripts/check-device.
 
 Gradients are read off the weights: one step of plain gradient descent on 32 rows at a learning rate of 1, without dropout,
 moves each weight by its gradient.
@@ -118,7 +118,7 @@ def main():
         run("teacher", "--model", model, "--data", few, "--out", targets, "--max-length", length, *cpu)
         expected = logits(model, rows, cpu, scratch / "cpu.jsonl", length)
         reference = gradients(model, targets, cpu, scratch / "cpu", length)
-        print(f"{arguments.shape}, rows of 3 to {length} tokens, {arguments.device} beside the CPU in f32\n\n"
+        print(f"{arguments.shape}, rows of 3 to {length} tokens, {arguments.device} compared with the CPU in f32\n\n"
               "| format | what | found | bound | |\n| --- | --- | --- | --- | --- |")
         for dtype in [arguments.dtype] if arguments.dtype else BOUNDS:
             where, (of_logit, least_cosine, most_distance) = ["--device", arguments.device, "--dtype", dtype], BOUNDS[dtype]

@@ -42,7 +42,7 @@ def parse() -> argparse.Namespace:
 
 
 def load(folder: pathlib.Path):
-    """The model and tokenizer; a missing, extra or misshapen weight is a mismatch, not a warning."""
+    """The model and tokenizer; a missing or extra weight, or one of another shape, is a mismatch, not a warning."""
     model, info = AutoModelForSequenceClassification.from_pretrained(
         folder, dtype=torch.float32, output_loading_info=True, local_files_only=True
     )
@@ -64,7 +64,7 @@ def read_predictions(path: pathlib.Path) -> dict[str, list[float]]:
         rows = pyarrow.parquet.read_table(path, columns=["id", "logits"]).to_pylist()
     found = {str(row["id"]): row["logits"] for row in rows}
     if len(found) != len(rows):
-        raise Mismatch(f"{path}: {len(rows) - len(found)} ids stand there twice")
+        raise Mismatch(f"{path}: {len(rows) - len(found)} ids are duplicated")
     return found
 
 

@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it: one line a step with its time on stderr, and a clear last word.
+# Sourced by the other scripts: one line per step with its time on stderr, and a clear last line.
 
 # die MESSAGE: says what is wrong and what to do about it, then ends the script.
 die() {
