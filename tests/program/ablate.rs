@@ -113,7 +113,11 @@ fn a_seed_that_fails_leaves_the_others_and_their_report() {
     assert_eq!(record["settings"]["student"]["learning_rate"], 1e-4);
     let bad = "run p.toml --seeds 1,2 --out all --set student.learning_rate=1e30";
     let run = work.run(bad).exits(70);
-    assert!(run.stderr.contains("every seed failed; the first error: seed 1: stage student"), "{}", run.shown());
+    assert!(
+        run.stderr.contains("every seed failed; the first error: seed 1: stage student"),
+        "{}",
+        run.shown()
+    );
     assert!(work.path("all/seed-2/targets").exists() && !work.path("all/report").exists());
     // What is refused for one seed is for all: nothing is computed for the others.
     work.run("run p.toml --seeds 1,2 --out usage --set student.layers=[9]").fails(2, &["layers [9]"]);

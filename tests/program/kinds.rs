@@ -210,8 +210,10 @@ fn every_format_holds_several_classes_and_errors_name_the_row() {
     work.run(&format!("{student} --loss kl")).fails(2, &["loss is kl", "one label takes from another"]);
     work.run(&format!("{student} --set student.best_metric=accuracy"))
         .fails(2, &["\"micro_f1\", \"macro_f1\""]);
-    work.run(&format!("{student} --problem-type {REGRESSION}"))
-        .fails(2, &["data.problem_type is regression", "that of the soft targets is multi_label_classification"]);
+    work.run(&format!("{student} --problem-type {REGRESSION}")).fails(
+        2,
+        &["data.problem_type is regression", "that of the soft targets is multi_label_classification"],
+    );
     work.run(&format!("teacher --model tiny --data rows.csv --problem-type {MULTI} --out c"))
         .fails(2, &["the model's is single_label_classification"]);
     work.run("report --model a=a/model --model b=tiny --data rows.jsonl --out c")

@@ -55,7 +55,8 @@ fn verify_checks_all_shards_and_warns_of_files_that_are_not_part_of_the_store() 
     let bad = work.run("targets verify shards").exits(65);
     assert_eq!(bad.stdout.lines().count(), 2, "{}", bad.shown());
     assert!(bad.stdout.contains("shard-00000-of-00002: it is not a finished store"), "{}", bad.shown());
-    work.run("targets merge shards --out merged").fails(65, &["shard-00000-of-00002: it is not a finished store"]);
+    work.run("targets merge shards --out merged")
+        .fails(65, &["shard-00000-of-00002: it is not a finished store"]);
     assert!(!work.path("merged").exists());
 }
 
