@@ -52,7 +52,7 @@ pub struct Report {
     /// Label names in the order of the logits, for --predictions files without them
     #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',')]
     pub labels: Vec<String>,
-    /// Measure no speed and no latency; the report is then the same bytes every time
+    /// Do not measure speed and latency; the report then has the same bytes every time
     #[arg(long)]
     pub no_timing: bool,
     /// Also write the gates to this file as JUnit XML
