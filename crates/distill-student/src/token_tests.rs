@@ -101,6 +101,8 @@ fn part(rows: &[Row], targets: Option<&[LogitsRow]>, max_length: usize) -> Part 
 
 /// So many layers with weights by the seed alone, and a head for tags.
 fn fresh(layers: usize) -> Model {
+    // Of this test's own thread. The products are tiny: further threads would only be waited for.
+    tch::set_num_threads(1);
     tch::manual_seed(5);
     let directory = ModelDirectory::open(&golden("bert-tiny/config.json")).unwrap();
     let chosen: Vec<usize> = (0..layers).collect();
