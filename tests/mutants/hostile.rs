@@ -1,4 +1,4 @@
-//! Files that nobody damages by accident: small ones that claim or unfold into far too much.
+//! Files that nobody damages by accident: small ones that claim or decompress into far too much.
 
 use std::io::Write;
 use std::path::Path;
@@ -35,7 +35,7 @@ const fn hostile(
 }
 
 const FILES: &[Hostile] = &[
-    hostile("a gzip page of 4 GiB", "parquet", gzip_bomb, "unfolds"),
+    hostile("a gzip page of 4 GiB", "parquet", gzip_bomb, "decompresses"),
     hostile("one long text in 2,000 rows by a dictionary", "parquet", dictionary_bomb, "more than"),
     hostile("one long text in 2,000 rows by its prefixes", "parquet", prefix_bomb, "more than"),
     hostile("a row of 36 million logits", "parquet", list_bomb, "36000000 values"),

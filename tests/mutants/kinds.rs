@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::readers::{
     Outcome, cache, cached, checkpoint, features, kept_features, logits_jsonl, manifest, manifests, metrics,
     model, parquet, read_metrics, resume, rows, run_record, run_records, settings, tokenizer, vocabulary,
+    words,
 };
 use crate::seeds;
 
@@ -56,6 +57,24 @@ const TOKENIZER: &[&str] = &[
     "{\"type\": \"Digits\"},",
 ];
 const SEPARATED: &[&str] = &["\"", "\"\"", ",", "\t", "\r\n", "\n", "\r", "\u{0}", "\u{feff}", "text", "id"];
+const COLUMNS: &[&str] = &[
+    "\t",
+    " ",
+    "\n",
+    "\n\n",
+    "\r\n",
+    "#",
+    "-DOCSTART-",
+    "O",
+    "B-PER",
+    "E-PER",
+    "_",
+    "1-2",
+    "2.1",
+    "\u{feff}",
+    "\u{0}",
+    "# global.columns = ID FORM UPOS\n",
+];
 const TOML: &[&str] = &[
     "[",
     "]",
@@ -81,7 +100,7 @@ const TOML: &[&str] = &[
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "parquet",
-        share: 3200,
+        share: 2750,
         seeds: seeds::parquets,
         dictionary: &["PAR1", "logits", "text"],
         read: parquet,
@@ -106,6 +125,27 @@ pub const KINDS: &[Kind] = &[
         seeds: || vec![seeds::separated('\t')],
         dictionary: SEPARATED,
         read: |d, b| rows(d, b, "tsv"),
+    },
+    Kind {
+        name: "words.jsonl",
+        share: 150,
+        seeds: || vec![seeds::words_jsonl()],
+        dictionary: JSON,
+        read: |d, b| words(d, b, "jsonl"),
+    },
+    Kind {
+        name: "conll",
+        share: 150,
+        seeds: seeds::word_columns,
+        dictionary: COLUMNS,
+        read: |d, b| words(d, b, "conll"),
+    },
+    Kind {
+        name: "conllu",
+        share: 150,
+        seeds: || vec![seeds::conllu()],
+        dictionary: COLUMNS,
+        read: |d, b| words(d, b, "conllu"),
     },
     Kind {
         name: "logits.jsonl",

@@ -8,7 +8,7 @@ use distill_data::TextTokenizer;
 use distill_data::cache::{CacheError, Example, FeatureFiles, FeatureShape, TokenCache, info};
 use distill_data::logits::{FileEntry, LogitsTable, LogitsWriter, Manifest, Shard, Store, WriterOptions};
 use distill_data::parquet::{ColumnBatches, ParquetFile};
-use distill_data::source::{Columns, Source, Summary};
+use distill_data::source::{Columns, Source, Summary, resolve};
 use distill_data::tokens::WordsFor;
 use distill_model::ModelDirectory;
 use distill_student::checkpoint::{Checkpoints, State};
@@ -82,15 +82,17 @@ fn rows_of(path: &Path, text: &str) -> Outcome {
     let source = Source::open(path, &columns)?;
     let _names = source.class_names()?;
     // Labels as lists and as numbers too; what comes of one class a row is what counts.
-    for kind in [TaskId::MULTI_LABEL, TaskId::REGRESSION] {
+    for kind in [TaskId::MULTI_LABEL, TaskId::REGRESSION, TaskId::TOKEN_CLASSIFICATION] {
         drop(source.clone().labelled(kind).rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
     }
     Ok(source.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
 fn table(path: &Path) -> Outcome {
-    let several = LogitsTable::open(path)?.labelled(TaskId::MULTI_LABEL);
-    drop(several.rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
+    for kind in [TaskId::MULTI_LABEL, TaskId::TOKEN_CLASSIFICATION] {
+        let several = LogitsTable::open(path)?.labelled(kind);
+        drop(several.rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
+    }
     Ok(LogitsTable::open(path)?.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
@@ -107,6 +109,24 @@ pub fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
         let (map, fitted) = summary.own_map(&source)?;
         summary.fit(&source, &map)?;
         source.read_by(fitted.reading).rows()?.try_for_each(|row| row.map(drop))?;
+    }
+    Ok(())
+}
+
+/// Rows of words.
+pub fn words(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
+    let path = directory.join("a").with_extension(ending);
+    write(&path, bytes);
+    let source = Source::open(&path, &Columns::default())?.labelled(TaskId::TOKEN_CLASSIFICATION);
+    let summary = Summary::scan(&source, &StopSignal::default())?;
+    if summary.unlabelled < summary.rows {
+        let (map, fitted) = summary.own_map(&source)?;
+        summary.fit(&source, &map)?;
+        for row in source.read_by(fitted.reading).rows()? {
+            let row = row?;
+            assert!(row.tokens.is_some_and(|words| !words.is_empty()));
+            row.label.map(|label| resolve(&label, &map, &row.place, "tags")).transpose()?;
+        }
     }
     Ok(())
 }

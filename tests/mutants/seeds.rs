@@ -53,6 +53,7 @@ pub fn parquets() -> Vec<Vec<u8>> {
     files.push(own(WriterOptions::default()));
     files.push(own(WriterOptions { float16: true, row_group_rows: 7, ..Default::default() }));
     files.push(own_lists());
+    files.push(own_words());
     files
 }
 
@@ -171,6 +172,65 @@ fn own_lists() -> Vec<u8> {
     writer.write(&lists.collect::<Vec<_>>()).unwrap();
     writer.finish().unwrap();
     std::fs::read(path).unwrap()
+}
+
+/// A table whose rows have words, each with logits.
+fn own_words() -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("own.parquet");
+    let task = TaskId::TOKEN_CLASSIFICATION;
+    let format_version = Fingerprint::version_of(task);
+    let fingerprint = Fingerprint { problem_type: task, format_version, ..fingerprint() };
+    let mut writer = LogitsWriter::create(&path, &fingerprint, WriterOptions::default()).unwrap();
+    let rows = logits_rows(0, 20).into_iter().map(|row| {
+        let words: Vec<String> = row.text.iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect();
+        let label =
+            row.label.map(|_| Label::Tags((0..words.len() as i32).map(|word| Some(word % 5)).collect()));
+        let positions: Vec<i32> = (0..words.len() as i32).filter(|word| word % 3 != 1).collect();
+        let logits = (0..positions.len() * 5).map(|at| at as f32 / 7.0).collect();
+        LogitsRow { tokens: Some(words), label, positions, logits, ..row }
+    });
+    writer.write(&rows.collect::<Vec<_>>()).unwrap();
+    writer.finish().unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// Words of a row with a tag each.
+fn tagged(row: usize) -> Vec<(String, &'static str)> {
+    const TAGS: [&str; 4] = ["B-PER", "I-PER", "O", "B-LOC"];
+    (0..2 + row % 4).map(|word| (text(row + word).replace(' ', "\u{a0}"), TAGS[word % 4])).collect()
+}
+
+pub fn words_jsonl() -> Vec<u8> {
+    let line = |row: usize| {
+        let (words, tags): (Vec<String>, Vec<&str>) = tagged(row).into_iter().unzip();
+        format!("{{\"id\": \"r{row}\", \"tokens\": {words:?}, \"tags\": {tags:?}, \"x\": [1, {{}}]}}\n")
+    };
+    (0..20).map(line).collect::<String>().into_bytes()
+}
+
+/// Columns between spaces and between tabs.
+pub fn word_columns() -> Vec<Vec<u8>> {
+    let file = |separator: &str| {
+        let line = |(word, tag): (String, &str)| format!("{word}{separator}NN{separator}{tag}\n");
+        let sentence = |row: usize| tagged(row).into_iter().map(line).collect::<String>() + "\n";
+        format!(
+            "-DOCSTART-{separator}-X-{separator}O\n\n# a comment\n{}",
+            (0..15).map(sentence).collect::<String>()
+        )
+    };
+    vec![file(" ").into_bytes(), file("\t").into_bytes()]
+}
+
+pub fn conllu() -> Vec<u8> {
+    let sentence = |row: usize| {
+        let line = |(number, (word, _)): (usize, (String, &str))| {
+            format!("{number}\t{word}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n")
+        };
+        let lines: String = (1..).zip(tagged(row)).map(line).collect();
+        format!("# sent_id = {row}\n0.1\tx{0}\n1-2\tab{0}\n{lines}\n", "\t_".repeat(8))
+    };
+    (0..15).map(sentence).collect::<String>().into_bytes()
 }
 
 pub fn jsonl() -> Vec<u8> {

@@ -2,10 +2,11 @@
 //!
 //! Read in this order: [`category`] (what kind of failure, and the exit code it becomes), [`labels`] (the label map),
 //! [`hash`], [`open`] (never writes through a link), [`atomic`] (atomic files), [`read`], [`lock`] (one writer per
-//! directory), [`record`] (`run.json`), [`text`] (escaping of names from outside), [`cpus`] (how many threads can compute
+//! directory), [`record`] (`run.json`), [`text`] (escaping of names from outside), [`calendar`] (dates), [`cpus`] (how many threads can compute
 //! at once), [`stop`] and [`progress`] (how a long loop reports to its caller).
 
 pub mod atomic;
+pub mod calendar;
 pub mod category;
 pub mod cpus;
 pub mod hash;

@@ -15,6 +15,7 @@ pub mod parquet;
 mod quiet;
 pub mod source;
 pub mod split;
+mod stamp;
 pub mod tokens;
 
 pub use cache::{CacheError, TokenCache};

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use distill_data::logits::Portion;
+use distill_data::logits::ShardSpec;
 use distill_run::error::{Result, RunError};
 use distill_run::execute;
 use distill_run::session::Session;
@@ -35,7 +35,7 @@ pub fn distill(teacher: &Path, rows: &Path, out: &Path) -> Result<String> {
     settings.student.train.temperature = 4.0;
     let session = Session::new(&settings.runtime)?;
 
-    let soft_targets = TeacherStage { settings: &settings, portion: Portion::WHOLE };
+    let soft_targets = TeacherStage { settings: &settings, shard: ShardSpec::WHOLE };
     execute::run_alone(&soft_targets, &session, &out.join("targets"), false)?;
     let student = StudentStage::new(&settings, None);
     Ok(execute::run_alone(&student, &session, &out.join("student"), false)?.text)

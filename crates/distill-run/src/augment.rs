@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use distill_core::atomic::{AtomicFile, FileError};
-use distill_core::hash::{TEXT_HASH_LEN, text_hash};
+use distill_core::hash::TEXT_HASH_LEN;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::augment::{AugmentSettings, Neighbours};
@@ -293,7 +293,7 @@ fn write_unlabelled(source: &Source, writer: &mut Writer<'_>, session: &Session)
 }
 
 fn hash_of(row: &Row) -> TextHash {
-    text_hash(&row.text, row.text_pair.as_deref())
+    row.text_hash()
 }
 
 /// Writes rows under the columns that they were read by.

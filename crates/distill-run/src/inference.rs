@@ -42,7 +42,7 @@ pub fn fingerprint(
         None => Err(RunError::of(Category::Internal, format!("the record has no hash of the input {name}"))),
     };
     Ok(Fingerprint {
-        format_version: Fingerprint::FORMAT_VERSION,
+        format_version: Fingerprint::version_of(config.problem_type),
         teacher_weights: input("model")?,
         tokenizer: input("tokenizer")?,
         label_map: config.labels.clone(),

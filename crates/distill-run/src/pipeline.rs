@@ -5,7 +5,7 @@ use std::path::Path;
 
 use distill_core::lock::must_be_free;
 use distill_core::record::RunRecord;
-use distill_data::logits::Portion;
+use distill_data::logits::ShardSpec;
 use serde_json::{Map, Value, json};
 
 use crate::augment::AugmentStage;
@@ -182,7 +182,7 @@ impl Pipeline<'_> {
         let student_after = (trains_student && is_used).then_some(&settings.student.train);
         let finetune = FinetuneStage { settings, student_after };
         let augment = AugmentStage { settings };
-        let teacher = TeacherStage { settings: &labelled, portion: Portion::WHOLE };
+        let teacher = TeacherStage { settings: &labelled, shard: ShardSpec::WHOLE };
         let with_teacher = StudentStage::new(settings, rows.clone()).in_pipeline();
         let without_teacher = StudentStage::without_teacher(settings, rows);
         let report = ReportStage { settings, models, predictions: Vec::new(), writes_card: true };

@@ -1,7 +1,7 @@
 //! Which shard of the rows this process computes: what the user said, else what a scheduler says.
 
 use crate::error::{Result, RunError};
-use distill_data::logits::Portion;
+use distill_data::logits::ShardSpec;
 
 /// One way in which schedulers number the processes that share a task.
 struct Scheduler {
@@ -22,23 +22,23 @@ const SCHEDULERS: [Scheduler; 3] = [
 ///
 /// # Errors
 /// Wrong usage where the environment says half of it, or what cannot be.
-pub fn choose(asked: Option<Portion>) -> Result<Portion> {
+pub fn choose(asked: Option<ShardSpec>) -> Result<ShardSpec> {
     if let Some(asked) = asked {
         return Ok(asked);
     }
-    let Some((portion, index, count)) = from_environment(|name| std::env::var(name).ok())? else {
-        return Ok(Portion::WHOLE);
+    let Some((shard, index, count)) = from_environment(|name| std::env::var(name).ok())? else {
+        return Ok(ShardSpec::WHOLE);
     };
     tracing::info!(
-        "shard {portion} (from 0), because {index} and {count} are set; --shard 0/1 computes all rows"
+        "shard {shard} (from 0), because {index} and {count} are set; --shard 0/1 computes all rows"
     );
-    Ok(portion)
+    Ok(shard)
 }
 
-/// The portion with the two variables that decided it.
+/// The shard with the two variables that decided it.
 fn from_environment(
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<Option<(Portion, &'static str, &'static str)>, RunError> {
+) -> Result<Option<(ShardSpec, &'static str, &'static str)>, RunError> {
     let value = |name: &str| variable(name).filter(|value| !value.is_empty());
     let Some(scheduler) = SCHEDULERS.iter().find(|scheduler| value(scheduler.index).is_some()) else {
         return Ok(None);
@@ -70,9 +70,9 @@ fn from_environment(
             ))
         })?;
     }
-    let portion = Portion::new(place, processes)
+    let shard = ShardSpec::new(place, processes)
         .map_err(|what| RunError::usage(format!("{index} and {count}: {what}; --shard I/N overrides them")))?;
-    Ok(Some((portion, index, count)))
+    Ok(Some((shard, index, count)))
 }
 
 /// The place of a task in an array that may start anywhere and go in steps, as `--array=1-8` or `0-70:10`.
@@ -91,7 +91,7 @@ mod tests {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let found = from_environment(find).map_err(|failure| failure.to_string())?;
-        Ok(found.map(|(portion, index, count)| format!("{portion} {index} {count}")))
+        Ok(found.map(|(shard, index, count)| format!("{shard} {index} {count}")))
     }
 
     #[test]

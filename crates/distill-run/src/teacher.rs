@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::logits::{Manifest, Portion};
+use distill_data::logits::{Manifest, ShardSpec};
 use distill_data::source::Source;
 use distill_model::ModelDirectory;
 use distill_teacher::RunStats;
@@ -42,7 +42,7 @@ pub struct TeacherStage<'a> {
     /// All settings; `[data]` and `[teacher]` are read.
     pub settings: &'a Settings,
     /// Which of the rows.
-    pub portion: Portion,
+    pub shard: ShardSpec,
 }
 
 /// What the stage reads, opened and resolved once.
@@ -78,7 +78,7 @@ impl TeacherStage<'_> {
         let fingerprint = inference::fingerprint(record, directory.config(), max_length, session)?;
         let model = directory.load_classifier_as(session.device, session.kind)?;
         record.write(out.path())?;
-        let rows = self.portion.rows(summary.rows, BLOCK_ROWS as u64);
+        let rows = self.shard.rows(summary.rows, BLOCK_ROWS as u64);
         let mut files = StoreFiles::new(&self.settings.teacher, out, &fingerprint, rows.clone(), &unchanged)?;
         let next = files.next_row();
         if next > rows.start {
@@ -130,8 +130,8 @@ impl Stage for TeacherStage<'_> {
         }
         let mut settings =
             json!({"data": data, "teacher": self.settings.teacher, "dtype": dtype_name(session.kind)});
-        if !self.portion.is_whole() {
-            settings["shard"] = self.portion.to_string().into();
+        if !self.shard.is_whole() {
+            settings["shard"] = self.shard.to_string().into();
         }
         let hashes = BTreeMap::from([
             ("model".to_owned(), directory.weights_hash()?),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use distill_data::logits::Portion;
+use distill_data::logits::ShardSpec;
 
 use super::{Common, Rows};
 
@@ -40,7 +40,7 @@ pub struct Teacher {
     /// Compute shard I (from 0) of N, into OUT/shard-I-of-N; 0/1: all rows [default: from the environment of a
     /// Slurm array, a Kubernetes Indexed Job or RANK and WORLD_SIZE, else 0/1]
     #[arg(long, value_name = "I/N")]
-    pub shard: Option<Portion>,
+    pub shard: Option<ShardSpec>,
     /// Rows per Parquet file of the store, a multiple of 4096 [default: 16384]
     #[arg(long, value_name = "ROWS")]
     pub shard_rows: Option<u64>,

@@ -51,12 +51,12 @@ pub fn augment(args: &Augment) -> anyhow::Result<Status> {
 pub fn teacher(args: &Teacher) -> anyhow::Result<Status> {
     let settings = args.resolve()?;
     let session = session::start(&args.common, &settings.runtime)?;
-    let portion = shard::choose(args.shard)?;
-    let stage = TeacherStage { settings: &settings, portion };
-    if !portion.is_whole() {
+    let shard = shard::choose(args.shard)?;
+    let stage = TeacherStage { settings: &settings, shard };
+    if !shard.is_whole() {
         refuse_store(&args.out)?;
     }
-    run(&stage, &session, &args.common, &portion.directory(&args.out), args.overwrite)
+    run(&stage, &session, &args.common, &shard.directory(&args.out), args.overwrite)
 }
 
 /// Runs `distill student`.

@@ -16,8 +16,8 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::CacheError;
-use super::manage::{Kind, feature_files, remove_half_written};
-use super::open::{lock_file, mark_used, wait_for};
+use super::listing::{Kind, feature_files, remove_half_written};
+use super::locks::{lock_file, mark_used, wait_for};
 use super::sidecar::{Paths, Refusal};
 
 /// Version of the files; another one is computed again.

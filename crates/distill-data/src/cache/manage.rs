@@ -1,6 +1,5 @@
 //! Where caches lie, what is there, and its removal.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,8 @@ use distill_core::open;
 
 use super::CacheError;
 use super::features::{FeatureHeader, lock_path};
-use super::open::lock_file;
+use super::listing::{Kind, files_by_key, has_ending, is_temporary};
+use super::locks::lock_file;
 use super::sidecar::{Paths, Sidecar};
 
 /// One cache that can be used: tokens that are complete, or features of some rows at least.
@@ -175,72 +175,9 @@ pub fn clean(directory: &Path, cleaning: Cleaning) -> Result<Cleaned, CacheError
     Ok(cleaned)
 }
 
-/// Removes what killed runs left of a cache that this process alone is building.
-pub(super) fn remove_half_written(directory: &Path, key: &str, kind: Kind) -> Result<(), CacheError> {
-    let files = files_by_key(directory)?.remove(&(key.to_owned(), kind)).unwrap_or_default();
-    for file in files.iter().filter(|file| is_temporary(file)) {
-        std::fs::remove_file(file).map_err(FileError::of("remove", file))?;
-    }
-    Ok(())
-}
-
-/// The files of features of a key.
-pub(super) fn feature_files(directory: &Path, key: &str) -> Result<Vec<PathBuf>, CacheError> {
-    let files = files_by_key(directory)?.remove(&(key.to_owned(), Kind::Features)).unwrap_or_default();
-    Ok(files.into_iter().filter(|file| has_ending(file, "safetensors")).collect())
-}
-
-fn is_temporary(file: &Path) -> bool {
-    has_ending(file, "tmp")
-}
-
-fn has_ending(file: &Path, ending: &str) -> bool {
-    file.extension().is_some_and(|found| found == ending)
-}
-
 /// Takes a lock for the caller's file, or says that a run has it. Without locks there is nobody to wait for.
 fn is_held(file: &File) -> bool {
     matches!(file.try_lock(), Err(TryLockError::WouldBlock))
-}
-
-/// Which of the two caches a file belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Tokens,
-    Features,
-}
-
-/// The directory's cache files by key and kind, each key's sorted: `KEY.tokens.arrow`, `.json` and `.lock`,
-/// `KEY.features.FIRST.safetensors` and `KEY.features.lock`, and their temporary names.
-fn files_by_key(directory: &Path) -> Result<BTreeMap<(String, Kind), Vec<PathBuf>>, CacheError> {
-    let mut keys = BTreeMap::<(String, Kind), Vec<PathBuf>>::new();
-    let listing = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(keys),
-        listing => listing.map_err(FileError::of("read", directory))?,
-    };
-    for entry in listing {
-        let path = entry.map_err(FileError::of("read", directory))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        let parts: Vec<&str> = name.split('.').collect();
-        let (key, kind) = match parts.as_slice() {
-            [key, "tokens", "arrow" | "json" | "lock"] => (*key, Kind::Tokens),
-            ["", key, "tokens", "arrow" | "json", _, "tmp"] => (*key, Kind::Tokens),
-            [key, "features", "lock"] => (*key, Kind::Features),
-            [key, "features", first, "safetensors"] if is_number(first) => (*key, Kind::Features),
-            ["", key, "features", first, "safetensors", _, "tmp"] if is_number(first) => (*key, Kind::Features),
-            _ => continue,
-        };
-        // Keys are hashes: what somebody else keeps there does not look like one.
-        if key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            keys.entry((key.to_owned(), kind)).or_default().push(path);
-        }
-    }
-    keys.values_mut().for_each(|files| files.sort());
-    Ok(keys)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 //! the key, the counts, and length and blake3 of the Arrow file. It is opened only where all of those agree;
 //! a damaged or foreign cache is built again. What a frozen encoder makes of such rows is kept beside them, in
 //! `KEY.features.FIRST.safetensors`. Read in this order: `rows` (the columns, and the cache in
-//! memory), `writer`, `sidecar`, `open`, `map` and `mapped` (the only `unsafe`), `features`, `manage` (where caches lie, `info`,
+//! memory), `writer`, `sidecar`, `listing`, `locks`, `open`, `map` and `mapped` (the only `unsafe`), `features`, `manage` (where caches lie, `info`,
 //! `clean`).
 
 mod error;
 mod features;
+mod listing;
+mod locks;
 mod manage;
 mod map;
 mod mapped;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use distill_core::LabelMap;
-use distill_task::TaskId;
+use distill_task::{Positions, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
@@ -13,9 +13,9 @@ pub const FINGERPRINT_KEY: &str = "distill.fingerprint";
 
 /// Everything that decides what logits mean. Two files with one fingerprint may be joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Fingerprint {
-    /// Version of the store's format, [`Fingerprint::FORMAT_VERSION`].
+    /// Version of the store's format, [`Fingerprint::version_of`] its task.
     pub format_version: u32,
     /// blake3 of the teacher's weights.
     pub teacher_weights: String,
@@ -24,7 +24,6 @@ pub struct Fingerprint {
     /// The labels in the order of the logits.
     pub label_map: LabelMap,
     /// What the logits mean; left out of files for one class a row.
-    #[serde(default, skip_serializing_if = "TaskId::is_default")]
     pub problem_type: TaskId,
     /// Tokens that a text is cut to.
     pub max_length: u32,
@@ -32,6 +31,81 @@ pub struct Fingerprint {
     pub dtype: String,
     /// Hash of the source.
     pub dataset: String,
+}
+
+/// As it stands in files. Row tasks are named by their `problem_type`, as before there were others; others as `task`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    format_version: u32,
+    teacher_weights: String,
+    tokenizer: String,
+    label_map: LabelMap,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    problem_type: Option<TaskId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    task: Option<TaskId>,
+    max_length: u32,
+    dtype: String,
+    dataset: String,
+}
+
+impl From<Fingerprint> for Written {
+    fn from(own: Fingerprint) -> Self {
+        let is_ragged = Fingerprint::is_ragged(own.problem_type);
+        let Fingerprint {
+            format_version,
+            teacher_weights,
+            tokenizer,
+            label_map,
+            max_length,
+            dtype,
+            dataset,
+            ..
+        } = own;
+        Written {
+            format_version,
+            teacher_weights,
+            tokenizer,
+            label_map,
+            problem_type: Some(own.problem_type).filter(|task| !is_ragged && !task.is_default()),
+            task: Some(own.problem_type).filter(|_| is_ragged),
+            max_length,
+            dtype,
+            dataset,
+        }
+    }
+}
+
+impl TryFrom<Written> for Fingerprint {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let problem_type = match (written.problem_type, written.task) {
+            (Some(_), Some(_)) => return Err("it has both problem_type and task".to_owned()),
+            (named, None) => named.unwrap_or_default(),
+            (None, Some(task)) => task,
+        };
+        let Written {
+            format_version, teacher_weights, tokenizer, label_map, max_length, dtype, dataset, ..
+        } = written;
+        let own = Fingerprint {
+            format_version,
+            teacher_weights,
+            tokenizer,
+            label_map,
+            problem_type,
+            max_length,
+            dtype,
+            dataset,
+        };
+        match Fingerprint::version_of(problem_type) {
+            version if version == format_version => Ok(own),
+            version => Err(format!(
+                "format version {format_version}, but this program reads {version} for {problem_type}"
+            )),
+        }
+    }
 }
 
 /// The first field in which two fingerprints differ, with both values.
@@ -46,8 +120,25 @@ pub struct Difference {
 }
 
 impl Fingerprint {
-    /// The version that this program writes and reads.
+    /// The version of files with one prediction a row.
     pub const FORMAT_VERSION: u32 = 1;
+    /// The version of files with predictions for several positions of a row.
+    pub const RAGGED_VERSION: u32 = 2;
+
+    /// The version that this program writes and reads for a task.
+    pub fn version_of(task: TaskId) -> u32 {
+        if Self::is_ragged(task) { Self::RAGGED_VERSION } else { Self::FORMAT_VERSION }
+    }
+
+    /// Whether a row has any number of predictions.
+    pub(super) fn is_ragged(task: TaskId) -> bool {
+        task.positions() != Positions::Row
+    }
+
+    /// Logits of one prediction, `C`.
+    pub fn outputs(&self) -> usize {
+        self.problem_type.outputs(&self.label_map)
+    }
 
     /// The first field that differs, or none.
     pub fn first_difference(&self, other: &Fingerprint) -> Option<Difference> {

@@ -46,17 +46,21 @@ impl Store {
         let outputs = problem_type.outputs(&manifest.fingerprint.label_map);
         let classes = if is_value { 0 } else { manifest.fingerprint.label_map.num_labels() };
         let mut label_counts = vec![0; classes];
-        let (mut rows, mut labelled, mut agreed, mut predicted, mut entropies) = (0u64, 0u64, 0u64, 0u64, 0.0);
+        let (mut rows, mut labelled, mut agreed, mut predicted) = (0u64, 0u64, 0u64, 0u64);
+        let (mut positions, mut entropies) = (0u64, 0.0);
         for row in self.rows() {
             let row = row?;
             if rows.is_multiple_of(1024) {
                 stop.check()?;
             }
             rows += 1;
-            entropies += entropy_of(&row.logits, problem_type);
-            if let Some(label) = &row.label {
+            for logits in row.logits.chunks_exact(outputs.max(1)) {
+                positions += 1;
+                entropies += entropy_of(logits, problem_type);
+            }
+            if let (Some(label), Some(at)) = (&row.label, row.label_at_positions()) {
                 labelled += 1;
-                let [right, of] = label.hits(&problem_type.decode(&row.logits, outputs));
+                let [right, of] = at.hits(&problem_type.decode(&row.logits, outputs));
                 (agreed, predicted) = (agreed + right, predicted + of);
                 for class in label.classes().filter_map(|class| usize::try_from(*class).ok()) {
                     label_counts[class] += 1;
@@ -69,7 +73,7 @@ impl Store {
             unlabelled: rows - labelled,
             label_counts,
             label_agreement: (predicted > 0 && !is_value).then(|| agreed as f64 / predicted as f64),
-            mean_entropy: (rows > 0 && !is_value).then(|| entropies / rows as f64),
+            mean_entropy: (positions > 0 && !is_value).then(|| entropies / positions as f64),
             bytes: manifest.shards.iter().map(|shard| shard.file.bytes).sum(),
             shards: manifest.shards.len(),
             fingerprint: manifest.fingerprint.clone(),

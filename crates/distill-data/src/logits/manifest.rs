@@ -64,7 +64,8 @@ impl Manifest {
         shards
             .sort_by(|left, right| (left.first_row, &left.file.name).cmp(&(right.first_row, &right.file.name)));
         let rows = shards.iter().map(|shard| shard.file.rows).sum();
-        Manifest { format_version: Self::FORMAT_VERSION, fingerprint, rows, source_rows, shards }
+        let format_version = Fingerprint::version_of(fingerprint.problem_type);
+        Manifest { format_version, fingerprint, rows, source_rows, shards }
     }
 
     /// Writes `manifest.json` into a store's directory; the shards must be there already.
@@ -101,12 +102,9 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.format_version != Self::FORMAT_VERSION {
-            return Err(format!(
-                "format version {}, but this program reads {}",
-                self.format_version,
-                Self::FORMAT_VERSION
-            ));
+        let known = Fingerprint::version_of(self.fingerprint.problem_type);
+        if self.format_version != known {
+            return Err(format!("format version {}, but this program reads {known}", self.format_version));
         }
         let sum = self.shards.iter().try_fold(0u64, |sum, shard| sum.checked_add(shard.file.rows));
         if sum != Some(self.rows) {

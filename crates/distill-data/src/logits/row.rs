@@ -28,6 +28,19 @@ pub struct LogitsRow {
     pub logits: Vec<f32>,
 }
 
+impl LogitsRow {
+    /// What the positions are labelled with: of tags those of the words that have logits.
+    pub fn label_at_positions(&self) -> Option<Label<i32>> {
+        match &self.label {
+            Some(Label::Tags(tags)) => {
+                let tag = |position: &i32| tags.get(usize::try_from(*position).ok()?).copied().flatten();
+                Some(Label::Tags(self.positions.iter().map(tag).collect()))
+            }
+            label => label.clone(),
+        }
+    }
+}
+
 /// One row of a table of logits, whoever wrote it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableRow {
@@ -41,9 +54,13 @@ pub struct TableRow {
     pub text: Option<String>,
     /// The second text, where the table has it.
     pub text_pair: Option<String>,
+    /// The words, where the table has them.
+    pub tokens: Option<Vec<String>>,
     /// The label as it stands in the table.
     pub label: Option<Label<RawLabel>>,
-    /// Logits, all finite, as many as in every other row of the table. `[C]`
+    /// Numbers of the words that have logits, where rows have several predictions. `[N]`
+    pub positions: Option<Vec<i32>>,
+    /// Logits, all finite, as many for a prediction as in every other row of the table. `[N, C]`
     pub logits: Vec<f32>,
     /// Where it was read, for messages.
     pub place: Place,

@@ -11,10 +11,12 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
-use super::fingerprint::FINGERPRINT_KEY;
+use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 
-/// Columns of a file of logits, in their order.
-pub const COLUMNS: [&str; 7] = ["row", "id", "text_hash", "text", "text_pair", "label", "logits"];
+/// Columns of a file of logits, in their order. `tokens` and `positions` are in files of tasks with several positions a row
+/// alone.
+pub const COLUMNS: [&str; 9] =
+    ["row", "id", "text_hash", "text", "text_pair", "tokens", "label", "positions", "logits"];
 
 fn string(name: &str, repetition: Repetition) -> Result<TypePtr> {
     let builder = Type::primitive_type_builder(name, Physical::BYTE_ARRAY).with_repetition(repetition);
@@ -74,7 +76,15 @@ pub(super) fn schema(with_text: bool, float16: bool, problem_type: TaskId) -> Re
         fields.push(string("text", Repetition::OPTIONAL)?);
         fields.push(string("text_pair", Repetition::OPTIONAL)?);
     }
+    let is_ragged = Fingerprint::is_ragged(problem_type);
+    if with_text && is_ragged {
+        fields.push(list("tokens", string("element", Repetition::REQUIRED)?, Repetition::OPTIONAL)?);
+    }
     fields.push(label(problem_type)?);
+    if is_ragged {
+        let element = plain("element", Physical::INT32, -1, Repetition::REQUIRED)?;
+        fields.push(list("positions", element, Repetition::REQUIRED)?);
+    }
     fields.push(logits(float16)?);
     Ok(Arc::new(Type::group_type_builder("schema").with_fields(fields).build()?))
 }

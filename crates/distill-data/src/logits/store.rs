@@ -10,10 +10,11 @@ use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 use super::manifest::{Manifest, Shard};
 use super::row::{LogitsRow, TableRow};
 use super::table::{LogitsTable, TableRows};
+use super::writer::check_shape;
 use crate::error::DataError;
 use crate::parquet::ParquetFile;
-use crate::source::watch::{Stamp, hash_open};
 use crate::source::{RawLabel, resolve};
+use crate::stamp::{Stamp, hash_open};
 
 /// An open store whose files are there, of the stated size, and of one fingerprint.
 #[derive(Clone, Debug)]
@@ -217,13 +218,10 @@ pub(super) fn strict(
     labels: &LabelMap,
     problem_type: TaskId,
 ) -> Result<LogitsRow, DataError> {
-    let num_labels = labels.num_labels();
+    let outputs = problem_type.outputs(labels);
     let error = |column: &str, what: String| Err(DataError::value(&row.place, column, what));
     if row.row.unsigned_abs() != expected {
         return error("row", format!("{}, expected {expected}", row.row));
-    }
-    if row.logits.len() != num_labels {
-        return error("logits", format!("{} logits for {num_labels} labels", row.logits.len()));
     }
     let Some(text_hash) = row.text_hash else { return error("text_hash", "missing".to_owned()) };
     let is_id = |class: &RawLabel| matches!(class, RawLabel::Id(_));
@@ -235,15 +233,20 @@ pub(super) fn strict(
     if label.as_ref().is_some_and(|label| label.shape() != problem_type.label_shape()) {
         return error("label", format!("not a label for {problem_type}"));
     }
-    Ok(LogitsRow {
+    let place = row.place;
+    let row = LogitsRow {
         row: row.row,
         id: row.id,
         text_hash,
         text: row.text,
         text_pair: row.text_pair,
-        tokens: None,
+        tokens: row.tokens,
         label,
-        positions: Vec::new(),
+        positions: row.positions.unwrap_or_default(),
         logits: row.logits,
-    })
+    };
+    match check_shape(&row, problem_type, outputs) {
+        Ok(()) => Ok(row),
+        Err(what) => Err(DataError::value(&place, "logits", what)),
+    }
 }

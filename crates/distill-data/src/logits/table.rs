@@ -109,7 +109,10 @@ impl LogitsTable {
                 if !names.contains(&LOGITS) {
                     (values, columns[COLUMNS.len() - 1]) = (PROBABILITIES, PROBABILITIES);
                 }
-                let mut found: Vec<&str> = columns.into_iter().filter(|name| names.contains(name)).collect();
+                let is_ragged = Fingerprint::is_ragged(self.problem_type);
+                let of_task = |name: &&str| is_ragged || !RAGGED.contains(name);
+                let mut found: Vec<&str> =
+                    columns.into_iter().filter(|name| names.contains(name)).filter(of_task).collect();
                 found.dedup();
                 let slots = columns.map(|name| found.iter().position(|found| *found == name));
                 let batches = ColumnBatches::new(file, &found)?;
@@ -143,22 +146,28 @@ pub struct TableRows {
 enum Reader {
     Json(Lines),
     Separated(Box<Rows>),
-    Parquet { batches: Box<ColumnBatches>, slots: [Option<usize>; 7], current: std::vec::IntoIter<Fields> },
+    Parquet { batches: Box<ColumnBatches>, slots: [Option<usize>; 9], current: std::vec::IntoIter<Fields> },
 }
 
-/// The label's place in [`COLUMNS`].
-const LABEL: usize = 5;
+/// Columns that other tables may have for something else where a row has one prediction.
+const RAGGED: [&str; 2] = [COLUMNS[TOKENS], COLUMNS[POSITIONS]];
+
+/// Places in [`COLUMNS`].
+const TOKENS: usize = 5;
+const LABEL: usize = 6;
+const POSITIONS: usize = 7;
+const VALUES: usize = 8;
 
 /// What a format's reader found: the fields in the order of [`COLUMNS`], not yet interpreted.
 struct Fields {
-    flat: [Option<Cell>; 6],
+    flat: [Option<Cell>; 8],
     logits: Option<Vec<f32>>,
 }
 
 enum Cell {
     Parquet(Option<Value>),
     Json(Json),
-    /// Labels of a row, in a column of lists.
+    /// A row's list, in a column of lists.
     List(Option<Vec<Option<Value>>>),
     /// A label that was read already.
     Label(Option<Label<RawLabel>>),
@@ -182,7 +191,7 @@ impl TableRows {
         let (fields, place) = match &mut self.reader {
             Reader::Json(lines) => {
                 let Some(line) = lines.next_line()? else { return self.end() };
-                let fields = json_fields(line);
+                let fields = json_fields(line, self.problem_type);
                 let place = lines.place();
                 let (fields, values) = fields.map_err(|what| DataError::record(&place, what))?;
                 self.values = values;
@@ -194,7 +203,8 @@ impl TableRows {
                 let place = row.place.clone();
                 let record = Record::of(row).map_err(|what| DataError::value(&place, self.values, what))?;
                 let (id, label) = (Some(Cell::Json(record.id)), Some(Cell::Label(record.label)));
-                (Fields { flat: [None, id, None, None, None, label], logits: Some(record.logits) }, place)
+                let flat = [None, id, None, None, None, None, label, None];
+                (Fields { flat, logits: Some(record.logits) }, place)
             }
             Reader::Parquet { batches, slots, current } => {
                 if current.as_slice().is_empty() {
@@ -212,6 +222,9 @@ impl TableRows {
             })?;
         }
         self.read += 1;
+        if Fingerprint::is_ragged(self.problem_type) {
+            return self.ragged(row).map(Some);
+        }
         let expected = *self.num_labels.get_or_insert(row.logits.len());
         if row.logits.len() != expected || expected == 0 {
             let (found, values) = (row.logits.len(), self.values);
@@ -219,6 +232,34 @@ impl TableRows {
             return Err(DataError::value(&row.place, self.values, what));
         }
         Ok(Some(row))
+    }
+
+    /// Checks a row with several positions; where the table does not say which, there is one for each word.
+    fn ragged(&mut self, mut row: TableRow) -> Result<TableRow, DataError> {
+        let given = row.positions.take();
+        let error = |column: &'static str, what: String| {
+            Err(DataError::value(&row.place, column, format!("{what} (row id {:?})", row.id)))
+        };
+        let positions = match (given, &row.tokens) {
+            (Some(positions), _) => positions,
+            (None, Some(words)) => (0..words.len() as i32).collect(),
+            (None, None) => return error(COLUMNS[POSITIONS], "missing, as are the words".to_owned()),
+        };
+        let (count, logits) = (positions.len(), row.logits.len());
+        let outputs = logits.checked_div(count).filter(|outputs| outputs * count == logits);
+        match (count, outputs) {
+            (0, _) if logits == 0 => {}
+            (_, Some(outputs)) if outputs > 0 => {
+                let expected = *self.num_labels.get_or_insert(outputs);
+                if expected != outputs {
+                    let what = format!("{outputs} {} a position, rows before it have {expected}", self.values);
+                    return error(self.values, what);
+                }
+            }
+            _ => return error(self.values, format!("{logits} {} for {count} positions", self.values)),
+        }
+        row.positions = Some(positions);
+        Ok(row)
     }
 
     fn end(&self) -> Result<Option<TableRow>, DataError> {
@@ -229,11 +270,16 @@ impl TableRows {
     }
 }
 
-fn json_fields(line: &str) -> Result<(Fields, &'static str), String> {
-    let [row, id, hash, text, text_pair, label, logits] = COLUMNS;
-    let names = [row, id, hash, text, text_pair, label, logits, PROBABILITIES];
-    let lists = [(LOGITS, List::Numbers), (PROBABILITIES, List::Numbers), (label, List::Labels)];
+fn json_fields(line: &str, task: TaskId) -> Result<(Fields, &'static str), String> {
+    let names: Vec<&str> = COLUMNS.into_iter().chain([PROBABILITIES]).collect();
+    let lists = [(LOGITS, List::Numbers), (PROBABILITIES, List::Numbers), (COLUMNS[LABEL], List::Labels)];
+    let ragged = RAGGED.map(|name| (name, List::Labels));
+    let is_ragged = Fingerprint::is_ragged(task);
+    let lists: Vec<_> = lists.into_iter().chain(ragged.into_iter().filter(|_| is_ragged)).collect();
     let mut values = pick(line, &names, &lists)?;
+    for column in [TOKENS, POSITIONS].into_iter().filter(|_| !is_ragged) {
+        values[column] = None;
+    }
     let given = |value: Option<Option<Json>>| value.flatten().filter(|value| *value != Json::Null);
     let (probabilities, logits) = (given(values.pop()), given(values.pop()));
     let (list, from) = match (logits, probabilities) {
@@ -258,7 +304,7 @@ fn json_fields(line: &str) -> Result<(Fields, &'static str), String> {
 fn parquet_fields(
     path: &Path,
     batch: Vec<Column>,
-    slots: &[Option<usize>; 7],
+    slots: &[Option<usize>; 9],
     problem_type: TaskId,
 ) -> Result<Vec<Fields>, DataError> {
     let wrong = |role: usize, expected, found: &str| DataError::ColumnType {
@@ -269,16 +315,17 @@ fn parquet_fields(
     };
     let mut columns: Vec<Option<Column>> = batch.into_iter().map(Some).collect();
     let mut take = |role: usize| slots[role].and_then(|slot| columns.get_mut(slot)?.take());
-    let Some(Column::List(lists)) = take(6) else {
-        return Err(wrong(6, "lists of float", "plain values"));
+    let Some(Column::List(lists)) = take(VALUES) else {
+        return Err(wrong(VALUES, "lists of float", "plain values"));
     };
     let mut rows: Vec<Fields> =
         lists.into_iter().map(|logits| Fields { flat: Default::default(), logits }).collect();
-    for role in 0..6 {
+    let is_list = |role| role != LABEL || problem_type.label_shape().column().is_list();
+    for role in 0..VALUES {
         match take(role) {
             None => {}
             Some(mut lists @ (Column::List(_) | Column::Values(_)))
-                if role == LABEL && problem_type.label_shape().column().is_list() =>
+                if [TOKENS, LABEL, POSITIONS].contains(&role) && is_list(role) =>
             {
                 for (row, list) in rows.iter_mut().zip(lists.lists().unwrap_or_default()) {
                     row.flat[role] = Some(Cell::List(list));
@@ -303,10 +350,10 @@ fn interpret(
     problem_type: TaskId,
 ) -> Result<TableRow, DataError> {
     let Fields { flat, logits } = fields;
-    let [row, id, hash, text, text_pair, label] = flat;
+    let [row, id, hash, text, text_pair, tokens, label, positions] = flat;
     let error = |column: usize| {
         let place = place.clone();
-        let name = if column == 6 { values } else { COLUMNS[column] };
+        let name = if column == VALUES { values } else { COLUMNS[column] };
         move |what: String| DataError::value(&place, name, what)
     };
     let row = row.map_or(Ok(position as i64), row_of).map_err(error(0))?;
@@ -314,6 +361,8 @@ fn interpret(
     let text_hash = hash.map_or(Ok(None), hash_of).map_err(error(2))?;
     let text = text.map_or(Ok(None), text_of).map_err(error(3))?;
     let text_pair = text_pair.map_or(Ok(None), text_of).map_err(error(4))?;
+    let tokens = tokens.map_or(Ok(None), words_of).map_err(error(TOKENS))?;
+    let positions = positions.map_or(Ok(None), positions_of).map_err(error(POSITIONS))?;
     let ask = problem_type.into();
     let num_labels = logits.as_ref().map(Vec::len);
     let label = match label {
@@ -325,18 +374,18 @@ fn interpret(
             parquet_rows::label_of(value, ask).and_then(|label| as_it_is(label, num_labels))
         }
         Some(Cell::List(list)) => {
-            let list = list.map(|list| parquet_rows::classes_of(list, ask)).transpose();
-            list.and_then(|label| as_it_is(label, num_labels))
+            let found = list.map_or(Ok(None), |list| parquet_rows::list_label(list, ask));
+            found.and_then(|label| as_it_is(label, num_labels))
         }
         Some(Cell::Label(label)) => Ok(label),
     };
-    let label = label.map_err(error(5))?;
-    let logits = logits.ok_or_else(|| error(6)(format!("missing (row id {id:?})")))?;
+    let label = label.map_err(error(LABEL))?;
+    let logits = logits.ok_or_else(|| error(VALUES)(format!("missing (row id {id:?})")))?;
     if let Some((class, value)) = logits.iter().enumerate().find(|(_, value)| !value.is_finite()) {
         let kind = if values == LOGITS { "logit" } else { "probability" };
-        return Err(error(6)(format!("{kind} {class} is {value} (row id {id:?})")));
+        return Err(error(VALUES)(format!("{kind} {class} is {value} (row id {id:?})")));
     }
-    Ok(TableRow { row, id, text_hash, text, text_pair, label, logits, place })
+    Ok(TableRow { row, id, text_hash, text, text_pair, tokens, label, positions, logits, place })
 }
 
 /// A label without a look at those of other rows: what can only be a vector of 0 and 1 is one.
@@ -375,6 +424,37 @@ fn text_of(cell: Cell) -> Result<Option<String>, String> {
         Cell::Parquet(value) => parquet_rows::text_of(value),
         Cell::List(_) | Cell::Label(_) => Err("not a string".to_owned()),
     }
+}
+
+/// The words of a row, or none for null.
+fn words_of(cell: Cell) -> Result<Option<Vec<String>>, String> {
+    match cell {
+        Cell::Json(Json::Null) | Cell::List(None) | Cell::Parquet(None) => Ok(None),
+        Cell::Json(words) => json_rows::words_of(words).map(Some),
+        Cell::List(words) => parquet_rows::words_of(words).map(Some),
+        Cell::Parquet(_) | Cell::Label(_) => Err("not a list of words".to_owned()),
+    }
+}
+
+/// Numbers of positions, or none for null.
+fn positions_of(cell: Cell) -> Result<Option<Vec<i32>>, String> {
+    let expected = || "not a list of whole numbers that rise from 0 on".to_owned();
+    let numbers: Vec<Option<i64>> = match cell {
+        Cell::Json(Json::Null) | Cell::List(None) | Cell::Parquet(None) => return Ok(None),
+        Cell::Json(Json::Labels(numbers)) => {
+            let number = |value: &Json| if let Json::Number(number) = value { number.as_i64() } else { None };
+            numbers.iter().map(number).collect()
+        }
+        Cell::List(Some(numbers)) => {
+            let number = |value| if let Some(Value::Integer(number)) = value { Some(number) } else { None };
+            numbers.into_iter().map(number).collect()
+        }
+        _ => return Err(expected()),
+    };
+    let positions: Option<Vec<i32>> =
+        numbers.into_iter().map(|number| i32::try_from(number?).ok().filter(|number| *number >= 0)).collect();
+    let positions = positions.filter(|positions| positions.windows(2).all(|pair| pair[0] < pair[1]));
+    positions.map(Some).ok_or_else(expected)
 }
 
 /// 16 bytes in Parquet, 32 hexadecimal digits in JSON.

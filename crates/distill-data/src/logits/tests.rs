@@ -2,6 +2,7 @@
 
 mod damage;
 mod merging;
+mod ragged;
 
 use std::path::Path;
 

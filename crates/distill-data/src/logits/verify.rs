@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use distill_core::atomic::FileError;
-use distill_core::hash::text_hash;
 use distill_core::{Progress, StopSignal};
 
 use super::fingerprint::Fingerprint;
@@ -11,6 +10,7 @@ use super::manifest::{MANIFEST_FILE, Shard};
 use super::store::{Store, checked, strict};
 use super::table::LogitsTable;
 use crate::error::DataError;
+use crate::source::hash_of;
 
 /// Rows between two looks at the stop signal.
 const STOP_EVERY: u64 = 1024;
@@ -100,7 +100,8 @@ impl Store {
             let place = row.place.clone();
             // All that a student's reader checks, by the same function.
             let row = strict(row, next, label_map, *problem_type)?;
-            let hash = row.text.as_deref().map(|text| text_hash(text, row.text_pair.as_deref()));
+            let hash =
+                row.text.as_deref().map(|text| hash_of(text, row.text_pair.as_deref(), row.tokens.as_deref()));
             if hash.is_some_and(|hash| hash != row.text_hash) {
                 return Err(DataError::value(&place, "text_hash", "not the hash of the row's text"));
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use distill_core::atomic::{FileError, HashedFile, Written};
-use distill_task::{LabelColumn, TaskId};
+use distill_task::{LabelColumn, Positions, TaskId};
 use half::f16;
 use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
@@ -45,6 +45,7 @@ pub struct LogitsWriter {
     path: PathBuf,
     options: WriterOptions,
     num_labels: usize,
+    outputs: usize,
     problem_type: TaskId,
     pending: Vec<LogitsRow>,
     rows: u64,
@@ -68,6 +69,7 @@ impl LogitsWriter {
             path: path.to_owned(),
             options,
             num_labels: fingerprint.label_map.num_labels(),
+            outputs: fingerprint.outputs(),
             problem_type,
             pending: Vec::new(),
             rows: 0,
@@ -85,7 +87,7 @@ impl LogitsWriter {
             self.check(row)?;
             let mut row = row.clone();
             if !self.options.with_text {
-                (row.text, row.text_pair) = (None, None);
+                (row.text, row.text_pair, row.tokens) = (None, None, None);
             }
             self.pending.push(row);
             if self.pending.len() >= self.options.row_group_rows.max(1) {
@@ -119,9 +121,7 @@ impl LogitsWriter {
     fn check(&self, row: &LogitsRow) -> Result<(), DataError> {
         let refuse =
             |what: String| Err(DataError::Logits { file: self.path.clone(), id: row.id.clone(), what });
-        if row.logits.len() != self.num_labels {
-            return refuse(format!("{} logits for {} labels", row.logits.len(), self.num_labels));
-        }
+        check_shape(row, self.problem_type, self.outputs).or_else(refuse)?;
         if let Some((class, value)) = row.logits.iter().enumerate().find(|(_, value)| !value.is_finite()) {
             return refuse(format!("logit {class} is {value}"));
         }
@@ -171,7 +171,16 @@ fn write_group(
         optional::<ByteArrayType>(&mut group, rows.iter().map(|row| row.text.as_deref().map(bytes)))?;
         optional::<ByteArrayType>(&mut group, rows.iter().map(|row| row.text_pair.as_deref().map(bytes)))?;
     }
+    let is_ragged = Fingerprint::is_ragged(problem_type);
+    if options.with_text && is_ragged {
+        write_tokens(&mut group, rows)?;
+    }
     write_labels(&mut group, rows, problem_type)?;
+    if is_ragged {
+        let positions: Vec<i32> = rows.iter().flat_map(|row| row.positions.iter().copied()).collect();
+        let (definition, repetition) = levels(rows.iter().map(|row| row.positions.len()));
+        column::<Int32Type>(&mut group, &positions, Some(&definition), Some(&repetition))?;
+    }
     write_logits(&mut group, rows, options.float16)?;
     group.close().map(drop)
 }
@@ -224,14 +233,73 @@ fn write_labels(
     }
 }
 
+/// Words: a list that is null where a row has none.
+fn write_tokens(group: &mut SerializedRowGroupWriter<'_, HashedFile>, rows: &[LogitsRow]) -> ParquetResult<()> {
+    let (mut definition, mut repetition, mut words) = (Vec::new(), Vec::new(), Vec::new());
+    for tokens in rows.iter().map(|row| row.tokens.as_deref()) {
+        // 0: no list, 1: an empty one, 2: a word.
+        let nothing = tokens.is_none_or(<[String]>::is_empty);
+        definition.extend(nothing.then_some(i16::from(tokens.is_some())));
+        repetition.extend(nothing.then_some(0));
+        for (place, word) in tokens.into_iter().flatten().enumerate() {
+            definition.push(2);
+            repetition.push(i16::from(place > 0));
+            words.push(bytes(word));
+        }
+    }
+    column::<ByteArrayType>(group, &words, Some(&definition), Some(&repetition))
+}
+
+/// Definition and repetition levels of lists of these lengths, of which neither lists nor elements are null.
+fn levels(lengths: impl Iterator<Item = usize>) -> (Vec<i16>, Vec<i16>) {
+    let (mut definition, mut repetition) = (Vec::new(), Vec::new());
+    for length in lengths {
+        definition.extend(std::iter::repeat_n(i16::from(length > 0), length.max(1)));
+        repetition.extend((0..length.max(1)).map(|place| i16::from(place > 0)));
+    }
+    (definition, repetition)
+}
+
+/// Whether a row has the positions, words and logits that its task asks for.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn check_shape(row: &LogitsRow, task: TaskId, outputs: usize) -> Result<(), String> {
+    let (positions, logits) = (&row.positions, row.logits.len());
+    if !Fingerprint::is_ragged(task) {
+        return match logits == outputs && positions.is_empty() {
+            true => Ok(()),
+            false if positions.is_empty() => Err(format!("{logits} logits for {outputs} labels")),
+            false => Err(format!("{} positions, but {task} has one prediction a row", positions.len())),
+        };
+    }
+    if logits != positions.len() * outputs {
+        return Err(format!("{logits} logits for {} positions of {outputs} each", positions.len()));
+    }
+    let rising = positions.windows(2).all(|pair| pair[0] < pair[1]);
+    if !rising || positions.first().is_some_and(|first| *first < 0) {
+        return Err("its positions do not rise from 0 on".to_owned());
+    }
+    let Some(words) = row.tokens.as_ref().filter(|_| task.positions() == Positions::Word) else {
+        return Ok(());
+    };
+    if let Some(last) = positions.last().filter(|last| **last as usize >= words.len()) {
+        return Err(format!("position {last} of {} words", words.len()));
+    }
+    match &row.label {
+        Some(Label::Tags(tags)) if tags.len() != words.len() => {
+            Err(format!("{} tags for {} words", tags.len(), words.len()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn write_logits(
     group: &mut SerializedRowGroupWriter<'_, HashedFile>,
     rows: &[LogitsRow],
     float16: bool,
 ) -> ParquetResult<()> {
-    let repetition: Vec<i16> =
-        rows.iter().flat_map(|row| (0..row.logits.len()).map(|class| i16::from(class > 0))).collect();
-    let definition = vec![1; repetition.len()];
+    let (definition, repetition) = levels(rows.iter().map(|row| row.logits.len()));
     let values = rows.iter().flat_map(|row| row.logits.iter().copied());
     if float16 {
         let halves = values.map(|value| ByteArray::from(f16::from_f32(value).to_le_bytes().to_vec()).into());

@@ -14,7 +14,7 @@ use parquet::schema::types::Type;
 use super::footer::check_footer;
 use super::guarded;
 use crate::error::DataError;
-use crate::source::watch::{Stamp, hash_open};
+use crate::stamp::{Stamp, hash_open};
 
 /// The footer's length and the format's four letters.
 const TAIL: u64 = 8;

@@ -26,7 +26,7 @@ const MAX_DICTIONARY_VALUES: i64 = 1 << 20;
 const MAX_BATCH_VALUES: u64 = 32 << 20;
 /// The same of lists of names, ids or decimals, whose values are held as objects.
 const MAX_LIST_VALUES: u64 = 2 << 20;
-/// The most bytes that one batch of rows may draw, unfolded from compression, prefixes and dictionaries.
+/// The most bytes that one batch of rows may draw, decompressed from compression, prefixes and dictionaries.
 pub(super) const MAX_BATCH_BYTES: u64 = 256 << 20;
 
 fn error(what: impl Into<String>) -> ParquetError {
@@ -91,7 +91,7 @@ impl GuardedPages {
         rows: usize,
         drawn: Arc<Drawn>,
     ) -> Result<Self> {
-        // Older forms of LZ4 do not say how far they unfold.
+        // Older forms of LZ4 do not say how far they decompress.
         let properties = ReaderProperties::builder().set_backward_compatible_lz4(false).build();
         let properties = Arc::new(properties);
         let inner =
@@ -169,7 +169,7 @@ impl GuardedPages {
         Ok(())
     }
 
-    /// The library unfolds a gzip page to its end, whatever size the header claims: this looks how far that goes.
+    /// The library decompresses a gzip page to its end, whatever size the header claims: this looks how far that goes.
     fn check_gzip(&self, header: &PageHeader) -> Result<()> {
         if !matches!(self.chunk.compression(), Compression::GZIP(_)) || header.plain {
             return Ok(());
@@ -179,10 +179,10 @@ impl GuardedPages {
         let start = self.at + header.bytes as u64;
         let page = self.file.get_bytes(start, header.compressed.unsigned_abs() as usize)?;
         let claimed = header.uncompressed.unsigned_abs();
-        let mut unfolded = MultiGzDecoder::new(page.get(levels..).ok_or_else(wrong)?).take(claimed + 1);
-        match std::io::copy(&mut unfolded, &mut std::io::sink()) {
+        let mut decompressed = MultiGzDecoder::new(page.get(levels..).ok_or_else(wrong)?).take(claimed + 1);
+        match std::io::copy(&mut decompressed, &mut std::io::sink()) {
             Ok(size) if size > claimed => Err(error(format!(
-                "the gzip page at byte {} unfolds to more than the {claimed} bytes that it claims",
+                "the gzip page at byte {} decompresses to more than the {claimed} bytes that it claims",
                 self.at
             ))),
             // The library meets the same error, and says it.

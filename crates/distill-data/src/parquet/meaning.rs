@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use distill_core::calendar::date;
 use half::f16;
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::data_type::{ByteArray, Int96};
@@ -121,7 +122,7 @@ impl Meaning {
                 Err(_) => Value::Unsigned(value.cast_unsigned()),
             },
             Meaning::Decimal { scale, .. } => Value::Decimal(Decimal { unscaled: value.into(), scale }),
-            Meaning::Date => Value::Text(moment::date(value)),
+            Meaning::Date => Value::Text(date(value)),
             Meaning::Time(unit) => Value::Text(moment::time(value, unit)),
             Meaning::Timestamp { unit, utc } => Value::Text(moment::timestamp(value, unit, utc)),
             _ => Value::Integer(value),

@@ -1,5 +1,7 @@
 //! Dates and times of day as ISO 8601 writes them.
 
+use distill_core::calendar::date;
+
 /// Units of a second that Parquet counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -30,27 +32,6 @@ impl Unit {
 }
 
 const DAY: i64 = 86_400;
-
-/// `2024-01-31` of a number of days since 1970-01-01, in the Gregorian calendar.
-///
-/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-pub(super) fn date(days: i64) -> String {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    // ISO 8601 gives years of more or fewer than four digits a sign.
-    if (0..=9999).contains(&year) {
-        format!("{year:04}-{month:02}-{day:02}")
-    } else {
-        format!("{year:+05}-{month:02}-{day:02}")
-    }
-}
 
 /// `09:30:00`, with a fraction of the unit's digits where it is not 0.
 pub(super) fn time(since_midnight: i64, unit: Unit) -> String {
@@ -84,22 +65,6 @@ fn at(days: i64, of_day: i64, unit: Unit, utc: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_are_dates_on_both_sides_of_1970() {
-        let days = [0, -1, 59, 19_753, 11_016, -719_528, -719_529, 2_932_897];
-        let expected = [
-            "1970-01-01",
-            "1969-12-31",
-            "1970-03-01",
-            "2024-01-31",
-            "2000-02-29",
-            "0000-01-01",
-            "-0001-12-31",
-            "+10000-01-01",
-        ];
-        assert_eq!(days.map(date), expected);
-    }
 
     #[test]
     fn times_have_a_fraction_only_where_there_is_one() {

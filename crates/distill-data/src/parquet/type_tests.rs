@@ -67,7 +67,7 @@ fn a_type_that_cannot_be_read_is_named_with_its_column_and_role() {
     let cases = [
         ("binary x (BSON)", "text", r#"column "x" holds BSON values, expected strings (for text)"#),
         ("fixed_len_byte_array(12) x (INTERVAL)", "id", r#"holds INTERVAL values, expected strings or whole"#),
-        ("binary x (DECIMAL(40,2))", "class", r#"holds DECIMAL(40,2) values, expected one name or id a row"#),
+        ("binary x (DECIMAL(40,2))", "class", r#"holds DECIMAL(40,2) values, expected one name or id per row"#),
     ];
     for (schema, role, problem) in cases {
         let schema = format!("message m {{ required binary a_text (UTF8); required {schema}; }}");
@@ -115,7 +115,7 @@ fn lists_are_read_by_the_type_of_their_elements() {
     let rows = read(&path, &Columns::default(), TaskId::MULTI_LABEL).unwrap();
     assert_eq!(rows[0].label, Some(Label::Classes(vec![RawLabel::Id(2), RawLabel::Id(1)])));
     let error = read(&path, &Columns::default(), TaskId::SINGLE_LABEL).unwrap_err();
-    assert!(error.contains("holds lists of DECIMAL(3,1) values, expected one name or id a row"), "{error}");
+    assert!(error.contains("holds lists of DECIMAL(3,1) values, expected one name or id per row"), "{error}");
 }
 
 #[test]

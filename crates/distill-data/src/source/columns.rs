@@ -1,5 +1,6 @@
 //! Which column of the input is what.
 
+use distill_task::{Positions, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::note::Note;
@@ -23,6 +24,9 @@ const SYNONYMS: [&str; 12] = [
     "gold",
     "label_text",
 ];
+/// The same of columns of tags.
+const TAG_SYNONYMS: [&str; 9] =
+    ["ner_tags", "pos_tags", "chunk_tags", "ner", "pos", "upos", "labels", "label", "ner_labels"];
 
 /// Names of the input's columns. One that is named here must exist; one that is left out is looked for
 /// under its default name and, but for the text, need not be there.
@@ -32,15 +36,44 @@ pub struct Columns {
     /// A row's id, `id` by default. Without one the row's number, from 0, is its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The text, `text` by default; always required.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The text, `text` by default; of rows of words their list, `tokens` by default; of rows with answers the question,
+    /// `question` by default. Always required.
+    #[serde(alias = "tokens", alias = "question", skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The second text of a pair, `text_pair` by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The second text of a pair, `text_pair` by default; of rows with answers the text that has them, `context` by
+    /// default.
+    #[serde(alias = "context", skip_serializing_if = "Option::is_none")]
     pub text_pair: Option<String>,
-    /// The label, `label` by default: a name or an id; null or empty where a row has none. `none`: there are no labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The label, `label` by default: a name or an id; null or empty where a row has none. Of rows of words the list of
+    /// their tags, `tags` by default; of rows with answers these, `answers` by default. `none`: there are no labels.
+    #[serde(alias = "tags", alias = "answers", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// What a row consists of, which decides the default names.
+    #[serde(skip)]
+    pub kind: RowKind,
+}
+
+/// What a row consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowKind {
+    /// One text, or two.
+    #[default]
+    Texts,
+    /// Words, each with a tag.
+    Words,
+    /// A question, and a text with its answers.
+    Answers,
+}
+
+impl RowKind {
+    /// That of the rows of a task.
+    pub fn of(task: TaskId) -> Self {
+        match task.positions() {
+            Positions::Row => RowKind::Texts,
+            Positions::Word => RowKind::Words,
+            Positions::Span => RowKind::Answers,
+        }
+    }
 }
 
 /// The four columns in the order in which readers look for them.
@@ -55,12 +88,18 @@ pub(crate) enum Role {
 impl Role {
     pub(crate) const ALL: [Role; 4] = [Role::Id, Role::Text, Role::TextPair, Role::Label];
 
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Role::Id => "id",
-            Role::Text => "text",
-            Role::TextPair => "text_pair",
-            Role::Label => "label",
+    /// What it is called by default where rows are of this kind.
+    fn word(self, kind: RowKind) -> &'static str {
+        match (self, kind) {
+            (Role::Id, _) => "id",
+            (Role::Text, RowKind::Texts) => "text",
+            (Role::Text, RowKind::Words) => "tokens",
+            (Role::Text, RowKind::Answers) => "question",
+            (Role::TextPair, RowKind::Texts | RowKind::Words) => "text_pair",
+            (Role::TextPair, RowKind::Answers) => "context",
+            (Role::Label, RowKind::Texts) => "label",
+            (Role::Label, RowKind::Words) => "tags",
+            (Role::Label, RowKind::Answers) => "answers",
         }
     }
 }
@@ -94,11 +133,28 @@ impl Columns {
             text: self.text.or_else(|| others.text.clone()),
             text_pair: self.text_pair.or_else(|| others.text_pair.clone()),
             label: self.label.or_else(|| others.label.clone()),
+            kind: self.kind,
         }
     }
 
+    /// The same names, with the default ones of the rows of a task.
+    #[must_use]
+    pub fn for_task(self, task: TaskId) -> Self {
+        Columns { kind: RowKind::of(task), ..self }
+    }
+
     pub(crate) fn name(&self, role: Role) -> &str {
-        self.setting(role).as_deref().unwrap_or(role.word())
+        self.named(role).unwrap_or(self.word(role))
+    }
+
+    /// What a column is for, in messages: its default name.
+    pub(crate) fn word(&self, role: Role) -> &'static str {
+        role.word(self.kind)
+    }
+
+    /// The name that was given to a column.
+    pub(crate) fn named(&self, role: Role) -> Option<&str> {
+        self.setting(role).as_deref()
     }
 
     fn setting(&self, role: Role) -> &Option<String> {
@@ -111,7 +167,8 @@ impl Columns {
     }
 
     pub(crate) fn required(&self, role: Role) -> bool {
-        role == Role::Text || (self.setting(role).is_some() && !self.is_off(role))
+        let always = role == Role::Text || (role == Role::TextPair && self.kind == RowKind::Answers);
+        always || (self.setting(role).is_some() && !self.is_off(role))
     }
 
     /// Whether the data's labels are passed over: the label's column is `none`.
@@ -119,8 +176,8 @@ impl Columns {
         self.label.as_deref() == Some(NONE)
     }
 
-    fn is_off(&self, role: Role) -> bool {
-        role == Role::Label && self.label_is_off()
+    pub(crate) fn is_off(&self, role: Role) -> bool {
+        (role == Role::Label && self.label_is_off()) || (role == Role::TextPair && self.kind == RowKind::Words)
     }
 
     /// Where the only column is that has a default name but for spaces at its ends and the case of its letters.
@@ -133,7 +190,7 @@ impl Columns {
     }
 
     pub(crate) fn taken_as(&self, file: &Path, role: Role, found: &str) -> Note {
-        Note::said(format!("{}: column {found:?} is used as the {}", file.display(), role.word()))
+        Note::said(format!("{}: column {found:?} is used as the {}", file.display(), self.word(role)))
     }
 
     /// What to say where no column has the label's default name, but one whose name is much like it.
@@ -147,7 +204,8 @@ impl Columns {
             .map(AsRef::as_ref)
             .filter(|name| ![Role::Id, Role::Text, Role::TextPair].iter().any(|role| *name == self.name(*role)))
             .collect();
-        let synonym = others.iter().find(|name| SYNONYMS.contains(&name.trim().to_lowercase().as_str()));
+        let synonyms: &[&str] = if self.kind == RowKind::Words { &TAG_SYNONYMS } else { &SYNONYMS };
+        let synonym = others.iter().find(|name| synonyms.contains(&name.trim().to_lowercase().as_str()));
         let near = synonym.map(|name| (*name).to_owned()).or_else(|| nearest(wanted, &others))?;
         Some(Note::warning(format!(
             "{}: there is no column {wanted:?}, so no row has a label; if the labels are in {near:?}, give \
@@ -185,7 +243,7 @@ impl Columns {
                 notes.extend(slot.map(|at| self.taken_as(file, role, known[at].as_ref())));
             }
             if slot.is_none() && self.required(role) {
-                return Err(DataError::missing_column(file, name, role.word(), known));
+                return Err(DataError::missing_column(file, name, self.word(role), known));
             }
             if slot.is_none() && role == Role::Label {
                 notes.extend(self.near_label(file, known));

@@ -113,6 +113,7 @@ impl CsvRows {
             id: cell(Role::Id)?.map(str::to_owned),
             text: cell(Role::Text)?.unwrap_or_default().to_owned(),
             text_pair: cell(Role::TextPair)?.map(str::to_owned),
+            tokens: None,
             label: label.flatten(),
             place,
         })

@@ -25,8 +25,9 @@ pub struct Fitted {
 }
 
 /// Names that stand for the ids of the data, and who says so.
-struct Names {
-    names: Arc<[String]>,
+#[derive(Clone)]
+pub(super) struct Names {
+    pub(super) names: Arc<[String]>,
     /// Whether a file of names does, and not the data themselves.
     asked: bool,
 }
@@ -48,6 +49,7 @@ impl Summary {
             None if source.label_type() == Some(LabelType::Id) => {}
             None => self.numbers(map, &mut fit),
         }
+        self.tags_for(map, &mut fit)?;
         Ok(fit)
     }
 
@@ -65,6 +67,10 @@ impl Summary {
             return Ok((LabelMap::numbered(1).map_err(failed)?, fit));
         }
         let names = names_of(source)?;
+        if let Some((map, fit)) = self.own_tags(names.clone(), fit.clone())? {
+            self.all_known(&map, &fit.reading)?;
+            return Ok((map, fit));
+        }
         self.lists(source, names.as_ref().map(|names| names.names.len()), &mut fit)?;
         if let Some(names) = names {
             let map = LabelMap::new(names.names.iter().cloned()).map_err(failed)?;
@@ -139,7 +145,7 @@ impl Summary {
 
     /// Whether every label of the data, read so, is one of the map's.
     pub fn is_known(&self, map: &LabelMap, reading: &Reading) -> bool {
-        self.counts(reading).keys().all(|class| class.id_in(map).is_some())
+        self.possible(reading).iter().all(|class| class.id_in(map).is_some())
     }
 
     fn begin(&self, source: &Source) -> Fitted {
@@ -150,13 +156,13 @@ impl Summary {
         Fitted { reading, notes: Vec::new() }
     }
 
-    fn unfit(&self, what: String) -> DataError {
+    pub(super) fn unfit(&self, what: String) -> DataError {
         DataError::Label { file: self.path.clone(), what }
     }
 
     fn all_known(&self, map: &LabelMap, reading: &Reading) -> Result<(), DataError> {
-        let counts = self.counts(reading);
-        match counts.keys().find(|class| class.id_in(map).is_none()) {
+        let classes = self.possible(reading);
+        match classes.iter().find(|class| class.id_in(map).is_none()) {
             None => Ok(()),
             Some(RawLabel::Id(id)) => Err(self.unfit(format!("label {id} is outside 0..{}", map.num_labels()))),
             Some(RawLabel::Name(name)) => {
@@ -328,7 +334,7 @@ impl Summary {
 }
 
 /// The names of the data's ids: those of a file that the user gives, else those that the data carry.
-fn names_of(source: &Source) -> Result<Option<Names>, DataError> {
+pub(super) fn names_of(source: &Source) -> Result<Option<Names>, DataError> {
     if let Some(LabelNames::Ordered(names)) = source.label_names() {
         return Ok(Some(Names { names: Arc::clone(names), asked: true }));
     }
@@ -339,7 +345,7 @@ fn names_of(source: &Source) -> Result<Option<Names>, DataError> {
 }
 
 /// Names in order: numbers by their value, others by their letters.
-fn in_order(mut names: Vec<String>) -> Vec<String> {
+pub(super) fn in_order(mut names: Vec<String>) -> Vec<String> {
     let value = |name: &String| name.parse::<i64>().ok();
     if names.iter().all(|name| value(name).is_some()) {
         names.sort_by_key(|name| (value(name), name.clone()));

@@ -46,12 +46,15 @@ fn format_of(path: &Path) -> Result<Format, DataError> {
         "jsonl" | "ndjson" => Ok(Format::Json),
         "csv" => Ok(Format::Separated(b',')),
         "tsv" => Ok(Format::Separated(b'\t')),
+        "conll" | "bio" | "iob" => Ok(Format::Words { certain: true }),
+        "txt" => Ok(Format::Words { certain: false }),
+        "conllu" | "conllup" => Ok(Format::Conllu),
         "arrow" => Err(format(
             path,
             "Arrow files are not read; in Python, datasets.Dataset.from_file(PATH).to_parquet(\"rows.parquet\") \
              makes Parquet of it",
         )),
-        _ => Err(format(path, "its name must end in .parquet, .jsonl, .ndjson, .csv or .tsv")),
+        _ => Err(format(path, "its name must end in .parquet, .jsonl, .ndjson, .csv, .tsv, .conll or .conllu")),
     }
 }
 

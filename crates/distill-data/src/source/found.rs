@@ -39,6 +39,8 @@ pub(crate) enum Found {
     Several(Several),
     /// A finite number.
     Number(f64),
+    /// A class for each word, none where a word has none; at least one has one.
+    Tags(Vec<Option<RawLabel>>),
 }
 
 /// The values of a list, in their order; they may repeat.

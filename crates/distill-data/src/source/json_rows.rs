@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use distill_task::LabelShape;
 
-use super::columns::{Columns, Role};
+use super::columns::{Columns, Role, RowKind};
 use super::found::{Ask, Found, LabelType, Several};
 use super::json_value::{JsonValue, List, keys, pick};
 use super::labels::{RawLabel, finite, not_a_label, one_class, several_from_text};
 use super::lines::Lines;
 use super::note::Note;
 use super::row::RawRow;
+use super::sentence::{a_tag_a_word, of_tag, of_tags, words_of_row};
 use super::watch::SharedHasher;
 use crate::error::{DataError, Place};
 
@@ -74,7 +75,9 @@ impl JsonRows {
             .filter(|role| self.columns.name(*role) != self.names[*role as usize])
             .collect();
         names.extend(aliased.iter().map(|role| self.columns.name(*role)));
-        let picked = pick(line, &names, &[(&self.names[Role::Label as usize], List::Labels)]);
+        let lists = [Role::Label, Role::Text].map(|role| (self.names[role as usize].as_str(), List::Labels));
+        let lists = if self.columns.kind == RowKind::Words { &lists[..] } else { &lists[..1] };
+        let picked = pick(line, &names, lists);
         let known = picked.as_ref().is_ok_and(|fields| fields[1].is_none()).then(|| keys(line));
         let place = self.lines.place();
         let mut fields = picked.map_err(|what| DataError::record(&place, what))?;
@@ -83,8 +86,8 @@ impl JsonRows {
             let (name, taken) = (self.columns.name(*role), &self.names[*role as usize]);
             return Err(DataError::value(&place, name, format!("rows before it have {taken:?} in its place")));
         }
-        if self.columns.label_is_off() {
-            fields[Role::Label as usize] = None;
+        for role in Role::ALL.into_iter().filter(|role| self.columns.is_off(*role)) {
+            fields[role as usize] = None;
         }
         for (seen, field) in self.seen.iter_mut().zip(&fields) {
             *seen |= field.is_some();
@@ -105,19 +108,29 @@ impl JsonRows {
             let what = if id.is_some() { "an id, but rows before it have none" } else { "missing here" };
             return Err(value_error(at(Role::Id), what));
         }
-        let text = text_of(text.unwrap_or(JsonValue::Null)).and_then(|text| text.ok_or("null".to_owned()));
-        let text = text.map_err(|what| value_error(at(Role::Text), what))?;
+        let text = text.unwrap_or(JsonValue::Null);
+        let found = match self.columns.kind {
+            RowKind::Words => words_of(text).and_then(words_of_row).map(|(text, words)| (text, Some(words))),
+            _ => text_of(text).and_then(|text| text.ok_or("null".to_owned())).map(|text| (text, None)),
+        };
+        let (text, tokens) = found.map_err(|what| value_error(at(Role::Text), what))?;
         let text_pair = text_of(text_pair.unwrap_or(JsonValue::Null));
         let text_pair = text_pair.map_err(|what| value_error(at(Role::TextPair), what))?;
-        let label = label_of(&label.unwrap_or(JsonValue::Null), self.ask);
+        let label = label_of(&label.unwrap_or(JsonValue::Null), self.ask)
+            .and_then(|label| a_tag_a_word(label, tokens.as_deref()));
         let label = label.map_err(|what| value_error(at(Role::Label), what))?;
-        Ok(RawRow { id, text, text_pair, label, place })
+        Ok(RawRow { id, text, text_pair, tokens, label, place })
     }
 
     fn no_text(&self, place: &Place, known: &[String]) -> DataError {
         match self.any {
             true => DataError::value(place, self.columns.text_name(), "missing here"),
-            false => DataError::missing_column(&self.file, self.columns.text_name(), "text", known),
+            false => DataError::missing_column(
+                &self.file,
+                self.columns.text_name(),
+                self.columns.word(Role::Text),
+                known,
+            ),
         }
     }
 
@@ -132,7 +145,7 @@ impl JsonRows {
                 return Err(DataError::missing_column(
                     &self.file,
                     self.columns.name(role),
-                    role.word(),
+                    self.columns.word(role),
                     &known,
                 ));
             }
@@ -156,6 +169,19 @@ pub(crate) fn id_of(value: &JsonValue) -> Result<String, String> {
         JsonValue::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
         other => Err(format!("{other} is neither a string nor a whole number")),
     }
+}
+
+/// The words of a row.
+pub(crate) fn words_of(value: JsonValue) -> Result<Vec<String>, String> {
+    let words = match value {
+        JsonValue::Labels(words) => words,
+        other => return Err(format!("{other} is not a list of words")),
+    };
+    let word = |(number, word): (usize, JsonValue)| match word {
+        JsonValue::Text(word) => Ok(word),
+        other => Err(format!("word {number} is {other}, not a string")),
+    };
+    (1..).zip(words).map(word).collect()
 }
 
 /// A text, or none for null.
@@ -189,7 +215,12 @@ pub(crate) fn label_of(value: &JsonValue, ask: Ask) -> Result<Option<Found>, Str
         (LabelShape::Classes, other) => Err(format!("{other} is not a list of names or ids")),
         (LabelShape::Value, JsonValue::Number(number)) => finite(number.as_f64().unwrap_or(f64::NAN)).map(Some),
         (LabelShape::Value, other) => Err(format!("{other} is not a number")),
-        (LabelShape::Tags | LabelShape::Spans, _) => Err(not_a_label(ask)),
+        (LabelShape::Tags, JsonValue::Labels(tags)) => {
+            let tags = tags.iter().map(|tag| class_of(tag, ask.label_type).map(of_tag));
+            tags.collect::<Result<_, _>>().map(of_tags)
+        }
+        (LabelShape::Tags, other) => Err(format!("{other} is not a list of tags")),
+        (LabelShape::Spans, _) => Err(not_a_label(ask)),
     }
 }
 

@@ -247,8 +247,8 @@ mod tests {
     #[test]
     fn not_a_number_is_named_with_its_place() {
         for (line, expected) in [
-            (r#"{"text": "NaN\"", "label": NaN}"#, "column 28: NaN is no JSON"),
-            (r#"{"x": [1, -Infinity]}"#, "column 11: -Infinity is no JSON"),
+            (r#"{"text": "NaN\"", "label": NaN}"#, "column 28: NaN is not valid JSON"),
+            (r#"{"x": [1, -Infinity]}"#, "column 11: -Infinity is not valid JSON"),
         ] {
             let error = pick(line, &["text"], &[]).unwrap_err();
             assert!(error.starts_with(expected), "{error}");

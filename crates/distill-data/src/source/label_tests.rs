@@ -117,7 +117,7 @@ fn names_in_digits_win_in_every_format() {
 fn leading_zeros_make_names() {
     let read = Read::of("a.csv", &csv(&["01", "1", "007", "7"]), ONE);
     assert_eq!(read.own().unwrap(), (["01", "1", "007", "7"].map(str::to_owned).to_vec(), ids(&[0, 1, 2, 3])));
-    assert!(read.notes().contains("labels such as \"01\" stand among numbers: all are read as names"));
+    assert!(read.notes().contains("some, such as \"01\", have leading zeros: all are read as names"));
     let read = Read::asked("a.csv", &csv(&["01", "0"]), ONE, Some(LabelType::Id), None).unwrap();
     assert_eq!(read.own().unwrap(), (["LABEL_0", "LABEL_1"].map(str::to_owned).to_vec(), ids(&[1, 0])));
 }
@@ -142,7 +142,7 @@ fn numbers_with_gaps_are_names_unless_ids_are_asked_for() {
             .map(|(names, _)| names.len())
     };
     assert_eq!(asked(&["10", "20"]).unwrap(), 21);
-    assert!(asked(&["1", "999999999"]).unwrap_err().contains("999999999 is no label id"));
+    assert!(asked(&["1", "999999999"]).unwrap_err().contains("999999999 is not a label id"));
 }
 
 #[test]
@@ -169,9 +169,9 @@ fn vectors_of_0_and_1_are_read_as_such_or_both_forms_are_named() {
     assert_eq!(asked(LabelType::Id).own().unwrap().1, lists(&[&[0, 1], &[0, 1]]));
     let uneven =
         Read::asked("a.jsonl", &jsonl(&["[1]", "[0, 1]"]), SEVERAL, Some(LabelType::MultiHot), None).unwrap();
-    assert!(uneven.own().unwrap_err().contains("no vectors of 0 and 1 of one length"));
+    assert!(uneven.own().unwrap_err().contains("needs lists of 0 and 1 of the same length"));
     let error = Read::of("a.jsonl", &jsonl(&["[2, 2]", "[1]"]), SEVERAL).own().unwrap_err();
-    assert!(error.contains("line 1: column \"label\": label 2 stands there twice"), "{error}");
+    assert!(error.contains("line 1: column \"label\": label 2 occurs twice"), "{error}");
 }
 
 #[test]
@@ -196,7 +196,10 @@ fn minus_one_in_every_row_is_no_label() {
     assert!(read.notes().contains("all labels are -1: its rows are unlabelled"));
     assert!(read.own().unwrap_err().contains("no row has a label"));
     let error = Read::asked("a.csv", &csv(&["1", "-1"]), ONE, None, None).err().unwrap();
-    assert!(error.contains("line 3: column \"label\": -1 is no label id; where a row has no label"), "{error}");
+    assert!(
+        error.contains("line 3: column \"label\": -1 is not a label id; for a row without a label"),
+        "{error}"
+    );
     assert_eq!(
         Read::of("a.csv", &csv(&["-1"]), TaskId::REGRESSION).for_map(&["x"]).unwrap(),
         [Some(Label::Value(-1.0))]
@@ -224,9 +227,12 @@ fn a_file_of_names_gives_ids_their_names_and_names_their_ids() {
     assert_eq!(read(&jsonl(&["0", "1"])).for_map(&["neg", "pos"]).unwrap(), ids(&[1, 0]));
     assert_eq!(read(&jsonl(&["0", "1"])).own().unwrap().0, ["pos", "neg"]);
     let error = read(&jsonl(&["0", "1"])).for_map(&["NEGATIVE", "POSITIVE"]).unwrap_err();
-    assert!(error.contains("\"pos\" is none of the model's") && error.contains("--label-map FILE"), "{error}");
+    assert!(
+        error.contains("\"pos\" is not one of the model's") && error.contains("--label-map FILE"),
+        "{error}"
+    );
     let error = read(&named).for_map(&["LABEL_0", "LABEL_1", "LABEL_2"]).unwrap_err();
-    assert!(error.contains("names 2 labels"), "{error}");
+    assert!(error.contains("has 2 labels"), "{error}");
     let error = Read::of("a.jsonl", &named, ONE).for_map(&["LABEL_0", "LABEL_1"]).unwrap_err();
     assert!(error.contains("give it with --label-map FILE"), "{error}");
     let translated =
@@ -259,9 +265,9 @@ fn notes(name: &str, text: &str, columns: &Columns) -> Result<(String, u64), Str
 fn columns_are_found_whatever_their_case_and_spaces_and_near_misses_are_told() {
     let default = Columns::default();
     for (name, text, said) in [
-        ("a.csv", "text, label\nx,1\n", "column \" label\" is taken as the label"),
-        ("a.csv", "Text,Label\nx,1\n", "column \"Label\" is taken as the label"),
-        ("a.jsonl", "{\"text\": \"x\", \"LABEL\": 1}\n", "column \"LABEL\" is taken as the label"),
+        ("a.csv", "text, label\nx,1\n", "column \" label\" is used as the label"),
+        ("a.csv", "Text,Label\nx,1\n", "column \"Label\" is used as the label"),
+        ("a.jsonl", "{\"text\": \"x\", \"LABEL\": 1}\n", "column \"LABEL\" is used as the label"),
     ] {
         let (notes, unlabelled) = notes(name, text, &default).unwrap();
         assert!(notes.contains(said) && unlabelled == 0, "{text}: {notes}");
@@ -289,7 +295,7 @@ fn columns_are_found_whatever_their_case_and_spaces_and_near_misses_are_told() {
 fn another_separator_than_the_ending_says_is_found_by_the_header() {
     for (name, text) in [("a.csv", "id;text;label\n0;a, b;1\n"), ("a.csv", "id\ttext\tlabel\n0\ta, b\t1\n")] {
         let (said, unlabelled) = notes(name, text, &Columns::default()).unwrap();
-        assert!(said.contains("its fields are separated by") && unlabelled == 0, "{said}");
+        assert!(said.contains("read with the separator") && unlabelled == 0, "{said}");
     }
     let error = notes("a.csv", "id;texts\n0;a\n", &Columns::default()).unwrap_err();
     assert!(error.contains("no column \"text\""), "{error}");

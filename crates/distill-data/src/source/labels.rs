@@ -303,7 +303,7 @@ mod tests {
         let error = resolve(RawLabel::Id(9)).unwrap_err().to_string();
         assert_eq!(error, r#"q.csv: line 17: column "label": 9 is outside 0..2"#);
         let error = resolve(RawLabel::Name("humn".into())).unwrap_err().to_string();
-        assert!(error.ends_with(r#"known are "entity", "human"; did you mean "human"?"#), "{error}");
+        assert!(error.ends_with(r#"known labels: "entity", "human"; did you mean "human"?"#), "{error}");
         assert!(resolve(RawLabel::Id(-1)).is_err());
         assert!(resolve(RawLabel::Id(i64::MAX)).is_err());
     }

@@ -51,8 +51,20 @@ impl Lines {
                 break;
             }
         }
+        self.as_text().map(Some)
+    }
+
+    /// The next line, also a blank one.
+    ///
+    /// # Errors
+    /// As [`Lines::next_line`].
+    pub(crate) fn next_any_line(&mut self) -> Result<Option<&str>, DataError> {
+        if self.fill()? { self.as_text().map(Some) } else { Ok(None) }
+    }
+
+    fn as_text(&self) -> Result<&str, DataError> {
         match std::str::from_utf8(&self.buffer) {
-            Ok(line) => Ok(Some(line)),
+            Ok(line) => Ok(line),
             Err(error) => {
                 let place = Place { file: Arc::clone(&self.file), at: At::Line(self.line) };
                 Err(DataError::record(&place, format!("not UTF-8 at byte {}", error.valid_up_to() + 1)))

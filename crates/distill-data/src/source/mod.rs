@@ -1,11 +1,13 @@
-//! Rows of text from Parquet, JSONL, CSV or TSV, streamed.
+//! Rows of text or of words from Parquet, JSONL, CSV, TSV, CoNLL columns or CoNLL-U, streamed.
 //!
 //! Read in this order: `files` (which files a path stands for), [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
-//! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`), [`watch`] (what is read is what was
-//! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids` and `tally`, `decide` (which reading
+//! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`; `word_columns` and `conllu`, which gather a
+//! `sentence`), `suggest` (the task that columns speak of), [`watch`] (what is read is what was
+//! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids` and `tally`, `decide` and `tags` (which reading
 //! of the labels fits a label map), `reading` (that reading, row by row) and [`labels`] (from raw labels to ids).
 
 pub mod columns;
+mod conllu;
 mod csv_rows;
 mod decide;
 mod files;
@@ -22,9 +24,13 @@ pub(crate) mod parquet_rows;
 mod reading;
 pub mod row;
 pub mod rows;
+mod sentence;
+mod suggest;
 pub mod summary;
+mod tags;
 mod tally;
 pub mod watch;
+mod word_columns;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,7 +42,7 @@ use distill_task::TaskId;
 use crate::error::DataError;
 use found::Ask;
 
-pub use columns::Columns;
+pub use columns::{Columns, RowKind};
 pub use decide::Fitted;
 pub use distill_task::Label;
 pub use found::LabelType;
@@ -44,7 +50,7 @@ pub use label_names::LabelNames;
 pub use labels::{RawLabel, resolve, resolve_label};
 pub use note::Note;
 pub use reading::Reading;
-pub use row::Row;
+pub use row::{Row, hash_of};
 pub use rows::Rows;
 pub use summary::Summary;
 pub use watch::Seen;
@@ -56,6 +62,13 @@ pub(crate) enum Format {
     Json,
     /// Separated values with their separator.
     Separated(u8),
+    /// A word a line, its tags in columns.
+    Words {
+        /// Whether the name's ending says so; `.txt` may be anything.
+        certain: bool,
+    },
+    /// CoNLL-U.
+    Conllu,
 }
 
 /// A file, or a directory of Parquet shards, that rows are read from as often as needed.
@@ -75,7 +88,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Chooses the reader by the name's ending: `.parquet`, `.jsonl` or `.ndjson`, `.csv`, `.tsv`; a
+    /// Chooses the reader by the name's ending: `.parquet`, `.jsonl` or `.ndjson`, `.csv`, `.tsv`; for rows of words
+    /// `.conll`, `.bio`, `.iob` or `.txt` (columns), `.conllu` or `.conllup`; a
     /// directory is read as Parquet shards, all `*.parquet` in the order of their names; `DIR/train*.parquet`
     /// as those of them whose names are so.
     ///
@@ -106,7 +120,17 @@ impl Source {
 
     /// The same source, whose labels are read as a model of this type needs them: one class a row by default.
     pub fn labelled(self, problem_type: TaskId) -> Self {
-        Source { ask: Ask { problem_type, ..self.ask }, ..self }
+        let columns = self.columns.for_task(problem_type);
+        Source { ask: Ask { problem_type, ..self.ask }, columns, ..self }
+    }
+
+    /// The task that the files' format or columns speak of, where it is not one class a row: rows of words are for
+    /// token classification.
+    ///
+    /// # Errors
+    /// Those of reading a Parquet file's footer, or the first line of JSON.
+    pub fn suggested_task(&self) -> Result<Option<TaskId>, DataError> {
+        suggest::task(self)
     }
 
     /// The same source, of whose labels this is known: whether they are names or ids, and what the ids are called.
@@ -252,3 +276,5 @@ impl Source {
 mod label_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod word_tests;

@@ -8,17 +8,21 @@ use distill_core::StopSignal;
 use distill_task::{LabelShape, TaskId};
 use serde_json::Value as Json;
 
-use super::columns::{Columns, Role};
+use super::columns::{Columns, Role, RowKind};
 use super::found::{Ask, Found, LabelType, Several};
 use super::labels::{RawLabel, finite, not_a_label, one_class, several_from_text};
 use super::note::Note;
 use super::row::RawRow;
-use super::watch::Stamp;
+use super::sentence::{a_tag_a_word, of_tag, of_tags, words_of_row};
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, Kind, Meaning, ParquetFile, Value};
+use crate::stamp::Stamp;
 
 /// The longest value of the key `huggingface`: as JSON in memory it takes up to fifty times as much.
 const MAX_HUGGINGFACE: usize = 8 << 20;
+
+/// A column of lists, row by row.
+type Lists = IntoIter<Option<Vec<Option<Value>>>>;
 
 /// Streams the rows of a Parquet file.
 pub(super) struct ParquetRows {
@@ -30,8 +34,8 @@ pub(super) struct ParquetRows {
     /// Which of the columns that are read serves which role.
     slots: [Option<usize>; 4],
     current: Vec<IntoIter<Option<Value>>>,
-    /// The labels of the same rows, where each has a list.
-    label_lists: Option<IntoIter<Option<Vec<Option<Value>>>>>,
+    /// The same of columns in which each row has a list.
+    lists: [Option<Lists>; 4],
     columns: Columns,
     ask: Ask,
     pub(super) notes: Vec<Note>,
@@ -51,7 +55,7 @@ impl ParquetRows {
         });
         for role in Role::ALL {
             if let Some(at) = positions[role as usize] {
-                check_kind(&file, role, known[at], ask.problem_type)?;
+                check_kind(&file, role, known[at], columns.kind, ask.problem_type)?;
             }
         }
         let batches = ColumnBatches::new(&file, &names)?;
@@ -62,7 +66,7 @@ impl ParquetRows {
             batches,
             slots,
             current: Vec::new(),
-            label_lists: None,
+            lists: Default::default(),
             columns: columns.clone(),
             ask,
             notes,
@@ -84,8 +88,7 @@ impl ParquetRows {
     }
 
     pub(super) fn next_row(&mut self) -> Result<Option<RawRow>, DataError> {
-        let text = self.slots[Role::Text as usize].unwrap_or_default();
-        if self.current.get(text).is_none_or(|column| column.as_slice().is_empty()) {
+        if self.is_spent() {
             let Some(batch) = self.batches.next_batch()? else { return Ok(None) };
             self.take_batch(batch)?;
         }
@@ -98,27 +101,46 @@ impl ParquetRows {
             None => None,
             Some(value) => Some(id_of(value).map_err(|what| error(Role::Id, what))?),
         };
-        let text = text_of(take(Role::Text).flatten()).and_then(|text| text.ok_or("null".to_owned()));
-        let text = text.map_err(|what| error(Role::Text, what))?;
+        let mut list = |role: Role| self.lists[role as usize].as_mut().map(|lists| lists.next().flatten());
+        let found = match list(Role::Text) {
+            Some(words) => words_of(words).and_then(words_of_row).map(|(text, words)| (text, Some(words))),
+            None => text_of(take(Role::Text).flatten())
+                .and_then(|text| text.ok_or("null".to_owned()))
+                .map(|text| (text, None)),
+        };
+        let (text, tokens) = found.map_err(|what| error(Role::Text, what))?;
         let text_pair = text_of(take(Role::TextPair).flatten());
         let text_pair = text_pair.map_err(|what| error(Role::TextPair, what))?;
-        let label = match &mut self.label_lists {
-            Some(lists) => lists.next().flatten().map(|list| classes_of(list, self.ask)).transpose(),
+        let label = match list(Role::Label) {
+            Some(list) => list.map_or(Ok(None), |list| list_label(list, self.ask)),
             None => label_of(take(Role::Label).flatten(), self.ask),
         };
+        let label = label.and_then(|label| a_tag_a_word(label, tokens.as_deref()));
         let label = label.map_err(|what| error(Role::Label, what))?;
-        Ok(Some(RawRow { id, text, text_pair, label, place }))
+        Ok(Some(RawRow { id, text, text_pair, tokens, label, place }))
+    }
+
+    /// Whether all rows of the batch were taken.
+    fn is_spent(&self) -> bool {
+        let text = Role::Text as usize;
+        match (&self.lists[text], self.slots[text].and_then(|slot| self.current.get(slot))) {
+            (Some(lists), _) => lists.as_slice().is_empty(),
+            (None, Some(column)) => column.as_slice().is_empty(),
+            (None, None) => true,
+        }
     }
 
     fn take_batch(&mut self, mut batch: Vec<Column>) -> Result<(), DataError> {
-        self.label_lists = None;
-        if let Some(slot) = self.slots[Role::Label as usize]
-            .filter(|_| self.ask.problem_type.label_shape() == LabelShape::Classes)
-            && let Some(lists) = batch[slot].lists()
-        {
-            self.label_lists = Some(lists.into_iter());
-            // Its place stays, so that the others keep theirs.
-            batch[slot] = Column::Flat(Vec::new());
+        for role in Role::ALL {
+            self.lists[role as usize] = None;
+            if let Some(slot) = self.slots[role as usize]
+                .filter(|_| can_be_list(role, self.columns.kind, self.ask.problem_type))
+                && let Some(lists) = batch[slot].lists()
+            {
+                self.lists[role as usize] = Some(lists.into_iter());
+                // Its place stays, so that the others keep theirs.
+                batch[slot] = Column::Flat(Vec::new());
+            }
         }
         self.current = batch.into_iter().map(|column| self.flat(column)).collect::<Result<_, _>>()?;
         Ok(())
@@ -138,11 +160,20 @@ impl ParquetRows {
 }
 
 /// Refuses a column whose values cannot have this role, by its type, before any of them is read.
-fn check_kind(file: &ParquetFile, role: Role, column: &str, problem_type: TaskId) -> Result<(), DataError> {
-    let several = role == Role::Label && problem_type.label_shape() == LabelShape::Classes;
+fn check_kind(
+    file: &ParquetFile,
+    role: Role,
+    column: &str,
+    kind: RowKind,
+    problem_type: TaskId,
+) -> Result<(), DataError> {
+    let several = can_be_list(role, kind, problem_type);
+    let must = must_be_list(role, kind, problem_type);
     let (fits, found) = match file.kind(column) {
         None => return Ok(()),
-        Some(Kind::Flat(meaning)) => (can_be(meaning, role, problem_type), format!("{meaning} values")),
+        Some(Kind::Flat(meaning)) => {
+            (!must && can_be(meaning, role, problem_type), format!("{meaning} values"))
+        }
         Some(Kind::List(meaning)) => {
             (several && can_be(meaning, role, problem_type), format!("lists of {meaning} values"))
         }
@@ -153,9 +184,23 @@ fn check_kind(file: &ParquetFile, role: Role, column: &str, problem_type: TaskId
         false => Err(DataError::ColumnType {
             file: file.path().to_path_buf(),
             column: column.to_owned(),
-            expected: expected(role, problem_type),
+            expected: expected(role, kind, problem_type),
             found,
         }),
+    }
+}
+
+/// Whether a row may have a list in this role.
+fn can_be_list(role: Role, kind: RowKind, task: TaskId) -> bool {
+    must_be_list(role, kind, task) || (role == Role::Label && task.label_shape() == LabelShape::Classes)
+}
+
+/// Whether a row must.
+fn must_be_list(role: Role, kind: RowKind, task: TaskId) -> bool {
+    match role {
+        Role::Text => kind == RowKind::Words,
+        Role::Label => task.label_shape() == LabelShape::Tags,
+        Role::Id | Role::TextPair => false,
     }
 }
 
@@ -170,15 +215,17 @@ fn can_be(meaning: Meaning, role: Role, problem_type: TaskId) -> bool {
     }
 }
 
-fn expected(role: Role, problem_type: TaskId) -> &'static str {
+fn expected(role: Role, kind: RowKind, problem_type: TaskId) -> &'static str {
     match (role, problem_type.label_shape()) {
         (Role::Id, _) => "strings or whole numbers (for id)",
+        (Role::Text, _) if kind == RowKind::Words => "lists of strings (for tokens)",
+        (Role::Label, LabelShape::Tags) => "lists of names or ids (for tags)",
         (Role::Text, _) => "strings (for text)",
         (Role::TextPair, _) => "strings (for text_pair)",
         (Role::Label, LabelShape::Class) => "one name or id per row (for label)",
         (Role::Label, LabelShape::Classes) => "lists of names or ids (for label)",
         (Role::Label, LabelShape::Value) => "numbers (for label)",
-        (Role::Label, LabelShape::Tags | LabelShape::Spans) => "no column named label",
+        (Role::Label, LabelShape::Spans) => "no column named label",
     }
 }
 
@@ -203,6 +250,26 @@ pub(crate) fn text_of(value: Option<Value>) -> Result<Option<String>, String> {
         None => Ok(None),
         Some(value @ (Value::Bytes(_) | Value::Text(_))) => value.to_text().map(Some),
         Some(value) => Err(format!("{} is not a string", value.to_text()?)),
+    }
+}
+
+/// The words of a row.
+pub(crate) fn words_of(list: Option<Vec<Option<Value>>>) -> Result<Vec<String>, String> {
+    let word = |(number, word): (usize, Option<Value>)| match text_of(word)? {
+        Some(word) => Ok(word),
+        None => Err(format!("word {number} is null")),
+    };
+    (1..).zip(list.ok_or("null")?).map(word).collect()
+}
+
+/// The label of a row that has a list.
+pub(crate) fn list_label(list: Vec<Option<Value>>, ask: Ask) -> Result<Option<Found>, String> {
+    match ask.problem_type.label_shape() {
+        LabelShape::Tags => {
+            let tags = list.into_iter().map(|tag| class_of(tag, ask.label_type).map(of_tag));
+            tags.collect::<Result<_, _>>().map(of_tags)
+        }
+        _ => classes_of(list, ask).map(Some),
     }
 }
 

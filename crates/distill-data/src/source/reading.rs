@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use distill_task::Label;
+use distill_task::tags::Scheme;
+use distill_task::tags::set::to_bio;
 
 use super::found::{Found, Several};
 use super::labels::RawLabel;
@@ -19,6 +21,8 @@ pub struct Reading {
     pub(super) ids: Ids,
     /// Names of the data, and those of the label map that they stand for.
     pub(super) translation: Option<Arc<BTreeMap<String, String>>>,
+    /// The scheme of the data's tags, where they become BIO.
+    pub(super) to_bio: Option<Scheme>,
 }
 
 /// What a number stands for.
@@ -52,6 +56,7 @@ impl Reading {
             Found::One(class) => self.class(class).map(|class| Some(Label::Class(class))),
             Found::Several(several) if self.multi_hot => self.vector(&several).map(Some),
             Found::Several(several) => self.list(several).map(Some),
+            Found::Tags(tags) => self.tags(tags).map(|tags| Some(Label::Tags(tags))),
         }
     }
 
@@ -60,6 +65,17 @@ impl Reading {
             return Err(format!("label {class} occurs twice"));
         }
         several.classes.into_iter().map(|class| self.class(class)).collect::<Result<_, _>>().map(Label::Classes)
+    }
+
+    /// Tags as they are, or as BIO.
+    fn tags(&self, tags: Vec<Option<RawLabel>>) -> Result<Vec<Option<RawLabel>>, String> {
+        let tags = tags.into_iter().map(|tag| tag.map(|tag| self.class(tag)).transpose());
+        let tags: Vec<Option<RawLabel>> = tags.collect::<Result<_, _>>()?;
+        let Some(scheme) = self.to_bio else { return Ok(tags) };
+        let names: Vec<Option<String>> = tags.iter().map(|tag| tag.as_ref().map(RawLabel::to_name)).collect();
+        let names: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
+        let converted = to_bio(scheme, &names).map_err(|error| error.to_string())?;
+        Ok(converted.into_iter().map(|tag| tag.map(RawLabel::Name)).collect())
     }
 
     /// A place in a vector is an id, whatever numbers are otherwise.

@@ -48,6 +48,7 @@ pub(super) struct RawRow {
     pub(super) id: Option<String>,
     pub(super) text: String,
     pub(super) text_pair: Option<String>,
+    pub(super) tokens: Option<Vec<String>>,
     pub(super) label: Option<Found>,
     pub(super) place: Place,
 }

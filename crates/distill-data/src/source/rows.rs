@@ -1,12 +1,14 @@
 //! The stream of rows over a source's files.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use distill_core::StopSignal;
+use distill_task::LabelShape;
 
-use super::columns::Columns;
+use super::columns::{Columns, RowKind};
+use super::conllu::ConlluRows;
 use super::csv_rows::CsvRows;
 use super::found::{Ask, Found};
 use super::json_rows::JsonRows;
@@ -15,6 +17,7 @@ use super::parquet_rows::ParquetRows;
 use super::reading::Reading;
 use super::row::{RawRow, Row};
 use super::watch::{SharedHasher, Watch};
+use super::word_columns::WordColumns;
 use super::{Format, Source};
 use crate::error::DataError;
 
@@ -40,6 +43,8 @@ enum Reader {
     Parquet(Box<ParquetRows>),
     Json(Box<JsonRows>),
     Separated(Box<CsvRows>),
+    Words(Box<WordColumns>),
+    Conllu(Box<ConlluRows>),
 }
 
 impl Rows {
@@ -72,9 +77,14 @@ impl Rows {
         };
         let (columns, ask) = (&self.columns, self.ask);
         let hasher = self.watch.is_some().then(SharedHasher::default);
+        self.check_format(&file)?;
         self.current = Some(match self.format {
             Format::Parquet => Reader::Parquet(Box::new(ParquetRows::open(&file, columns, ask)?)),
             Format::Json => Reader::Json(Box::new(JsonRows::open(&file, columns, ask, hasher.clone())?)),
+            Format::Words { .. } => {
+                Reader::Words(Box::new(WordColumns::open(&file, columns, ask, hasher.clone())?))
+            }
+            Format::Conllu => Reader::Conllu(Box::new(ConlluRows::open(&file, columns, ask, hasher.clone())?)),
             Format::Separated(separator) => {
                 let (delimiter, hasher) = (self.delimiter, hasher.clone());
                 Reader::Separated(Box::new(CsvRows::open(&file, separator, delimiter, columns, ask, hasher)?))
@@ -84,14 +94,36 @@ impl Rows {
         Ok(true)
     }
 
+    /// Refuses a format that cannot have the rows that are asked for.
+    fn check_format(&self, file: &Path) -> Result<(), DataError> {
+        let wants_words = self.columns.kind == RowKind::Words;
+        let what = match self.format {
+            Format::Separated(_) if wants_words => {
+                "CSV and TSV have no lists of words; .jsonl, .parquet, .conll and .conllu have"
+            }
+            Format::Words { certain: false } if !wants_words => {
+                "a .txt file is read for token classification only (--task token_classification): a word and its tag in each \
+                 line, a blank line after each sentence; texts are in .parquet, .jsonl, .csv or .tsv"
+            }
+            Format::Words { .. } | Format::Conllu if !wants_words => {
+                "it has rows of words, which only token classification reads (--task token_classification)"
+            }
+            Format::Words { .. } | Format::Conllu
+                if self.ask.problem_type.label_shape() != LabelShape::Tags =>
+            {
+                "its columns have a value for each word, and none for the row"
+            }
+            _ => return Ok(()),
+        };
+        Err(DataError::Format { file: file.to_owned(), what: what.to_owned() })
+    }
+
     /// Hashes the file that has just been read to its end; after the last one, compares all with what they must hold.
     fn end_of_file(&mut self) -> Result<(), DataError> {
         let Some(watch) = &mut self.watch else { return Ok(()) };
         match (&self.current, &self.hasher) {
             (Some(Reader::Parquet(rows)), _) => watch.file(rows.path(), rows.hash(&self.stop)?),
-            (Some(Reader::Json(_) | Reader::Separated(_)), Some(hasher)) => {
-                watch.file(&self.path, hasher.finish())
-            }
+            (Some(_), Some(hasher)) => watch.file(&self.path, hasher.finish()),
             _ => {}
         }
         if self.files.as_slice().is_empty() { watch.end() } else { Ok(()) }
@@ -103,6 +135,8 @@ impl Rows {
             Some(Reader::Parquet(rows)) => std::mem::take(&mut rows.notes),
             Some(Reader::Json(rows)) => std::mem::take(&mut rows.notes),
             Some(Reader::Separated(rows)) => std::mem::take(&mut rows.notes),
+            Some(Reader::Words(rows)) => std::mem::take(&mut rows.notes),
+            Some(Reader::Conllu(rows)) => std::mem::take(&mut rows.notes),
         });
     }
 
@@ -116,9 +150,9 @@ impl Rows {
         let Some(raw) = self.next_raw()? else { return Ok(None) };
         let row = self.next_row;
         self.next_row += 1;
-        let RawRow { id, text, text_pair, label, place } = raw;
+        let RawRow { id, text, text_pair, tokens, label, place } = raw;
         let id = id.unwrap_or_else(|| row.to_string());
-        Ok(Some((Row { row, id, text, text_pair, tokens: None, label: None, place }, label)))
+        Ok(Some((Row { row, id, text, text_pair, tokens, label: None, place }, label)))
     }
 
     fn next_read(&mut self) -> Result<Option<Row>, DataError> {
@@ -136,6 +170,8 @@ impl Rows {
                 Some(Reader::Parquet(rows)) => rows.next_row()?,
                 Some(Reader::Json(rows)) => rows.next_row()?,
                 Some(Reader::Separated(rows)) => rows.next_row()?,
+                Some(Reader::Words(rows)) => rows.next_row()?,
+                Some(Reader::Conllu(rows)) => rows.next_row()?,
             };
             if row.is_some() {
                 return Ok(row);

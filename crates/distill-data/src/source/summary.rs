@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use distill_core::StopSignal;
 use distill_core::hash::text_hash;
 use distill_task::TaskId;
+use distill_task::tags::Scheme;
 
 use super::Source;
 use super::found::Found;
@@ -14,6 +15,7 @@ use super::labels::RawLabel;
 use super::note::Note;
 use super::reading::{self, Reading};
 use super::row::Row;
+use super::tags::TagWatch;
 use super::tally::Tally;
 use crate::error::{DataError, Place};
 
@@ -35,12 +37,14 @@ pub struct Summary {
     /// What a row's label is.
     pub problem_type: TaskId,
     /// How often each class occurs, as far as this is known without a label map: a number may still turn out to be
-    /// a name. Empty where labels are numbers.
+    /// a name. Of tags, how many words have each. Empty where labels are numbers.
     pub label_counts: BTreeMap<RawLabel, u64>,
     /// What is to be said of how the source was read.
     pub notes: Vec<Note>,
     pub(super) reading: Reading,
     pub(super) tally: Tally,
+    /// The scheme of tags.
+    pub(super) scheme: Option<Scheme>,
 }
 
 impl Summary {
@@ -63,7 +67,9 @@ impl Summary {
             notes: Vec::new(),
             reading: Reading::default(),
             tally: Tally::default(),
+            scheme: None,
         };
+        let mut tags = TagWatch::of(source)?;
         let mut ids = Ids::default();
         let mut rows = source.rows()?;
         while let Some((row, found)) = rows.next_found()? {
@@ -72,14 +78,23 @@ impl Summary {
                 return Err(duplicate(source, row));
             }
             summary.count(&row, found.as_ref(), source)?;
+            if let (Some(watch), Some(Found::Tags(tags))) = (&mut tags, &found) {
+                watch.push(&row, tags);
+            }
         }
         let repeated = ids.repeated(stop)?;
         if !repeated.is_empty() {
             return Err(far_apart(source, &repeated));
         }
         summary.notes = rows.into_notes();
+        summary.scheme = tags.map_or(Ok(None), |tags| tags.finish(source))?;
         summary.look_back(source)?;
         Ok(summary)
+    }
+
+    /// The scheme that the tags of words are in; none where there are none, or where they are ids without names.
+    pub fn tag_scheme(&self) -> Option<Scheme> {
+        self.scheme
     }
 
     fn count(&mut self, row: &Row, found: Option<&Found>, source: &Source) -> Result<(), DataError> {

@@ -80,6 +80,7 @@ impl Tally {
         match found {
             Found::Number(_) => Ok(()),
             Found::One(class) => self.class(class, ask, place),
+            Found::Tags(tags) => tags.iter().flatten().try_for_each(|class| self.class(class, ask, place)),
             Found::Several(several) => {
                 self.lists.add(several, place);
                 let mut classes = several.classes.clone();

@@ -86,7 +86,7 @@ fn a_defect_names_file_line_and_field() {
             b"{\"id\": 1, \"text\": \"\"}\n{\"text\": \"\"}",
             "a.jsonl: line 2: column \"id\": missing",
         ),
-        ("a.csv", b"text,label\na,1\nb\n", "a.csv: line 3: 1 fields, the header has 2"),
+        ("a.csv", b"text,label\na,1\nb\n", "a.csv: line 3: 1 fields, but the header has 2"),
         ("a.csv", b"text,label\na,1\n\xffb,2\n", "a.csv: line 3: column \"text\": not UTF-8 at byte 1"),
         ("a.csv", b"label,text\n1,a\n2,\"b\n3,c\n", "a.csv: line 3: a quoted field is never closed"),
         (
@@ -107,7 +107,7 @@ fn empty_files_say_so() {
         assert_eq!(message(name, bytes), format!("{name} has no rows"), "{bytes:?}");
     }
     assert!(message("a.parquet", b"").contains("too short"));
-    assert!(message("a.txt", b"x").contains("must end in .parquet"));
+    assert!(message("a.doc", b"x").contains("must end in .parquet"));
     let missing = Source::open(Path::new("/nowhere/a.csv"), &Columns::default()).unwrap_err();
     assert_eq!(missing.category(), distill_core::Category::Usage);
 }
@@ -151,7 +151,7 @@ fn a_summary_counts_and_makes_the_label_map() {
     assert_eq!((summary.has_pair, summary.longest_text_bytes), (true, 3));
     assert_eq!(summary.label_counts[&RawLabel::Id(0)], 2);
     let error = scan("a.csv", b"text,label\nx,-2\n").unwrap_err().to_string();
-    assert!(error.contains("line 2: column \"label\": -2 is no label id"), "{error}");
+    assert!(error.contains("line 2: column \"label\": -2 is not a label id"), "{error}");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn several_classes_a_row_are_lists_in_json_and_names_between_bars_in_cells() {
     assert_eq!(labelled("a.csv", b"text,label\na,joy|anger\nb,joy\nc,|\nd,\n", kind).unwrap(), expected);
     assert_eq!(labelled("a.tsv", b"text\tlabel\na\tjoy | anger\nb\tjoy\nc\t|\nd\t\n", kind).unwrap(), expected);
     let error = labelled("a.csv", b"text,label\na,x\nb,joy|x|joy\n", kind).unwrap_err();
-    assert!(error.ends_with(r#"a.csv: line 3: column "label": label "joy" stands there twice"#), "{error}");
+    assert!(error.ends_with(r#"a.csv: line 3: column "label": label "joy" occurs twice"#), "{error}");
     let error = labelled("a.jsonl", br#"{"text": "a", "label": [1, [2]]}"#, kind).unwrap_err();
     assert!(error.contains("line 1") && error.ends_with("a list is neither a name nor an id"), "{error}");
     let error = labelled("a.jsonl", br#"{"text": "a", "label": {"joy": 1}}"#, kind).unwrap_err();

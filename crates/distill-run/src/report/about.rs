@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use distill_core::calendar;
 use distill_core::record::RunRecord;
 use distill_report::report::{About, DataInfo, ModelInfo};
 use serde_json::Value;
@@ -133,18 +134,10 @@ fn now() -> Option<String> {
 }
 
 /// `2026-11-30 19:04` of seconds since 1970.
-///
-/// Source: H. Hinnant, `civil_from_days`, for days after 1970.
 fn date(seconds: u64) -> String {
-    let (days, minutes) = (seconds / 86_400 + 719_468, seconds % 86_400 / 60);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
+    let (days, minutes) = (seconds / 86_400, seconds % 86_400 / 60);
+    let day = calendar::date(days.cast_signed());
+    format!("{day} {:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 #[cfg(test)]

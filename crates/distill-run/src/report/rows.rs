@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use distill_core::hash::text_hash;
 use distill_core::{LabelMap, StopSignal};
 use distill_data::error::Place;
 use distill_data::logits::LogitsRow;
@@ -165,7 +164,7 @@ impl Labelled {
             }
             let row = row?;
             ids.push(row.id.clone());
-            let text_hash = text_hash(&row.text, row.text_pair.as_deref());
+            let text_hash = row.text_hash();
             let label = row.label.map(|label| (label, row.place));
             rows.insert(row.id, LabelledRow { at: ids.len() - 1, text: row.text, text_hash, label });
         }

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use distill_core::hash::text_hash;
 use distill_core::{LabelMap, Silent};
 use distill_data::TextTokenizer;
 use distill_data::logits::{
@@ -184,7 +183,7 @@ impl<'a> Passes<'a> {
             .map(|row| LogitsRow {
                 row: row.row.cast_signed(),
                 id: row.id.clone(),
-                text_hash: text_hash(&row.text, row.text_pair.as_deref()),
+                text_hash: row.text_hash(),
                 text: Some(row.text.clone()),
                 text_pair: row.text_pair.clone(),
                 label: i32::try_from(row.row as usize % num_labels).ok().map(Label::Class),

@@ -50,7 +50,7 @@ fn a_damaged_manifest_or_a_missing_shard_is_named() {
             "format version 9",
         ),
         ("\"first_row\": 5", "\"first_row\": 4", "overlap"),
-        ("\"max_length\": 32", "\"max_length\": 64", "max_length is 64 there and 32 here"),
+        ("\"max_length\": 32", "\"max_length\": 64", "max_length is 64 in the first and 32 in the second"),
         ("{", "[", "manifest.json is damaged: "),
     ] {
         assert!(json.contains(from), "{from}");

@@ -67,13 +67,13 @@ fn merging_keeps_the_files_that_an_earlier_attempt_finished_and_no_damaged_ones(
 fn a_directory_stands_for_its_shards_when_all_are_finished() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path();
-    let shard = |index, count| Portion::new(index, count).unwrap().directory(out);
+    let shard = |index, count| ShardSpec::new(index, count).unwrap().directory(out);
     assert!(stores_in(&out.join("absent")).unwrap_err().to_string().contains("absent"));
     let message = || stores_in(out).unwrap_err().to_string();
-    assert!(message().contains("it is no finished store: there is no manifest.json"), "{}", message());
+    assert!(message().contains("it is not a finished store: there is no manifest.json"), "{}", message());
     store(&shard(2, 3), 8, &[4], (0, 1));
     std::fs::create_dir(shard(0, 3)).unwrap();
-    assert!(message().contains("shard-00000-of-00003: it is no finished store"), "{}", message());
+    assert!(message().contains("shard-00000-of-00003: it is not a finished store"), "{}", message());
     assert!(message().contains("(2 of 3 shards are like this)"), "{}", message());
     store(&shard(0, 3), 0, &[4], (0, 1));
     let found = find_stores(out).unwrap();

@@ -16,14 +16,14 @@ const MOST: u32 = 99_999;
 
 /// The part of a source that one of several passes computes: number `index`, from 0, of `count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Portion {
+pub struct ShardSpec {
     index: u32,
     count: u32,
 }
 
-impl Portion {
+impl ShardSpec {
     /// All of a source.
-    pub const WHOLE: Portion = Portion { index: 0, count: 1 };
+    pub const WHOLE: ShardSpec = ShardSpec { index: 0, count: 1 };
 
     /// Number `index`, from 0, of `count`.
     ///
@@ -32,7 +32,7 @@ impl Portion {
     pub fn new(index: u64, count: u64) -> Result<Self, String> {
         match (u32::try_from(index), u32::try_from(count)) {
             (_, Ok(0)) => Err("the number of shards is 0, expected at least 1".to_owned()),
-            (Ok(index), Ok(count @ 1..=MOST)) if index < count => Ok(Portion { index, count }),
+            (Ok(index), Ok(count @ 1..=MOST)) if index < count => Ok(ShardSpec { index, count }),
             (_, Ok(1..=MOST)) => {
                 Err(format!("shard {index} of {count} does not exist: shards are numbered 0 to {}", count - 1))
             }
@@ -45,7 +45,7 @@ impl Portion {
         self.index
     }
 
-    /// How many portions there are.
+    /// How many shards there are.
     pub fn count(self) -> u32 {
         self.count
     }
@@ -56,8 +56,8 @@ impl Portion {
     }
 
     /// Its rows of a source of `total` rows: a run of whole blocks of `block` rows, so that no row's
-    /// batch depends on how many portions there are. Together the portions are all rows, each once;
-    /// where there are fewer blocks than portions, some are empty.
+    /// batch depends on how many shards there are. Together the shards are all rows, each once;
+    /// where there are fewer blocks than shards, some are empty.
     pub fn rows(self, total: u64, block: u64) -> Range<u64> {
         let blocks = u128::from(total.div_ceil(block));
         let border = |index: u32| -> u64 {
@@ -67,7 +67,7 @@ impl Portion {
         border(self.index)..border(self.index + 1)
     }
 
-    /// Where this portion's store lies: `OUT/shard-00003-of-00008`, or `OUT` itself for the whole.
+    /// Where this shard's store lies: `OUT/shard-00003-of-00008`, or `OUT` itself for the whole.
     pub fn directory(self, out: &Path) -> PathBuf {
         match self.is_whole() {
             true => out.to_owned(),
@@ -75,53 +75,53 @@ impl Portion {
         }
     }
 
-    /// The portion that a directory's name speaks of.
+    /// The shard that a directory's name speaks of.
     fn of_name(name: &str) -> Option<Self> {
         let (index, count) = name.strip_prefix("shard-")?.split_once("-of-")?;
         let number = |text: &str| text.parse().ok().filter(|_| text.len() == 5);
-        Portion::new(number(index)?, number(count)?).ok()
+        ShardSpec::new(number(index)?, number(count)?).ok()
     }
 }
 
-impl fmt::Display for Portion {
+impl fmt::Display for ShardSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
     }
 }
 
-impl FromStr for Portion {
+impl FromStr for ShardSpec {
     type Err = String;
 
     /// `3/8`
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
         let (index, count) = numbers.ok_or("expected I/N, such as 0/8 for the first of eight")?;
-        Portion::new(index, count)
+        ShardSpec::new(index, count)
     }
 }
 
-/// What a directory holds: itself a store, or those of the portions of a pass.
+/// What a directory holds: itself a store, or those of the shards of a pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The finished stores, in the order of their portions.
+    /// The finished stores, in the order of their shards.
     pub stores: Vec<PathBuf>,
     /// What is not there, or not finished.
     pub missing: Vec<Damage>,
 }
 
-/// Looks for the stores of a directory: itself, or those of all portions in it.
+/// Looks for the stores of a directory: itself, or those of all shards in it.
 ///
 /// # Errors
-/// [`DataError::Store`] where the portions of two passes lie side by side; [`DataError::File`] where
+/// [`DataError::Store`] where the shards of two passes lie side by side; [`DataError::File`] where
 /// there is no such directory.
 pub fn find_stores(directory: &Path) -> Result<Found, DataError> {
-    let mut portions = Vec::new();
+    let mut shards = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(FileError::of("open", directory))? {
         let entry = entry.map_err(FileError::of("read", directory))?;
-        portions.extend(entry.file_name().to_str().and_then(Portion::of_name));
+        shards.extend(entry.file_name().to_str().and_then(ShardSpec::of_name));
     }
     let mut found = Found::default();
-    let Some(count) = portions.first().map(|portion: &Portion| portion.count) else {
+    let Some(count) = shards.first().map(|shard: &ShardSpec| shard.count) else {
         found.take(directory.to_owned());
         return Ok(found);
     };
@@ -129,13 +129,13 @@ pub fn find_stores(directory: &Path) -> Result<Found, DataError> {
         found.take(directory.to_owned());
         return Ok(found);
     }
-    if let Some(other) = portions.iter().find(|portion| portion.count != count) {
+    if let Some(other) = shards.iter().find(|shard| shard.count != count) {
         let (few, many) = (count.min(other.count), count.max(other.count));
         let what =
             format!("it contains shards of {few} and shards of {many}; give the directories individually");
         return Err(DataError::Store { directory: directory.to_owned(), what });
     }
-    (0..count).for_each(|index| found.take(Portion { index, count }.directory(directory)));
+    (0..count).for_each(|index| found.take(ShardSpec { index, count }.directory(directory)));
     Ok(found)
 }
 
@@ -178,7 +178,7 @@ mod tests {
             for count in [1, 2, 3, 4, 8, 64, 200] {
                 let mut next = 0;
                 for index in 0..count {
-                    let rows = Portion::new(index, count).unwrap().rows(total, 10);
+                    let rows = ShardSpec::new(index, count).unwrap().rows(total, 10);
                     assert_eq!(rows.start, next, "{index}/{count} of {total}");
                     assert!(rows.start.is_multiple_of(10) || rows.is_empty());
                     next = rows.end;
@@ -187,7 +187,7 @@ mod tests {
             }
         }
         let sizes: Vec<u64> = (0..4)
-            .map(|index| Portion::new(index, 4).unwrap().rows(95, 10))
+            .map(|index| ShardSpec::new(index, 4).unwrap().rows(95, 10))
             .map(|rows| rows.end - rows.start)
             .collect();
         assert_eq!(sizes, [20, 30, 20, 25], "as even as blocks allow");
@@ -203,15 +203,15 @@ mod tests {
             ("8/8", "0 to 7"),
             ("0/100000", "more than 99999"),
         ] {
-            let error = text.parse::<Portion>().unwrap_err();
+            let error = text.parse::<ShardSpec>().unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
-        let third = "3/8".parse::<Portion>().unwrap();
+        let third = "3/8".parse::<ShardSpec>().unwrap();
         assert_eq!((third.to_string().as_str(), third.is_whole()), ("3/8", false));
         assert_eq!(third.directory(Path::new("out")), Path::new("out/shard-00003-of-00008"));
-        assert_eq!(Portion::of_name("shard-00003-of-00008"), Some(third));
+        assert_eq!(ShardSpec::of_name("shard-00003-of-00008"), Some(third));
         for name in ["shard-3-of-8", "shard-00008-of-00008", "shard-+0003-of-00008x", "mine"] {
-            assert_eq!(Portion::of_name(name), None, "{name}");
+            assert_eq!(ShardSpec::of_name(name), None, "{name}");
         }
     }
 }
