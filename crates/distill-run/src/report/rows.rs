@@ -1,6 +1,7 @@
 //! The rows of a data set as columns, joined with a model's logits.
 
 use std::collections::HashMap;
+use std::mem;
 
 use distill_core::{LabelMap, StopSignal};
 use distill_data::error::Place;
@@ -44,6 +45,22 @@ pub fn column(source: &Source, name: &str, stop: &StopSignal) -> Result<Vec<Stri
     Ok(values)
 }
 
+/// One row of a model, to be put into columns.
+pub struct ColumnsRow<'a> {
+    /// Its id.
+    pub id: String,
+    /// Its text, where it has one.
+    pub text: Option<String>,
+    /// Its label.
+    pub label: Option<Label<i32>>,
+    /// Its words, where it has some.
+    pub tokens: Option<Vec<String>>,
+    /// The words that have logits; empty where the logits are those of the row.
+    pub positions: &'a [i32],
+    /// Its logits.
+    pub logits: &'a [f32],
+}
+
 /// Rows of one model as columns.
 #[derive(Default)]
 pub struct Columns {
@@ -55,24 +72,47 @@ pub struct Columns {
     pub labels: Vec<Option<Label<i32>>>,
     /// `[N, C]`; where words have tags, those of all words of each row.
     pub logits: Vec<f32>,
-    /// Words and the positions of those that have logits, `[N]`; empty where a table does not have them.
-    pub words: Vec<(Vec<String>, Vec<usize>)>,
+    /// Words and the positions of those that have logits, `[N]`.
+    words: Vec<(Vec<String>, Vec<i32>)>,
+    /// One after each row's last logit, `[N]`.
+    ends: Vec<usize>,
 }
 
 impl Columns {
     /// Adds a row.
-    pub fn push(&mut self, id: String, text: Option<String>, label: Option<Label<i32>>, logits: &[f32]) {
+    pub fn push(&mut self, row: ColumnsRow<'_>) {
+        let ColumnsRow { id, text, label, tokens, positions, logits } = row;
         self.ids.push(id);
         self.texts.extend(text);
         self.labels.push(label);
         self.logits.extend_from_slice(logits);
+        self.ends.push(self.logits.len());
+        self.words.push((tokens.unwrap_or_default(), positions.to_vec()));
     }
 
     /// Adds a row that a model was run over.
     pub fn push_row(&mut self, row: &LogitsRow) {
-        self.push(row.id.clone(), row.text.clone(), row.label.clone(), &row.logits);
-        let positions = row.positions.iter().map(|word| usize::try_from(*word).unwrap_or(usize::MAX));
-        self.words.push((row.tokens.clone().unwrap_or_default(), positions.collect()));
+        self.push(ColumnsRow {
+            id: row.id.clone(),
+            text: row.text.clone(),
+            label: row.label.clone(),
+            tokens: row.tokens.clone(),
+            positions: &row.positions,
+            logits: &row.logits,
+        });
+    }
+
+    /// The logits of a row.
+    fn logits_of(&self, row: usize) -> &[f32] {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.logits[start..self.ends[row]]
+    }
+
+    /// Logits of one prediction, `C`, of all rows; 0 where there are none.
+    pub fn width(&self) -> usize {
+        let predictions: usize = self.words.iter().map(|(_, positions)| positions.len()).sum();
+        let predictions = if predictions == 0 { self.ids.len() } else { predictions };
+        self.logits.len() / predictions.max(1)
     }
 
     /// The rows as the report takes them, with the data set's further columns.
@@ -87,10 +127,7 @@ impl Columns {
         columns: &[(String, Vec<String>)],
     ) -> Result<Predictions, ReportError> {
         let mut predictions = match problem_type.positions() {
-            Positions::Word => {
-                let rows = self.tagged(labels.num_labels());
-                Predictions::tagged(entry.name.clone(), entry.role, labels, rows)?
-            }
+            Positions::Word => Predictions::tagged(entry.name.clone(), entry.role, labels, self.tagged())?,
             _ => self.labelled(entry, labels, problem_type)?,
         };
         for (name, values) in columns {
@@ -117,21 +154,21 @@ impl Columns {
         if has_texts { predictions.with_texts(texts) } else { Ok(predictions) }
     }
 
-    /// Each row with its words. Logits that no words claim are left out: such a row's tags do not fit its words.
-    fn tagged(self, num_labels: usize) -> Vec<TaggedRow> {
-        let mut words = self.words.into_iter();
-        let mut rest = self.logits.as_slice();
-        let rows = self.ids.into_iter().zip(self.labels).map(|(id, label)| {
-            let (words, positions) = words.next().unwrap_or_default();
-            let (logits, after) = rest.split_at(rest.len().min(positions.len() * num_labels));
-            rest = after;
+    /// Each row with its words.
+    fn tagged(mut self) -> Vec<TaggedRow> {
+        let (ids, labels, words) =
+            (mem::take(&mut self.ids), mem::take(&mut self.labels), mem::take(&mut self.words));
+        let rows = ids.into_iter().zip(labels).zip(words).enumerate();
+        rows.map(|(at, ((id, label), (words, positions)))| {
             let tags = match label {
                 Some(Label::Tags(tags)) => Some(tags),
                 _ => None,
             };
-            TaggedRow { id, words, tags, positions, logits: logits.to_vec() }
-        });
-        rows.collect()
+            let positions = positions.into_iter().map(|word| usize::try_from(word).unwrap_or(usize::MAX));
+            let logits = self.logits_of(at).to_vec();
+            TaggedRow { id, words, tags, positions: positions.collect(), logits }
+        })
+        .collect()
     }
 }
 
@@ -146,6 +183,7 @@ pub struct Labelled {
 struct LabelledRow {
     at: usize,
     text: String,
+    tokens: Option<Vec<String>>,
     text_hash: [u8; 16],
     label: Option<(Label<RawLabel>, Place)>,
 }
@@ -166,7 +204,10 @@ impl Labelled {
             ids.push(row.id.clone());
             let text_hash = row.text_hash();
             let label = row.label.map(|label| (label, row.place));
-            rows.insert(row.id, LabelledRow { at: ids.len() - 1, text: row.text, text_hash, label });
+            rows.insert(
+                row.id,
+                LabelledRow { at: ids.len() - 1, text: row.text, tokens: row.tokens, text_hash, label },
+            );
         }
         let label_column = source.columns().label_name().to_owned();
         Ok(Labelled { name: set.name.clone(), ids, rows, label_column })
@@ -191,7 +232,6 @@ impl Labelled {
         hashes: &[Option<[u8; 16]>],
         map: &LabelMap,
     ) -> Result<Columns> {
-        let width = map.num_labels();
         let mut place_of: Vec<Option<usize>> = vec![None; self.ids.len()];
         let mut extra = IdList::default();
         for (place, id) in columns.ids.iter().enumerate() {
@@ -230,8 +270,14 @@ impl Labelled {
                 let theirs = label.as_ref().map_or("missing".to_owned(), |label| label.shown(map));
                 return Err(self.differs(id, "label", theirs, model, own.shown(map)));
             }
-            let logits = &columns.logits[place * width..(place + 1) * width];
-            joined.push(id.clone(), Some(row.text.clone()), label, logits);
+            joined.push(ColumnsRow {
+                id: id.clone(),
+                text: Some(row.text.clone()),
+                label,
+                tokens: row.tokens.clone(),
+                positions: &columns.words[place].1,
+                logits: columns.logits_of(place),
+            });
         }
         Ok(joined)
     }

@@ -9,7 +9,7 @@ use distill_report::{DataSet, Predictions};
 use distill_task::TaskId;
 
 use super::named::{Entry, Named, entries};
-use super::rows::{Columns, Labelled, TestSet};
+use super::rows::{Columns, ColumnsRow, Labelled, TestSet};
 use crate::error::{Context, Result, RunError};
 use crate::inputs;
 
@@ -134,6 +134,7 @@ fn by_name(label: Label<RawLabel>, map: &LabelMap) -> Label<RawLabel> {
         Label::Classes(classes) => {
             Label::Classes(classes.into_iter().map(|class| class.by_name(map)).collect())
         }
+        Label::Tags(tags) => Label::Tags(tags.into_iter().map(|tag| tag.map(|tag| tag.by_name(map))).collect()),
         value => value,
     }
 }
@@ -171,7 +172,10 @@ fn read_table(
         let row = row?;
         let map = match &map {
             Some(map) => map,
-            None => map.insert(LabelMap::numbered(row.logits.len())?),
+            None => {
+                let predictions = row.positions.as_ref().map_or(1, Vec::len);
+                map.insert(LabelMap::numbered(row.logits.len() / predictions.max(1))?)
+            }
         };
         let given = match &row.label {
             // Tables that this program wrote have ids.
@@ -182,11 +186,18 @@ fn read_table(
         let is_name = |class: &RawLabel| matches!(class, RawLabel::Name(_));
         let is_name = given.as_ref().is_some_and(|label| label.classes().any(is_name));
         let label = if is_numbered && is_name { label.context(HOW)? } else { label? };
-        columns.push(row.id, row.text, label, &row.logits);
+        columns.push(ColumnsRow {
+            id: row.id,
+            text: row.text,
+            label,
+            tokens: row.tokens,
+            positions: row.positions.as_deref().unwrap_or_default(),
+            logits: &row.logits,
+        });
         hashes.push(row.text_hash);
     }
     let Some(map) = map else { return Err(RunError::data(format!("{} has no rows", path.display()))) };
-    let width = columns.logits.len() / columns.ids.len().max(1);
+    let width = columns.width();
     if width != map.num_labels() {
         return Err(RunError::data(format!(
             "{}: {width} logits per row, but there are {} labels: {map}",
@@ -200,4 +211,47 @@ fn read_table(
         columns = if is_numbered && labelled.has_label_names() { joined.context(HOW)? } else { joined? };
     }
     Ok(Table { columns, map, problem_type })
+}
+
+#[cfg(test)]
+mod tests {
+    use distill_report::metrics::Metric;
+    use distill_report::{ReportSettings, Role, build};
+
+    use super::*;
+
+    fn entry(folder: &Path, name: &str, role: Role, lines: &str) -> Entry {
+        let path = folder.join(format!("{name}.jsonl"));
+        distill_core::atomic::write(&path, lines.as_bytes()).unwrap();
+        Entry { name: name.to_owned(), seeds_of: None, role, path }
+    }
+
+    /// Rows of words have different numbers of logits, and are joined by id.
+    #[test]
+    fn tables_of_tags_keep_the_words_and_the_logits_of_each_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let teacher = r#"{"id": "a", "tokens": ["Oslo", "rains"], "label": ["B-X", "O"], "logits": [0, 1, 0, 1, 0, 0]}
+{"id": "b", "tokens": ["new", "\u200b", "york"], "label": ["B-X", null, "I-X"], "positions": [0, 2], "logits": [0, 1, 0, 0, 0, 1]}
+"#;
+        let student = r#"{"id": "b", "tokens": ["new", "\u200b", "york"], "label": ["B-X", null, "I-X"], "positions": [0, 2], "logits": [0, 1, 0, 1, 0, 0]}
+{"id": "a", "tokens": ["Oslo", "rains"], "label": ["B-X", "O"], "logits": [0, 1, 0, 1, 0, 0]}
+"#;
+        let entries = vec![
+            entry(folder.path(), "teacher", Role::Teacher, teacher),
+            entry(folder.path(), "student", Role::Student, student),
+        ];
+        let labels = ["O", "B-X", "I-X"].map(str::to_owned);
+        let (task, stop) = (TaskId::TOKEN_CLASSIFICATION, StopSignal::default());
+        let data = read(vec![("test".to_owned(), entries)], &[], &labels, task, &stop).unwrap();
+        let report = build(data, &ReportSettings::default(), &stop).unwrap();
+        let [teacher, student] = report.data[0].models.as_slice() else { panic!("two models") };
+        assert_eq!(teacher.value(Metric::EntityF1), Some(1.0));
+        // Of two entities one is cut short.
+        assert_eq!(
+            (student.value(Metric::EntityF1), student.value(Metric::TokenAccuracy)),
+            (Some(0.5), Some(0.75))
+        );
+        assert_eq!(student.entity_errors.map(|errors| errors.wrong_boundary), Some(1));
+        assert_eq!(report.data[0].errors[0].lost_rows[0].label, "X new york");
+    }
 }
