@@ -156,7 +156,7 @@ impl Summary {
         let unseen: Vec<&String> = all.iter().filter(|name| !known.contains(name)).collect();
         if scheme == Scheme::Bio && !unseen.is_empty() {
             fit.notes.push(Note::said(format!(
-                "{}: no word has {}; the label map has these tags all the same",
+                "{}: no word has {}; the label map has these tags anyway",
                 self.path.display(),
                 name_list(&unseen)
             )));

@@ -120,7 +120,7 @@ impl Layout {
         let tabs = line.contains('\t');
         let count = split(&line, tabs).len();
         if count > MAX_COLUMNS {
-            let what = format!("more than {MAX_COLUMNS} columns, so it is no file of words");
+            let what = format!("more than {MAX_COLUMNS} columns, so it is not a file of words");
             return Err(DataError::Unsupported { file: path.to_path_buf(), what });
         }
         let known: Vec<String> = (1..=count).map(|number| number.to_string()).collect();
