@@ -69,7 +69,7 @@ impl Two {
                 } else {
                     // In use: what was read is not what was hashed. Read: it is, but the file no longer holds it.
                     let run = run.fails(65, &["data/rows"]);
-                    let said = ["in use:", "read:"].map(|when| format!("changed while it was {when}"));
+                    let said = ["in use:", "read,"].map(|when| format!("changed while it was {when}"));
                     assert!(said.iter().any(|said| run.stderr.contains(said)), "{}", run.shown());
                     assert!(!self.work.path("out").exists());
                     noticed += 1;
