@@ -1,7 +1,7 @@
-"""Commands other than the two long passes, each with what it needs, for `scripts/torture` to kill.
+"""The commands that `scripts/torture` kills, other than the two long passes.
 
-A command is described by what is run before it, by itself, and by what it writes. An undisturbed run is kept; after every
-kill the same command, until it ends, must leave the same files with the same content, but for times.
+Each command has a directory of its own. An undisturbed run is kept there. After any number of kills, the same command must
+end with the same files and the same content (except times).
 """
 
 import json
@@ -9,7 +9,11 @@ import shutil
 import time
 from pathlib import Path
 
+JOURNAL = ".distill-swap.tmp"
 TEACHER = "teacher --model tiny --data rows.jsonl"
+FINETUNE = "finetune --model tiny --data rows.jsonl"
+STUDENT = "student --targets targets --init tiny --layers 0"
+REPORT = "report --model tiny --data test.jsonl --no-timing"
 PIPELINE = """out = "out"
 [data]
 train = "rows.jsonl"
@@ -17,7 +21,7 @@ test = "test.jsonl"
 max_length = 32
 [finetune]
 model = "tiny"
-epochs = 1
+epochs = EPOCHS
 [student]
 layers = [0]
 epochs = 2
@@ -25,59 +29,84 @@ epochs = 2
 timing = false
 """
 SWEEP = """[sweep]
-pipeline = "p.toml"
+pipeline = "PIPELINE"
 [space]
 "student.temperature" = [1.0, 4.0]
 """
-# The name, what is run before, the command, what it writes, and whether that holds a result before each trial.
+FILES = {
+    "p.toml": PIPELINE.replace("EPOCHS", "1"),
+    "earlier.toml": PIPELINE.replace("EPOCHS", "2"),
+    "s.toml": SWEEP.replace("PIPELINE", "p.toml"),
+    "earlier-sweep.toml": SWEEP.replace("PIPELINE", "earlier.toml"),
+}
+STORE = f"{TEACHER} --out targets"
+OTHER_STORE = f"{TEACHER} --max-length 16 --out other"
+LOGGED = "--batch-size 8 --checkpoint-every 4 --set finetune.log_every=2"
+# Name: what is run once before, the command, and what the command writes.
 COMMANDS = {
-    "merge": ([f"{TEACHER} --out targets"], "targets merge targets --out out", "out"),
-    "average": ([f"{TEACHER} --out targets", f"{TEACHER} --max-length 16 --out other"],
-                "targets average targets other --out out", "out"),
+    "finetune": ([], f"{FINETUNE} --epochs 2 {LOGGED} --out out", "out"),
+    "finetune, frozen": ([], f"{FINETUNE} --freeze encoder --epochs 2 {LOGGED} --out out", "out"),
+    "merge": ([STORE], "targets merge targets --out out", "out"),
+    "average": ([STORE, OTHER_STORE], "targets average targets other --out out", "out"),
     "augment": ([], "augment --data rows.jsonl --copies 2 --out out", "out"),
     "predict": ([], "predict --model tiny --data rows.jsonl --out out.jsonl --overwrite", "out.jsonl"),
-    "report": ([], "report --model tiny --data test.jsonl --no-timing --junit gates.xml --out out", "out"),
+    "report": ([], f"{REPORT} --junit gates.xml --out out", "out"),
     "run": ([], "run p.toml", "out"),
     "run --seeds": ([], "run p.toml --seeds 1,2", "out"),
     "sweep": ([], "sweep s.toml --out out", "out"),
     "ablate": ([], "ablate p.toml --out out", "out"),
 }
-# One result in the place of another: what is there before each trial.
+# The same where a finished result is replaced. Name: what is run once before, what makes the earlier result before each
+# trial, the command, and what both write.
 REPLACING = {
-    "augment anew": ("augment --data rows.jsonl --copies 1 --out out",
-                     "augment --data rows.jsonl --copies 2 --out out --overwrite", "out"),
-    "finetune anew": ("finetune --model tiny --data rows.jsonl --epochs 1 --out out",
-                      "finetune --model tiny --data rows.jsonl --epochs 3 --batch-size 8 --checkpoint-every 4 "
-                      "--set finetune.log_every=2 --out out --overwrite", "out"),
-    "teacher anew": ("teacher --model tiny --data test.jsonl --out out",
-                     "teacher --model tiny --data rows.jsonl --out out --overwrite", "out"),
+    "replace finetune": ([], f"{FINETUNE} --epochs 1 --out out",
+                         f"{FINETUNE} --epochs 3 {LOGGED} --out out --overwrite", "out"),
+    "replace teacher": ([], "teacher --model tiny --data test.jsonl --out out", f"{TEACHER} --out out --overwrite", "out"),
+    "replace student": ([STORE], f"{STUDENT} --epochs 1 --out out",
+                        f"{STUDENT} --epochs 2 --batch-size 8 --checkpoint-every 4 --out out --overwrite", "out"),
+    "replace merge": ([STORE, OTHER_STORE], "targets merge other --out out",
+                      "targets merge targets --out out --overwrite", "out"),
+    "replace average": ([STORE, OTHER_STORE], "targets average targets other --weights 1,3 --out out",
+                        "targets average targets other --out out --overwrite", "out"),
+    "replace augment": ([], "augment --data rows.jsonl --copies 1 --out out",
+                        "augment --data rows.jsonl --copies 2 --out out --overwrite", "out"),
+    "replace report": ([], f"{REPORT} --set report.confidence=0.9 --out out", f"{REPORT} --out out --overwrite", "out"),
+    "replace run": ([], "run earlier.toml", "run p.toml", "out"),
+    "replace sweep": ([], "sweep earlier-sweep.toml --out out", "sweep s.toml --out out", "out"),
 }
+# Their stages write files more than once (model cards, tables), so a visible file may be neither the old nor the new one.
+SEVERAL_STAGES = ("replace run", "replace sweep")
 
 
 class Violated(Exception):
-    """What a user was promised, and what was seen."""
+    """A guarantee of docs/reliability.md that did not hold, and what was seen."""
 
 
 class Command:
-    """One of them in a folder of its own, with the interface of a pass of `scripts/torture`."""
+    """A command in a directory of its own, with the interface of `scripts/torture`'s passes."""
 
     def __init__(self, program, scratch, name, prepare, tiny):
-        before, self.command, self.out = COMMANDS[name] if name in COMMANDS else ([], *REPLACING[name][1:])
-        self.earlier = REPLACING[name][0] if name in REPLACING else None
-        self.program, self.name = program, name
-        self.work = scratch / name.replace(" ", "-")
+        if name in REPLACING:
+            before, self.earlier, self.command, self.out = REPLACING[name]
+        else:
+            (before, self.command, self.out), self.earlier = COMMANDS[name], None
+        self.program, self.name, self.old = program, name, None
+        self.work = scratch / name.replace(" ", "-").replace(",", "")
         self.work.mkdir()
         (self.work / "tiny").symlink_to(tiny)
         prepare(self.work)
-        (self.work / "p.toml").write_text(PIPELINE)
-        (self.work / "s.toml").write_text(SWEEP)
+        for file, text in FILES.items():
+            (self.work / file).write_text(text)
         for command in before:
             self.must(command)
         self.forget()
+        if self.earlier and name not in SEVERAL_STAGES:
+            self.old = contents(self.files(self.out))
         began = time.monotonic()
         self.counts = self.must(self.command)
         self.seconds = time.monotonic() - began
         (self.work / self.out).rename(self.work / f"whole-{self.out}")
+        self.new = contents(self.files(f"whole-{self.out}"))
         self.forget()
 
     def must(self, command):
@@ -87,7 +116,8 @@ class Command:
         return counts
 
     def forget(self):
-        """Begins anew: with the result that is to be replaced, where there is one."""
+        """Starts over, with the result that is to be replaced where the command replaces one."""
+        self.is_fresh = True
         for name in (self.out, "cache"):
             path = self.work / name
             path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
@@ -101,26 +131,42 @@ class Command:
         paths = (path for path in root.rglob("*") if path.is_file() and path.name != ".lock")
         return {str(path.relative_to(root)): path for path in paths}
 
+    def is_swapping(self):
+        """Whether a kill left the journal of a result that was moving into place."""
+        out = self.work / self.out
+        return out.is_dir() and any(out.rglob(JOURNAL))
+
     def check_same(self):
-        whole, found = self.files(f"whole-{self.out}"), self.files(self.out)
-        if whole.keys() != found.keys():
-            raise Violated(f"{sorted(whole.keys() ^ found.keys())} is left or missing")
-        for name, path in whole.items():
-            if content(path) != content(found[name]):
+        found = self.files(self.out)
+        if self.new.keys() != found.keys():
+            raise Violated(f"{sorted(self.new.keys() ^ found.keys())} is left or missing")
+        for name, content in contents(found).items():
+            if content != self.new[name]:
                 raise Violated(f"{name} differs")
         left = [path.name for path in self.work.iterdir() if path.name.endswith(".tmp")]
         if left:
             raise Violated(f"{left} is left")
 
     def check_visible(self):
-        """What has its own name is whole: JSON parses, and weights are those of one whole run or another."""
-        for name, path in self.files(self.out).items():
-            if any(part.startswith(".") for part in Path(name).parts):
-                continue
+        """What has its final name is complete: the old result, the new one, or files of both while a journal exists."""
+        visible = {name: path for name, path in self.files(self.out).items()
+                   if not any(part.startswith(".") for part in Path(name).parts)}
+        for name, path in visible.items():
             if path.suffix == ".json":
                 json.loads(path.read_text())
             if path.name == "model.safetensors" and not (path.parent / "config.json").exists():
                 raise Violated(f"{name} without its config")
+        if self.old is not None:
+            self.check_replaced(contents(visible))
+
+    def check_replaced(self, visible):
+        if self.is_swapping():
+            wrong = [name for name, content in visible.items()
+                     if content not in (self.old.get(name), self.new.get(name))]
+        else:
+            wrong = [] if visible in (self.old, self.new) else sorted(visible)
+        if wrong:
+            raise Violated(f"{wrong} is neither the old result nor the new one")
 
     def finish(self):
         code, said, _, _ = self.program.run(self.work, self.command)
@@ -131,8 +177,12 @@ class Command:
         self.check_same()
 
 
+def contents(files):
+    return {name: content(path) for name, path in files.items()}
+
+
 def content(path):
-    """A file without times."""
+    """A file's content without times."""
     if path.name == "run.json":
         record = json.loads(path.read_text())
         return record["settings"], record["inputs"], bool(record["results"]), sorted(record.get("files", {}))

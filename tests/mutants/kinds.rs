@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use crate::readers::{
-    Outcome, cache, cached, checkpoint, features, kept_features, logits_jsonl, manifest, manifests, metrics,
-    model, parquet, read_metrics, resume, rows, run_record, run_records, settings, tokenizer, vocabulary,
-    words,
+    Outcome, beside_tokenizer, cache, cached, checkpoint, features, index, indexed, kept_features,
+    logits_jsonl, manifest, manifests, metrics, model, parquet, pieces, read_metrics, resume, rows, run_record,
+    run_records, settings, tokenizer, vocabulary, words,
 };
 use crate::seeds;
 
 /// A kind of file.
 pub struct Kind {
     pub name: &'static str,
-    /// How many of 10,000 mutants are of this kind.
+    /// How many mutants are of this kind.
     pub share: u64,
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// What is written into mutants besides noise.
@@ -174,6 +174,50 @@ pub const KINDS: &[Kind] = &[
         seeds: || vec![seeds::golden("vocab.txt")],
         dictionary: JSON,
         read: vocabulary,
+    },
+    Kind {
+        name: "added_tokens.json",
+        share: 100,
+        seeds: || vec![seeds::ADDED_TOKENS.into()],
+        dictionary: TOKENIZER,
+        read: |d, b| beside_tokenizer(d, "added_tokens.json", b),
+    },
+    Kind {
+        name: "special_tokens_map.json",
+        share: 100,
+        seeds: || vec![seeds::SPECIAL_TOKENS.into()],
+        dictionary: TOKENIZER,
+        read: |d, b| beside_tokenizer(d, "special_tokens_map.json", b),
+    },
+    Kind {
+        name: "vocab.json",
+        share: 60,
+        seeds: || vec![seeds::VOCABULARY.into()],
+        dictionary: JSON,
+        read: |d, b| pieces(d, "vocab.json", b),
+    },
+    Kind {
+        name: "merges.txt",
+        share: 100,
+        seeds: || vec![seeds::MERGES.into()],
+        dictionary: &[" ", "\n", "w h", "#version", "\u{0}", "\u{feff}", "what what", "w  h", "\r\n"],
+        read: |d, b| pieces(d, "merges.txt", b),
+    },
+    Kind {
+        name: "model.safetensors.index.json",
+        share: 40,
+        seeds: || vec![index()],
+        dictionary: &[
+            "\"../model.safetensors\"",
+            "\"/etc/passwd\"",
+            "\"weight_map\":",
+            "null",
+            "{",
+            "}",
+            "[",
+            "\"",
+        ],
+        read: indexed,
     },
     Kind {
         name: "config.json",

@@ -137,6 +137,27 @@ pub fn logits_jsonl(directory: &Path, bytes: &[u8]) -> Outcome {
     table(&path)
 }
 
+/// The golden model's weights in a part that an index names, with another index.
+pub fn indexed(directory: &Path, bytes: &[u8]) -> Outcome {
+    const PART: &str = "model-00001-of-00001.safetensors";
+    for (file, to) in [("config.json", "config.json"), ("model.safetensors", PART)] {
+        write(&directory.join(to), &seeds::golden(file));
+    }
+    write(&directory.join("model.safetensors.index.json"), bytes);
+    ModelDirectory::open(directory)?.load_classifier(Device::Cpu)?;
+    Ok(())
+}
+
+/// An index of the golden model's weights.
+pub fn index() -> Vec<u8> {
+    let names: Vec<String> = Tensor::read_safetensors(seeds::tiny("model.safetensors"))
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| format!("{name:?}: \"model-00001-of-00001.safetensors\""))
+        .collect();
+    format!("{{\"metadata\": {{\"total_size\": 1}}, \"weight_map\": {{{}}}}}", names.join(", ")).into_bytes()
+}
+
 /// The golden model with one file replaced.
 pub fn model(directory: &Path, name: &str, bytes: &[u8]) -> Outcome {
     for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"] {
@@ -169,6 +190,21 @@ pub fn tokenizer(directory: &Path, bytes: &[u8]) -> Outcome {
 
 pub fn vocabulary(directory: &Path, bytes: &[u8]) -> Outcome {
     write(&directory.join("vocab.txt"), bytes);
+    encode(directory)
+}
+
+/// The golden vocabulary with another file that says something of its tokens.
+pub fn beside_tokenizer(directory: &Path, name: &str, bytes: &[u8]) -> Outcome {
+    write(&directory.join("tokenizer.json"), &seeds::golden("tokenizer.json"));
+    write(&directory.join(name), bytes);
+    encode(directory)
+}
+
+/// A vocabulary in two files, one of them replaced.
+pub fn pieces(directory: &Path, name: &str, bytes: &[u8]) -> Outcome {
+    write(&directory.join("vocab.json"), seeds::VOCABULARY.as_bytes());
+    write(&directory.join("merges.txt"), seeds::MERGES.as_bytes());
+    write(&directory.join(name), bytes);
     encode(directory)
 }
 

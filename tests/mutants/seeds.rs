@@ -301,6 +301,17 @@ pub fn tokenizers() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Tokens beyond the vocabulary, with their ids.
+pub const ADDED_TOKENS: &str = "{\"[NEW]\": 98, \"née\": 99, \" two words \": 100, \"<b>\": 101}\n";
+
+/// Special tokens by their names, as text and as objects.
+pub const SPECIAL_TOKENS: &str = r#"{"cls_token": "[CLS]", "mask_token": {"content": "[MASK]", "lstrip": true, "rstrip": false, "normalized": false,
+    "single_word": false}, "sep_token": "[SEP]", "additional_special_tokens": ["<one>", {"content": "<two>", "lstrip": false}]}"#;
+
+/// A vocabulary in pieces, and how they are put together.
+pub const VOCABULARY: &str = r#"{"<s>": 0, "</s>": 1, "<unk>": 2, "<pad>": 3, "<mask>": 4, "w": 5, "h": 6, "a": 7, "t": 8, "wh": 9, "at": 10, "what": 11}"#;
+pub const MERGES: &str = "#version: 0.2\nw h\na t\nwh at\n";
+
 /// A settings file with every table.
 pub const SETTINGS: &str = r#"out = "runs/x"
 [runtime]

@@ -73,6 +73,25 @@ fn copies_are_labelled_by_the_teacher_and_stay_out_of_the_validation_part() {
     work.run("augment --data rows.jsonl --copies 1 --delete 2 --out none").fails(2, &["augment.delete is 2"]);
 }
 
+/// A limit on time holds for many copies of many rows, and for many copies of one long row.
+#[test]
+fn the_time_limit_and_the_number_of_copies_are_bounded() {
+    let work = Work::new();
+    work.write("many.jsonl", jsonl(&rows(20_000, "m")));
+    let text = "what city river name ".repeat(100_000);
+    work.write("long.jsonl", format!("{}\n", serde_json::json!({"id": "long", "text": text})));
+    for data in ["many.jsonl", "long.jsonl"] {
+        let began = std::time::Instant::now();
+        let stopped = work.run(&format!("augment --data {data} --copies 1000 --max-time 1s --out stopped"));
+        stopped.fails(75, &["time limit"]);
+        // Not ended from outside, which happens after 15 seconds: it stopped by itself.
+        assert!(began.elapsed() < std::time::Duration::from_secs(12), "{data}: {:?}", began.elapsed());
+        assert!(!work.path("stopped/rows.jsonl").exists());
+    }
+    work.run("augment --data many.jsonl --copies 4000000000 --out none")
+        .fails(2, &["augment.copies is 4000000000, expected at most 1000"]);
+}
+
 /// Rows of another file go to the teacher without their labels, and leave the validation part as it is without them.
 #[test]
 fn additional_rows_get_only_soft_targets_and_are_all_trained_on() {

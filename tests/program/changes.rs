@@ -1,5 +1,5 @@
-//! Inputs that change while a run is under way: what it leaves carries the hash of what was read, or there is nothing.
-//! At each opening of the file in turn, `tests/faults/shim.c` puts another one in its place, or other content into it.
+//! Inputs that change during a run: its outputs have the hash of the content that was read, or there are none. At each
+//! opening of the file in turn, `tests/faults/shim.c` replaces the file or its content.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::faults::{Fault, run_below};
 use crate::files;
 use crate::harness::Work;
 
-/// Two files of rows with the same ids and of the same length, in a format that its ending names.
+/// Two contents of one file of rows, with the same ids and lengths; the ending is the format.
 struct Two {
     work: Work,
     name: String,
@@ -24,7 +24,7 @@ impl Two {
             "parquet" => files::parquet(&rows),
             _ => files::jsonl(&rows).into(),
         };
-        // Labels are as they were, and the texts have other words.
+        // The same labels, other words.
         let mut others = rows;
         others.iter_mut().for_each(|row| row.text = row.text.chars().rev().collect());
         let second: Vec<u8> = match ending {
@@ -36,7 +36,7 @@ impl Two {
         Two { work, name: format!("data/rows.{ending}"), contents: [first, second] }
     }
 
-    /// Puts content 0 or 1 under the name, and the other one beside it.
+    /// Writes content 0 or 1 to the file, and the other one next to it.
     fn put(&self, which: usize) {
         self.work.write(&self.name, &self.contents[which]);
         self.work.write("instead", &self.contents[1 - which]);
@@ -48,8 +48,8 @@ impl Two {
         }
     }
 
-    /// Runs `command` once for each opening of the file and each way to change it, then looks by `is_right` at what is
-    /// left; returns how many runs noticed the change.
+    /// Runs `command` once for each opening of the file and each way to change it. `is_right` checks what a run that
+    /// succeeded left. Returns how many runs detected the change.
     fn changed_at_each_opening(&self, command: &str, is_right: impl Fn(&Self)) -> usize {
         self.put(0);
         let (run, seen) = run_below(&self.work, "data", &format!("{command} --out whole"), None);
@@ -67,7 +67,7 @@ impl Two {
                     run.succeeds();
                     is_right(self);
                 } else {
-                    // In use: what was read is not what was hashed. Read: it is, but the file no longer holds it.
+                    // "in use": the content read is not the content hashed. "read": it is, but the file has changed since.
                     let run = run.fails(65, &["data/rows"]);
                     let said = ["in use:", "read,"].map(|when| format!("changed while it was {when}"));
                     assert!(said.iter().any(|said| run.stderr.contains(said)), "{}", run.shown());
@@ -80,7 +80,7 @@ impl Two {
         noticed
     }
 
-    /// With what is in the cache, training on either content gives what it gives without a cache.
+    /// Training with the cache gives the same model as training without it, for both contents.
     fn cache_is_right(&self) {
         for which in [0, 1] {
             self.put(which);
@@ -95,12 +95,12 @@ impl Two {
                 [plain.as_str(), "cached"].map(|out| format!("{out}/model/model.safetensors"));
             assert!(
                 self.work.bytes(&plain) == self.work.bytes(&cached),
-                "the cache holds rows of other content"
+                "the cache has rows of the other content"
             );
         }
     }
 
-    /// The content whose hash a run's record carries.
+    /// The content whose hash is in a run's record.
     fn recorded(&self, out: &str) -> usize {
         let hash = self.work.json(&format!("{out}/run.json"))["inputs"]["data"].clone();
         let of = |content: &Vec<u8>| hash == distill_core::hash::bytes_hash(content);
@@ -125,17 +125,17 @@ fn training(ending: &str) {
 }
 
 #[test]
-fn training_notices_that_its_lines_change() {
+fn training_detects_changed_jsonl() {
     training("jsonl");
 }
 
 #[test]
-fn training_notices_that_its_csv_changes() {
+fn training_detects_changed_csv() {
     training("csv");
 }
 
 #[test]
-fn training_notices_that_its_parquet_changes() {
+fn training_detects_changed_parquet() {
     training("parquet");
 }
 
@@ -160,9 +160,9 @@ fn a_store_only_accepts_the_rows_with_its_recorded_hash() {
     assert!(noticed >= 2, "{noticed}");
 }
 
-/// The model's weights are hashed before the rows are read, and loaded after.
+/// The weights are hashed before the rows are read, and loaded after.
 #[test]
-fn a_model_that_changes_is_not_loaded() {
+fn a_model_that_changes_during_a_run_is_detected() {
     let work = Work::with_rows();
     files::copy_model(&work, "own");
     let weights = work.bytes("own/model.safetensors");
@@ -182,7 +182,7 @@ fn a_model_that_changes_is_not_loaded() {
         let fault = Fault { kind: "read_open", at, action: "rewrite", sticky: false };
         let (run, seen) = run_below(&work, "own", &format!("{command} --out out"), Some(fault));
         if !seen.path.is_some_and(|path| path.ends_with("model.safetensors")) {
-            // Another of the model's files, which is none with this content.
+            // Another file of the model: weights are not its content.
             fs::remove_dir_all(work.path("own")).unwrap();
             files::copy_model(&work, "own");
             continue;

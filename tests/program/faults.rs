@@ -126,11 +126,12 @@ pub fn run_below(work: &Work, below: &str, arguments: &str, fault: Option<Fault>
     (Run::of(format!("distill {arguments} with {fault:?}"), output), Seen::read(&counts, directory))
 }
 
-/// As [`run`] with every call of the kind failing, without waiting.
+/// As [`run`] with every call of the kind failing, without waiting; stderr goes to the file `stderr` of the test's folder.
 pub fn start_failing(work: &Work, arguments: &str, kind: &'static str, action: &'static str) -> Child {
     let fault = Fault { kind, at: 1, action, sticky: true };
     let (mut command, ..) = preloaded(work, arguments, Some(fault));
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    let stderr = std::fs::File::create(work.path("stderr")).unwrap();
+    command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
 }
 
 /// Starts without waiting; nothing is read of what it says.

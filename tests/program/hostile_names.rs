@@ -1,5 +1,5 @@
-//! Labels, ids, columns, models and files with hostile names, over every command: what a name holds is shown, never
-//! obeyed, by a terminal, a CI system, Markdown, HTML or XML.
+//! Labels, ids, columns, models and files with hostile names under every command: a terminal, a CI system, Markdown, HTML
+//! and XML show the names as text.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::files::{LABELS, with_json};
 use crate::harness::{Run, Work};
 use crate::validate::xml;
 
-/// What each of the model's labels is called.
+/// The names of the model's labels.
 const HOSTILE: [&str; 5] = [
     "red\u{1b}[31m\u{1b}]0;title\u{7}\u{9b}2J",
     "turned\u{202e}gnp\u{2066}\u{200b}\u{feff}hi\u{e0041}dden",
@@ -15,7 +15,7 @@ const HOSTILE: [&str; 5] = [
     "|<script>alert(1)</script>|<img src=x onerror=alert(1)>|",
     "[click](javascript:alert(1))`code`**bold**\"'&]]>",
 ];
-/// A directory's or file's name of all kinds at once.
+/// The name of directories and files.
 const NAME: &str = "m\u{1b}[31m\u{202e}x\n::error::owned\n##[error]<b>|`";
 
 fn is_harmless(c: char) -> bool {
@@ -33,7 +33,7 @@ fn must_be_harmless(what: &str, text: &str) {
     assert!(!text.lines().any(is_command), "{what}: a workflow command\n{text}");
 }
 
-/// Asserts that nothing on either stream does anything, and that the run ended as it should.
+/// Asserts that both streams are plain text, and the exit code.
 #[track_caller]
 fn harmless(run: Run, code: i32) -> Run {
     must_be_harmless("stdout", &run.stdout);
@@ -147,6 +147,124 @@ fn documents_show_the_content_of_names() {
     assert_eq!(xml(&junit).name, "testsuites");
     let compare = work.run("report --compare out out");
     harmless(compare, 0);
+}
+
+/// A string as TOML writes it.
+fn quoted(text: &str) -> String {
+    json!(text).to_string()
+}
+
+/// A pipeline of all stages under a hostile name, with hostile names of files, directories, labels and columns in it.
+fn pipeline(work: &Work) -> String {
+    let name = format!("{NAME}.toml");
+    let [model, test, out] = [NAME, &format!("{NAME}.jsonl"), &format!("{NAME}-out")].map(quoted);
+    let slice = quoted(NAME);
+    work.write(
+        &name,
+        format!(
+            "out = {out}\n[data]\ntrain = \"rows.jsonl\"\ntest = {test}\nvalidation = 0.25\nmax_length = 32\n\
+             [augment]\ncopies = 1\n[finetune]\nmodel = {model}\nepochs = 1\n[student]\nlayers = [0]\nepochs = 1\n\
+             [report]\ntiming = false\nresamples = 1000\nslices = [{slice}]\ngates = [\"accuracy >= 0.0\"]\n"
+        ),
+    );
+    name
+}
+
+#[test]
+fn pipelines_show_names_as_text() {
+    let work = hostile();
+    let name = pipeline(&work);
+    let run = |arguments: &str, more: &[&str]| harmless(work.run_with(arguments, more, &[]), 0);
+    run("check", &[&name]);
+    run("run --dry-run", &[&name]);
+    run("run", &[&name]);
+    run("run", &[&name, "--log-format", "json"]);
+    let names = work.tree(&format!("{NAME}-out"));
+    for document in names.iter().filter(|name| name.ends_with(".md")) {
+        let content = work.read(&format!("{NAME}-out/{document}"));
+        must_be_harmless(document, &content);
+        must_be_escaped(document, &content);
+    }
+    for stage in ["teacher", "targets", "student", "report"] {
+        assert!(names.contains(&format!("{stage}/run.json")), "{stage} is missing: {names:?}");
+    }
+    run("run --seeds 1,2 --out", &[&format!("{NAME}-seeds"), &name]);
+    // Errors of pipelines.
+    work.write(&format!("{NAME}-out/report/{NAME}.txt"), "mine");
+    std::fs::remove_file(work.path(&format!("{NAME}-out/report/run.json"))).unwrap();
+    harmless(work.run_with("run", &[&name], &[]), 73);
+    work.write(&format!("{NAME}.jsonl"), "{}\n");
+    harmless(work.run_with("check", &[&name], &[]), 65);
+    harmless(work.run_with("run --overwrite", &[&name], &[]), 65);
+}
+
+#[test]
+fn sweeps_and_ablations_show_names_as_text() {
+    let work = hostile();
+    let name = pipeline(&work);
+    let run = |arguments: &str, more: &[&str]| harmless(work.run_with(arguments, more, &[]), 0);
+    let sweep = format!("{NAME}-sweep.toml");
+    let named = quoted(&name);
+    work.write(&sweep, format!("[sweep]\npipeline = {named}\n[space]\n\"student.temperature\" = [1.0, 2.0]\n"));
+    let (out, ablation) = (format!("{NAME}-trials"), format!("{NAME}-ablation"));
+    run("sweep --dry-run", &[&sweep]);
+    run("sweep", &[&sweep, "--out", &out]);
+    run("sweep --json", &[&sweep, "--out", &out]).json();
+    run("ablate --dry-run", &[&name]);
+    run("ablate --seeds 1", &[&name, "--out", &ablation]);
+    run("ablate --seeds 1 --json", &[&name, "--out", &ablation]).json();
+    for root in [out, ablation] {
+        let tables: Vec<String> = work.tree(&root).into_iter().filter(|name| !name.contains('/')).collect();
+        assert!(tables.iter().any(|table| table.ends_with(".md")), "{tables:?}");
+        for table in tables {
+            // A data file contains what the input contains.
+            if table.ends_with(".json") {
+                continue;
+            }
+            let content = work.read(&format!("{root}/{table}"));
+            must_be_harmless(&table, &content);
+            if table.ends_with(".md") {
+                must_be_escaped(&table, &content);
+            }
+        }
+    }
+    let wrong = format!("{NAME}-none.toml");
+    harmless(work.run_with("sweep", &[&wrong], &[]), 2);
+    harmless(work.run_with("ablate", &[&wrong], &[]), 2);
+    work.write(&sweep, format!("[sweep]\npipeline = {named}\n[space]\n{named} = [1.0, 2.0]\n"));
+    harmless(work.run_with("sweep", &[&sweep], &[]), 2);
+    work.write(&sweep, format!("[sweep]\npipeline = {named}\n[space]\n\"student.loss\" = [{named}]\n"));
+    harmless(work.run_with("sweep", &[&sweep], &[]), 2);
+}
+
+#[test]
+fn augment_bench_targets_cache_and_doctor_show_names_as_text() {
+    let work = hostile();
+    let run = |arguments: &str, more: &[&str]| harmless(work.run_with(arguments, more, &[]), 0);
+    let rows = format!("{NAME}.jsonl");
+    run(
+        "augment --copies 1 --replace 0.5",
+        &["--data", &rows, "--model", NAME, "--out", &format!("{NAME}-more")],
+    );
+    harmless(work.run_with("augment --copies 1 --out", &[NAME, "--data", &rows], &[]), 73);
+    run("bench --rounds 1", &["--model", NAME, "--data", &rows]);
+    run("bench --rounds 1 --json", &["--model", NAME, "--data", &rows]).json();
+    let stores = ["a", "b"].map(|name| format!("{NAME}-{name}"));
+    for store in &stores {
+        run("teacher", &["--model", NAME, "--data", &rows, "--out", store]);
+    }
+    run("targets average", &[&stores[0], &stores[1], "--out", &format!("{NAME}-mean")]);
+    run("targets merge", &[&stores[0], "--out", &format!("{NAME}-merged")]);
+    harmless(work.run_with("targets merge", &[&stores[0], &stores[1], "--out", "merged"], &[]), 65);
+    std::fs::remove_file(work.path(&format!("{}/train-00000-of-00001.parquet", stores[1]))).unwrap();
+    harmless(work.run_with("targets verify", &[&stores[1]], &[]), 65);
+    let cache = work.path(NAME).display().to_string() + "-cache";
+    let environment = [("DISTILL_CACHE", cache.as_str())];
+    for arguments in ["doctor", "doctor --json", "cache info", "cache clean"] {
+        harmless(work.run_with(arguments, &[], &environment), 0);
+    }
+    let trace = format!("{NAME}-none/trace.json");
+    harmless(work.run_with("teacher --out t", &["--model", NAME, "--data", &rows, "--trace", &trace], &[]), 73);
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub enum End {
     Endless,
     /// Without a length, with the body.
     Unannounced,
+    /// The body is all there is, status and headers included.
+    Raw,
 }
 
 /// Two listening threads, and what they were asked.
@@ -225,6 +227,22 @@ impl Reply {
     pub fn ending(self, end: End) -> Self {
         Reply { end, ..self }
     }
+
+    /// The answer as it goes over the connection.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.head().as_bytes(), &self.body].concat()
+    }
+
+    fn head(&self) -> String {
+        let mut head = format!("HTTP/1.1 {}\r\nconnection: close\r\n", self.status);
+        if !matches!(self.end, End::Endless | End::Unannounced) {
+            head += &format!("content-length: {}\r\n", self.body.len());
+        }
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head + "\r\n"
+    }
 }
 
 /// The hash of `git hash-object`.
@@ -248,16 +266,11 @@ fn read(stream: &TcpStream, at_cdn: bool) -> Option<Request> {
 }
 
 fn send(mut stream: TcpStream, reply: Reply) -> std::io::Result<()> {
-    let mut head = format!("HTTP/1.1 {}\r\nconnection: close\r\n", reply.status);
-    if !matches!(reply.end, End::Endless | End::Unannounced) {
-        head += &format!("content-length: {}\r\n", reply.body.len());
+    if !matches!(reply.end, End::Raw) {
+        stream.write_all(reply.head().as_bytes())?;
     }
-    for (name, value) in &reply.headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    stream.write_all(format!("{head}\r\n").as_bytes())?;
     match reply.end {
-        End::Whole | End::Unannounced => stream.write_all(&reply.body)?,
+        End::Whole | End::Unannounced | End::Raw => stream.write_all(&reply.body)?,
         End::CutAt(length) => stream.write_all(&reply.body[..length.min(reply.body.len())])?,
         End::StallAt(length) => {
             stream.write_all(&reply.body[..length.min(reply.body.len())])?;

@@ -8,7 +8,8 @@
 //! - [`repeatability`]: the same seed gives the same bytes
 //! - [`formats`]: the same rows in every format give the same logits; pairs, labels, stores without texts
 //! - [`hostile_names`]: labels, ids, columns and files whose names hold escape sequences, commands and markup
-//! - [`hub`]: models by their name on a hub; [`hub_hostile`]: what a hub may do wrong; [`hub_server`]: the hub
+//! - [`hub`]: models by their name on a hub; [`hub_hostile`]: wrong answers of a hub; [`hub_mutants`]: damaged
+//!   ones; [`hub_server`]: the hub
 //! - [`bad_rows`], [`bad_models`], [`bad_settings`], [`bad_outputs`]: one line that says where and what,
 //!   the right exit code, and nothing half-written
 //! - [`check`]: what is found before anything is computed
@@ -55,6 +56,7 @@ mod harness;
 mod hostile_names;
 mod hub;
 mod hub_hostile;
+mod hub_mutants;
 mod hub_server;
 mod kinds;
 mod labels;

@@ -1,10 +1,9 @@
-//! How files are opened: with the modes that the user's umask asks for, never through a link, locked where the file
-//! system has no locks, and refused where they are no files.
+//! How files are opened: modes by the umask, never through a symbolic link, locked without `flock` too; FIFOs are refused.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::faults::{self, Fault, Pass, run, start, start_failing, wait};
@@ -12,8 +11,8 @@ use crate::harness::{Run, Work, binary};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// As [`Work::run`], behind a line of shell.
-fn behind(work: &Work, shell: &str, arguments: &str) -> Run {
+/// As [`Work::run`], after a line of shell.
+fn after_shell(work: &Work, shell: &str, arguments: &str) -> Run {
     let mut command = work.command("sh");
     command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), binary()]);
     let output = command.args(arguments.split_whitespace()).output().unwrap();
@@ -29,7 +28,7 @@ fn files_and_directories_follow_the_umask() {
     for (umask, file, directory) in [("077", 0o600, 0o700), ("002", 0o664, 0o775)] {
         let work = Work::with_rows();
         let arguments = "finetune --model tiny --data rows.jsonl --epochs 1 --out out/deep --trace trace.json";
-        behind(&work, &format!("umask {umask}"), arguments).succeeds();
+        after_shell(&work, &format!("umask {umask}"), arguments).succeeds();
         assert_eq!(mode(&work.path("trace.json")), file);
         for root in ["out", "cache"] {
             for name in work.tree(root) {
@@ -46,35 +45,27 @@ fn files_and_directories_follow_the_umask() {
 }
 
 #[test]
-fn a_file_that_is_replaced_keeps_its_mode() {
+fn a_replaced_file_keeps_its_mode() {
     let work = Work::with_rows();
     let arguments = "predict --model tiny --data rows.jsonl --out p.csv";
-    behind(&work, "umask 022", arguments).succeeds();
+    after_shell(&work, "umask 022", arguments).succeeds();
     for kept in [0o600, 0o640] {
         fs::set_permissions(work.path("p.csv"), Permissions::from_mode(kept)).unwrap();
-        behind(&work, "umask 022", &format!("{arguments} --overwrite")).succeeds();
+        after_shell(&work, "umask 022", &format!("{arguments} --overwrite")).succeeds();
         assert_eq!(mode(&work.path("p.csv")), kept);
     }
 }
 
-/// A file system without flock: two runs still keep out of each other's way, and one that was killed is no obstacle.
+/// A file system without `flock`: a second run is refused, and a killed run does not block the next one.
 #[test]
 fn without_flock_a_directory_still_belongs_to_one_run() {
     let pass = Pass::training(40);
     let held = |error| Fault { kind: "flock", at: 1, action: error, sticky: true };
     let mut first = start_failing(&pass.work, &pass.command_line(), "flock", "ENOSYS");
-    let claim = pass.work.path("out/.lock.claim");
-    let start = Instant::now();
-    while fs::read_to_string(&claim).unwrap_or_default().is_empty() {
-        assert!(
-            start.elapsed() < LIMIT && first.try_wait().unwrap().is_none(),
-            "it never claims its directory"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    // Held where it is, so that it cannot end before the others have looked.
+    let claim = wait_for_claim(&pass.work, &mut first);
+    // Suspended, so that it cannot end before the others have tried.
     faults::signal(&first, "STOP");
-    // On the same file system, and on one mounted with locks.
+    // Without `flock`, and on a machine that mounts the same directory with it.
     let pid = format!("pid {}", first.id());
     let (second, _) = run(&pass.work, &pass.command_line(), Some(held("ENOTSUP")));
     second.fails(73, &["in use by", &pid]);
@@ -86,6 +77,115 @@ fn without_flock_a_directory_still_belongs_to_one_run() {
     third.succeeds();
     assert!(seen.count("flock") > 0);
     pass.assert_same();
+}
+
+/// A run without `flock` checks its claim every 15 seconds.
+#[test]
+fn a_run_whose_claim_is_removed_or_replaced_ends_with_an_error() {
+    let others = "host elsewhere pid 1 start 1 boot another pidns pid:[1] nonce 1\n";
+    let started: Vec<(Pass, Child, PathBuf, &str)> = ["", others]
+        .map(|instead| {
+            let pass = Pass::training(1);
+            let endless = format!("{} --epochs 1000000", pass.command_line().replace("--epochs 1 ", ""));
+            let mut child = start_failing(&pass.work, &endless, "flock", "ENOSYS");
+            let claim = wait_for_claim(&pass.work, &mut child);
+            let begun = Instant::now();
+            while !pass.work.path("out/checkpoints").exists() {
+                assert!(begun.elapsed() < LIMIT && child.try_wait().unwrap().is_none());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            (pass, child, claim, instead)
+        })
+        .into();
+    for (pass, _, claim, instead) in &started {
+        fs::remove_file(claim).unwrap();
+        if !instead.is_empty() {
+            pass.work.write("out/.lock.claim", instead);
+        }
+    }
+    for (pass, mut child, claim, instead) in started {
+        let code = wait(&mut child, LIMIT);
+        let stderr = pass.work.read("stderr");
+        let last = stderr.lines().last().unwrap_or_default();
+        assert!(
+            code == Some(74) && last.starts_with("error: the lock of out was taken over or removed"),
+            "{code:?}: {stderr}"
+        );
+        assert_eq!(fs::read_to_string(&claim).unwrap_or_default(), instead, "another run's claim stays");
+        let held = Fault { kind: "flock", at: 1, action: "ENOSYS", sticky: true };
+        if !instead.is_empty() {
+            let (kept_out, _) = run(&pass.work, &pass.command_line(), Some(held));
+            kept_out.fails(73, &["in use by host elsewhere pid 1"]);
+            fs::remove_file(&claim).unwrap();
+        }
+        // It left what a killed run leaves.
+        pass.work.run(&format!("{} --overwrite", pass.command_line())).succeeds();
+        pass.assert_same();
+    }
+}
+
+/// With `flock`, a run looks for its lock file every second.
+#[test]
+fn a_lock_file_that_is_removed_during_a_run_is_made_again_and_a_replaced_one_ends_the_run() {
+    let work = Work::with_rows();
+    let command = "finetune --model tiny --data rows.jsonl --epochs 1000000 --out out";
+    let begin = || {
+        let mut child = work.command(binary());
+        child.args(command.split(' ')).stdout(Stdio::null());
+        let mut child = child.stderr(fs::File::create(work.path("stderr")).unwrap()).spawn().unwrap();
+        // It has taken the directory, and trains.
+        let holder = format!(" pid {}\n", child.id());
+        until(&mut child, || {
+            fs::read_to_string(work.path("out/.lock")).is_ok_and(|text| text.ends_with(&holder))
+                && fs::metadata(work.path("out/metrics.jsonl")).is_ok_and(|data| data.len() > 0)
+        });
+        child
+    };
+    let lock = work.path("out/.lock");
+    let mut child = begin();
+    fs::remove_file(&lock).unwrap();
+    until(&mut child, || fs::read_to_string(&lock).is_ok_and(|text| !text.is_empty()));
+    work.run(command).fails(73, &["in use by", &format!("pid {}", child.id())]);
+    faults::signal(&child, "TERM");
+    assert_eq!(wait(&mut child, LIMIT), Some(75), "{}", work.read("stderr"));
+
+    let mut child = begin();
+    work.write("other", "host elsewhere pid 1\n");
+    #[allow(clippy::disallowed_methods)]
+    fs::rename(work.path("other"), &lock).unwrap();
+    let code = wait(&mut child, LIMIT);
+    let stderr = work.read("stderr");
+    assert!(
+        code == Some(74) && stderr.contains("the lock of out was taken over or removed"),
+        "{code:?}: {stderr}"
+    );
+}
+
+/// Waits until something is so, while a run goes on.
+fn until(child: &mut Child, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(
+            start.elapsed() < LIMIT && child.try_wait().unwrap().is_none(),
+            "the run ended, or takes too long"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until a run that cannot lock has claimed `out` by a file, and returns the file.
+fn wait_for_claim(work: &Work, child: &mut Child) -> PathBuf {
+    let claim = work.path("out/.lock.claim");
+    let start = Instant::now();
+    while fs::read_to_string(&claim).unwrap_or_default().is_empty() {
+        assert!(
+            start.elapsed() < LIMIT && child.try_wait().unwrap().is_none(),
+            "it never claims its directory: {}",
+            work.read("stderr")
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    claim
 }
 
 #[test]
@@ -101,9 +201,9 @@ fn with_no_lock_nothing_is_locked_and_a_warning_says_so() {
     set.succeeds().says("--no-lock");
 }
 
-/// Whoever can write into a directory plants links under the names that will be written there.
+/// Somebody who can write to a directory can create links under the names that a run will write.
 #[test]
-fn no_planted_link_is_written_through() {
+fn no_file_is_written_through_a_symbolic_link() {
     let work = Work::with_rows();
     let victim = |name: &str| work.path(name);
     work.write("victim", "precious");
@@ -115,7 +215,7 @@ fn no_planted_link_is_written_through() {
     symlink(victim("victim"), work.path("a/.lock")).unwrap();
     work.run(&format!("{train} --out a")).fails(73, &["a/.lock", "symbolic link"]);
 
-    // The names of directories that are being filled.
+    // The temporary name of a directory.
     fs::create_dir_all(work.path("b")).unwrap();
     symlink(victim("victims"), work.path("b/.model.tmp")).unwrap();
     work.run(&format!("{train} --out b")).succeeds();
@@ -137,7 +237,7 @@ fn no_planted_link_is_written_through() {
     let run = work.run(&format!("{frozen} --seed 7 --out e"));
     assert!(run.stderr.contains("symbolic link"), "{}", run.shown());
 
-    // Files that the user names are replaced, not what they lead to.
+    // A link that the user names as output is replaced, not the file that it points to.
     for name in ["p.csv", "trace.json"] {
         symlink(victim("victim"), work.path(name)).unwrap();
     }
@@ -170,7 +270,7 @@ fn metrics_are_not_written_through_a_link() {
     pass.assert_same();
 }
 
-/// Reading a FIFO waits for a writer, in a system call that no signal of ours ends.
+/// Opening a FIFO waits for a writer, in a system call that no signal handler ends.
 #[test]
 fn rows_that_are_not_a_regular_file_are_refused() {
     let work = Work::new();
@@ -191,7 +291,7 @@ fn rows_that_are_not_a_regular_file_are_refused() {
     }
 }
 
-/// Training reads its rows from a mapped file; the system answers a page that is gone with a signal.
+/// Training reads its rows from a mapped file. Access to a page that was truncated raises SIGBUS.
 #[test]
 fn a_cache_that_is_truncated_while_it_is_read_ends_the_run_with_a_message() {
     let work = Work::with_rows();

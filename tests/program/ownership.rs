@@ -1,4 +1,4 @@
-//! What is a user's is neither deleted nor replaced: files next to a run's, inputs, earlier results, notes.
+//! Files of a user are neither deleted nor replaced: other files in an output directory, inputs, earlier results, notes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,14 +8,14 @@ use crate::faults::{self, Fault};
 use crate::files;
 use crate::harness::{Run, TINY, Work};
 
-/// The content of every file but caches, by name.
+/// The content of every file outside the caches, by name.
 fn contents(work: &Work) -> BTreeMap<String, Vec<u8>> {
     let is_ours =
         |name: &String| !name.starts_with("cache") && !name.ends_with('/') && !name.starts_with("tiny");
     work.tree(".").into_iter().filter(is_ours).map(|name| (name.clone(), work.bytes(&name))).collect()
 }
 
-/// Runs a command that must be refused by name and touch nothing.
+/// Runs a command that must be refused with `parts` in the error, and must change no file.
 #[track_caller]
 fn is_refused(work: &Work, command: &str, parts: &[&str]) -> Run {
     let before = contents(work);
@@ -26,7 +26,7 @@ fn is_refused(work: &Work, command: &str, parts: &[&str]) -> Run {
     run
 }
 
-/// A copy of the golden model that may be deleted by a fault.
+/// A copy of the golden model, so that a defect does not delete the model itself.
 fn copy_model(work: &Work, to: &str) {
     std::fs::create_dir_all(work.path(to)).unwrap();
     for entry in std::fs::read_dir(TINY).unwrap() {
@@ -58,6 +58,11 @@ fn overwrite_never_removes_inputs() {
         &work,
         "finetune --model ft/model --data rows.jsonl --out ft --overwrite",
         &["this run reads ft/model", "ft"],
+    );
+    is_refused(
+        &work,
+        "finetune --model ft/model --data rows.jsonl --out new/../ft --overwrite",
+        &["ft/model is read by this run"],
     );
     is_refused(&work, "student --targets targets --init ft/model --out ft --overwrite", &["ft/model is read"]);
     work.run("teacher --model ft/model --data rows.jsonl --out b").succeeds();
@@ -92,10 +97,10 @@ fn overwrite_refuses_files_that_no_run_wrote() {
             }
         } else {
             work.run(command).succeeds();
-            assert_eq!(work.read(name), "mine", "what is in nobody's way stays");
+            assert_eq!(work.read(name), "mine", "a file that the run would not write stays");
         }
     }
-    // Neither in the directory of a run, nor as a changed file of the run itself.
+    // Nor in the directory of an earlier run, nor a file of that run that was changed since.
     let command = "teacher --model tiny --data test.jsonl --out targets --overwrite";
     work.write("targets/train-mine.parquet", "mine");
     is_refused(&work, command, &["targets/train-mine.parquet was not written by distill"]);
@@ -217,7 +222,7 @@ fn a_sweep_replaces_only_its_own_tables() {
 }
 
 #[test]
-fn notes_in_a_model_card_stay_on_every_later_run() {
+fn notes_in_a_model_card_stay_in_later_runs() {
     let work = Work::with_rows();
     work.write("p.toml", PIPELINE);
     work.run("run p.toml").succeeds();
@@ -225,7 +230,7 @@ fn notes_in_a_model_card_stay_on_every_later_run() {
     let noted = work.read(card).replacen("---\n", "---\nlicense: mit\n", 1) + "\n## Notes\n\nFor mail alone.\n";
     work.write(card, &noted);
     work.run("run p.toml").succeeds().says("report: up to date");
-    assert_eq!(work.read(card), noted, "nothing is new");
+    assert_eq!(work.read(card), noted, "nothing was run");
     work.write("p.toml", PIPELINE.replace("layers = [0]\nepochs = 1", "layers = [0]\nepochs = 2"));
     work.run("run p.toml").succeeds();
     let again = work.read(card);
@@ -234,7 +239,7 @@ fn notes_in_a_model_card_stay_on_every_later_run() {
         "{again}"
     );
     assert!(again.contains("the best of 2 on") && again.contains("model-index:"), "{again}");
-    // What was changed between the marks is not lost either: it is said, and a model that would replace it is refused.
+    // A change between the marks is not lost either: the run says that it stays, and refuses to replace the model.
     let changed = again.replace("## Results", "## My results");
     work.write(card, &changed);
     work.run("run p.toml").succeeds().says("was changed between the marks that distill sets");
@@ -245,7 +250,7 @@ fn notes_in_a_model_card_stay_on_every_later_run() {
 }
 
 #[test]
-fn a_pipeline_owns_its_directory_for_the_whole_run() {
+fn a_pipeline_locks_its_directory_for_the_whole_run() {
     let work = Work::with_rows();
     work.write("p.toml", PIPELINE.replace("epochs = 1", "epochs = 1000000"));
     work.write("s.toml", "[sweep]\npipeline = \"p.toml\"\n[space]\n\"student.temperature\" = [1.0, 2.0]\n");
@@ -265,7 +270,7 @@ fn a_pipeline_owns_its_directory_for_the_whole_run() {
 }
 
 #[test]
-fn an_input_that_changes_while_it_is_read_ends_the_run() {
+fn an_input_that_changes_during_a_run_ends_the_run() {
     let work = Work::with_rows();
     let command = "finetune --model tiny --data rows.jsonl --epochs 60 --batch-size 4 --out ft";
     let good = work.read("rows.jsonl");
@@ -283,7 +288,7 @@ fn an_input_that_changes_while_it_is_read_ends_the_run() {
         .fails(65, &["rows.jsonl changed while it was read", "run the command again"]);
     assert!(!work.path("ft/run.json").exists() && !work.path("ft/model").exists(), "{:?}", work.tree("ft"));
     work.write("rows.jsonl", &good);
-    run(&|| work.write("rows.jsonl", &good)).succeeds(); // as it was
+    run(&|| work.write("rows.jsonl", &good)).succeeds(); // the same content
 }
 
 #[allow(clippy::disallowed_methods)]
@@ -291,7 +296,7 @@ fn rename(work: &Work, from: &str, to: &str) {
     std::fs::rename(work.path(from), work.path(to)).unwrap();
 }
 
-/// Kills a command after each call that changes a file. After every kill the same command ends with the same bytes.
+/// Kills a command after each call that changes a file, one kill a run. The same command must then give the same bytes.
 fn killed_everywhere(work: &Work, prepare: &dyn Fn(), command: &str, out: &str, whole: &str) {
     prepare();
     let (undisturbed, seen) = faults::run(work, &format!("{command} --out {out}"), None);
@@ -323,7 +328,7 @@ fn killed_merges_and_averages_are_finished_by_the_same_command() {
 }
 
 #[test]
-fn a_result_that_replaces_another_survives_kills_at_every_point() {
+fn a_result_that_replaces_another_completes_after_a_kill_at_every_file_call() {
     let work = Work::with_rows();
     let old = || {
         work.run("augment --data rows.jsonl --copies 1 --out more").succeeds();
@@ -331,7 +336,33 @@ fn a_result_that_replaces_another_survives_kills_at_every_point() {
     killed_everywhere(&work, &old, "augment --data rows.jsonl --copies 2 --overwrite", "more", "whole");
 }
 
-/// Until the new result is whole, what is seen under the old one's names is the old one.
+/// Whether the next run finishes the swap or finds that it is finished.
+#[test]
+fn a_half_written_journal_is_removed_by_the_next_run() {
+    let work = Work::with_targets();
+    let command = "targets merge targets --out merged";
+    let is_journal = |name: &String| name.starts_with("..distill-swap.tmp.");
+    for at in 1.. {
+        let fault = Fault { kind: "rename", at, action: "before", sticky: false };
+        let (killed, seen) = faults::run(&work, command, Some(fault));
+        assert_eq!(killed.code, None, "{}", killed.shown());
+        if seen.path.unwrap().ends_with("merged/.distill-swap.tmp") {
+            break;
+        }
+        std::fs::remove_dir_all(work.path("merged")).unwrap();
+    }
+    let half_written = work.tree("merged").into_iter().find(is_journal).unwrap();
+    for _ in 0..2 {
+        work.run(command).succeeds();
+        assert!(!work.tree("merged").iter().any(|name| name.contains(".tmp")), "{:?}", work.tree("merged"));
+        // A second kill right after the swap leaves the file in a directory whose result is complete.
+        work.write(&format!("merged/{half_written}"), "{");
+    }
+    work.run(command).succeeds();
+    assert!(!work.tree("merged").iter().any(is_journal), "{:?}", work.tree("merged"));
+}
+
+/// Until the new result is complete, the old one stays under its names.
 #[test]
 fn training_that_replaces_a_result_resumes_and_keeps_the_old_one_until_its_end() {
     let work = Work::with_rows();

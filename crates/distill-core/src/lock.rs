@@ -1,8 +1,10 @@
-//! One writer per directory: an OS lock on `.lock`, which contains the holder's name. On file systems without locks, a
-//! file that only one process can create (`exclusive`, with a `claim`). With `--no-lock`, nothing.
+//! One writer per directory: an OS lock on `.lock`, which contains the holder's name (`system` keeps the file in place). On
+//! file systems without locks, a file that only one process can create (`exclusive`, with a `claim`). With `--no-lock`,
+//! nothing.
 
 mod claim;
 mod exclusive;
+mod system;
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,6 +15,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use self::exclusive::{Exclusive, Try};
+use self::system::Watched;
 use crate::atomic::FileError;
 use crate::category::Category;
 use crate::open;
@@ -67,7 +70,7 @@ pub struct DirectoryLock {
 /// The lock that keeps others out.
 #[derive(Debug)]
 enum Hold {
-    System(#[expect(dead_code, reason = "it is held, not read")] File),
+    System(#[expect(dead_code, reason = "it is held, not read")] Watched),
     Claim(#[expect(dead_code, reason = "it is held, not read")] Box<Exclusive>),
     Nothing,
 }
@@ -118,7 +121,10 @@ impl DirectoryLock {
                     Some(claimed) if !is_never_locked() => Err(claimed),
                     _ => {
                         sign(&mut file).map_err(FileError::of("write", &path))?;
-                        Ok(if is_never_locked() { Hold::Nothing } else { Hold::System(file) })
+                        Ok(match is_never_locked() {
+                            true => Hold::Nothing,
+                            false => Hold::System(Watched::keep(file, &path)?),
+                        })
                     }
                 },
                 Err(TryLockError::WouldBlock) => Err(read_holder(&mut file)),

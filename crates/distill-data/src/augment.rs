@@ -31,7 +31,7 @@ const MIX: &str = "#mix";
 /// Draws of a copy that comes out as its row did, before it is left out.
 const DRAWS: usize = 4;
 
-/// Copies of a row at most: those of one row are in memory together, and what a few hundred do not teach, more do not.
+/// Copies of a row at most: more than a few hundred teach nothing new.
 pub const MOST_COPIES: u32 = 1000;
 
 /// How copies of rows are made.
@@ -120,12 +120,18 @@ impl AugmentSettings {
 
     /// The copies of rows that stand beside one another, without label, each row's behind one another.
     pub fn copies_of(&self, rows: &[Row], like: &Neighbours, seed: u64) -> Vec<Vec<Row>> {
-        rows.iter().map(|row| self.copies_of_one(row, rows, like, seed)).collect()
+        rows.iter().map(|row| self.copies_of_one(row, rows, like, seed).collect()).collect()
     }
 
-    /// The copies of a row that stands among `rows`.
-    pub fn copies_of_one(&self, row: &Row, rows: &[Row], like: &Neighbours, seed: u64) -> Vec<Row> {
-        (1..=self.copies).filter_map(|number| self.copy(row, rows, like, number, seed)).collect()
+    /// The copies of a row of `rows`, made one by one: all copies of a long row need not fit into memory.
+    pub fn copies_of_one(
+        &self,
+        row: &Row,
+        rows: &[Row],
+        like: &Neighbours,
+        seed: u64,
+    ) -> impl Iterator<Item = Row> {
+        (1..=self.copies).filter_map(move |number| self.copy(row, rows, like, number, seed))
     }
 
     fn copy(&self, row: &Row, beside: &[Row], like: &Neighbours, number: u32, seed: u64) -> Option<Row> {

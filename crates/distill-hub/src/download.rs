@@ -22,9 +22,9 @@ const MOST_INFO_BYTES: usize = 64 << 20;
 const MOST_INDEX_BYTES: u64 = 16 << 20;
 
 /// A repository at one commit.
-struct About {
-    commit: String,
-    files: BTreeMap<String, Value>,
+pub(crate) struct About {
+    pub(crate) commit: String,
+    pub(crate) files: BTreeMap<String, Value>,
 }
 
 /// Downloads the files of a classifier or encoder, and returns the snapshot's directory. Files that the cache has, and
@@ -128,7 +128,7 @@ fn small(client: &Client, url: &crate::url::Url) -> Result<Vec<u8>, Trouble> {
 }
 
 impl About {
-    fn read(json: &Value) -> Result<Self, String> {
+    pub(crate) fn read(json: &Value) -> Result<Self, String> {
         let commit = json.get("sha").and_then(Value::as_str).unwrap_or_default();
         if !is_commit(commit) {
             return Err(format!("{} is not a commit", excerpt(commit)));
@@ -139,7 +139,7 @@ impl About {
     }
 
     /// What was announced for a file, which must be in the repository.
-    fn announced(&self, file: &str) -> Result<Announced, Trouble> {
+    pub(crate) fn announced(&self, file: &str) -> Result<Announced, Trouble> {
         let entry = self.files.get(file).ok_or_else(|| {
             Trouble::Refused(format!("{file} is needed, and the repository lists no such file"))
         })?;

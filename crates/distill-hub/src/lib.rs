@@ -17,6 +17,12 @@ mod error;
 mod fetch;
 pub mod files;
 mod hash;
+#[cfg(test)]
+mod mutants;
+#[cfg(test)]
+#[allow(dead_code)] // `tests/mutants` uses all of it.
+#[path = "../../../tests/mutants/mutate.rs"]
+mod mutate;
 pub mod name;
 mod url;
 pub mod verify;

@@ -14,7 +14,7 @@ use distill_model::ModelDirectory;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Result, RunError, Status};
-use crate::masked::{self, MaskedWords};
+use crate::masked::{self, Line, MaskedWords};
 use crate::outdir::OutDir;
 use crate::outdir::names::ROWS_FILE;
 use crate::session::{Session, dtype_name};
@@ -129,19 +129,26 @@ impl AugmentStage<'_> {
             known: further.is_some().then(HashSet::new),
         };
         match &masked {
-            None => write_all(&source, &mut writer, session, |rows, _, writer| {
+            None => write_all(&source, &mut writer, session, |rows, writer| {
                 rows.iter().try_for_each(|row| {
-                    session.stop.check()?;
-                    let copies = augment.copies_of_one(row, rows, &like, session.seed);
-                    Ok(writer.write(row, &copies)?)
+                    writer.original(row)?;
+                    augment.copies_of_one(row, rows, &like, session.seed).try_for_each(|copy| {
+                        session.stop.check()?;
+                        Ok(writer.copy(&copy)?)
+                    })
                 })
             })?,
             Some(masked) => {
                 session.progress.begin("augment", total, "rows");
-                let written = write_all(&source, &mut writer, session, |rows, done, writer| {
-                    let copies = masked.copies_of(augment, rows, &like, session, done)?;
-                    let mut both = rows.iter().zip(&copies);
-                    Ok(both.try_for_each(|(row, copies)| writer.write(row, copies))?)
+                let written = write_all(&source, &mut writer, session, |rows, writer| {
+                    masked.write_copies(augment, rows, &like, session, &mut |line| {
+                        match line {
+                            Line::Original(row) => writer.original(row),
+                            Line::Copy(copy) => writer.copy(copy),
+                        }?;
+                        session.progress.update(writer.rows, "");
+                        Ok(())
+                    })
                 });
                 session.progress.end();
                 written?;
@@ -254,13 +261,12 @@ impl Stage for AugmentStage<'_> {
     }
 }
 
-/// Writes the rows of a source, each followed by its copies. `write` handles consecutive rows,
-/// and gets the number of rows before them.
+/// Writes the rows of a source, each followed by its copies. `write` does it for a block of rows.
 fn write_all(
     source: &Source,
     writer: &mut Writer<'_>,
     session: &Session,
-    write: impl Fn(&[Row], u64, &mut Writer<'_>) -> Result<()>,
+    write: impl Fn(&[Row], &mut Writer<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut rows = source.rows()?;
     loop {
@@ -269,7 +275,7 @@ fn write_all(
         if block.is_empty() {
             return Ok(());
         }
-        write(&block, writer.rows, writer)?;
+        write(&block, writer)?;
     }
 }
 
@@ -310,14 +316,18 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write(&mut self, row: &Row, copies: &[Row]) -> Result<(), FileError> {
+    fn original(&mut self, row: &Row) -> Result<(), FileError> {
         self.line(row)?;
         if let Some(known) = &mut self.known {
             known.insert(hash_of(row));
         }
-        copies.iter().try_for_each(|copy| self.line(copy))?;
         self.rows += 1;
-        self.copies += copies.len() as u64;
+        Ok(())
+    }
+
+    fn copy(&mut self, copy: &Row) -> Result<(), FileError> {
+        self.line(copy)?;
+        self.copies += 1;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Words for `distill augment` from a masked language model.
 
 use std::cell::Cell;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use distill_data::augment::{AugmentSettings, Draft, MaskedTokens, Masker, Neighbours};
@@ -20,6 +21,8 @@ use crate::{inputs, length};
 
 /// Rows whose copies wait for the model together.
 const BLOCK_ROWS: usize = 256;
+/// Bytes of text in those copies: with their words and tokens they take some ten times as much memory.
+const BLOCK_BYTES: usize = 16 << 20;
 
 /// Opens the directory of a masked language model with its tokenizer, which cuts rows where `max_length` or the model's
 /// positions end.
@@ -45,6 +48,14 @@ pub struct MaskedWords {
     words: WholeWords,
     candidates: Vec<Candidates>,
     batch_tokens: Cell<u64>,
+}
+
+/// A row of the result.
+pub enum Line<'a> {
+    /// As it was read.
+    Original(&'a Row),
+    /// A copy of the last original.
+    Copy(&'a Row),
 }
 
 /// Some words of one draft, as they are asked for together.
@@ -73,31 +84,35 @@ impl MaskedWords {
         Ok(MaskedWords { model, tokenizer, words, candidates, batch_tokens: Cell::new(batch_tokens) })
     }
 
-    /// The copies of consecutive rows, as from [`AugmentSettings::copies_of`]; `done` rows came
-    /// before.
+    /// Makes the copies of `rows` and gives each row, followed by its copies, to `put`.
     ///
     /// # Errors
-    /// For a text that cannot be tokenized, a failure of libtorch, or a stop.
-    pub fn copies_of(
+    /// For a text that cannot be tokenized, a failure of libtorch, or a stop; those of `put`.
+    pub fn write_copies(
         &self,
         augment: &AugmentSettings,
         rows: &[Row],
         like: &Neighbours,
         session: &Session,
-        done: u64,
-    ) -> Result<Vec<Vec<Row>>> {
+        put: &mut dyn FnMut(Line<'_>) -> Result<()>,
+    ) -> Result<()> {
         let masker = Masker { tokenizer: &self.tokenizer, words: &self.words };
-        let mut copies = Vec::with_capacity(rows.len());
-        for block in rows.chunks(BLOCK_ROWS) {
-            let drafts = augment.drafts_of(block, rows, like, masker, session.seed);
+        for (block, numbers) in blocks(rows, augment.copies) {
+            let is_first = *numbers.start() == 1;
+            let drafts = augment.drafts_of(block, rows, like, masker, numbers, session.seed);
             let mut drafts = drafts.map_err(|error| in_file(error, block))?;
             self.answer(&mut drafts, augment.neighbours, session)?;
-            copies.extend(block.iter().zip(drafts).map(|(row, drafts)| {
-                drafts.into_iter().filter_map(|draft| draft.finished(row)).collect::<Vec<_>>()
-            }));
-            session.progress.update(done + copies.len() as u64, "");
+            for (row, drafts) in block.iter().zip(drafts) {
+                if is_first {
+                    put(Line::Original(row))?;
+                }
+                drafts
+                    .into_iter()
+                    .filter_map(|draft| draft.finished(row))
+                    .try_for_each(|copy| put(Line::Copy(&copy)))?;
+            }
         }
-        Ok(copies)
+        Ok(())
     }
 
     /// Puts words where drafts wait for them.
@@ -129,6 +144,34 @@ impl MaskedWords {
     }
 }
 
+/// Blocks of rows, each with the numbers of the copies to make together: few enough rows that all their copies fit into
+/// [`BLOCK_BYTES`]; a row whose copies do not fit is alone, once for each part of them.
+fn blocks(mut rows: &[Row], copies: u32) -> Vec<(&[Row], RangeInclusive<u32>)> {
+    let mut blocks = Vec::new();
+    while !rows.is_empty() {
+        let mut bytes = 0usize;
+        let fitting = rows.iter().take(BLOCK_ROWS).take_while(|row| {
+            bytes = bytes.saturating_add(text_bytes(row).saturating_mul(copies as usize));
+            bytes <= BLOCK_BYTES
+        });
+        let (block, others) = rows.split_at(fitting.count().max(1));
+        let together = match block {
+            [row] => {
+                u32::try_from(BLOCK_BYTES / text_bytes(row).max(1)).unwrap_or(copies).clamp(1, copies.max(1))
+            }
+            _ => copies.max(1),
+        };
+        let starts = (1..=copies.max(1)).step_by(together as usize);
+        blocks.extend(starts.map(|first| (block, first..=copies.min(first + together - 1))));
+        rows = others;
+    }
+    blocks
+}
+
+fn text_bytes(row: &Row) -> usize {
+    row.text.len() + row.text_pair.as_ref().map_or(0, String::len)
+}
+
 /// A question as the model takes it.
 fn masked_row<'a>(question: &'a Question, draft: &'a Draft) -> MaskedRow<'a> {
     let row = draft.row();
@@ -157,5 +200,50 @@ fn in_file(error: TokenError, rows: &[Row]) -> RunError {
             DataError::Record { place: rows[index].place.clone(), what }.into()
         }
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use distill_data::source::{Columns, Source};
+
+    use super::*;
+
+    fn rows(lengths: &[usize]) -> Vec<Row> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows.jsonl");
+        let line = |length: &usize| format!("{{\"text\": \"{}\"}}\n", "a".repeat(*length));
+        distill_core::atomic::write(&path, lengths.iter().map(line).collect::<String>().as_bytes()).unwrap();
+        let source = Source::open(&path, &Columns::default()).unwrap();
+        source.rows().unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Whatever the lengths, each copy of each row is made once, in order, and no block holds too much text.
+    #[test]
+    fn copies_are_made_in_blocks_that_fit_into_memory() {
+        for (lengths, copies) in [
+            (vec![100; 1000], 2),
+            (vec![100_000; 10], 1000),
+            (vec![10, BLOCK_BYTES + 5, 10, 10], 3),
+            (vec![BLOCK_BYTES / 3; 4], 1000),
+            (vec![0; 300], 1000),
+            (vec![100; 3], 0),
+        ] {
+            let rows = rows(&lengths);
+            let mut made: Vec<(u64, u32)> = Vec::new();
+            let mut seen = 0;
+            for (block, numbers) in blocks(&rows, copies) {
+                assert!(block.len() == 1 || *numbers.start() == 1);
+                assert!(block.len() <= BLOCK_ROWS);
+                let of_row = numbers.clone().count();
+                let bytes = block.iter().map(|row| row.text.len() * of_row).sum::<usize>();
+                assert!(bytes <= BLOCK_BYTES || (block.len() == 1 && of_row == 1), "{bytes}");
+                seen += if *numbers.start() == 1 { block.len() } else { 0 };
+                made.extend(block.iter().flat_map(|row| numbers.clone().map(|number| (row.row, number))));
+            }
+            assert_eq!(seen, rows.len(), "each row itself is written once");
+            let all = (0..lengths.len() as u64).flat_map(|row| (1..=copies).map(move |number| (row, number)));
+            assert!(made == all.collect::<Vec<_>>(), "{copies} copies of {} rows", lengths.len());
+        }
     }
 }

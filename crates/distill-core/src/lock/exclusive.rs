@@ -187,7 +187,8 @@ fn touch(file: &mut File, path: &Path, line: &str) -> io::Result<bool> {
     Ok(true)
 }
 
-fn lost(path: &Path) {
+/// Does what [`on_loss`] was given, for the directory of a lock file.
+pub(super) fn lost(path: &Path) {
     if let Some(end) = ON_LOSS.get() {
         end(path.parent().unwrap_or(path));
     }

@@ -11,6 +11,8 @@
 //! Sources: Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, algorithm 1; Devlin et al. 2019, arXiv:1810.04805,
 //! section 3.1, for the share.
 
+use std::ops::RangeInclusive;
+
 use rayon::prelude::*;
 
 use super::draws::Draws;
@@ -64,8 +66,8 @@ pub struct MaskedTokens {
 }
 
 impl AugmentSettings {
-    /// The copies of `rows`, which stand among `beside`, but for words that a masked language model is to choose; each
-    /// row's behind one another.
+    /// The copies of `rows` with these numbers, without the words that a masked language model is to choose; those of a
+    /// row follow each other. `beside` are the rows to mix with, `rows` among them.
     ///
     /// # Errors
     /// [`TokenError::Encode`] with the row's index in `rows`; [`TokenError::Stopped`].
@@ -75,11 +77,12 @@ impl AugmentSettings {
         beside: &[Row],
         like: &Neighbours,
         masker: Masker<'_>,
+        numbers: RangeInclusive<u32>,
         seed: u64,
     ) -> Result<Vec<Vec<Draft>>, TokenError> {
         let of = |(index, row): (usize, &Row)| {
             let draft = |number| self.draft((index, row), beside, like, masker, (number, seed)).transpose();
-            (1..=self.copies).filter_map(draft).collect()
+            numbers.clone().filter_map(draft).collect()
         };
         rows.par_iter().enumerate().map(of).collect()
     }
@@ -254,7 +257,8 @@ mod tests {
     fn copies(settings: &AugmentSettings, rows: &[Row], like: &Neighbours) -> Vec<Vec<Row>> {
         let (tokenizer, words) = (tokenizer(), tokenizer().whole_words().unwrap());
         let masker = Masker { tokenizer: &tokenizer, words: &words };
-        let drafts = settings.drafts_of(rows, rows, like, masker, 7).unwrap();
+        let numbers = 1..=settings.copies;
+        let drafts = settings.drafts_of(rows, rows, like, masker, numbers, 7).unwrap();
         let likeliest: Vec<u32> = (0..words.to_ask_for(settings.neighbours) as u32).collect();
         let finish = |row: &Row, mut draft: Draft| {
             for question in draft.questions(&words) {
@@ -304,7 +308,7 @@ mod tests {
         let (tokenizer, words) = (tokenizer(), tokenizer().whole_words().unwrap());
         let masker = Masker { tokenizer: &tokenizer, words: &words };
         let rows = [row(0, "a", "what is the capital", None), row(1, "b", &"how far is it ".repeat(9), None)];
-        let drafts = settings(1).drafts_of(&rows, &rows, &Neighbours::default(), masker, 7).unwrap();
+        let drafts = settings(1).drafts_of(&rows, &rows, &Neighbours::default(), masker, 1..=1, 7).unwrap();
         for (drafts, (words_masked, together)) in drafts.iter().zip([(4usize, 1), (36, 5)]) {
             let questions = drafts[0].questions(&words);
             assert!(questions.iter().all(|question| (1..=together).contains(&question.numbers.len())));
@@ -318,7 +322,7 @@ mod tests {
             }
         }
         let mixed = AugmentSettings { mix: 1.0, ..settings(1) };
-        let drafts = mixed.drafts_of(&rows, &rows, &Neighbours::default(), masker, 7).unwrap();
+        let drafts = mixed.drafts_of(&rows, &rows, &Neighbours::default(), masker, 1..=1, 7).unwrap();
         for (drafts, (own, partner)) in drafts.iter().zip([("a", "b"), ("b", "a")]) {
             let origin = Origin { id: own, partner_hash: Some(id_hash(partner)) };
             assert_eq!(Origin::of(&drafts[0].row().id), origin);

@@ -12,10 +12,11 @@ use super::TokenError;
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 const SPECIAL: &str = "special_tokens_map.json";
-const ADDED: &str = "added_tokens.json";
+pub(super) const ADDED: &str = "added_tokens.json";
 const MODEL: &str = "config.json";
 const VOCAB: &str = "vocab.txt";
-const BPE: [&str; 2] = ["vocab.json", "merges.txt"];
+pub(super) const MERGES: &str = "merges.txt";
+const BPE: [&str; 2] = ["vocab.json", MERGES];
 /// What SentencePiece's models are called.
 const PIECES: [&str; 4] = ["sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model"];
 

@@ -9,7 +9,7 @@ use tokenizers::{PostProcessor, PostProcessorWrapper, Tokenizer};
 
 use super::class::Class;
 use super::encode::{Splitting, margin};
-use super::files::{CONFIG, Files, Source, invalid};
+use super::files::{ADDED, CONFIG, Files, MERGES, Source, invalid};
 use super::options::Options;
 use super::save::Saved;
 use super::special::{SpecialTokens, TokenFiles};
@@ -37,12 +37,27 @@ pub(super) fn load(directory: &Path, max_length: usize) -> Result<TextTokenizer,
         own: own("added_tokens"),
     };
     let special = SpecialTokens::read(&names, options.class).map_err(in_config)?;
+    check_added(&names, &special, directory, &path)?;
     let (mut tokenizer, bytes) =
         effective(source, bytes, &options, &special).map_err(|reason| invalid(&path, reason))?;
     let growth = limits::check(&tokenizer).map_err(|reason| invalid(&path, reason))?;
     tokenizer.set_encode_special_tokens(options.split_special);
     let saved = Saved::new(bytes, &tokenizer, &files.config, &options, &special);
     finish(tokenizer, growth, max_length, &options, saved, path)
+}
+
+/// Checks the tokens that the files add, before the library builds anything of them. The error names the file.
+fn check_added(
+    files: &TokenFiles<'_>,
+    special: &SpecialTokens,
+    directory: &Path,
+    tokenizer: &Path,
+) -> Result<(), TokenError> {
+    let own = files.own.iter().filter_map(|token| token["content"].as_str());
+    limits::check_tokens(own).map_err(|reason| invalid(tokenizer, reason))?;
+    let added = files.added.keys().map(String::as_str);
+    limits::check_tokens(added).map_err(|reason| invalid(&directory.join(ADDED), reason))?;
+    limits::check_tokens(special.contents()).map_err(|reason| invalid(&directory.join(CONFIG), reason))
 }
 
 fn finish(
@@ -92,7 +107,10 @@ fn parsed(files: &Files) -> Result<(Value, Option<&[u8]>), TokenError> {
         }
         Source::Lines(bytes) => Ok((json!({ "model": word_pieces(bytes).map_err(refuse)? }), None)),
         Source::Merges(words, merges) => {
-            Ok((json!({ "model": merged_pairs(words, merges).map_err(refuse)? }), None))
+            let vocabulary = vocabulary(words).map_err(refuse)?;
+            let merges = pairs(merges, &vocabulary)
+                .map_err(|reason| invalid(&files.path.with_file_name(MERGES), reason))?;
+            Ok((json!({ "model": { "type": "BPE", "vocab": vocabulary, "merges": merges } }), None))
         }
     }
 }
@@ -106,14 +124,30 @@ fn word_pieces(bytes: &[u8]) -> Result<Value, String> {
     Ok(json!({ "type": "WordPiece", "vocab": vocabulary }))
 }
 
-fn merged_pairs(words: &[u8], merges: &[u8]) -> Result<Value, String> {
-    limits::check_json(words)?;
-    let vocabulary: Map<String, Value> =
-        serde_json::from_slice(words).map_err(|error| one_line(&error.to_string()))?;
-    let merges = std::str::from_utf8(merges)
-        .map_err(|error| format!("merges.txt is not UTF-8 at byte {}", error.valid_up_to()))?;
-    let merges: Vec<&str> = merges.lines().filter(|line| !line.starts_with("#version")).collect();
-    Ok(json!({ "type": "BPE", "vocab": vocabulary, "merges": merges }))
+/// The JSON object of a `vocab.json`.
+fn vocabulary(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    limits::check_json(bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| one_line(&error.to_string()))
+}
+
+/// The lines of a `merges.txt`: two tokens each. The library refuses the same lines, but names neither file nor line.
+fn pairs<'a>(bytes: &'a [u8], vocabulary: &Map<String, Value>) -> Result<Vec<&'a str>, String> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with("#version"));
+    let checked = lines.map(|(index, line)| {
+        let number = index + 1;
+        let tokens: Vec<&str> = line.split(' ').collect();
+        let [first, second] = tokens.as_slice() else {
+            return Err(format!("line {number} is not two tokens with a space between them"));
+        };
+        let merged = format!("{first}{second}");
+        match [*first, *second, &merged].into_iter().find(|token| !vocabulary.contains_key(*token)) {
+            Some(missing) => Err(format!("line {number}: vocab.json has no token {missing:?}")),
+            None => Ok(line),
+        }
+    });
+    checked.collect()
 }
 
 /// The tokenizer that `transformers` makes of the files, and its `tokenizer.json`: the very bytes of the one that was
@@ -136,7 +170,6 @@ fn effective(
             )
         }
     };
-    limits::check_tokens(special.contents())?;
     quietly(|| special.add_to(&mut tokenizer))?;
     if options.class.vocabulary().is_some() {
         // ALBERT's class sets its own first, and then that of the file over it.

@@ -109,3 +109,41 @@ fn settings_are_applied_as_transformers_applies_them() {
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// An error about added tokens names the file that has them.
+#[test]
+fn too_long_added_tokens_are_refused_with_the_name_of_their_file() {
+    let long = "x".repeat(42_000);
+    let token = json!({"id": 90, "content": long, "special": false});
+    for (file, content) in [
+        ("added_tokens.json", json!({ &long: 90 })),
+        ("tokenizer_config.json", json!({"added_tokens_decoder": {"90": token}})),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory.path().join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nwhat\n");
+        TextTokenizer::load(directory.path(), 8).unwrap();
+        write(&directory.path().join(file), content.to_string());
+        let error = TextTokenizer::load(directory.path(), 8).unwrap_err().to_string();
+        assert!(error.contains(&format!("{file} is not")) && error.contains("42000 bytes"), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_line_of_merges_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let vocabulary = r#"{"<s>": 0, "</s>": 1, "<unk>": 2, "<pad>": 3, "<mask>": 4, "w": 5, "h": 6, "wh": 7}"#;
+    write(&directory.path().join("vocab.json"), vocabulary);
+    let path = directory.path().join("merges.txt");
+    write(&path, "#version: 0.2\nw h\n");
+    TextTokenizer::load(directory.path(), 8).unwrap();
+    for (lines, problem) in [
+        (&b"#version: 0.2\nw h\nw  h\n"[..], "line 3 is not two tokens"),
+        (b"w h\nh w\n", "line 2: vocab.json has no token \"hw\""),
+        (b"w x\n", "line 1: vocab.json has no token \"x\""),
+        (b"w h\n\xff", "not UTF-8 at byte 4"),
+    ] {
+        write(&path, lines);
+        let error = TextTokenizer::load(directory.path(), 8).unwrap_err().to_string();
+        assert!(error.contains("merges.txt is not") && error.contains(problem), "{error}");
+    }
+}

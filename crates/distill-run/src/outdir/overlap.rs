@@ -1,6 +1,6 @@
 //! A run never writes where it reads.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use distill_core::record::RunRecord;
 
@@ -43,8 +43,16 @@ fn real(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let existing = path.ancestors().find(|part| part.exists())?;
     let rest = path.strip_prefix(existing).ok()?;
-    let real = existing.canonicalize().ok()?;
-    Some(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
+    let mut real = existing.canonicalize().ok()?;
+    for part in rest.components() {
+        match part {
+            Component::ParentDir => drop(real.pop()),
+            part => real.push(part),
+        }
+        // Behind a `..` there may be links again.
+        real = real.canonicalize().unwrap_or(real);
+    }
+    Some(real)
 }
 
 fn is_listed(out: &Path, below: &Path) -> bool {
@@ -74,6 +82,8 @@ mod tests {
         let refused = |read: &str, out: &str| check(&[at(read)], &at(out)).is_err();
         assert!(refused("ft/model", "ft"), "an earlier result of its own");
         assert!(refused("ft/model", "ft/../ft/."));
+        assert!(refused("ft/model", "new/../ft") && refused("ft/model", "new/deep/../../link"));
+        assert!(!refused("ft/model", "new/../st"));
         assert!(refused("link/model", "ft") && refused("ft/model", "link"));
         assert!(refused("a", "a") && refused("a", "a/below") && refused("ft/model", "ft/model/run"));
         assert!(refused("data/rows.jsonl", "data"), "rows.jsonl is what augment writes");

@@ -13,7 +13,7 @@ use distill_core::record::RUN_FILE;
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use serde::{Deserialize, Serialize};
 
-use super::names::{JOURNAL, REPLACED, STAGE};
+use super::names::{JOURNAL, REPLACED, STAGE, is_half_written};
 use super::owned::listed;
 use super::remove;
 use crate::error::Result;
@@ -34,9 +34,11 @@ pub fn is_begun(out: &Path) -> bool {
     out.join(JOURNAL).exists()
 }
 
-/// Whether a swap that is over, or a run that was killed before it began to write, left something.
+/// Whether a directory has something of a run that was killed: during or after a swap, or before it wrote its record.
 pub fn has_left_overs(out: &Path) -> bool {
-    exists(&out.join(REPLACED)) || (exists(&out.join(STAGE)) && !exists(&out.join(STAGE).join(RUN_FILE)))
+    exists(&out.join(REPLACED))
+        || (exists(&out.join(STAGE)) && !exists(&out.join(STAGE).join(RUN_FILE)))
+        || listed(out).is_ok_and(|names| names.iter().any(|name| is_half_written_journal(name)))
 }
 
 /// Removes that.
@@ -49,8 +51,14 @@ pub fn tidy(out: &Path) -> Result<()> {
         if !exists(&out.join(STAGE).join(RUN_FILE)) {
             remove(&out.join(STAGE))?;
         }
+        super::remove_where(out, is_half_written_journal)?;
     }
     Ok(())
+}
+
+/// A journal that a kill left under its temporary name.
+fn is_half_written_journal(name: &str) -> bool {
+    name.starts_with(&format!(".{JOURNAL}.")) && is_half_written(name)
 }
 
 /// Moves the content of the stage into `out`, replacing the entries `old`.

@@ -178,6 +178,20 @@ fn a_filled_directory_appears_whole_or_not_at_all_and_replaces_one_of_the_same_r
     assert!(text.contains("model/mine.txt") && root.path().join("model/mine.txt").exists(), "{text}");
 }
 
+/// A kill while the journal is written, and another one right after the swap that followed.
+#[test]
+fn a_half_written_journal_is_removed_from_a_finished_result() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path();
+    finished(out, "new");
+    let half_written = format!(".{}.a1B2c3.tmp", names::JOURNAL);
+    put(out, &[&half_written, ".mine.tmp"]);
+    assert!(swap::has_left_overs(out));
+    drop(OutDir::lock(out).unwrap());
+    assert_eq!(names(out), [".lock", ".mine.tmp", "metrics.jsonl", "model", "run.json"]);
+    assert!(!swap::has_left_overs(out));
+}
+
 #[test]
 fn a_result_whose_move_was_cut_off_is_not_foreign() {
     let root = tempfile::tempdir().unwrap();
