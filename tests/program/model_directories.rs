@@ -122,7 +122,8 @@ fn a_head_that_the_config_does_not_name_is_found_and_reported() {
     with_json(&work, "tokens", "config.json", |config| {
         config["architectures"] = json!(["BertForTokenClassification"])
     });
-    work.run("predict --model tokens --data test.jsonl --out t.csv").fails(65, &["no classification head"]);
+    work.run("predict --model tokens --data test.jsonl --out t.csv")
+        .fails(65, &["cannot hold a tag for each word"]);
 }
 
 #[test]

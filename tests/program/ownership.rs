@@ -62,7 +62,7 @@ fn overwrite_never_removes_inputs() {
     is_refused(
         &work,
         "finetune --model ft/model --data rows.jsonl --out new/../ft --overwrite",
-        &["ft/model is read by this run"],
+        &["this run reads ft/model"],
     );
     is_refused(&work, "student --targets targets --init ft/model --out ft --overwrite", &["ft/model is read"]);
     work.run("teacher --model ft/model --data rows.jsonl --out b").succeeds();

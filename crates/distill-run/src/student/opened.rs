@@ -62,7 +62,8 @@ impl StudentStage<'_> {
     fn train(&self, stores: &[Store]) -> Result<TrainSettings> {
         let problem_type = problem_type(stores);
         if let Some(asked) = self.settings.data.problem_type.filter(|asked| *asked != problem_type) {
-            let message = format!("data.problem_type is {asked}, but the soft targets are of {problem_type}");
+            let message =
+                format!("data.problem_type is {asked}, but that of the soft targets is {problem_type}");
             return Err(RunError::usage(message));
         }
         Ok(self.train.for_problem(problem_type)?)
