@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::readers::{
     Outcome, beside_tokenizer, cache, cached, checkpoint, features, index, indexed, kept_features,
-    logits_jsonl, manifest, manifests, metrics, model, parquet, pieces, read_metrics, resume, rows, run_record,
-    run_records, settings, tokenizer, vocabulary, words,
+    logits_jsonl, manifest, manifests, metrics, model, parquet, pieces, questions, read_metrics, resume, rows,
+    run_record, run_records, settings, tokenizer, vocabulary, words,
 };
 use crate::seeds;
 
@@ -100,7 +100,7 @@ const TOML: &[&str] = &[
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "parquet",
-        share: 2750,
+        share: 2600,
         seeds: seeds::parquets,
         dictionary: &["PAR1", "logits", "text"],
         read: parquet,
@@ -146,6 +146,20 @@ pub const KINDS: &[Kind] = &[
         seeds: || vec![seeds::conllu()],
         dictionary: COLUMNS,
         read: |d, b| words(d, b, "conllu"),
+    },
+    Kind {
+        name: "squad",
+        share: 100,
+        seeds: || vec![seeds::squad()],
+        dictionary: JSON,
+        read: |d, b| questions(d, b, "json"),
+    },
+    Kind {
+        name: "answers.jsonl",
+        share: 50,
+        seeds: || vec![seeds::answers_jsonl()],
+        dictionary: JSON,
+        read: |d, b| questions(d, b, "jsonl"),
     },
     Kind {
         name: "logits.jsonl",

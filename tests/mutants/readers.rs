@@ -12,7 +12,7 @@ use distill_data::source::{Columns, Source, Summary, resolve};
 use distill_data::tokens::WordsFor;
 use distill_model::ModelDirectory;
 use distill_student::checkpoint::{Checkpoints, State};
-use distill_task::TaskId;
+use distill_task::{Label, TaskId};
 use distill_teacher::runner::Runner;
 use tch::{Device, Tensor};
 
@@ -82,14 +82,16 @@ fn rows_of(path: &Path, text: &str) -> Outcome {
     let source = Source::open(path, &columns)?;
     let _names = source.class_names()?;
     // Labels as lists and as numbers too; what comes of one class a row is what counts.
-    for kind in [TaskId::MULTI_LABEL, TaskId::REGRESSION, TaskId::TOKEN_CLASSIFICATION] {
+    for kind in
+        [TaskId::MULTI_LABEL, TaskId::REGRESSION, TaskId::TOKEN_CLASSIFICATION, TaskId::QUESTION_ANSWERING]
+    {
         drop(source.clone().labelled(kind).rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
     }
     Ok(source.rows()?.try_for_each(|row| row.map(drop))?)
 }
 
 fn table(path: &Path) -> Outcome {
-    for kind in [TaskId::MULTI_LABEL, TaskId::TOKEN_CLASSIFICATION] {
+    for kind in [TaskId::MULTI_LABEL, TaskId::TOKEN_CLASSIFICATION, TaskId::QUESTION_ANSWERING] {
         let several = LogitsTable::open(path)?.labelled(kind);
         drop(several.rows().and_then(|mut rows| rows.try_for_each(|row| row.map(drop))));
     }
@@ -109,6 +111,22 @@ pub fn rows(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
         let (map, fitted) = summary.own_map(&source)?;
         summary.fit(&source, &map)?;
         source.read_by(fitted.reading).rows()?.try_for_each(|row| row.map(drop))?;
+    }
+    Ok(())
+}
+
+/// Questions with the answers in their texts.
+pub fn questions(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
+    let path = directory.join("a").with_extension(ending);
+    write(&path, bytes);
+    let source = Source::open(&path, &Columns::default())?.labelled(TaskId::QUESTION_ANSWERING);
+    Summary::scan(&source, &StopSignal::default())?;
+    for row in source.rows()? {
+        let row = row?;
+        let characters = row.text_pair.as_ref().map_or(0, |context| context.chars().count());
+        if let Some(Label::Spans(spans)) = row.label {
+            assert!(spans.iter().all(|span| span.start < span.end && span.end as usize <= characters));
+        }
     }
     Ok(())
 }

@@ -233,6 +233,35 @@ pub fn conllu() -> Vec<u8> {
     (0..15).map(sentence).collect::<String>().into_bytes()
 }
 
+/// A question with a text, and an answer of its second word.
+fn question(row: usize) -> (String, String, String) {
+    let context = text(row);
+    let answer = context.split(' ').nth(1).unwrap_or_default().to_owned();
+    let start = context.split(' ').next().unwrap_or_default().chars().count() + 1;
+    (text(row + 3), context, format!("{{\"text\": [{answer:?}], \"answer_start\": [{start}]}}"))
+}
+
+pub fn answers_jsonl() -> Vec<u8> {
+    let line = |row: usize| {
+        let (question, context, answers) = question(row);
+        format!("{{\"question\": {question:?}, \"context\": {context:?}, \"answers\": {answers}}}\n")
+    };
+    (0..20).map(line).collect::<String>().into_bytes()
+}
+
+pub fn squad() -> Vec<u8> {
+    let paragraph = |row: usize| {
+        let (question, context, answers) = question(row);
+        let answers = answers.replace(['[', ']'], "");
+        format!(
+            "{{\"context\": {context:?}, \"qas\": [{{\"id\": \"q{row}\", \"question\": {question:?}, \"answers\": \
+             [{answers}]}}, {{\"id\": \"n{row}\", \"question\": \"\", \"answers\": [], \"is_impossible\": true}}]}}"
+        )
+    };
+    let paragraphs: Vec<String> = (0..10).map(paragraph).collect();
+    format!("{{\"version\": \"2\", \"data\": [{{\"paragraphs\": [{}]}}]}}", paragraphs.join(", ")).into_bytes()
+}
+
 pub fn jsonl() -> Vec<u8> {
     let line = |row: usize| {
         let label = ["\"alpha\"", "null", "\"beta\""][row % 3];

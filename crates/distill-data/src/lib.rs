@@ -21,4 +21,4 @@ pub mod tokens;
 pub use cache::{CacheError, TokenCache};
 pub use error::{At, DataError, Place};
 pub use split::choose_validation;
-pub use tokens::{TextTokenizer, TokenError, Tokens, WordWindow};
+pub use tokens::{AnswerWindow, TextTokenizer, TokenError, Tokens, WordWindow};

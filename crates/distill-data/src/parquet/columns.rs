@@ -85,7 +85,7 @@ pub struct ColumnBatches {
 
 impl ColumnBatches {
     /// Prepares to read `columns`, which must be top-level names of the file: flat columns of any
-    /// type that has a [`Meaning`], or lists of these.
+    /// type that has a [`Meaning`], or lists of these; or lists inside groups, such as `answers.text`.
     ///
     /// # Errors
     /// [`DataError::ColumnType`] for a column of another form; [`DataError::Unsupported`] for one in a
@@ -185,9 +185,54 @@ pub enum Kind {
 }
 
 impl ParquetFile {
-    /// What a top-level column holds; none where it is not there.
+    /// What a top-level column holds, or a list inside groups, whose names are put in front with dots; none where it is
+    /// not there.
     pub fn kind(&self, name: &str) -> Option<Kind> {
-        self.fields().iter().find(|field| field.name() == name).map(|field| kind_of(field))
+        node(self, name).map(|node| node.kind())
+    }
+}
+
+/// A column: a field of the schema, and the groups around it.
+struct Node<'a> {
+    field: &'a Type,
+    /// Its path in the schema.
+    path: Vec<String>,
+    /// Definition levels of the groups around it; none where one of them is repeated.
+    base: Option<i16>,
+}
+
+impl Node<'_> {
+    fn kind(&self) -> Kind {
+        match (kind_of(self.field), self.base, self.path.len()) {
+            (kind, Some(_), 1) => kind,
+            (Kind::List(meaning), Some(_), _) => Kind::List(meaning),
+            _ => Kind::Other("nested values".to_owned()),
+        }
+    }
+}
+
+/// The field of a name: one at the top level, else one inside groups by its path with dots.
+fn node<'a>(file: &'a ParquetFile, name: &str) -> Option<Node<'a>> {
+    if let Some(field) = file.fields().iter().find(|field| field.name() == name) {
+        return Some(Node { field, path: vec![name.to_owned()], base: Some(0) });
+    }
+    let mut fields = file.fields();
+    let mut base = Some(0i16);
+    let mut parts = name.split('.').peekable();
+    loop {
+        let part = parts.next()?;
+        let field = fields.iter().find(|field| field.name() == part)?;
+        if parts.peek().is_none() {
+            return Some(Node { field, path: name.split('.').map(str::to_owned).collect(), base });
+        }
+        let Type::GroupType { fields: inner, .. } = field.as_ref() else { return None };
+        let info = field.get_basic_info();
+        base = match info.has_repetition().then(|| info.repetition()) {
+            Some(Repetition::REQUIRED) => base,
+            Some(Repetition::OPTIONAL) => base.map(|base| base + 1),
+            Some(Repetition::REPEATED) | None => None,
+        };
+        fields = inner;
     }
 }
 
@@ -207,19 +252,19 @@ fn kind_of(field: &Type) -> Kind {
 
 /// Finds a top-level column and its only leaf.
 fn find(file: &ParquetFile, name: &str) -> Result<Wanted, DataError> {
-    let fields = file.fields();
-    let Some(position) = fields.iter().position(|field| field.name() == name) else {
+    let Some(node) = node(file, name) else {
         return Err(DataError::damaged(file.path(), format!("its column {name:?} is missing")));
     };
     let schema = file.metadata.file_metadata().schema_descr();
-    let field = &fields[position];
-    let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == position);
-    match (leaf, kind_of(field)) {
+    let leaf =
+        (0..schema.num_columns()).find(|leaf| schema.column(*leaf).path().parts().starts_with(&node.path));
+    match (leaf, node.kind()) {
         (Some(leaf), Kind::Flat(meaning)) => Ok(Wanted { leaf, list: None, meaning }),
         (Some(leaf), Kind::List(meaning)) => {
-            Ok(Wanted { leaf, list: list::list_levels(field, meaning), meaning })
+            let list = list::list_levels(node.field, meaning, node.base.unwrap_or_default());
+            Ok(Wanted { leaf, list, meaning })
         }
-        (_, kind) => Err(unusable(file.path(), field, kind)),
+        (_, kind) => Err(unusable(file.path(), node.field, kind)),
     }
 }
 

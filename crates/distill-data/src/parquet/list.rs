@@ -31,10 +31,11 @@ pub(super) fn list_leaf(field: &Type) -> Option<&Type> {
     walk(field).map(|(leaf, ..)| leaf)
 }
 
-/// The levels of such a field, whose values mean this.
-pub(super) fn list_levels(field: &Type, meaning: Meaning) -> Option<ListLevels> {
+/// The levels of such a field, whose values mean this, inside groups that have `base` levels.
+pub(super) fn list_levels(field: &Type, meaning: Meaning, base: i16) -> Option<ListLevels> {
     let (_, level, element, list) = walk(field)?;
-    Some(ListLevels { element, value: level, list, numbers: meaning == Meaning::Float })
+    let numbers = meaning == Meaning::Float;
+    Some(ListLevels { element: base + element, value: base + level, list: base + list, numbers })
 }
 
 /// The leaf, its level, the level of an element and that of the list.

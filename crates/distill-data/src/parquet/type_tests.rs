@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use distill_core::StopSignal;
-use distill_task::TaskId;
+use distill_task::{Span, TaskId};
 use serde_json::{Value as Json, json};
 
 use super::tests::{column, file, texts};
 use super::*;
 use crate::source::{Columns, Label, RawLabel, Row, Source, Summary};
 use ::parquet::basic::Encoding;
-use ::parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType};
+use ::parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type};
 use ::parquet::file::properties::WriterProperties;
 
 fn golden(name: &str) -> PathBuf {
@@ -157,4 +157,46 @@ fn a_dictionary_of_single_bytes_is_read() {
     let found = read(&path, &Columns::default(), TaskId::SINGLE_LABEL).unwrap();
     let found: Vec<_> = found.into_iter().map(|row| row.label.unwrap()).collect();
     assert_eq!(found, [1, 2, 3].map(|id| Label::Class(RawLabel::Id(id))));
+}
+
+/// SQuAD as `datasets` writes it: a struct of two lists.
+#[test]
+fn answers_are_lists_inside_a_group() {
+    let list = |name: &str, element: &str| {
+        format!("optional group {name} (LIST) {{ repeated group list {{ optional {element}; }} }}")
+    };
+    let schema = format!(
+        "message m {{ required binary question (UTF8); required binary context (UTF8); optional group answers {{ {} {} }} }}",
+        list("text", "binary element (UTF8)"),
+        list("answer_start", "int32 element")
+    );
+    let write = |starts: &[i32]| {
+        file(&schema, Default::default(), |group| {
+            column::<ByteArrayType>(group, &texts(&["q", "q", "q"]), &[], &[]);
+            column::<ByteArrayType>(group, &texts(&["a bc", "é", "x"]), &[], &[]);
+            // Two answers, none, and no word of answers.
+            column::<ByteArrayType>(group, &texts(&["bc", "a"]), &[4, 4, 2, 0], &[0, 1, 0, 0]);
+            let levels: Vec<i16> = starts.iter().map(|_| 4).chain([2, 0]).collect();
+            let repetition: Vec<i16> = (0..starts.len()).map(|at| i16::from(at > 0)).chain([0, 0]).collect();
+            column::<Int32Type>(group, starts, &levels, &repetition);
+        })
+    };
+    let (_directory, path) = write(&[2, 0]);
+    let rows = read(&path, &Columns::default(), TaskId::QUESTION_ANSWERING).unwrap();
+    let labels: Vec<_> = rows.into_iter().map(|row| row.label).collect();
+    let span = |start, end| Span { start, end };
+    assert_eq!(labels, [Some(Label::Spans(vec![span(2, 4), span(0, 1)])), Some(Label::Spans(vec![])), None]);
+    let (_directory, path) = write(&[2, 1]);
+    let error = read(&path, &Columns::default(), TaskId::QUESTION_ANSWERING).unwrap_err();
+    assert!(
+        error.contains("row 1 (from 1): column \"answers\": the answer \"a\" is not at character 1"),
+        "{error}"
+    );
+    let (_directory, path) = write(&[2]);
+    let error = read(&path, &Columns::default(), TaskId::QUESTION_ANSWERING).unwrap_err();
+    assert!(error.contains("2 texts and 1 answer_starts"), "{error}");
+    let columns =
+        Columns { label: Some("question".to_owned()), text: Some("context".to_owned()), ..Columns::default() };
+    let error = read(&path, &columns, TaskId::QUESTION_ANSWERING).unwrap_err();
+    assert!(error.contains("expected a struct of the lists text (strings) and answer_start"), "{error}");
 }

@@ -64,7 +64,8 @@ impl Summary {
         let failed = |source: LabelError| DataError::Labels { file: self.path.clone(), source };
         let mut fit = self.begin(source);
         if !self.problem_type.label_shape().has_classes() {
-            return Ok((LabelMap::numbered(1).map_err(failed)?, fit));
+            let outputs = self.problem_type.fixed_labels().unwrap_or(1);
+            return Ok((LabelMap::numbered(outputs).map_err(failed)?, fit));
         }
         let names = names_of(source)?;
         if let Some((map, fit)) = self.own_tags(names.clone(), fit.clone())? {

@@ -49,6 +49,7 @@ fn format_of(path: &Path) -> Result<Format, DataError> {
         "conll" | "bio" | "iob" => Ok(Format::Words { certain: true }),
         "txt" => Ok(Format::Words { certain: false }),
         "conllu" | "conllup" => Ok(Format::Conllu),
+        "json" => Ok(Format::Squad),
         "arrow" => Err(format(
             path,
             "Arrow files are not read; in Python, datasets.Dataset.from_file(PATH).to_parquet(\"rows.parquet\") \

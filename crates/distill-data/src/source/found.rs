@@ -1,8 +1,9 @@
 //! A label as a reader finds it in one row, before anything is known of the other rows.
 
-use distill_task::TaskId;
+use distill_task::{Span, TaskId};
 use serde::{Deserialize, Serialize};
 
+use super::answers::Answer;
 use super::labels::RawLabel;
 
 /// How labels are to be read where the data leave more than one way.
@@ -41,6 +42,10 @@ pub(crate) enum Found {
     Number(f64),
     /// A class for each word, none where a word has none; at least one has one.
     Tags(Vec<Option<RawLabel>>),
+    /// Answers as the data have them, before they are looked for in their text.
+    Answers(Vec<Answer>),
+    /// Where in its text each answer is, in characters; empty where the text has none.
+    Spans(Vec<Span>),
 }
 
 /// The values of a list, in their order; they may repeat.

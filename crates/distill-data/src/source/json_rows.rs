@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use distill_task::LabelShape;
 
+use super::answers::{in_context, of_pairs};
 use super::columns::{Columns, Role, RowKind};
 use super::found::{Ask, Found, LabelType, Several};
 use super::json_value::{JsonValue, List, keys, pick};
-use super::labels::{RawLabel, finite, not_a_label, one_class, several_from_text};
+use super::labels::{RawLabel, finite, one_class, several_from_text};
 use super::lines::Lines;
 use super::note::Note;
 use super::row::RawRow;
@@ -75,7 +76,9 @@ impl JsonRows {
             .filter(|role| self.columns.name(*role) != self.names[*role as usize])
             .collect();
         names.extend(aliased.iter().map(|role| self.columns.name(*role)));
-        let lists = [Role::Label, Role::Text].map(|role| (self.names[role as usize].as_str(), List::Labels));
+        let label = if self.columns.kind == RowKind::Answers { List::Answers } else { List::Labels };
+        let lists = [(Role::Label, label), (Role::Text, List::Labels)];
+        let lists = lists.map(|(role, list)| (self.names[role as usize].as_str(), list));
         let lists = if self.columns.kind == RowKind::Words { &lists[..] } else { &lists[..1] };
         let picked = pick(line, &names, lists);
         let known = picked.as_ref().is_ok_and(|fields| fields[1].is_none()).then(|| keys(line));
@@ -117,7 +120,8 @@ impl JsonRows {
         let text_pair = text_of(text_pair.unwrap_or(JsonValue::Null));
         let text_pair = text_pair.map_err(|what| value_error(at(Role::TextPair), what))?;
         let label = label_of(&label.unwrap_or(JsonValue::Null), self.ask)
-            .and_then(|label| a_tag_a_word(label, tokens.as_deref()));
+            .and_then(|label| a_tag_a_word(label, tokens.as_deref()))
+            .and_then(|label| in_context(label, text_pair.as_deref()));
         let label = label.map_err(|what| value_error(at(Role::Label), what))?;
         Ok(RawRow { id, text, text_pair, tokens, label, place })
     }
@@ -220,7 +224,12 @@ pub(crate) fn label_of(value: &JsonValue, ask: Ask) -> Result<Option<Found>, Str
             tags.collect::<Result<_, _>>().map(of_tags)
         }
         (LabelShape::Tags, other) => Err(format!("{other} is not a list of tags")),
-        (LabelShape::Spans, _) => Err(not_a_label(ask)),
+        (LabelShape::Spans, JsonValue::Answers(answers)) => Ok(Some(Found::Answers(answers.clone()))),
+        (LabelShape::Spans, JsonValue::Labels(ends)) => {
+            let end = |end: &JsonValue| if let JsonValue::Number(end) = end { end.as_i64() } else { None };
+            of_pairs(&ends.iter().map(end).collect::<Vec<_>>()).map(Some)
+        }
+        (LabelShape::Spans, other) => Err(format!("{other} is not answers with text and answer_start")),
     }
 }
 

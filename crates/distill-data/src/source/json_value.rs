@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
+use super::answers::{Answer, of_lists};
+
 /// More labels than any row has.
 const MAX_ROW_LABELS: usize = 1 << 16;
 
@@ -17,6 +19,8 @@ pub(crate) enum List {
     Numbers,
     /// As labels.
     Labels,
+    /// As answers: an object with the lists `text` and `answer_start`, or a list of objects with one of each.
+    Answers,
 }
 
 /// A field's value.
@@ -36,6 +40,8 @@ pub(crate) enum JsonValue {
     Labels(Vec<JsonValue>),
     /// The same with more values than a row has labels.
     ManyLabels,
+    /// Answers, where these were asked for.
+    Answers(Vec<Answer>),
 }
 
 impl fmt::Display for JsonValue {
@@ -51,7 +57,7 @@ impl fmt::Display for JsonValue {
             JsonValue::List | JsonValue::Numbers(_) | JsonValue::NotNumbers(..) | JsonValue::Labels(_) => {
                 f.write_str("a list")
             }
-            JsonValue::Object => f.write_str("an object"),
+            JsonValue::Object | JsonValue::Answers(_) => f.write_str("an object"),
         }
     }
 }
@@ -206,6 +212,9 @@ impl<'de> Visitor<'de> for Field {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonValue, A::Error> {
+        if self.list == Some(List::Answers) {
+            return answers(map);
+        }
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(JsonValue::Object)
     }
@@ -213,6 +222,9 @@ impl<'de> Visitor<'de> for Field {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<JsonValue, A::Error> {
         if self.list == Some(List::Labels) {
             return labels(list);
+        }
+        if self.list == Some(List::Answers) {
+            return each_answer(list);
         }
         let mut numbers = Vec::new();
         let mut other = None;
@@ -226,6 +238,45 @@ impl<'de> Visitor<'de> for Field {
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(other.unwrap_or(JsonValue::List))
     }
+}
+
+/// Answers as an object: what is no answer becomes an object like any other.
+fn answers<'de, A: MapAccess<'de>>(mut map: A) -> Result<JsonValue, A::Error> {
+    let (mut texts, mut starts) = (None, None);
+    while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        match &*key {
+            "text" => texts = Some(map.next_value_seed(Field { list: Some(List::Labels) })?),
+            "answer_start" => starts = Some(map.next_value_seed(Field { list: Some(List::Labels) })?),
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+    }
+    let list = |value: Option<JsonValue>| match value? {
+        JsonValue::Labels(values) => Some(values),
+        one => Some(vec![one]),
+    };
+    let text = |value: JsonValue| if let JsonValue::Text(text) = value { Some(text) } else { None };
+    let start = |value: JsonValue| if let JsonValue::Number(start) = value { start.as_i64() } else { None };
+    let found = || {
+        let texts = list(texts)?.into_iter().map(text).collect::<Option<Vec<_>>>()?;
+        let starts = list(starts)?.into_iter().map(start).collect::<Option<Vec<_>>>()?;
+        of_lists(texts, starts)
+    };
+    Ok(found().map_or(JsonValue::Object, JsonValue::Answers))
+}
+
+/// Answers as a list of objects.
+fn each_answer<'de, A: SeqAccess<'de>>(mut list: A) -> Result<JsonValue, A::Error> {
+    let mut all = Vec::new();
+    while let Some(one) = list.next_element_seed(Field { list: Some(List::Answers) })? {
+        match one {
+            JsonValue::Answers(answers) if all.len() < MAX_ROW_LABELS => all.extend(answers),
+            _ => {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(JsonValue::List);
+            }
+        }
+    }
+    Ok(JsonValue::Answers(all))
 }
 
 fn labels<'de, A: SeqAccess<'de>>(mut list: A) -> Result<JsonValue, A::Error> {

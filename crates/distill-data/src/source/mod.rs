@@ -2,10 +2,11 @@
 //!
 //! Read in this order: `files` (which files a path stands for), [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
 //! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`; `word_columns` and `conllu`, which gather a
-//! `sentence`), `suggest` (the task that columns speak of), [`watch`] (what is read is what was
+//! `sentence`; `squad`, with `answers`), `suggest` (the task that columns speak of), [`watch`] (what is read is what was
 //! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids` and `tally`, `decide` and `tags` (which reading
 //! of the labels fits a label map), `reading` (that reading, row by row) and [`labels`] (from raw labels to ids).
 
+mod answers;
 pub mod columns;
 mod conllu;
 mod csv_rows;
@@ -25,6 +26,7 @@ mod reading;
 pub mod row;
 pub mod rows;
 mod sentence;
+mod squad;
 mod suggest;
 pub mod summary;
 mod tags;
@@ -69,6 +71,8 @@ pub(crate) enum Format {
     },
     /// CoNLL-U.
     Conllu,
+    /// Questions in SQuAD's form.
+    Squad,
 }
 
 /// A file, or a directory of Parquet shards, that rows are read from as often as needed.
@@ -89,7 +93,7 @@ pub struct Source {
 
 impl Source {
     /// Chooses the reader by the name's ending: `.parquet`, `.jsonl` or `.ndjson`, `.csv`, `.tsv`; for rows of words
-    /// `.conll`, `.bio`, `.iob` or `.txt` (columns), `.conllu` or `.conllup`; a
+    /// `.conll`, `.bio`, `.iob` or `.txt` (columns), `.conllu` or `.conllup`; for questions `.json` (SQuAD's form); a
     /// directory is read as Parquet shards, all `*.parquet` in the order of their names; `DIR/train*.parquet`
     /// as those of them whose names are so.
     ///

@@ -8,6 +8,7 @@ use distill_core::StopSignal;
 use distill_task::{LabelShape, TaskId};
 use serde_json::Value as Json;
 
+use super::answers::{in_context, of_lists, of_pairs};
 use super::columns::{Columns, Role, RowKind};
 use super::found::{Ask, Found, LabelType, Several};
 use super::labels::{RawLabel, finite, not_a_label, one_class, several_from_text};
@@ -36,6 +37,8 @@ pub(super) struct ParquetRows {
     current: Vec<IntoIter<Option<Value>>>,
     /// The same of columns in which each row has a list.
     lists: [Option<Lists>; 4],
+    /// Where each of the label's answers begins, and which column has it.
+    starts: (Option<usize>, Option<Lists>),
     columns: Columns,
     ask: Ask,
     pub(super) notes: Vec<Note>,
@@ -48,16 +51,26 @@ impl ParquetRows {
         let opened = file.stamp()?;
         let known = file.column_names();
         let (positions, notes) = columns.positions(path, &known)?;
-        let mut names = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        let has_answers =
+            |role: usize| role == Role::Label as usize && ask.problem_type.label_shape() == LabelShape::Spans;
         let slots = std::array::from_fn(|role| {
-            names.push(known[positions[role]?]);
+            let name = known[positions[role]?];
+            names.push(if has_answers(role) { format!("{name}.text") } else { name.to_owned() });
             Some(names.len() - 1)
         });
-        for role in Role::ALL {
+        for role in Role::ALL.into_iter().filter(|role| !has_answers(*role as usize)) {
             if let Some(at) = positions[role as usize] {
                 check_kind(&file, role, known[at], columns.kind, ask.problem_type)?;
             }
         }
+        let mut starts = None;
+        if let Some(at) = positions[Role::Label as usize].filter(|_| has_answers(Role::Label as usize)) {
+            check_answers(&file, known[at])?;
+            starts = Some(names.len());
+            names.push(format!("{}.answer_start", known[at]));
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let batches = ColumnBatches::new(&file, &names)?;
         Ok(ParquetRows {
             file: Arc::clone(file.path()),
@@ -67,6 +80,7 @@ impl ParquetRows {
             slots,
             current: Vec::new(),
             lists: Default::default(),
+            starts: (starts, None),
             columns: columns.clone(),
             ask,
             notes,
@@ -111,11 +125,15 @@ impl ParquetRows {
         let (text, tokens) = found.map_err(|what| error(Role::Text, what))?;
         let text_pair = text_of(take(Role::TextPair).flatten());
         let text_pair = text_pair.map_err(|what| error(Role::TextPair, what))?;
+        let begin = self.starts.1.as_mut().map(|lists| lists.next().flatten());
         let label = match list(Role::Label) {
+            Some(texts) if begin.is_some() => answers_of(texts, begin.flatten()),
             Some(list) => list.map_or(Ok(None), |list| list_label(list, self.ask)),
             None => label_of(take(Role::Label).flatten(), self.ask),
         };
-        let label = label.and_then(|label| a_tag_a_word(label, tokens.as_deref()));
+        let label = label
+            .and_then(|label| a_tag_a_word(label, tokens.as_deref()))
+            .and_then(|label| in_context(label, text_pair.as_deref()));
         let label = label.map_err(|what| error(Role::Label, what))?;
         Ok(Some(RawRow { id, text, text_pair, tokens, label, place }))
     }
@@ -141,6 +159,13 @@ impl ParquetRows {
                 // Its place stays, so that the others keep theirs.
                 batch[slot] = Column::Flat(Vec::new());
             }
+        }
+        self.starts.1 = None;
+        if let Some(slot) = self.starts.0
+            && let Some(lists) = batch[slot].lists()
+        {
+            self.starts.1 = Some(lists.into_iter());
+            batch[slot] = Column::Flat(Vec::new());
         }
         self.current = batch.into_iter().map(|column| self.flat(column)).collect::<Result<_, _>>()?;
         Ok(())
@@ -190,9 +215,25 @@ fn check_kind(
     }
 }
 
+/// Refuses a column of answers that has other parts than a list of texts and one of starts.
+fn check_answers(file: &ParquetFile, column: &str) -> Result<(), DataError> {
+    let of = |part: &str| file.kind(&format!("{column}.{part}"));
+    match (of("text"), of("answer_start")) {
+        (Some(Kind::List(Meaning::Text)), Some(Kind::List(Meaning::Integer { .. }))) => Ok(()),
+        _ => Err(DataError::ColumnType {
+            file: file.path().to_path_buf(),
+            column: column.to_owned(),
+            expected: "a struct of the lists text (strings) and answer_start (whole numbers)",
+            found: "other values".to_owned(),
+        }),
+    }
+}
+
 /// Whether a row may have a list in this role.
 fn can_be_list(role: Role, kind: RowKind, task: TaskId) -> bool {
-    must_be_list(role, kind, task) || (role == Role::Label && task.label_shape() == LabelShape::Classes)
+    let shape = task.label_shape();
+    must_be_list(role, kind, task)
+        || (role == Role::Label && matches!(shape, LabelShape::Classes | LabelShape::Spans))
 }
 
 /// Whether a row must.
@@ -262,12 +303,34 @@ pub(crate) fn words_of(list: Option<Vec<Option<Value>>>) -> Result<Vec<String>, 
     (1..).zip(list.ok_or("null")?).map(word).collect()
 }
 
+/// The answers of a row; none where both lists are null.
+fn answers_of(
+    texts: Option<Vec<Option<Value>>>,
+    starts: Option<Vec<Option<Value>>>,
+) -> Result<Option<Found>, String> {
+    let (Some(texts), Some(starts)) = (texts, starts) else { return Ok(None) };
+    let start = |value| match value {
+        Some(Value::Integer(start)) => Ok(start),
+        _ => Err("an answer_start is no whole number".to_owned()),
+    };
+    let starts: Vec<i64> = starts.into_iter().map(start).collect::<Result<_, _>>()?;
+    let count = (texts.len(), starts.len());
+    let answers = of_lists(words_of(Some(texts))?, starts);
+    answers
+        .map(|answers| Some(Found::Answers(answers)))
+        .ok_or_else(|| format!("{} texts and {} answer_starts", count.0, count.1))
+}
+
 /// The label of a row that has a list.
 pub(crate) fn list_label(list: Vec<Option<Value>>, ask: Ask) -> Result<Option<Found>, String> {
     match ask.problem_type.label_shape() {
         LabelShape::Tags => {
             let tags = list.into_iter().map(|tag| class_of(tag, ask.label_type).map(of_tag));
             tags.collect::<Result<_, _>>().map(of_tags)
+        }
+        LabelShape::Spans => {
+            let end = |end| if let Some(Value::Integer(end)) = end { Some(end) } else { None };
+            of_pairs(&list.into_iter().map(end).collect::<Vec<_>>()).map(Some)
         }
         _ => classes_of(list, ask).map(Some),
     }

@@ -56,6 +56,8 @@ impl Reading {
             Found::One(class) => self.class(class).map(|class| Some(Label::Class(class))),
             Found::Several(several) if self.multi_hot => self.vector(&several).map(Some),
             Found::Several(several) => self.list(several).map(Some),
+            Found::Spans(spans) => Ok(Some(Label::Spans(spans))),
+            Found::Answers(_) => Err("answers without a text".to_owned()),
             Found::Tags(tags) => self.tags(tags).map(|tags| Some(Label::Tags(tags))),
         }
     }

@@ -16,6 +16,7 @@ use super::note::Note;
 use super::parquet_rows::ParquetRows;
 use super::reading::Reading;
 use super::row::{RawRow, Row};
+use super::squad::SquadRows;
 use super::watch::{SharedHasher, Watch};
 use super::word_columns::WordColumns;
 use super::{Format, Source};
@@ -45,6 +46,7 @@ enum Reader {
     Separated(Box<CsvRows>),
     Words(Box<WordColumns>),
     Conllu(Box<ConlluRows>),
+    Squad(Box<SquadRows>),
 }
 
 impl Rows {
@@ -85,6 +87,7 @@ impl Rows {
                 Reader::Words(Box::new(WordColumns::open(&file, columns, ask, hasher.clone())?))
             }
             Format::Conllu => Reader::Conllu(Box::new(ConlluRows::open(&file, columns, ask, hasher.clone())?)),
+            Format::Squad => Reader::Squad(Box::new(SquadRows::open(&file, columns, hasher.clone())?)),
             Format::Separated(separator) => {
                 let (delimiter, hasher) = (self.delimiter, hasher.clone());
                 Reader::Separated(Box::new(CsvRows::open(&file, separator, delimiter, columns, ask, hasher)?))
@@ -113,6 +116,10 @@ impl Rows {
             {
                 "its columns have a value for each word, and none for the row"
             }
+            Format::Squad if self.columns.kind != RowKind::Answers => {
+                "a .json file is read as questions in SQuAD's form, for question answering only (--task \
+                 question_answering); rows as JSON are in .jsonl, one object per line"
+            }
             _ => return Ok(()),
         };
         Err(DataError::Format { file: file.to_owned(), what: what.to_owned() })
@@ -137,6 +144,7 @@ impl Rows {
             Some(Reader::Separated(rows)) => std::mem::take(&mut rows.notes),
             Some(Reader::Words(rows)) => std::mem::take(&mut rows.notes),
             Some(Reader::Conllu(rows)) => std::mem::take(&mut rows.notes),
+            Some(Reader::Squad(_)) => Vec::new(),
         });
     }
 
@@ -172,6 +180,7 @@ impl Rows {
                 Some(Reader::Separated(rows)) => rows.next_row()?,
                 Some(Reader::Words(rows)) => rows.next_row()?,
                 Some(Reader::Conllu(rows)) => rows.next_row()?,
+                Some(Reader::Squad(rows)) => rows.next_row()?,
             };
             if row.is_some() {
                 return Ok(row);

@@ -16,6 +16,7 @@ pub(super) fn task(source: &Source) -> Result<Option<TaskId>, DataError> {
     let Some(first) = source.files().first() else { return Ok(None) };
     match source.format() {
         Format::Words { certain: true } | Format::Conllu => Ok(Some(TaskId::TOKEN_CLASSIFICATION)),
+        Format::Squad => Ok(Some(TaskId::QUESTION_ANSWERING)),
         Format::Words { certain: false } | Format::Separated(_) => Ok(None),
         Format::Json => Ok(of_columns(&keys_of(first)?)),
         Format::Parquet => {

@@ -78,7 +78,7 @@ impl Tally {
     /// What cannot be a label beside those before it.
     pub fn add(&mut self, found: &Found, ask: Ask, place: &Place) -> Result<(), String> {
         match found {
-            Found::Number(_) => Ok(()),
+            Found::Number(_) | Found::Answers(_) | Found::Spans(_) => Ok(()),
             Found::One(class) => self.class(class, ask, place),
             Found::Tags(tags) => tags.iter().flatten().try_for_each(|class| self.class(class, ask, place)),
             Found::Several(several) => {

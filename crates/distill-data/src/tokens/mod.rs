@@ -3,11 +3,13 @@
 //! [`TextTokenizer`] reads a Hugging Face directory and encodes rows on all cores. `load` puts it together: from the
 //! `files`, by the rules of the tokenizer `class`, with the `options` and `special` tokens that the files have, as the
 //! class's `pipeline`; `steps` tells whether `tokenizer.json` says all of it, `save` writes it. `limits` checks what the
-//! files ask for, `encode` bounds the work on long texts and truncates, `word_windows` encodes rows of words, with
+//! files ask for, `encode` bounds the work on long texts and truncates, `answers` encodes questions with windows over
+//! their texts, `word_windows` rows of words, with
 //! `prefix_space` where a vocabulary needs spaces in front of them, `error` is what can go wrong, `words` what the
 //! vocabulary holds whole, `locate` where in a text such words are, `unknown` the token for what the vocabulary does not
 //! hold.
 
+mod answers;
 mod class;
 mod encode;
 mod error;
@@ -31,6 +33,7 @@ use distill_core::StopSignal;
 use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationDirection};
 
+pub use answers::AnswerWindow;
 pub use error::TokenError;
 pub use locate::Located;
 pub use prefix_space::WordsFor;
@@ -146,6 +149,8 @@ impl TextTokenizer {
     }
 }
 
+#[cfg(test)]
+mod answer_tests;
 #[cfg(test)]
 mod settings_tests;
 #[cfg(test)]
