@@ -7,5 +7,9 @@ mod delimiter;
 pub mod layers;
 #[path = "../../crates/distill-run/src/settings/schema.rs"]
 pub mod schema;
+#[path = "../../crates/distill-run/src/settings/task.rs"]
+mod task;
 #[path = "../../crates/distill-run/src/settings/test_sets.rs"]
 pub mod test_sets;
+
+pub use schema::{DataSettings, Settings};

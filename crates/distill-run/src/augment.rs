@@ -11,6 +11,7 @@ use distill_data::TextTokenizer;
 use distill_data::augment::{AugmentSettings, Neighbours};
 use distill_data::source::{Columns, Label, RawLabel, Row, Source};
 use distill_model::ModelDirectory;
+use distill_task::Positions;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Result, RunError, Status};
@@ -190,8 +191,16 @@ impl AugmentStage<'_> {
     }
 
     fn source_at(&self, path: &Path) -> Result<Source> {
-        let problem_type = self.settings.data.problem_type.unwrap_or_default();
-        inputs::source(path, &self.settings.data, problem_type)
+        let task = self.settings.data.problem_type.unwrap_or_default();
+        let source = inputs::source(path, &self.settings.data, task)?;
+        let found = source.suggested_task()?.filter(|_| self.settings.data.task.is_none()).unwrap_or(task);
+        match [task, found].into_iter().find(|task| task.positions() != Positions::Row) {
+            Some(task) => Err(RunError::usage(format!(
+                "{}: its rows are for {task}; augment copies rows of one text or two only",
+                path.display()
+            ))),
+            None => Ok(source),
+        }
     }
 }
 

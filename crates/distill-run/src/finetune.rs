@@ -47,12 +47,10 @@ impl FinetuneStage<'_> {
         let directory = inputs::model(inputs::required(finetune.model.as_ref(), "--model", "finetune.model")?)?;
         let config = directory.config();
         let max_length = length::to_train(data.max_length, directory.path(), config)?;
-        // What `[data] problem_type` asks for, else what a classifier says, else one class a row.
-        let own = if config.has_classifier() { config.problem_type } else { TaskId::default() };
-        let problem_type = data.problem_type.unwrap_or(own);
+        let path = inputs::required(data.train.as_ref(), "--data", "data.train")?;
+        let problem_type = inputs::task_to_train(config, Some(path), data)?;
         let train = finetune.train.for_problem(problem_type)?;
         let tokenizer = inputs::tokenizer(directory.path(), max_length, config)?;
-        let path = inputs::required(data.train.as_ref(), "--data", "data.train")?;
         let source = inputs::source(path, data, problem_type)?;
         Ok(Opened { directory, tokenizer, source, problem_type, train })
     }
@@ -168,7 +166,10 @@ fn warn_of_an_early_end(out: &Path, finished: &Finished) {
 /// [`distill_data::DataError`] without any label, or for one that is no class.
 pub fn label_map(summary: &Summary, source: Source, directory: &ModelDirectory) -> Result<(LabelMap, Source)> {
     let own = &directory.config().labels;
-    let has_classifier = directory.config().has_classifier();
+    let config = directory.config();
+    // A head of another task has nothing that fits.
+    let has_classifier =
+        config.has_classifier() && config.problem_type.positions() == summary.problem_type.positions();
     if !summary.problem_type.label_shape().has_classes() {
         // A single output has a single name.
         let is_own = has_classifier && own.num_labels() == 1;

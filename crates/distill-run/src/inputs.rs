@@ -9,7 +9,7 @@ use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::source::{Fitted, LabelNames, Note, Source, Summary, resolve};
 use distill_model::{ModelConfig, ModelDirectory};
-use distill_task::TaskId;
+use distill_task::{Positions, TaskId};
 use serde_json::Value;
 use tracing::trace_span;
 
@@ -62,12 +62,56 @@ pub fn say(notes: &[Note]) {
 /// # Errors
 /// Wrong usage, with both.
 pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> Result<TaskId> {
-    match data.problem_type {
-        Some(asked) if asked != config.problem_type => {
-            let own = config.problem_type;
+    let own = config.problem_type;
+    match (data.problem_type, &data.task) {
+        (Some(asked), _) if asked != own => {
             Err(RunError::usage(format!("data.problem_type is {asked}, but the model's is {own}")))
         }
-        _ => Ok(config.problem_type),
+        (None, Some(asked)) if !asked.includes(own) => {
+            Err(RunError::usage(format!("data.task is {}, but the model's is {own}", asked.as_str())))
+        }
+        _ => must_be_built_in(own),
+    }
+}
+
+/// What a model is to be trained for: what the settings name, else what its head predicts, else what the format or the
+/// columns of the rows say, else one class per row.
+///
+/// # Errors
+/// Wrong usage where head and rows are of different tasks and the settings name none; rows that cannot be opened.
+pub fn task_to_train(config: &ModelConfig, rows: Option<&Path>, data: &DataSettings) -> Result<TaskId> {
+    if let Some(asked) = data.problem_type {
+        return must_be_built_in(asked);
+    }
+    let allowed = |task: &TaskId| data.task.as_ref().is_none_or(|asked| asked.includes(*task));
+    let own = config.has_classifier().then_some(config.problem_type).filter(allowed);
+    let suggested = match rows {
+        Some(path) => source(path, data, TaskId::default())?.suggested_task()?.filter(allowed),
+        None => None,
+    };
+    match (own, suggested, rows) {
+        (Some(own), Some(suggested), Some(path)) if own.positions() != suggested.positions() => {
+            Err(RunError::usage(format!(
+                "{} has rows for {suggested}, but the model has a head for {own}; give --task {suggested} to train a new \
+                 head, or name the columns of the text and the label",
+                path.display()
+            )))
+        }
+        (None, Some(suggested), Some(path)) => {
+            once::say(format!("{}: the task is {suggested}, as its columns say", path.display()));
+            must_be_built_in(suggested)
+        }
+        _ => must_be_built_in(own.unwrap_or_default()),
+    }
+}
+
+/// Refuses a task that is known, but that no model can be trained or run for here.
+fn must_be_built_in(task: TaskId) -> Result<TaskId> {
+    match task.positions() {
+        Positions::Row | Positions::Word => Ok(task),
+        Positions::Span => {
+            Err(RunError::usage(format!("{task} is not built in: models of it can be neither trained nor run")))
+        }
     }
 }
 

@@ -53,11 +53,9 @@ impl<'a> Prediction<'a> {
             "--model",
             "teacher.model",
         )?)?)?;
-        let source = inputs::source(
-            inputs::required(settings.data.train.as_ref(), "--data", "data.train")?,
-            &settings.data,
-            inputs::problem_type(directory.config(), &settings.data)?,
-        )?;
+        let task = inputs::problem_type(directory.config(), &settings.data)?;
+        let rows = inputs::required(settings.data.train.as_ref(), "--data", "data.train")?;
+        let source = inputs::source(rows, &settings.data, task)?;
         let max_length = length::of_model(settings.data.max_length, directory.path(), directory.config())?;
         let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
         let read = DataSettings { max_length: Some(max_length), ..settings.data.clone() };

@@ -67,7 +67,7 @@ fn setting_of(flag: &str) -> Option<String> {
         "checkpoint-every" => {
             "student.checkpoint_minutes=N (for the teacher: finetune.checkpoint_minutes=N)".to_owned()
         }
-        "max-length" | "problem-type" | "validation" | "delimiter" | "label-type" | "label-map" => {
+        "max-length" | "task" | "problem-type" | "validation" | "delimiter" | "label-type" | "label-map" => {
             format!("data.{key}=…")
         }
         "float16" => "teacher.float16=true".to_owned(),

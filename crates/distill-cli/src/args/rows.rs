@@ -21,6 +21,10 @@ pub struct Rows {
     /// [default: label if it exists]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
+    /// What is predicted: sequence_classification (one of the kinds of --problem-type), or token_classification: a tag
+    /// for each word, from columns tokens and tags, CoNLL columns or CoNLL-U [default: what the model or the rows say]
+    #[arg(long, value_name = "NAME")]
+    pub task: Option<String>,
     /// Kind of label: single_label_classification, multi_label_classification or regression
     /// [default: the model's, else single_label_classification]
     #[arg(long, value_name = "TYPE",

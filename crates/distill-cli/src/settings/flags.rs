@@ -56,6 +56,7 @@ fn lay_rows(rows: &Rows, layers: &mut Layers) {
     layers.flag("data.columns.text", rows.text_column.clone());
     layers.flag("data.columns.text_pair", rows.text_pair_column.clone());
     layers.flag("data.columns.label", rows.label_column.clone());
+    layers.flag("data.task", rows.task.clone());
     layers.flag("data.problem_type", rows.problem_type.clone());
     layers.flag("data.label_type", rows.label_type.clone());
     layers.flag("data.label_map", rows.label_map.as_deref().map(path));

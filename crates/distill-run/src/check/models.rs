@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use distill_core::Category;
 use distill_hub::HubName;
 use distill_model::stored::{Stored, estimate};
 use distill_model::{ModelConfig, ModelDirectory};
-use distill_task::TaskId;
 
 use super::Checker;
 use super::found::ModelFound;
@@ -57,8 +57,16 @@ impl Checker<'_> {
     fn before_finetuning(&mut self, settings: &Settings, path: &Path) -> Result<Option<Model>> {
         let Some(directory) = self.open("finetune.model", path)? else { return Ok(None) };
         let config = directory.config().clone();
-        let own = if config.has_classifier() { config.problem_type } else { TaskId::default() };
-        let problem_type = settings.data.problem_type.unwrap_or(own);
+        let task = inputs::task_to_train(&config, settings.data.train.as_deref(), &settings.data);
+        // Rows that cannot be opened are a problem of `data.train`, which is looked at below.
+        let task = match task {
+            Err(error) if error.category() == Category::Usage => {
+                self.found.problems.add("[data]", error);
+                return Ok(None);
+            }
+            task => task.ok(),
+        };
+        let problem_type = task.or(settings.data.problem_type).unwrap_or_default();
         self.problem_type = self.problem_type.or(Some(problem_type));
         let train = &settings.finetune.train;
         self.found.problems.take("[finetune]", train.for_problem(problem_type))?;

@@ -1,9 +1,11 @@
 //! The settings of a run: every setting with its default ([`schema`]), and held-out rows, one file or several
-//! ([`test_sets`]). Reading files, variables and flags is left to the command.
+//! ([`test_sets`]), which task a name means (`task`). Reading files, variables and flags is left to the command.
 
 mod delimiter;
 pub mod schema;
+mod task;
 pub mod test_sets;
 
 pub use schema::{DataSettings, RuntimeSettings, Settings, Targets, Validation};
+pub use task::TaskName;
 pub use test_sets::TestSets;

@@ -11,6 +11,7 @@ use distill_task::TaskId;
 use serde::{Deserialize, Serialize};
 
 use super::delimiter::Delimiter;
+use super::task::{self, TaskName};
 use super::test_sets::TestSets;
 
 /// A complete settings file. Each stage reads its own table and the shared ones.
@@ -33,6 +34,7 @@ pub struct Settings {
     /// Where and how to compute.
     pub runtime: RuntimeSettings,
     /// Rows.
+    #[serde(deserialize_with = "task::settled")]
     pub data: DataSettings,
     /// `distill augment`.
     pub augment: AugmentSettings,
@@ -93,7 +95,10 @@ pub struct DataSettings {
     /// Tokens of a row at most, special ones included; by default what the model or the store says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
-    /// What a row's label is; by default what the model says, else one class.
+    /// Names the tasks that `problem_type` may be, where it names more than one; else that says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskName>,
+    /// What is predicted; by default what the model or the data say, else one class a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_type: Option<TaskId>,
     /// Whether labels are names or ids, or lists of 0 and 1, where they could be either.
@@ -119,6 +124,7 @@ impl Default for DataSettings {
             stratify: false,
             test: None,
             max_length: None,
+            task: None,
             problem_type: None,
             label_type: None,
             label_map: None,
@@ -376,7 +382,7 @@ mod tests {
         for key in STUDENT_KEYS {
             all["student"].as_table_mut().unwrap().insert((*key).to_owned(), true.into());
         }
-        for key in ["problem_type", "max_length", "stratify", "label_type", "label_map", "delimiter"] {
+        for key in ["task", "problem_type", "max_length", "stratify", "label_type", "label_map", "delimiter"] {
             all["data"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }
         for key in ["masked_model", "unlabelled"] {
