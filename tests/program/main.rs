@@ -29,6 +29,7 @@
 //! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
 //! - [`validate`]: whether JSON is as a schema says, whether XML is well-formed
 //! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
+//! - [`tokens`]: a tag for each word
 //! - [`changes`]: inputs that change while a run is under way
 //! - [`own_files`]: modes, links, locks where there are none, what is no file
 //! - [`bench`]: `distill bench`, and the trace of any command
@@ -78,5 +79,6 @@ mod sharding;
 mod signals;
 mod stores;
 mod sweep;
+mod tokens;
 mod validate;
 mod worth;

@@ -246,12 +246,13 @@ impl Job<'_> {
             LabelShape::Spans => "Question answering",
         };
         format!(
-            "---\nlibrary_name: transformers\npipeline_tag: text-classification\n---\n\n\
+            "---\nlibrary_name: transformers\npipeline_tag: {tag}\n---\n\n\
              # {title}\n\n\
              {layers} layers, hidden size {hidden}, {parameters} parameters. Labels: {labels}.\n\n\
              Made by `distill {command}` (distill {version}) with\n\n    {formula}\n\n\
              over {rows} rows, at most {max_length} tokens each, seed {seed}. The weights are those of epoch \
              {best_epoch}, the best of {epochs} on {validation} validation rows: {figures}, loss {loss:.4}.\n",
+            tag = config.problem_type.pipeline_tag(),
             layers = config.num_hidden_layers,
             hidden = config.hidden_size,
             parameters = self.model.num_parameters(),

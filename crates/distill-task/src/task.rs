@@ -68,6 +68,15 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// The end of its class's name in `transformers`: `ForSequenceClassification`.
     fn head(&self) -> &'static str;
 
+    /// The name of its pipeline in `transformers`, which is also its `pipeline_tag` on a model card.
+    fn pipeline_tag(&self) -> &'static str {
+        match self.positions() {
+            Positions::Row => "text-classification",
+            Positions::Word => "token-classification",
+            Positions::Span => "question-answering",
+        }
+    }
+
     /// What a row has logits for.
     fn positions(&self) -> Positions;
 

@@ -1,10 +1,11 @@
 //! The student's model card: the `README.md` of its directory, with its figures as `model-index`. No
 //! times stand in it, so that the same model on the same rows has the same card.
 
+use distill_task::{LabelShape, Positions, TaskId};
+
 use super::format::{bytes, count, metric, percent};
 use super::{table, text};
 use crate::metrics::Metric;
-use distill_task::LabelShape;
 
 use crate::report::{DataReport, Figure, Finding, ModelReport, Report, Slice};
 
@@ -73,15 +74,27 @@ pub fn render(report: &Report, info: &CardInfo) -> Option<String> {
     if let Some(training) = &info.training {
         out.push_str(&format!("\n## Training\n\n{}\n", training.trim()));
     }
-    out.push_str(USE);
+    out.push_str(&usage(results[0].0.problem_type));
     out.push_str(&limits(&results, &report.findings));
     out.push_str(&format!("\nWritten by {} from its report.\n", text::markdown(&report.program)));
     Some(out)
 }
 
-const USE: &str = "\n## Use\n\n```python\nfrom transformers import pipeline\n\n\
-                   classify = pipeline(\"text-classification\", model=\"path/to/this/directory\", truncation=True)\n\
-                   classify(\"a text\")\n```\n";
+/// How the model is run by `transformers`.
+fn usage(task: TaskId) -> String {
+    let tag = task.pipeline_tag();
+    // `first` gives a word the tag of its first sub-word, which is the one that was trained.
+    let (option, input) = match task.positions() {
+        Positions::Row => ("truncation=True", "\"a text\""),
+        Positions::Word => ("aggregation_strategy=\"first\"", "\"a sentence\""),
+        Positions::Span => ("handle_impossible_answer=True", "question=\"…\", context=\"…\""),
+    };
+    format!(
+        "\n## Use\n\n```python\nfrom transformers import pipeline\n\n\
+         predict = pipeline(\"{tag}\", model=\"path/to/this/directory\", {option})\n\
+         predict({input})\n```\n"
+    )
+}
 
 fn front_matter(title: &str, info: &CardInfo, results: &[(&DataReport, &ModelReport)]) -> String {
     let mut out = String::from("---\n");
@@ -95,10 +108,11 @@ fn front_matter(title: &str, info: &CardInfo, results: &[(&DataReport, &ModelRep
     if let Some(base_model) = &info.base_model {
         out.push_str(&format!("base_model: {}\n", yaml(base_model)));
     }
-    out.push_str("library_name: transformers\npipeline_tag: text-classification\ntags: [distillation, text-classification]\n");
+    let tag = results.first().map_or("text-classification", |(set, _)| set.problem_type.pipeline_tag());
+    out.push_str(&format!("library_name: transformers\npipeline_tag: {tag}\ntags: [distillation, {tag}]\n"));
     out.push_str(&format!("model-index:\n- name: {}\n  results:\n", yaml(title)));
     for (set, model) in results {
-        out.push_str("  - task:\n      type: text-classification\n");
+        out.push_str(&format!("  - task:\n      type: {tag}\n"));
         out.push_str(&format!(
             "    dataset:\n      name: {}\n      type: {}\n",
             yaml(&set.name),

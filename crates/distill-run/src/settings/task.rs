@@ -35,7 +35,8 @@ impl TryFrom<String> for TaskName {
 
     fn try_from(name: String) -> Result<Self, String> {
         if TaskId::matching(&name).is_empty() {
-            let mut known: Vec<&str> = TaskId::ALL.iter().flat_map(|task| [task.group(), task.name()]).collect();
+            let mut known: Vec<&str> =
+                TaskId::ALL.iter().flat_map(|task| [task.group(), task.name()]).collect();
             known.sort_unstable();
             known.dedup();
             return Err(format!("task is {name:?}; expected one of {}", known.join(", ")));
