@@ -50,7 +50,7 @@ impl FinetuneStage<'_> {
         let path = inputs::required(data.train.as_ref(), "--data", "data.train")?;
         let problem_type = inputs::task_to_train(config, Some(path), data)?;
         let train = finetune.train.for_problem(problem_type)?;
-        let tokenizer = inputs::tokenizer(directory.path(), max_length, config)?;
+        let tokenizer = inputs::tokenizer_for(problem_type, directory.path(), max_length, config)?;
         let source = inputs::source(path, data, problem_type)?;
         Ok(Opened { directory, tokenizer, source, problem_type, train })
     }

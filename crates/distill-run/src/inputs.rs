@@ -8,6 +8,7 @@ use distill_core::LabelMap;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
 use distill_data::source::{Fitted, LabelNames, Note, Source, Summary, resolve};
+use distill_data::tokens::WordsFor;
 use distill_model::{ModelConfig, ModelDirectory};
 use distill_task::{Positions, TaskId};
 use serde_json::Value;
@@ -208,6 +209,33 @@ pub fn tokenizer(directory: &Path, max_length: usize, config: &ModelConfig) -> R
             tokenizer.max_token_id(),
             config.vocab_size - 1
         )));
+    }
+    Ok(tokenizer)
+}
+
+/// [`tokenizer`], for the rows of a task. Words are tokenized one by one: a byte-level vocabulary then needs a space in front
+/// of each, unless the model was trained without.
+///
+/// # Errors
+/// Those of [`tokenizer`]; a tokenizer that cannot be changed so.
+pub fn tokenizer_for(
+    task: TaskId,
+    directory: &Path,
+    max_length: usize,
+    config: &ModelConfig,
+) -> Result<TextTokenizer> {
+    let tokenizer = tokenizer(directory, max_length, config)?;
+    if task.positions() != Positions::Word {
+        return Ok(tokenizer);
+    }
+    let is_trained = config.has_classifier() && config.problem_type.positions() == Positions::Word;
+    let (tokenizer, is_changed) =
+        tokenizer.for_words(if is_trained { WordsFor::TrainedHead } else { WordsFor::FreshHead })?;
+    if is_changed {
+        once::say(format!(
+            "{}: the tokenizer puts a space in front of each word (add_prefix_space)",
+            directory.display()
+        ));
     }
     Ok(tokenizer)
 }

@@ -57,7 +57,7 @@ impl<'a> Prediction<'a> {
         let rows = inputs::required(settings.data.train.as_ref(), "--data", "data.train")?;
         let source = inputs::source(rows, &settings.data, task)?;
         let max_length = length::of_model(settings.data.max_length, directory.path(), directory.config())?;
-        let tokenizer = inputs::tokenizer(directory.path(), max_length, directory.config())?;
+        let tokenizer = inputs::tokenizer_for(task, directory.path(), max_length, directory.config())?;
         let read = DataSettings { max_length: Some(max_length), ..settings.data.clone() };
         let record = RunRecord {
             format_version: RunRecord::FORMAT_VERSION,

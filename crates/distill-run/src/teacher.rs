@@ -59,7 +59,7 @@ impl TeacherStage<'_> {
         let directory = inputs::classifier(inputs::model(path)?)?;
         let config = directory.config();
         let max_length = length::of_model(data.max_length, directory.path(), config)?;
-        let tokenizer = inputs::tokenizer(directory.path(), max_length, config)?;
+        let tokenizer = inputs::tokenizer_for(config.problem_type, directory.path(), max_length, config)?;
         let rows = inputs::required(data.train.as_ref(), "--data", "data.train")?;
         let source = inputs::source(rows, data, inputs::problem_type(config, data)?)?;
         Ok(Opened { directory, tokenizer, source })

@@ -35,7 +35,7 @@ impl OpenModel {
         let directory = inputs::classifier(inputs::model(&entry.path)?)?;
         let config = directory.config();
         let max_length = length::of_model(settings.data.max_length, directory.path(), config)?;
-        let tokenizer = inputs::tokenizer(directory.path(), max_length, config)?;
+        let tokenizer = inputs::tokenizer_for(config.problem_type, directory.path(), max_length, config)?;
         Ok(OpenModel { entry, directory, tokenizer })
     }
 

@@ -146,7 +146,8 @@ impl<'a> StudentStage<'a> {
 
     /// Hidden states are compared token by token, so both must read the same tokens.
     fn check_tokens(&self, teacher: &ModelDirectory, students: &TextTokenizer) -> Result<()> {
-        let theirs = inputs::tokenizer(teacher.path(), students.max_length(), teacher.config())?;
+        let config = teacher.config();
+        let theirs = inputs::tokenizer_for(config.problem_type, teacher.path(), students.max_length(), config)?;
         must_read_alike(teacher.path(), theirs.hash(), students.hash())
     }
 

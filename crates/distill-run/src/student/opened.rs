@@ -46,7 +46,8 @@ impl StudentStage<'_> {
         let data = self.data(&stores)?;
         let init = self.init(&stores)?;
         let max_length = self.max_length(&stores, &init);
-        let tokenizer = inputs::tokenizer(self.tokenizer_directory(&init), max_length, init.config())?;
+        let directory = self.tokenizer_directory(&init);
+        let tokenizer = inputs::tokenizer_for(problem_type(&stores), directory, max_length, init.config())?;
         let beside = self.teacher()?;
         Ok(Opened { stores, mixture, train, data, init, tokenizer, beside })
     }

@@ -56,7 +56,8 @@ impl StoreTeachers<'_> {
         let print = store.fingerprint();
         let directory = model_behind(store, self.named)?;
         let (path, config) = (directory.path().display(), directory.config());
-        let tokenizer = inputs::tokenizer(directory.path(), print.max_length as usize, config)?;
+        let tokenizer =
+            inputs::tokenizer_for(print.problem_type, directory.path(), print.max_length as usize, config)?;
         if tokenizer.hash() != print.tokenizer || config.labels != print.label_map {
             let store = store.directory().display();
             return Err(RunError::usage(format!(
