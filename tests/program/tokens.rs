@@ -201,3 +201,18 @@ fn tags_that_do_not_fit_their_words_or_their_model_are_named_with_their_row() {
     work.run("teacher --model ft/model --data other.jsonl --out targets").fails(65, &["other.jsonl", "B-ORG"]);
     assert!(!work.path("targets").exists());
 }
+
+#[test]
+fn words_of_a_single_tag_and_lines_that_end_in_carriage_returns_train_nothing() {
+    let work = work();
+    let finetune = "finetune --model tiny --task token_classification --epochs 1 --out ft --data";
+    for tag in ["O", "NOUN"] {
+        work.write("one.conll", format!("the {tag}\nwho {tag}\n\n").repeat(8));
+        let says = format!("all 16 labelled words have the tag {tag:?}");
+        work.run(&format!("{finetune} one.conll")).fails(65, &["one.conll", &says, "at least two tags"]);
+    }
+    // As one line, the file is a single word in very many columns.
+    work.write("old.conll", conll(&sentences(8, "r")).replace('\n', "\r"));
+    work.run(&format!("{finetune} old.conll")).fails(65, &["old.conll", "carriage return"]);
+    assert!(!work.path("ft/model").exists());
+}

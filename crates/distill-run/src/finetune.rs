@@ -192,7 +192,7 @@ pub fn label_map(summary: &Summary, source: Source, directory: &ModelDirectory) 
     Ok((map, source.read_by(reading)))
 }
 
-/// Refuses rows of one class: a model trained on them would always predict that class.
+/// Refuses rows of one class, or words of one tag: a model trained on them would always predict it.
 ///
 /// # Errors
 /// Bad data, with the class.
@@ -202,6 +202,10 @@ pub fn several_classes(summary: &Summary, source: &Source) -> Result<()> {
         // Of a single row no validation part can be cut, which is said there.
         (LabelShape::Class, 1, Some((only, rows))) if *rows > 1 => Err(RunError::data(format!(
             "{}: all {rows} labelled rows have the label {only}, but a classifier needs at least two classes",
+            source.path().display()
+        ))),
+        (LabelShape::Tags, 1, Some((only, words))) => Err(RunError::data(format!(
+            "{}: all {words} labelled words have the tag {only}, but a classifier of words needs at least two tags",
             source.path().display()
         ))),
         _ => Ok(()),

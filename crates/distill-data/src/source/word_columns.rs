@@ -21,6 +21,9 @@ use crate::error::{DataError, Place};
 const DOCUMENT: &str = "-DOCSTART-";
 /// More columns than any file of words has.
 const MAX_COLUMNS: usize = 1 << 10;
+/// Some old programs end lines this way: the whole file would be one line, and its words columns of it.
+const BARE_RETURN: &str =
+    "a carriage return without a line feed; lines must end with a line feed (LF or CR LF)";
 
 /// Streams the sentences of a file of columns.
 pub(super) struct WordColumns {
@@ -64,6 +67,9 @@ impl WordColumns {
             let Some(layout) = self.layout.filter(|_| !line.trim_ascii().is_empty()) else {
                 if sentence.is_empty() { continue } else { break }
             };
+            if has_bare_return(line) {
+                return Err(DataError::record(&self.lines.place(), BARE_RETURN));
+            }
             let fields = layout.split(line);
             if fields.first() == Some(&DOCUMENT) {
                 if sentence.is_empty() { continue } else { break }
@@ -104,6 +110,11 @@ impl WordColumns {
     }
 }
 
+/// Whether a line, which has lost its end, contains another one.
+fn has_bare_return(line: &str) -> bool {
+    line.contains('\r')
+}
+
 fn column_error(place: &Place, column: Option<usize>, what: String) -> DataError {
     DataError::value(place, &column.map_or(0, |column| column + 1).to_string(), what)
 }
@@ -117,6 +128,10 @@ impl Layout {
     /// That of a file; none where it has no line with a word.
     fn of(path: &Arc<Path>, columns: &Columns) -> Result<Option<Self>, DataError> {
         let Some(line) = first_line(path)? else { return Ok(None) };
+        if has_bare_return(&line) {
+            let what = format!("contains {BARE_RETURN}");
+            return Err(DataError::Unsupported { file: path.to_path_buf(), what });
+        }
         let tabs = line.contains('\t');
         let count = split(&line, tabs).len();
         if count > MAX_COLUMNS {
@@ -234,6 +249,8 @@ mod tests {
             ("a\tO\nb O\n", "line 2: 1 columns"),
             ("a\tO\n\tO\n", "line 2: column \"1\": an empty word"),
             ("1\ta\tO\n2\tb\tO\n", "can be read as words or as the numbers of the words"),
+            ("a O\rb O\r\rc O\r", "a carriage return without a line feed"),
+            ("a O\nb O\rc O\n", "line 2: a carriage return without a line feed"),
             ("\n\n", "has no rows"),
             ("-DOCSTART- O\n", "has no rows"),
         ] {
