@@ -216,3 +216,16 @@ fn words_of_a_single_tag_and_lines_that_end_in_carriage_returns_train_nothing() 
     work.run(&format!("{finetune} old.conll")).fails(65, &["old.conll", "carriage return"]);
     assert!(!work.path("ft/model").exists());
 }
+
+/// Long rows are trained on in windows, but rows are what a reader of the log and of the model card knows.
+#[test]
+fn rows_that_are_cut_into_windows_are_counted_as_rows() {
+    let work = work();
+    let trained = work.run(
+        "finetune --model tiny --task token_classification --data rows.jsonl --validation validation.jsonl --epochs 1 \
+         --max-length 6 --out ft",
+    );
+    trained.succeeds().says("rows train=60 validation=20").says("labelled training words per tag: O ");
+    let card = work.read("ft/model/README.md");
+    assert!(card.contains("over 60 rows,") && card.contains("on 20 validation rows"), "{card}");
+}

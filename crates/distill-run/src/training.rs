@@ -185,8 +185,8 @@ impl Job<'_> {
             tracing::info!("fresh weights: {}", fresh.join(", "));
         }
         tracing::info!(
-            train = self.data.train.rows.len(),
-            validation = self.data.validation.rows.len(),
+            train = self.data.train.num_data_rows(),
+            validation = self.data.validation.num_data_rows(),
             "rows"
         );
         self.announce_classes();
@@ -205,7 +205,11 @@ impl Job<'_> {
         let counts = |part: &Part| part.label_counts(config.labels.num_labels());
         let (train, validation) = (counts(&self.data.train), counts(&self.data.validation));
         if train.iter().sum::<u64>() > 0 {
-            tracing::info!("labelled training rows per class: {}", class_counts(config.labels.names(), &train));
+            let what = match config.problem_type.label_shape() {
+                LabelShape::Tags => "words per tag",
+                _ => "rows per class",
+            };
+            tracing::info!("labelled training {what}: {}", class_counts(config.labels.names(), &train));
         }
         let missing = |other: &[u64], counts: &[u64]| {
             counts.iter().zip(other).filter(|(count, other)| **count == 0 && **other > 0).count()
@@ -260,12 +264,12 @@ impl Job<'_> {
             command = self.record.command,
             version = env!("CARGO_PKG_VERSION"),
             formula = self.plan.loss.formula(),
-            rows = self.data.train.rows.len(),
+            rows = self.data.train.num_data_rows(),
             max_length = self.tokenizer.max_length(),
             seed = self.session.seed,
             best_epoch = outcome.best_epoch,
             epochs = outcome.epochs,
-            validation = self.data.validation.rows.len(),
+            validation = self.data.validation.num_data_rows(),
             loss = outcome.best.loss,
         )
     }
@@ -288,8 +292,8 @@ impl Job<'_> {
 
     fn results(&self, outcome: &Outcome, weights_hash: String) -> BTreeMap<String, Value> {
         [
-            ("train_rows", json!(self.data.train.rows.len())),
-            ("validation_rows", json!(self.data.validation.rows.len())),
+            ("train_rows", json!(self.data.train.num_data_rows())),
+            ("validation_rows", json!(self.data.validation.num_data_rows())),
             ("global_step", json!(outcome.global_step)),
             ("epochs", json!(outcome.epochs)),
             ("stopped_early", json!(outcome.stopped_early)),

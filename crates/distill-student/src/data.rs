@@ -44,6 +44,16 @@ impl Part {
         self.rows.iter().map(|row| self.cache.get(*row as usize))
     }
 
+    /// How many rows of the data these are. A long row of words has several windows, which follow one another.
+    pub fn num_data_rows(&self) -> usize {
+        let mut before = None;
+        let begins = |example: &Example<'_>| {
+            let own = (example.row, example.id_hash);
+            before.replace(own) != Some(own) || example.positions.is_empty()
+        };
+        self.iter().filter(begins).count()
+    }
+
     /// How many rows carry a label.
     pub fn labelled(&self) -> usize {
         self.iter().filter(Example::is_labelled).count()
