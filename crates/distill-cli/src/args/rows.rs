@@ -41,7 +41,7 @@ pub struct Rows {
     /// Field separator of CSV and TSV: one character, or tab [default: from file extension and header]
     #[arg(long, value_name = "CHARACTER")]
     pub delimiter: Option<String>,
-    /// Most tokens per row, including special tokens; longer rows are truncated [default: the model's or the store's; for
+    /// Most tokens per row, including special tokens; longer texts are truncated, longer rows of words are cut into windows [default: the model's or the store's; for
     /// finetune 128, or the model's if that is less]
     #[arg(long, value_name = "TOKENS")]
     pub max_length: Option<usize>,
