@@ -17,7 +17,17 @@ fn missing_files_and_unknown_formats() {
     let work = Work::new();
     refused(&work, "none.jsonl", "", 2, &["none.jsonl", "No such file"]);
     work.write("rows.txt", "text");
-    refused(&work, "rows.txt", "", 2, &["rows.txt", ".parquet, .jsonl, .ndjson, .csv or .tsv"]);
+    refused(
+        &work,
+        "rows.txt",
+        "",
+        2,
+        &["rows.txt", "token classification only", ".parquet, .jsonl, .csv or .tsv"],
+    );
+    work.write("rows.json", "[]");
+    refused(&work, "rows.json", "", 2, &["rows.json", "SQuAD", ".jsonl"]);
+    work.write("rows.md", "text");
+    refused(&work, "rows.md", "", 2, &["rows.md", ".parquet, .jsonl, .ndjson, .csv, .tsv, .conll or .conllu"]);
     std::fs::create_dir(work.path("empty")).unwrap();
     refused(&work, "empty", "", 2, &["empty", "no *.parquet"]);
 }
