@@ -123,7 +123,7 @@ fn a_head_that_the_config_does_not_name_is_found_and_reported() {
         config["architectures"] = json!(["BertForTokenClassification"])
     });
     work.run("predict --model tokens --data test.jsonl --out t.csv")
-        .fails(65, &["cannot hold a tag for each word"]);
+        .fails(65, &["no column \"tokens\"", "\"text\""]);
 }
 
 #[test]
