@@ -25,7 +25,9 @@ fn missing_files_and_unknown_formats() {
         &["rows.txt", "token classification only", ".parquet, .jsonl, .csv or .tsv"],
     );
     work.write("rows.json", "[]");
-    refused(&work, "rows.json", "", 2, &["rows.json", "SQuAD", ".jsonl"]);
+    work.run("predict --model tiny --data rows.json --out p.jsonl").fails(2, &["rows.json", "SQuAD", ".jsonl"]);
+    work.run("finetune --model tiny --data rows.json --out ft")
+        .fails(2, &["question_answering is not supported"]);
     work.write("rows.md", "text");
     refused(&work, "rows.md", "", 2, &["rows.md", ".parquet, .jsonl, .ndjson, .csv, .tsv, .conll or .conllu"]);
     std::fs::create_dir(work.path("empty")).unwrap();

@@ -64,19 +64,31 @@ fn overwrite_never_removes_inputs() {
         "finetune --model ft/model --data rows.jsonl --out new/../ft --overwrite",
         &["this run reads ft/model"],
     );
-    is_refused(&work, "student --targets targets --init ft/model --out ft --overwrite", &["ft/model is read"]);
+    is_refused(
+        &work,
+        "student --targets targets --init ft/model --out ft --overwrite",
+        &["this run reads ft/model"],
+    );
     work.run("teacher --model ft/model --data rows.jsonl --out b").succeeds();
     for command in ["targets average targets b", "targets merge targets"] {
         is_refused(&work, &format!("{command} --out targets --overwrite"), &["this run reads targets"]);
     }
     std::fs::create_dir(work.path("u")).unwrap();
     std::fs::copy(work.path("rows.jsonl"), work.path("u/rows.jsonl")).unwrap();
-    is_refused(&work, "augment --data u/rows.jsonl --copies 1 --out u --overwrite", &["u/rows.jsonl is read"]);
-    is_refused(&work, "teacher --model tiny --data targets --out targets --overwrite", &["targets is read"]);
+    is_refused(
+        &work,
+        "augment --data u/rows.jsonl --copies 1 --out u --overwrite",
+        &["this run reads u/rows.jsonl"],
+    );
+    is_refused(
+        &work,
+        "teacher --model tiny --data targets --out targets --overwrite",
+        &["this run reads targets"],
+    );
     is_refused(
         &work,
         "report --model ft/model --data test.jsonl --out ft/model --overwrite",
-        &["ft/model is read"],
+        &["this run reads ft/model"],
     );
 }
 

@@ -90,6 +90,7 @@ pub fn task_to_train(config: &ModelConfig, rows: Option<&Path>, data: &DataSetti
         Some(path) => source(path, data, TaskId::default())?.suggested_task()?.filter(allowed),
         None => None,
     };
+    let suggested = suggested.map(must_be_built_in).transpose()?;
     match (own, suggested, rows) {
         (Some(own), Some(suggested), Some(path)) if own.positions() != suggested.positions() => {
             Err(RunError::usage(format!(
@@ -100,7 +101,7 @@ pub fn task_to_train(config: &ModelConfig, rows: Option<&Path>, data: &DataSetti
         }
         (None, Some(suggested), Some(path)) => {
             once::say(format!("{}: the task is {suggested}, as its columns say", path.display()));
-            must_be_built_in(suggested)
+            Ok(suggested)
         }
         _ => must_be_built_in(own.unwrap_or_default()),
     }
@@ -110,9 +111,9 @@ pub fn task_to_train(config: &ModelConfig, rows: Option<&Path>, data: &DataSetti
 fn must_be_built_in(task: TaskId) -> Result<TaskId> {
     match task.positions() {
         Positions::Row | Positions::Word => Ok(task),
-        Positions::Span => {
-            Err(RunError::usage(format!("{task} is not built in: models of it can be neither trained nor run")))
-        }
+        Positions::Span => Err(RunError::usage(format!(
+            "{task} is not supported: models for it can be neither trained nor run yet"
+        ))),
     }
 }
 
