@@ -1,6 +1,6 @@
 //! The architectures, one short file each: what it is called, how its config is read, and which backbone and heads it has.
 //!
-//! To add one, write its file and a line in [`ALL`]; `docs/adding-an-encoder.md` says how.
+//! To add one, write its file and a line in `ALL`; `docs/adding-an-encoder.md` says how.
 
 mod albert;
 mod bert;

@@ -1,4 +1,4 @@
-//! What a model is built from, as its `config.json` says it. [`crate::config_file`] reads and changes one.
+//! What a model is built from, as its `config.json` says it. `crate::config_file` reads and changes one.
 
 use std::path::PathBuf;
 

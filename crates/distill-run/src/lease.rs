@@ -32,7 +32,7 @@ pub enum Lease<'a> {
 /// result lies there, which is only looked at as long as it is up to date.
 ///
 /// # Errors
-/// [`RunError`] where the directory holds something that may not be replaced;
+/// [`crate::error::RunError`] where the directory holds something that may not be replaced;
 /// [`distill_core::lock::LockError`] where another run owns it; those of planning.
 pub fn take<'a>(stage: &'a dyn Stage, session: &Session, path: &Path, replace: Replace) -> Result<Lease<'a>> {
     overlap::check(&stage.reads(), path)?;

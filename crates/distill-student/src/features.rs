@@ -2,7 +2,7 @@
 //!
 //! Without dropout inside the encoder, as nothing in it is trained. Memory: 4 bytes a row and hidden unit, and on a
 //! CPU the encoder's linear layers once more. How they are
-//! computed, and kept for the next run, is in [`pass`].
+//! computed, and kept for the next run, is in `pass`.
 
 mod pass;
 

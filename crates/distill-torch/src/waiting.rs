@@ -21,7 +21,7 @@ const CHOSEN: [&CStr; 2] = [c"GOMP_SPINCOUNT", c"OMP_WAIT_POLICY"];
 /// The type of the entries of `.preinit_array`.
 pub type Hook = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
-/// Restarts this program with [`SPIN_COUNT`] in its environment, unless the user has set one of [`CHOSEN`]. To be put into the binary's `.preinit_array`: the loader calls it when all libraries are mapped and none has
+/// Restarts this program with [`SPIN_COUNT`] in its environment, unless the user has set one of `CHOSEN`. To be put into the binary's `.preinit_array`: the loader calls it when all libraries are mapped and none has
 /// been initialised, so that libtorch's 0.2 seconds of initialisation are needed only once. If the program cannot
 /// be restarted, it continues with libgomp's default.
 ///

@@ -30,6 +30,8 @@ Examples:
   distill sweep sweeps/temperature.toml
   distill sweep sweeps/temperature.toml --out runs/temperature --max-time 2h")]
 pub struct Sweep {
+    // Tables of TOML, not links.
+    #[allow(rustdoc::broken_intra_doc_links)]
     /// TOML file with [sweep] and [space]
     #[arg(value_name = "SWEEP.toml")]
     pub file: PathBuf,

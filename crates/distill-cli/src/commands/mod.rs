@@ -1,7 +1,7 @@
 //! What each subcommand does with its arguments: settings, a session, one call of `distill-run`, and printing.
 //!
 //! [`stages`] has the single stages, [`pipelines`] what runs a pipeline file. [`targets`], [`cache`], [`inspect`] and
-//! [`doctor`] show what exists, [`mod@compare`] compares two reports, [`bench`] measures time.
+//! [`doctor`] show what exists, [`mod@compare`] compares two reports, [`mod@bench`] measures time.
 
 mod bench;
 mod cache;

@@ -1,9 +1,9 @@
 //! Columns of Parquet files by name, in bounded memory, safe against damaged files.
 //!
-//! Read in this order: [`file`] (open and check a file), [`meaning`] (what a column's type means), [`value`] (one
+//! Read in this order: [`mod@file`] (open and check a file), [`meaning`] (what a column's type means), [`value`] (one
 //! value by that meaning), [`columns`] (read several columns in step).
 //! What keeps a damaged file from harming the process: `footer` and `guard` check every size that a
-//! footer or a page claims before anything is allocated for it, and [`crate::quiet`] turns a panic inside
+//! footer or a page claims before anything is allocated for it, and `crate::quiet` turns a panic inside
 //! the Parquet library into an error.
 
 pub mod columns;

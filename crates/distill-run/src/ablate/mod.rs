@@ -1,6 +1,6 @@
 //! `distill ablate`: what each component of a pipeline's student is worth.
 //!
-//! [`mod@resolve`] spells out the pipeline's settings, [`components`] lists what can be removed, [`table`] shows the result of
+//! `resolve` spells out the pipeline's settings, `components` lists what can be removed, `table` shows the result of
 //! it. For each seed the pipeline runs up to its soft targets in `OUT/seed-N`, once more with the rows alone where copies
 //! are a component; each student is an ordinary run in `OUT/seed-N/trials`, which resumes and is not run again where its
 //! result is there.

@@ -1,9 +1,9 @@
 //! What is wrong with a pipeline, found before anything is computed: `distill check`, and what `run`, `sweep` and
 //! `ablate` do first.
 //!
-//! Read in this order: [`problems`] (all problems, reported together), [`models`] (what is opened), [`data`] (rows and
-//! their labels), [`stores`], [`students`] (what has to fit a teacher), [`results`] (gates, slices, places for results),
-//! [`space`] (the disk), [`found`] (what is printed). A model that an earlier stage makes is known by what it is made
+//! Read in this order: `problems` (all problems, reported together), `models` (what is opened), `data` (rows and
+//! their labels), `stores`, `students` (what has to fit a teacher), `results` (gates, slices, places for results),
+//! `space` (the disk), `found` (what is printed). A model that an earlier stage makes is known by what it is made
 //! of.
 
 mod data;

@@ -1,8 +1,8 @@
 //! `distill report`: models or logits tables → metrics, comparison, gates.
 //!
 //! Read in this order: [`named`] (which model plays which part), [`rows`] (data sets as columns),
-//! [`before`] (what does not go together), [`measure`] with [`timing`] (models that are run) or [`tables`] (logits from
-//! files), [`mod@about`] (what it is about), [`publish`] (JUnit, GitHub, model card).
+//! [`before`] (what does not go together), `measure` with `timing` (models that are run) or `tables` (logits from
+//! files), `about` (what it is about), `publish` (JUnit, GitHub, model card).
 
 mod about;
 pub mod before;

@@ -61,7 +61,7 @@ pub fn targets_hash(record: &RunRecord) -> String {
 /// The model that a store's logits come from, as `--init`.
 ///
 /// # Errors
-/// As [`model_behind`].
+/// As `model_behind`.
 pub fn teacher_of(store: &Store) -> Result<ModelDirectory> {
     model_behind(store, None).with_context(|| format!("--init {TEACHER}"))
 }

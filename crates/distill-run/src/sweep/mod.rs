@@ -1,6 +1,6 @@
 //! `distill sweep`: many students of one pipeline, compared only on the validation part.
 //!
-//! [`space`] has the file and its trials, [`table`] the results. For each seed the
+//! `space` has the file and its trials, `table` the results. For each seed the
 //! pipeline runs up to its soft targets in `OUT/seed-N`, once more in `OUT/seed-N/pipeline-NAME` for each way in which
 //! trials change what is before the student; each trial is an ordinary student run in `OUT/seed-N/trials/NAME`, which
 //! resumes and is not run again where its result is there. Names come of the changes alone, so that a value more in the

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`scheme`] (how tags write entities), [`recognise`] (which scheme tags are in), [`set`] (the
 //! tags of a model, and BIO from another scheme), [`entities`] (entities from tags, as seqeval finds them),
-//! [`decode`] (from logits to tags and spans of text), [`figures`] (precision, recall, F1), [`mistakes`] (what kind
+//! [`mod@decode`] (from logits to tags and spans of text), [`figures`] (precision, recall, F1), [`mistakes`] (what kind
 //! of error an entity is).
 
 pub mod decode;
