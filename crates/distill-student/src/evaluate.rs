@@ -18,28 +18,9 @@ use crate::selection::Metric;
 pub struct Evaluation {
     /// Mean loss over rows, without dropout.
     pub loss: f64,
-    /// Share of labelled rows predicted right; none without labels.
-    pub accuracy: Option<f64>,
-    /// Share of rows where student and teacher predict the same; none without a teacher, and for numbers.
-    pub agreement: Option<f64>,
-    /// F1 over all pairs of row and label, where rows have several classes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub micro_f1: Option<f64>,
-    /// Mean of the labels' F1; with one class a row of those that occur among labels or predictions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub macro_f1: Option<f64>,
-    /// Classes that have labelled rows and are never predicted, where there are any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub never_predicted: Option<u64>,
-    /// Mean squared distance from the labels, where they are numbers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mse: Option<f64>,
-    /// F1 of entities, whose type and both borders must be right, where words have tags that write entities.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entity_f1: Option<f64>,
-    /// Share of labelled words whose tag is right, where words have tags.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_accuracy: Option<f64>,
+    /// What the task measures; in a file, next to the loss.
+    #[serde(flatten)]
+    pub figures: Figures,
 }
 
 impl Evaluation {
@@ -59,54 +40,27 @@ impl Evaluation {
         problem_type: TaskId,
     ) -> Self {
         let rows = labels::scored(examples, logits, labels.num_labels(), problem_type);
-        let Figures {
-            accuracy,
-            agreement,
-            micro_f1,
-            macro_f1,
-            never_predicted,
-            mse,
-            entity_f1,
-            token_accuracy,
-        } = problem_type.figures(&rows, labels);
-        Evaluation {
-            loss: 0.0,
-            accuracy,
-            agreement,
-            micro_f1,
-            macro_f1,
-            never_predicted,
-            mse,
-            entity_f1,
-            token_accuracy,
-        }
+        Evaluation { loss: 0.0, figures: problem_type.figures(&rows, labels) }
     }
 
     /// What a metric says; none where nothing is labelled. Of tags that write no entities, [`Metric::EntityF1`] is the
     /// share of right tags.
     pub fn figure(&self, metric: Metric) -> Option<f64> {
         match metric {
-            Metric::Accuracy => self.accuracy,
             Metric::Loss => Some(self.loss),
-            Metric::MicroF1 => self.micro_f1,
-            Metric::MacroF1 => self.macro_f1,
-            Metric::Mse => self.mse,
-            Metric::Agreement => self.agreement,
-            Metric::EntityF1 => self.entity_f1.or(self.token_accuracy),
-            Metric::TokenAccuracy => self.token_accuracy,
-            Metric::ExactMatch | Metric::F1 => None,
+            metric => self.figures.get(metric),
         }
     }
 
     /// The figures besides the loss, for people: `accuracy 0.9100`.
     pub fn words(&self) -> Option<String> {
         let figures = [
-            ("accuracy", self.accuracy),
-            ("micro F1", self.micro_f1),
-            ("macro F1", self.macro_f1),
-            ("MSE", self.mse),
-            ("entity F1", self.entity_f1),
-            ("token accuracy", self.token_accuracy),
+            ("accuracy", self.figures.accuracy),
+            ("micro F1", self.figures.micro_f1),
+            ("macro F1", self.figures.macro_f1),
+            ("MSE", self.figures.mse),
+            ("entity F1", self.figures.entity_f1),
+            ("token accuracy", self.figures.token_accuracy),
         ];
         let figures = figures.into_iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", value?)));
         Some(figures.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
@@ -175,12 +129,22 @@ mod tests {
 
     #[test]
     fn accuracy_decides_and_the_loss_breaks_ties() {
-        let make = |loss, accuracy| Evaluation { loss, accuracy, ..Evaluation::default() };
+        let make = |loss, accuracy| Evaluation { loss, figures: Figures { accuracy, ..Figures::default() } };
         let metric = Metric::Accuracy;
         assert!(make(9.0, Some(0.9)).is_better_than(&make(0.1, Some(0.8)), metric));
         assert!(make(0.1, Some(0.9)).is_better_than(&make(0.2, Some(0.9)), metric));
         assert!(!make(0.2, Some(0.9)).is_better_than(&make(0.2, Some(0.9)), metric));
         assert!(make(0.1, None).is_better_than(&make(0.2, None), metric));
         assert!(make(0.1, Some(0.1)).is_better_than(&make(0.2, Some(0.9)), Metric::Loss));
+    }
+
+    /// Checkpoints and `run.json` hold it: a checkpoint of an earlier version is resumed from.
+    #[test]
+    fn its_figures_are_next_to_the_loss_in_json() {
+        let json = r#"{"loss":0.5,"accuracy":0.75,"agreement":null,"macro_f1":0.625}"#;
+        let figures = Figures { accuracy: Some(0.75), macro_f1: Some(0.625), ..Figures::default() };
+        let evaluation = Evaluation { loss: 0.5, figures };
+        assert_eq!(serde_json::to_string(&evaluation).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Evaluation>(json).unwrap(), evaluation);
     }
 }

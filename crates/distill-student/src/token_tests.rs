@@ -144,7 +144,7 @@ fn logits_of(model: &Model, rows: &[Row], max_length: usize) -> Vec<LogitsRow> {
 }
 
 fn entity_f1(evaluation: &Evaluation) -> f64 {
-    evaluation.entity_f1.unwrap()
+    evaluation.figures.entity_f1.unwrap()
 }
 
 /// The quality floor: a small student learns what can be learned, and a teacher does not keep it from that.
@@ -166,7 +166,7 @@ fn a_small_student_learns_the_entities_and_no_less_with_a_teacher() {
     let distilled = train(&fresh(1), None, &settings(), &soft);
     assert!(entity_f1(&distilled.best) > 0.95, "with a teacher: {distilled:?}");
     assert!(entity_f1(&distilled.best) >= entity_f1(&alone.best) - 0.01, "{distilled:?} {alone:?}");
-    assert!(distilled.best.token_accuracy.unwrap() > 0.95, "{distilled:?}");
+    assert!(distilled.best.figures.token_accuracy.unwrap() > 0.95, "{distilled:?}");
 }
 
 fn words(rows: &[Row]) -> usize {
@@ -239,7 +239,7 @@ fn a_long_row_is_one_row_again_behind_the_windows() {
     let examples: Vec<_> = whole.iter().collect();
     let whole = Evaluation::without_loss(&examples, &logits, &labels(), TaskId::TOKEN_CLASSIFICATION);
     assert_eq!(pieces, whole);
-    assert_eq!(whole.agreement, Some(1.0));
+    assert_eq!(whole.figures.agreement, Some(1.0));
 
     let data = windows.split(0.25, 1).unwrap();
     let numbers =
@@ -264,9 +264,9 @@ fn plain_tags_have_an_accuracy_and_no_entities() {
         Evaluation::without_loss(&examples, &logits, &labels, TaskId::TOKEN_CLASSIFICATION)
     };
     let plain = of(["NOUN", "VERB", "DET", "ADJ", "X"]);
-    assert_eq!((plain.entity_f1, plain.token_accuracy), (None, Some(1.0)));
+    assert_eq!((plain.figures.entity_f1, plain.figures.token_accuracy), (None, Some(1.0)));
     assert_eq!(plain.figure(crate::selection::Metric::EntityF1), Some(1.0));
-    assert_eq!(of(TAGS).entity_f1, Some(1.0));
+    assert_eq!(of(TAGS).figures.entity_f1, Some(1.0));
     // What class weights are made of: words, not rows.
     assert_eq!(part.labelled_predictions(), words(&rows));
     assert_eq!(part.label_counts(5).iter().sum::<u64>(), words(&rows) as u64);

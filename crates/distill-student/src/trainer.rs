@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use distill_core::{Progress, StopSignal};
 use distill_model::Model;
+use distill_task::Figures;
 use distill_task::Positions;
 use distill_teacher::RunnerError;
 use distill_torch::{Dropout, Optimizer};
@@ -307,8 +308,17 @@ impl<'a> Run<'a> {
             (None, None) => pass()?,
         };
         let (global_step, epoch) = (self.state.global_step, self.state.epoch + 1);
-        let Evaluation { loss, accuracy, agreement, micro_f1, macro_f1, never_predicted, mse, .. } = evaluation;
-        let Evaluation { entity_f1, token_accuracy, .. } = evaluation;
+        let Evaluation { loss, figures } = evaluation;
+        let Figures {
+            accuracy,
+            agreement,
+            micro_f1,
+            macro_f1,
+            never_predicted,
+            mse,
+            entity_f1,
+            token_accuracy,
+        } = figures;
         if !loss.is_finite() {
             let learning_rate = self.schedule.learning_rate(global_step);
             return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm: f64::NAN });
