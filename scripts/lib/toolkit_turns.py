@@ -79,7 +79,7 @@ class Bench:
         self.cores = {"OMP_NUM_THREADS": cores, "MKL_NUM_THREADS": cores, "RAYON_NUM_THREADS": cores}
 
     def rows(self, name):
-        """The rows of a JSONL file under the columns' default names, with labels as they stand there."""
+        """The rows of a JSONL file under the columns' default names, with labels as they are written."""
         path, columns = ROOT / self.data[name], self.data.get("columns", {})
         if path.suffix not in (".jsonl", ".ndjson"):
             sys.exit(f"{path}: only JSONL is read here")

@@ -53,7 +53,7 @@ fn no_space_left() {
     let work = Work::with_rows();
     let model = limited(&work, 64, "finetune --model tiny --data rows.jsonl --epochs 1 --no-cache --out ft");
     model.fails(74, &["cannot write", "model.safetensors", "File too large"]);
-    // The record of an unfinished run stays: with more space, the same command goes on.
+    // The record of an unfinished run stays: with more space, the same command resumes.
     assert_eq!(work.tree("ft"), ["metrics.jsonl", "run.json"]);
     assert_eq!(work.json("ft/run.json")["results"], serde_json::json!({}));
     let cache = limited(&work, 1, "finetune --model tiny --data rows.jsonl --epochs 1 --out cached");

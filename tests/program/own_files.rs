@@ -161,7 +161,7 @@ fn a_lock_file_that_is_removed_during_a_run_is_made_again_and_a_replaced_one_end
     );
 }
 
-/// Waits until something is so, while a run goes on.
+/// Waits until a condition holds, while a run continues.
 fn until(child: &mut Child, is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {

@@ -393,7 +393,7 @@ fn training_that_replaces_a_result_resumes_and_keeps_the_old_one_until_its_end()
     running.kill().unwrap();
     assert_eq!(running.wait().unwrap().code(), None, "it was too fast to be killed");
     assert!(work.bytes("ft/model/model.safetensors") == old);
-    // What it replaces is not asked again: the same command goes on, and so does the one without the flag.
+    // What it replaces is not asked again: the same command resumes, and so does the one without the flag.
     work.run(&format!("{train} --out ft")).succeeds().says("resuming the run in ft");
     assert!(work.bytes("ft/model/model.safetensors") == work.bytes("whole/model/model.safetensors"));
     assert_eq!(work.tree("ft"), work.tree("whole"));

@@ -145,7 +145,7 @@ fn reading_may_fail_at_any_file() {
     every_fault(&Pass::training(1), "read_open", 3);
 }
 
-/// Signals at any time from the program's first line on: 75 soon, and the same command goes on.
+/// Signals at any time from the program's first line on: 75 soon, and the same command resumes.
 fn stopped_often(pass: &Pass, signals: usize, dice: &mut Dice) {
     let mut stops = 0;
     while stops < signals {

@@ -169,7 +169,7 @@ fn attributes(mut text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Text without markup; every `&` must begin a known entity, and no control character may stand there.
+/// Text without markup; every `&` must begin a known entity, and no control character may occur.
 fn plain(text: &str) -> String {
     assert!(!text.contains('<'), "{text}");
     assert!(!text.chars().any(|c| c.is_control() && !"\n\t".contains(c)), "{text:?}");

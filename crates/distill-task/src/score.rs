@@ -110,7 +110,7 @@ pub fn hits(task: &dyn Task, rows: &[Scored<'_>], outputs: usize) -> [u64; 2] {
     })
 }
 
-/// Precision, recall and F1 of pairs of what is so and what is predicted.
+/// Precision, recall and F1 of pairs of label and prediction.
 pub fn counts(pairs: impl Iterator<Item = (bool, bool)>) -> Counts {
     pairs.fold(Counts::default(), |counts, (is_so, predicted)| Counts {
         correct: counts.correct + u64::from(is_so && predicted),

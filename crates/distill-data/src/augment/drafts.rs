@@ -1,7 +1,7 @@
 //! Copies of which a masked language model is to choose some words.
 //!
 //! A word that is to be replaced is masked where it is one token of the model's vocabulary; another gives way to a like one
-//! at once, if it has any. Which of the model's likeliest words will stand there, by its rank, is drawn before the model
+//! at once, if it has any. Which of the model's likeliest words is used there, by its rank, is drawn before the model
 //! is asked, so that a copy depends on no batch.
 //!
 //! Algorithm 1 of TinyBERT masks one word at a time, a pass each. Here as many of a copy's words are masked together as
@@ -50,7 +50,7 @@ struct Masked {
     /// Its place among the row's tokens, and its token there.
     place: u32,
     token: u32,
-    /// Rank of the word that will stand there among the model's likeliest others.
+    /// Rank of the word that replaces it among the model's likeliest others.
     pick: usize,
 }
 

@@ -41,7 +41,7 @@ impl Column {
         }
     }
 
-    /// Bytes of all values that are bytes, each counted as often as it stands there.
+    /// Bytes of all values that are bytes, each counted as often as it occurs.
     fn bytes(&self) -> u64 {
         let length = |value: &Value| if let Value::Bytes(bytes) = value { bytes.len() as u64 } else { 0 };
         match self {

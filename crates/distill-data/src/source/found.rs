@@ -52,7 +52,7 @@ pub(crate) enum Found {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Several {
     pub classes: Vec<RawLabel>,
-    /// Whether any stands there as a floating-point number.
+    /// Whether any is written as a floating-point number.
     pub floats: bool,
 }
 
@@ -66,7 +66,7 @@ impl Several {
         Ok(Several { classes: classes.collect::<Result<_, _>>()?, floats: false })
     }
 
-    /// The first value that stands there again.
+    /// The first value that is repeated.
     pub fn repeated(&self) -> Option<&RawLabel> {
         let mut seen = std::collections::BTreeSet::new();
         self.classes.iter().find(|class| !seen.insert(*class))

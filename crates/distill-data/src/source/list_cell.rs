@@ -5,7 +5,7 @@
 pub(super) enum Item {
     /// Between quotation marks.
     Text(String),
-    /// A number, as it stands there.
+    /// A number, as it is written.
     Number(String),
 }
 

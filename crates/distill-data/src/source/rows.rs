@@ -153,7 +153,7 @@ impl Rows {
         self.notes.into_iter().collect()
     }
 
-    /// The next row with its label as it stands there.
+    /// The next row with its label as it is written.
     pub(super) fn next_found(&mut self) -> Result<Option<(Row, Option<Found>)>, DataError> {
         let Some(raw) = self.next_raw()? else { return Ok(None) };
         let row = self.next_row;

@@ -11,7 +11,7 @@ pub(super) const MAX_LABELS: i64 = 1 << 20;
 /// The longest vector whose places are counted.
 const MAX_PLACES: usize = 1 << 16;
 
-/// Labels of a source, counted as they stand there.
+/// Labels of a source, counted as they are written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tally {
     /// Rows with each class; of lists, each class once a row.

@@ -115,7 +115,7 @@ fn parsed(files: &Files) -> Result<(Value, Option<&[u8]>), TokenError> {
     }
 }
 
-/// A token a line, without the white space at its end; a line that stands twice has its last number.
+/// A token a line, without the white space at its end; a repeated line has its last number.
 fn word_pieces(bytes: &[u8]) -> Result<Value, String> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;

@@ -49,7 +49,7 @@ const INDEXED: [Metric; 19] = [
     Metric::Ece,
 ];
 
-/// The metrics of a model that a card lists: micro F1 is the accuracy where that stands there.
+/// The metrics of a model that a card lists: micro F1 is left out where the accuracy is listed, which it equals.
 fn indexed(model: &ModelReport) -> impl Iterator<Item = (Metric, &Figure)> {
     let has_accuracy = model.metrics.contains_key(&Metric::Accuracy);
     let listed = INDEXED.into_iter().filter(move |kind| *kind != Metric::MicroF1 || !has_accuracy);
