@@ -54,7 +54,10 @@ pub trait Task: fmt::Debug + Send + Sync {
 
     /// The name that `--task` takes for it and those that share its head.
     fn group(&self) -> &'static str {
-        self.name()
+        match self.positions() {
+            Positions::Row => "sequence_classification",
+            Positions::Word | Positions::Span => self.name(),
+        }
     }
 
     /// What one row is labelled with, for messages: `one class a row`.
@@ -62,11 +65,17 @@ pub trait Task: fmt::Debug + Send + Sync {
 
     /// `problem_type` in `config.json`, where `transformers` has one for it.
     fn problem_type(&self) -> Option<&'static str> {
-        None
+        (self.positions() == Positions::Row).then(|| self.name())
     }
 
     /// The end of its class's name in `transformers`: `ForSequenceClassification`.
-    fn head(&self) -> &'static str;
+    fn head(&self) -> &'static str {
+        match self.positions() {
+            Positions::Row => "ForSequenceClassification",
+            Positions::Word => "ForTokenClassification",
+            Positions::Span => "ForQuestionAnswering",
+        }
+    }
 
     /// The name of its pipeline in `transformers`, which is also its `pipeline_tag` on a model card.
     fn pipeline_tag(&self) -> &'static str {

@@ -11,8 +11,3 @@ pub use question_answering::QuestionAnswering;
 pub use regression::Regression;
 pub use single_label::SingleLabel;
 pub use token_classification::TokenClassification;
-
-/// What `--task` calls the three tasks of one prediction a row.
-const SEQUENCE_CLASSIFICATION: &str = "sequence_classification";
-/// Their class in `transformers`.
-const FOR_SEQUENCE_CLASSIFICATION: &str = "ForSequenceClassification";

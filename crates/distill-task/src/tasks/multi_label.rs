@@ -2,7 +2,6 @@
 
 use distill_core::LabelMap;
 
-use super::{FOR_SEQUENCE_CLASSIFICATION, SEQUENCE_CLASSIFICATION};
 use crate::label::{Label, LabelShape};
 use crate::logits::above_zero;
 use crate::metric::SelectionMetric;
@@ -19,20 +18,8 @@ impl Task for MultiLabel {
         "multi_label_classification"
     }
 
-    fn group(&self) -> &'static str {
-        SEQUENCE_CLASSIFICATION
-    }
-
     fn words(&self) -> &'static str {
         "several classes a row"
-    }
-
-    fn problem_type(&self) -> Option<&'static str> {
-        Some(self.name())
-    }
-
-    fn head(&self) -> &'static str {
-        FOR_SEQUENCE_CLASSIFICATION
     }
 
     fn positions(&self) -> Positions {

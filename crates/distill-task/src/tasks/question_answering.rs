@@ -23,10 +23,6 @@ impl Task for QuestionAnswering {
         "answers in a text"
     }
 
-    fn head(&self) -> &'static str {
-        "ForQuestionAnswering"
-    }
-
     fn positions(&self) -> Positions {
         Positions::Span
     }

@@ -2,7 +2,6 @@
 
 use distill_core::LabelMap;
 
-use super::{FOR_SEQUENCE_CLASSIFICATION, SEQUENCE_CLASSIFICATION};
 use crate::label::{Label, LabelShape};
 use crate::metric::SelectionMetric;
 use crate::score::{Figures, Quality, Scored, mean_squared_error};
@@ -17,20 +16,8 @@ impl Task for Regression {
         "regression"
     }
 
-    fn group(&self) -> &'static str {
-        SEQUENCE_CLASSIFICATION
-    }
-
     fn words(&self) -> &'static str {
         "a regression"
-    }
-
-    fn problem_type(&self) -> Option<&'static str> {
-        Some(self.name())
-    }
-
-    fn head(&self) -> &'static str {
-        FOR_SEQUENCE_CLASSIFICATION
     }
 
     fn positions(&self) -> Positions {

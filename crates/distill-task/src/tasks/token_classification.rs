@@ -22,10 +22,6 @@ impl Task for TokenClassification {
         "a tag for each word"
     }
 
-    fn head(&self) -> &'static str {
-        "ForTokenClassification"
-    }
-
     fn positions(&self) -> Positions {
         Positions::Word
     }
