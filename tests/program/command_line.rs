@@ -66,7 +66,7 @@ fn waiting_threads_sleep_soon_unless_the_user_chose_otherwise() {
         let said = run.json()["waiting threads"]["found"].as_str().unwrap().to_owned();
         (count.unwrap_or_else(|| panic!("{}", run.shown())).to_owned(), said)
     };
-    assert_eq!(read(&[]), ("'6000'".to_owned(), "GOMP_SPINCOUNT=6000 (distill's default)".to_owned()));
+    assert_eq!(read(&[]), ("'4500'".to_owned(), "GOMP_SPINCOUNT=4500 (distill's default)".to_owned()));
     let chosen = read(&[("GOMP_SPINCOUNT", "77")]);
     assert_eq!(chosen, ("'77'".to_owned(), "GOMP_SPINCOUNT=77 (from the environment)".to_owned()));
     let (count, said) = read(&[("OMP_WAIT_POLICY", "PASSIVE")]);

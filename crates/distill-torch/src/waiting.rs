@@ -11,9 +11,9 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-/// Turns after which a waiting thread sleeps, about 150 µs: longer than the threads of an operator wait for each other on
+/// Turns after which a waiting thread sleeps, about 110 µs: longer than the threads of an operator wait for each other on
 /// an idle machine, and short compared with a scheduler's time slice. `scripts/bench-busy` measures other values.
-pub const SPIN_COUNT: &CStr = c"GOMP_SPINCOUNT=6000";
+pub const SPIN_COUNT: &CStr = c"GOMP_SPINCOUNT=4500";
 
 /// Variables with which a user makes this choice.
 const CHOSEN: [&CStr; 2] = [c"GOMP_SPINCOUNT", c"OMP_WAIT_POLICY"];
