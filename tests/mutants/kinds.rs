@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::readers::{
     Outcome, beside_tokenizer, cache, cached, checkpoint, features, index, indexed, kept_features,
-    logits_jsonl, manifest, manifests, metrics, model, parquet, pieces, questions, read_metrics, resume, rows,
-    run_record, run_records, settings, tokenizer, vocabulary, words,
+    logits_jsonl, manifest, manifests, metrics, model, parquet, pieces, plain_text, questions, read_metrics,
+    resume, rows, run_record, run_records, settings, tokenizer, vocabulary, words,
 };
 use crate::seeds;
 
@@ -100,7 +100,7 @@ const TOML: &[&str] = &[
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "parquet",
-        share: 2600,
+        share: 2500,
         seeds: seeds::parquets,
         dictionary: &["PAR1", "logits", "text"],
         read: parquet,
@@ -146,6 +146,13 @@ pub const KINDS: &[Kind] = &[
         seeds: || vec![seeds::conllu()],
         dictionary: COLUMNS,
         read: |d, b| words(d, b, "conllu"),
+    },
+    Kind {
+        name: "txt",
+        share: 100,
+        seeds: || vec![seeds::plain_text()],
+        dictionary: &["\n", "\n\n", "\r", "\r\n", "\u{0}", "\u{feff}", "\t", "\u{2028}"],
+        read: plain_text,
     },
     Kind {
         name: "squad",

@@ -8,6 +8,7 @@ use distill_data::TextTokenizer;
 use distill_data::cache::{CacheError, Example, FeatureFiles, FeatureShape, TokenCache, info};
 use distill_data::logits::{FileEntry, LogitsTable, LogitsWriter, Manifest, Shard, Store, WriterOptions};
 use distill_data::parquet::{ColumnBatches, ParquetFile};
+use distill_data::source::plain_text::PlainText;
 use distill_data::source::{Columns, Source, Summary, resolve};
 use distill_data::tokens::WordsFor;
 use distill_model::ModelDirectory;
@@ -146,6 +147,20 @@ pub fn words(directory: &Path, bytes: &[u8], ending: &str) -> Outcome {
             row.label.map(|label| resolve(&label, &map, &row.place, "tags")).transpose()?;
         }
     }
+    Ok(())
+}
+
+/// Plain text: documents are its lines, in their order, with the numbers that the lines say.
+pub fn plain_text(directory: &Path, bytes: &[u8]) -> Outcome {
+    let path = directory.join("a.txt");
+    write(&path, bytes);
+    let open = || PlainText::open(&path, &StopSignal::default());
+    let lines = open()?.collect::<Result<Vec<_>, _>>()?;
+    let documents = open()?.documents().collect::<Result<Vec<_>, _>>()?;
+    for (number, document) in documents.iter().enumerate() {
+        assert!(!document.is_empty() && document.iter().all(|line| line.document == number as u64));
+    }
+    assert_eq!(documents.concat(), lines);
     Ok(())
 }
 

@@ -222,6 +222,10 @@ pub fn word_columns() -> Vec<Vec<u8>> {
     vec![file(" ").into_bytes(), file("\t").into_bytes()]
 }
 
+pub fn plain_text() -> Vec<u8> {
+    "One line.\nAnother one, of é and 三.\n\nA second document.\r\n\n \nA third".into()
+}
+
 pub fn conllu() -> Vec<u8> {
     let sentence = |row: usize| {
         let line = |(number, (word, _)): (usize, (String, &str))| {

@@ -19,6 +19,8 @@ pub(crate) struct Lines {
     reader: BufReader<Hashed>,
     buffer: Vec<u8>,
     line: u64,
+    /// The longest line, in bytes.
+    limit: usize,
 }
 
 impl Lines {
@@ -30,7 +32,12 @@ impl Lines {
     pub(crate) fn open_hashed(path: &Arc<Path>, hasher: Option<SharedHasher>) -> Result<Self, DataError> {
         let file = open::to_read(path).map_err(FileError::of("open", path))?;
         let reader = BufReader::with_capacity(1 << 17, Hashed::new(file, hasher));
-        Ok(Lines { file: Arc::clone(path), reader, buffer: Vec::new(), line: 0 })
+        Ok(Lines { file: Arc::clone(path), reader, buffer: Vec::new(), line: 0, limit: MAX_LINE })
+    }
+
+    /// The same lines, none of which is longer than this number of bytes, a whole number of MiB.
+    pub(crate) fn at_most(self, limit: usize) -> Self {
+        Lines { limit, ..self }
     }
 
     /// Where the latest line stands.
@@ -85,8 +92,9 @@ impl Lines {
             any = true;
             let end = bytes.iter().position(|byte| *byte == b'\n');
             let part = &bytes[..end.unwrap_or(bytes.len())];
-            if self.buffer.len() + part.len() > MAX_LINE {
-                return Err(DataError::record(&self.place(), "the line is longer than 64 MiB"));
+            if self.buffer.len() + part.len() > self.limit {
+                let what = format!("the line is longer than {} MiB", self.limit >> 20);
+                return Err(DataError::record(&self.place(), what));
             }
             self.buffer.extend_from_slice(part);
             let used = part.len() + usize::from(end.is_some());

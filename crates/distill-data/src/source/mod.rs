@@ -5,6 +5,7 @@
 //! `sentence`; `squad`, with `answers`), `suggest` (the task that columns speak of), [`watch`] (what is read is what was
 //! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids` and `tally`, `decide` and `tags` (which reading
 //! of the labels fits a label map), `reading` (that reading, row by row) and [`labels`] (from raw labels to ids).
+//! [`plain_text`] reads texts without labels.
 
 mod answers;
 pub mod columns;
@@ -22,6 +23,7 @@ pub(crate) mod lines;
 mod list_cell;
 mod note;
 pub(crate) mod parquet_rows;
+pub mod plain_text;
 mod reading;
 pub mod row;
 pub mod rows;
