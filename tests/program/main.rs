@@ -29,7 +29,7 @@
 //! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
 //! - [`validate`]: whether JSON is as a schema says, whether XML is well-formed
 //! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
-//! - [`tokens`]: a tag for each word
+//! - [`tokens`]: a tag for each word; [`answers`]: answers that are a part of a text
 //! - [`changes`]: inputs that change while a run is under way
 //! - [`own_files`]: modes, links, locks where there are none, what is no file
 //! - [`bench`]: `distill bench`, and the trace of any command
@@ -39,6 +39,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod ablate;
+mod answers;
 mod augment;
 mod bad_models;
 mod bad_outputs;

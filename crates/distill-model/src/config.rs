@@ -137,9 +137,9 @@ impl ModelConfig {
         self.fields().named_head()
     }
 
-    /// Whether the file says that the weights carry a head with labels, of rows or of words.
+    /// Whether the file says that the weights carry a head for one of the tasks: of rows, words or answers.
     pub fn has_classifier(&self) -> bool {
-        matches!(self.named_head(), Some(HeadKind::Sequence | HeadKind::Token))
+        matches!(self.named_head(), Some(HeadKind::Sequence | HeadKind::Token | HeadKind::Span))
     }
 
     /// Number of labels, `C`.

@@ -46,9 +46,9 @@ impl FinetuneStage<'_> {
         let (data, finetune) = (&self.settings.data, &self.settings.finetune);
         let directory = inputs::model(inputs::required(finetune.model.as_ref(), "--model", "finetune.model")?)?;
         let config = directory.config();
-        let max_length = length::to_train(data.max_length, directory.path(), config)?;
         let path = inputs::required(data.train.as_ref(), "--data", "data.train")?;
         let problem_type = inputs::task_to_train(config, Some(path), data)?;
+        let max_length = length::to_train(data.max_length, problem_type, directory.path(), config)?;
         let train = finetune.train.for_problem(problem_type)?;
         let tokenizer = inputs::tokenizer_for(problem_type, directory.path(), max_length, config)?;
         let source = inputs::source(path, data, problem_type)?;
@@ -171,8 +171,8 @@ pub fn label_map(summary: &Summary, source: Source, directory: &ModelDirectory) 
     let has_classifier =
         config.has_classifier() && config.problem_type.positions() == summary.problem_type.positions();
     if !summary.problem_type.label_shape().has_classes() {
-        // A single output has a single name.
-        let is_own = has_classifier && own.num_labels() == 1;
+        // Outputs that stand for no class have no names of their own.
+        let is_own = has_classifier && own.num_labels() == summary.problem_type.fixed_labels().unwrap_or(1);
         return Ok((if is_own { own.clone() } else { summary.own_map(&source)?.0 }, source));
     }
     // A head with other labels is not an error: a new one is initialized.

@@ -71,7 +71,7 @@ pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> Result<TaskId>
         (None, Some(asked)) if !asked.includes(own) => {
             Err(RunError::usage(format!("data.task is {}, but the model's is {own}", asked.as_str())))
         }
-        _ => must_be_built_in(own),
+        _ => Ok(own),
     }
 }
 
@@ -82,7 +82,7 @@ pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> Result<TaskId>
 /// Wrong usage where head and rows are of different tasks and the settings name none; rows that cannot be opened.
 pub fn task_to_train(config: &ModelConfig, rows: Option<&Path>, data: &DataSettings) -> Result<TaskId> {
     if let Some(asked) = data.problem_type {
-        return must_be_built_in(asked);
+        return Ok(asked);
     }
     let allowed = |task: &TaskId| data.task.as_ref().is_none_or(|asked| asked.includes(*task));
     let own = config.has_classifier().then_some(config.problem_type).filter(allowed);
@@ -90,7 +90,6 @@ pub fn task_to_train(config: &ModelConfig, rows: Option<&Path>, data: &DataSetti
         Some(path) => source(path, data, TaskId::default())?.suggested_task()?.filter(allowed),
         None => None,
     };
-    let suggested = suggested.map(must_be_built_in).transpose()?;
     match (own, suggested, rows) {
         (Some(own), Some(suggested), Some(path)) if own.positions() != suggested.positions() => {
             Err(RunError::usage(format!(
@@ -103,17 +102,7 @@ pub fn task_to_train(config: &ModelConfig, rows: Option<&Path>, data: &DataSetti
             once::say(format!("{}: the task is {suggested}, as its columns say", path.display()));
             Ok(suggested)
         }
-        _ => must_be_built_in(own.unwrap_or_default()),
-    }
-}
-
-/// Refuses a task that is known, but that no model can be trained or run for here.
-fn must_be_built_in(task: TaskId) -> Result<TaskId> {
-    match task.positions() {
-        Positions::Row | Positions::Word => Ok(task),
-        Positions::Span => Err(RunError::usage(format!(
-            "{task} is not supported: models for it can be neither trained nor run yet"
-        ))),
+        _ => Ok(own.unwrap_or_default()),
     }
 }
 

@@ -5,12 +5,24 @@ use std::path::Path;
 use distill_data::TextTokenizer;
 use distill_data::logits::Store;
 use distill_model::ModelConfig;
+use distill_task::{Positions, TaskId};
 
 use crate::error::Result;
 use crate::once;
 
 /// Default tokens per row.
 pub const DEFAULT: usize = 128;
+
+/// Default tokens of a question with a window of its text, as in `transformers`' scripts for SQuAD.
+const OF_ANSWERS: usize = 384;
+
+/// The default of a task.
+fn default_of(task: TaskId) -> usize {
+    match task.positions() {
+        Positions::Row | Positions::Word => DEFAULT,
+        Positions::Span => OF_ANSWERS,
+    }
+}
 
 /// The length of a classifier over rows: the one that was asked for, else the one that its directory says it was
 /// trained with. The choice is said.
@@ -31,7 +43,7 @@ pub fn of_model(asked: Option<usize>, directory: &Path, config: &ModelConfig) ->
             own
         }
         (None, None) => {
-            let length = DEFAULT.min(positions(config));
+            let length = default_of(config.problem_type).min(positions(config));
             once::say(format!("max_length is {length}, the default; {name} has none"));
             length
         }
@@ -43,12 +55,12 @@ pub fn of_model(asked: Option<usize>, directory: &Path, config: &ModelConfig) ->
 ///
 /// # Errors
 /// As [`of_model`].
-pub fn to_train(asked: Option<usize>, directory: &Path, config: &ModelConfig) -> Result<usize> {
+pub fn to_train(asked: Option<usize>, task: TaskId, directory: &Path, config: &ModelConfig) -> Result<usize> {
     if let Some(asked) = asked {
         return Ok(asked);
     }
     let own = TextTokenizer::model_max_length(directory)?.unwrap_or(usize::MAX).min(positions(config));
-    let length = DEFAULT.min(own);
+    let length = default_of(task).min(own);
     once::say(match own {
         usize::MAX => format!("max_length is {length}, the default"),
         own => format!("max_length is {length}, the default; the model's limit is {own}"),

@@ -105,8 +105,9 @@ impl<'a> Prediction<'a> {
                 stats
             }
             Format::Jsonl | Format::Csv => {
-                let mut writer = TextWriter::create(out, format, &labels, directory.config().problem_type)?;
-                let stats = runner.run("predict", source.rows()?, rows, |rows| Ok(writer.write(rows)?))?;
+                let mut writer =
+                    TextWriter::create(out, format, &labels, directory.config().problem_type, &tokenizer)?;
+                let stats = runner.run("predict", source.rows()?, rows, |rows| writer.write(rows))?;
                 writer.finish()?;
                 stats
             }

@@ -5,15 +5,18 @@ use std::path::Path;
 
 use distill_core::LabelMap;
 use distill_core::atomic::{AtomicFile, FileError};
+use distill_data::TextTokenizer;
 use distill_data::logits::LogitsRow;
 use distill_data::source::Label;
 use distill_task::logits::{above_zero, argmax, sigmoid, softmax};
 use distill_task::tags::TagSet;
 use distill_task::{Activation, Positions, TaskId};
+use distill_teacher::RunnerError;
+use distill_teacher::answers::best_answers;
 use serde_json::{Value, json};
 
 use crate::error::{Result, RunError};
-use crate::predict_tags;
+use crate::{predict_answers, predict_tags};
 
 /// Formats by the file's ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub struct TextWriter<'a> {
     format: Format,
     labels: &'a LabelMap,
     problem_type: TaskId,
+    /// Of the model: what answers are a part of.
+    tokenizer: &'a TextTokenizer,
     /// The tags of words, where rows have some.
     tags: Option<TagSet>,
 }
@@ -59,11 +64,17 @@ impl<'a> TextWriter<'a> {
     ///
     /// # Errors
     /// Labels that are tags of no known scheme; a file that cannot be created.
-    pub fn create(path: &Path, format: Format, labels: &'a LabelMap, problem_type: TaskId) -> Result<Self> {
+    pub fn create(
+        path: &Path,
+        format: Format,
+        labels: &'a LabelMap,
+        problem_type: TaskId,
+        tokenizer: &'a TextTokenizer,
+    ) -> Result<Self> {
         let words = problem_type.positions() == Positions::Word;
         let tags = words.then(|| TagSet::new(labels.names())).transpose()?;
         let file = AtomicFile::create(path)?;
-        let mut writer = TextWriter { file, format, labels, problem_type, tags };
+        let mut writer = TextWriter { file, format, labels, problem_type, tokenizer, tags };
         if format == Format::Csv {
             writer.line(match problem_type.activation() {
                 Activation::Softmax => "row,id,label,prediction,probability",
@@ -77,8 +88,16 @@ impl<'a> TextWriter<'a> {
     /// Adds rows.
     ///
     /// # Errors
-    /// [`FileError`] naming the file.
-    pub fn write(&mut self, rows: &[LogitsRow]) -> Result<(), FileError> {
+    /// [`FileError`] naming the file; [`RunnerError::Windows`].
+    pub fn write(&mut self, rows: &[LogitsRow]) -> Result<(), RunnerError> {
+        if self.problem_type.positions() == Positions::Span {
+            let answers = best_answers(self.tokenizer, rows, &predict_answers::settings())?;
+            for (row, answer) in rows.iter().zip(&answers) {
+                let (cells, object) = predict_answers::of_row(row, answer);
+                self.row(row, &cells, object, false)?;
+            }
+            return Ok(());
+        }
         for row in rows {
             let (cells, object) = match (&self.tags, self.problem_type.activation()) {
                 (Some(tags), _) => predict_tags::of_row(tags, row).map_err(|error| {
@@ -88,23 +107,36 @@ impl<'a> TextWriter<'a> {
                 (None, Activation::Sigmoid) => self.several_classes(row),
                 (None, Activation::Identity) => number(row),
             };
-            let line = match self.format {
-                Format::Csv => {
-                    let cells = cells.iter().map(|cell| field(cell));
-                    [row.row.to_string(), field(&row.id)].into_iter().chain(cells).collect::<Vec<_>>().join(",")
-                }
-                _ => {
-                    let mut line = json!({"row": row.row, "id": row.id, "label": row.label});
-                    if let (Some(line), Value::Object(object)) = (line.as_object_mut(), object) {
-                        line.extend(object);
-                        line.insert("logits".to_owned(), json!(row.logits));
-                    }
-                    line.to_string()
-                }
-            };
-            self.line(&line)?;
+            self.row(row, &cells, object, true)?;
         }
         Ok(())
+    }
+
+    /// Writes a line of these cells, or of these fields of an object.
+    fn row(
+        &mut self,
+        row: &LogitsRow,
+        cells: &[String],
+        object: Value,
+        with_logits: bool,
+    ) -> Result<(), FileError> {
+        let line = match self.format {
+            Format::Csv => {
+                let cells = cells.iter().map(|cell| field(cell));
+                [row.row.to_string(), field(&row.id)].into_iter().chain(cells).collect::<Vec<_>>().join(",")
+            }
+            _ => {
+                let mut line = json!({"row": row.row, "id": row.id, "label": row.label});
+                if let (Some(line), Value::Object(object)) = (line.as_object_mut(), object) {
+                    line.extend(object);
+                    if with_logits {
+                        line.insert("logits".to_owned(), json!(row.logits));
+                    }
+                }
+                line.to_string()
+            }
+        };
+        self.line(&line)
     }
 
     fn one_class(&self, row: &LogitsRow) -> (Vec<String>, Value) {

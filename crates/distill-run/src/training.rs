@@ -82,7 +82,7 @@ pub fn check_numbers(settings: &Settings) -> Result<()> {
 /// # Errors
 /// Naming the setting that has no meaning for them.
 pub fn fits(student: &TrainSettings, problem_type: TaskId, num_labels: usize) -> Result<()> {
-    Ok(student.for_problem(problem_type)?.check_labels(num_labels)?)
+    Ok(student.for_problem(problem_type)?.check_labels(problem_type.competing(num_labels))?)
 }
 
 /// Refuses `data.stratify` where there is nothing that it could mean.
@@ -249,10 +249,14 @@ impl Job<'_> {
             LabelShape::Tags => "Token classifier",
             LabelShape::Spans => "Question answering",
         };
+        let labels = match config.problem_type.label_shape() {
+            LabelShape::Spans => String::new(),
+            _ => format!(" Labels: {}.", labels.join(", ")),
+        };
         format!(
             "---\nlibrary_name: transformers\npipeline_tag: {tag}\n---\n\n\
              # {title}\n\n\
-             {layers} layers, hidden size {hidden}, {parameters} parameters. Labels: {labels}.\n\n\
+             {layers} layers, hidden size {hidden}, {parameters} parameters.{labels}\n\n\
              Made by `distill {command}` (distill {version}) with\n\n    {formula}\n\n\
              over {rows} rows, at most {max_length} tokens each, seed {seed}. The weights are those of epoch \
              {best_epoch}, the best of {epochs} on {validation} validation rows: {figures}, loss {loss:.4}.\n",
@@ -260,7 +264,6 @@ impl Job<'_> {
             layers = config.num_hidden_layers,
             hidden = config.hidden_size,
             parameters = self.model.num_parameters(),
-            labels = labels.join(", "),
             command = self.record.command,
             version = env!("CARGO_PKG_VERSION"),
             formula = self.plan.loss.formula(),

@@ -12,13 +12,13 @@ use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Label, Row, Source, resolve};
 use distill_data::{DataError, TextTokenizer};
 use distill_task::{Positions, TaskId};
-use distill_teacher::words::{OVERLAP, Piece, encode_texts, encode_words};
+use distill_teacher::pieces::{OVERLAP, Piece, RowText, encode};
 use tracing::trace_span;
 
 use crate::error::TrainError;
 use crate::labels;
 use crate::soft_targets::{SoftTarget, TargetIndex};
-use crate::supervision;
+use crate::supervision::{self, Supervised};
 
 /// Rows that are tokenized at a time.
 const CHUNK_ROWS: usize = 2048;
@@ -202,7 +202,8 @@ impl CacheBuilder<'_> {
             ("problem_type", self.problem_type.name()),
         ];
         let overlap = OVERLAP.to_string();
-        let windows = self.reads_words().then_some(("window_overlap", overlap.as_str()));
+        let has_windows = self.problem_type.positions() != Positions::Row;
+        let windows = has_windows.then_some(("window_overlap", overlap.as_str()));
         let key = parts_hash(inputs.iter().copied().chain(own).chain(windows));
         let cache = match self.directory {
             Some(directory) => {
@@ -217,30 +218,38 @@ impl CacheBuilder<'_> {
         Ok(Part::whole(cache))
     }
 
-    /// The pieces of each row: one for a text, the windows of a row of words.
+    /// The pieces of each row: one for a text, else its windows.
     fn encode(&self, rows: &[Prepared<'_>]) -> Result<Vec<Vec<Piece>>, TrainError> {
         let _span = trace_span!(target: "timeline", "tokenize").entered();
-        if self.reads_words() {
-            let words: Vec<&[String]> =
-                rows.iter().map(|row| row.tokens.ok_or_else(|| row.no_words())).collect::<Result<_, _>>()?;
-            return Ok(encode_words(self.tokenizer, &words)?);
+        let positions = self.problem_type.positions();
+        if let Some(row) = rows.iter().find(|row| positions == Positions::Word && row.tokens.is_none()) {
+            return Err(row.no_words());
         }
-        let texts: Vec<(&str, Option<&str>)> = rows.iter().map(|row| (row.text, row.text_pair)).collect();
-        Ok(encode_texts(self.tokenizer, &texts)?)
-    }
-
-    fn reads_words(&self) -> bool {
-        self.problem_type.positions() == Positions::Word
+        let texts =
+            rows.iter().map(|row| RowText { text: row.text, text_pair: row.text_pair, words: row.tokens });
+        Ok(encode(self.tokenizer, positions, &texts.collect::<Vec<_>>())?)
     }
 
     fn push(&self, rows: &[Prepared<'_>], writer: &mut CacheWriter) -> Result<(), TrainError> {
         for (row, pieces) in rows.iter().zip(self.encode(rows)?) {
             let (label, targets) = labels::cached(row.label.as_ref(), self.labels.num_labels());
             let origin = Origin::of(row.id);
+            let mut windows = match self.problem_type.positions() {
+                Positions::Span => Some(
+                    supervision::of_answers(&pieces, row.label.as_ref(), &row.target)
+                        .ok_or_else(|| row.other_windows())?,
+                ),
+                Positions::Row | Positions::Word => None,
+            }
+            .into_iter()
+            .flatten();
             for piece in pieces {
                 let words = !piece.positions.is_empty();
-                let supervised = words.then(|| supervision::of_words(&piece, row.label.as_ref(), &row.target));
-                let own = supervised.unwrap_or_default();
+                let own = match windows.next() {
+                    Some(window) => window,
+                    None if words => supervision::of_words(&piece, row.label.as_ref(), &row.target),
+                    None => Supervised::default(),
+                };
                 if words && own.positions.is_empty() {
                     continue;
                 }
@@ -331,6 +340,14 @@ struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
+    fn other_windows(&self) -> TrainError {
+        TrainError::Rows(format!(
+            "row {} (id {:?}): the teacher read its text in other windows than the student; soft targets of answers need \
+             the same tokenizer and the same max_length for both",
+            self.row, self.id
+        ))
+    }
+
     fn no_words(&self) -> TrainError {
         TrainError::Rows(format!(
             "row {} (id {:?}) has a text and no list of words, and a tag is learned for each word",

@@ -61,6 +61,8 @@ impl Evaluation {
             ("MSE", self.figures.mse),
             ("entity F1", self.figures.entity_f1),
             ("token accuracy", self.figures.token_accuracy),
+            ("exact match", self.figures.exact_match),
+            ("F1", self.figures.f1),
         ];
         let figures = figures.into_iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", value?)));
         Some(figures.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())

@@ -6,10 +6,11 @@ use std::borrow::Cow;
 
 use distill_data::cache::{Example, NO_TAG};
 use distill_data::source::Label;
-use distill_task::{LabelShape, Positions, Scored, TaskId};
+use distill_task::{LabelShape, Positions, Scored, Span, TaskId};
 use tch::Tensor;
 
-use crate::loss::UNLABELLED;
+use crate::loss::{UNLABELLED, answers};
+use crate::supervision::{ENDS, STARTS};
 
 /// The class, and the targets of a row that has several classes or a number, as a token cache keeps them.
 pub(crate) fn cached(label: Option<&Label<i32>>, num_labels: usize) -> (Option<i32>, Vec<f32>) {
@@ -28,7 +29,7 @@ pub(crate) fn cached(label: Option<&Label<i32>>, num_labels: usize) -> (Option<i
 }
 
 /// Labels of examples. One class a row: int64 `[B]`, [`UNLABELLED`] where there is none; a class for each word: the same of
-/// their positions, `[N]`. Else float `[B, C]`, of which an unlabelled row is all NaN.
+/// their positions, `[N]`; of answers what [`crate::loss::answers`] takes. Else float `[B, C]`, of which an unlabelled row is all NaN.
 pub(crate) fn tensor<'a>(
     examples: impl Iterator<Item = &'a Example<'a>>,
     problem_type: TaskId,
@@ -41,6 +42,10 @@ pub(crate) fn tensor<'a>(
     if problem_type.label_shape() == LabelShape::Tags {
         let labels: Vec<i64> = examples.flat_map(tags).collect();
         return Tensor::from_slice(&labels);
+    }
+    if problem_type.label_shape() == LabelShape::Spans {
+        let windows: Vec<(usize, i64, i64)> = examples.map(ends_of).collect();
+        return answers::labels(&windows);
     }
     let none = vec![f32::NAN; num_labels];
     let targets: Vec<f32> = examples
@@ -56,6 +61,14 @@ fn tags<'a>(example: &'a Example<'a>) -> impl Iterator<Item = i64> + 'a {
     (0..example.positions.len()).map(tag)
 }
 
+/// Positions of a window, and those at which its answer begins and ends, [`UNLABELLED`] where it has no label.
+fn ends_of(example: &Example<'_>) -> (usize, i64, i64) {
+    let place = |mark: i32| {
+        example.tags.iter().position(|tag| tag & mark != 0).map_or(UNLABELLED, |place| place as i64)
+    };
+    (example.positions.len(), place(STARTS), place(ENDS))
+}
+
 /// Whether every example has the soft targets of all its predictions.
 pub(crate) fn have_soft_targets(examples: &[Example<'_>], num_labels: usize) -> bool {
     examples.iter().all(|example| example.logits.len() == num_labels * example.predictions())
@@ -68,7 +81,8 @@ pub(crate) fn scored<'a>(
     num_labels: usize,
     task: TaskId,
 ) -> Vec<Scored<'a>> {
-    let has_windows = task.positions() != Positions::Row;
+    // Answers are compared window by window: of which text a window is a part, training does not know.
+    let has_windows = task.positions() == Positions::Word;
     let mut rest = logits;
     let rows = examples.chunk_by(|left, right| has_windows && left.row == right.row);
     rows.map(|row| {
@@ -101,7 +115,12 @@ fn label(row: &[Example<'_>], task: TaskId) -> Option<Label<i32>> {
             });
             Some(Label::Tags(tags.collect()))
         }
-        LabelShape::Spans => None,
+        LabelShape::Spans => {
+            let (_, start, end) = ends_of(first);
+            let span = Span { start: u32::try_from(start).ok()?, end: u32::try_from(end + 1).ok()? };
+            // The first position stands for "no answer".
+            Some(Label::Spans(if span.start == 0 { Vec::new() } else { vec![span] }))
+        }
     }
 }
 
@@ -144,5 +163,11 @@ mod tests {
         assert_eq!(label(&[number], TaskId::REGRESSION), Some(Label::Value(0.5)));
         assert_eq!(label(&[class], TaskId::SINGLE_LABEL), Some(Label::Class(1)));
         assert_eq!(label(&[example(0)], TaskId::SINGLE_LABEL), None);
+        let answers = TaskId::QUESTION_ANSWERING;
+        let window = |tags: &'static [i32]| Example { positions: &[0, 4, 5], tags, ..example(0) };
+        let span = Span { start: 1, end: 3 };
+        assert_eq!(label(&[window(&[0, STARTS, ENDS])], answers), Some(Label::Spans(vec![span])));
+        assert_eq!(label(&[window(&[STARTS + ENDS, 0, 0])], answers), Some(Label::Spans(vec![])));
+        assert_eq!(label(&[window(&[])], answers), None);
     }
 }

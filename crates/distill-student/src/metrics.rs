@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use distill_core::atomic::FileError;
 use distill_core::open;
+use distill_task::Figures;
 use serde::Serialize;
 
 /// The file's name inside a run directory.
@@ -38,25 +39,9 @@ pub enum Line {
         epoch: f64,
         /// Mean loss without dropout.
         loss: f64,
-        /// Share of labelled rows predicted right; none without labels.
-        accuracy: Option<f64>,
-        /// Share of rows where student and teacher predict the same; none without a teacher.
-        agreement: Option<f64>,
-        /// F1 over all pairs of row and label, where rows have several classes.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        micro_f1: Option<f64>,
-        /// Mean of the labels' F1, where rows have classes.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        macro_f1: Option<f64>,
-        /// Mean squared distance from the labels, where they are numbers.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        mse: Option<f64>,
-        /// F1 of entities, where words have tags that write entities.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        entity_f1: Option<f64>,
-        /// Share of labelled words whose tag is right, where words have tags.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        token_accuracy: Option<f64>,
+        /// What the task measures, next to the loss.
+        #[serde(flatten)]
+        figures: Figures,
         /// Whether this is the best so far.
         best: bool,
     },

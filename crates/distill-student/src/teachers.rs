@@ -5,7 +5,7 @@ mod store;
 use distill_data::logits::{LogitsRow, Store};
 use distill_data::source::{Row, Source};
 use distill_task::logits::{sigmoid, softmax};
-use distill_task::{Activation, Setting, TaskId};
+use distill_task::{Activation, Positions, Setting, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{CacheBuilder, Part, in_chunks, reading};
@@ -120,12 +120,19 @@ impl TeacherEnsemble {
         sums.iter().map(narrow).collect()
     }
 
-    /// The same of a row, or of those of its words that all teachers have logits for.
-    fn combine_targets(&self, targets: &[SoftTarget<'_>]) -> SoftTarget<'static> {
-        let Some(first) = targets.first() else { return SoftTarget::default() };
+    /// The same of a row, or of those of its words that all teachers have logits for; of answers, where all have the same
+    /// windows, else none.
+    fn combine_targets(&self, targets: &[SoftTarget<'_>]) -> Option<SoftTarget<'static>> {
+        let Some(first) = targets.first() else { return Some(SoftTarget::default()) };
+        if self.problem_type.positions() == Positions::Span {
+            let same = targets.iter().all(|target| target.positions == first.positions);
+            let logits: Vec<&[f32]> = targets.iter().map(|target| &target.logits[..]).collect();
+            let positions = first.positions.to_vec().into();
+            return same.then(|| SoftTarget { positions, logits: self.combine(&logits).into() });
+        }
         if first.positions.is_empty() {
             let logits: Vec<&[f32]> = targets.iter().map(|target| &target.logits[..]).collect();
-            return SoftTarget { positions: Vec::new().into(), logits: self.combine(&logits).into() };
+            return Some(SoftTarget { positions: Vec::new().into(), logits: self.combine(&logits).into() });
         }
         let (mut positions, mut combined) = (Vec::new(), Vec::new());
         for word in first.positions.iter() {
@@ -135,8 +142,15 @@ impl TeacherEnsemble {
                 combined.extend(self.combine(&logits));
             }
         }
-        SoftTarget { positions: positions.into(), logits: combined.into() }
+        Some(SoftTarget { positions: positions.into(), logits: combined.into() })
     }
+}
+
+fn other_windows(row: u64, id: &str) -> TrainError {
+    TrainError::Rows(format!(
+        "row {row} (id {id:?}): the teachers read its text in different windows; soft targets of answers can be combined \
+         only of teachers with the same tokenizer and the same max_length"
+    ))
 }
 
 /// Weights that sum to 1.
@@ -206,7 +220,7 @@ fn combined(
     row: &Row,
 ) -> Result<SoftTarget<'static>, TrainError> {
     let found = indices.iter().map(|index| index.of(row)).collect::<Result<Vec<_>, TrainError>>()?;
-    Ok(teachers.mixture.combine_targets(&found))
+    teachers.mixture.combine_targets(&found).ok_or_else(|| other_windows(row.row, &row.id))
 }
 
 /// A row of the first store with what the others say of it too.
@@ -224,7 +238,9 @@ fn with_all(teachers: &Teachers, others: &[TargetIndex], row: &LogitsRow) -> Res
             ))
         })?);
     }
-    let SoftTarget { positions, logits } = teachers.mixture.combine_targets(&targets);
+    let combined = teachers.mixture.combine_targets(&targets);
+    let SoftTarget { positions, logits } =
+        combined.ok_or_else(|| other_windows(row.row.cast_unsigned(), &row.id))?;
     Ok(LogitsRow { positions: positions.into_owned(), logits: logits.into_owned(), ..row.clone() })
 }
 
@@ -275,10 +291,10 @@ mod tests {
         };
         let targets =
             [target(&[0, 1, 3], &[1.0, 2.0, 9.0, 9.0, 3.0, 4.0]), target(&[0, 3], &[3.0, 0.0, 5.0, 8.0])];
-        let found = teachers(&[], Average::Logits).combine_targets(&targets);
+        let found = teachers(&[], Average::Logits).combine_targets(&targets).unwrap();
         assert_eq!(found, target(&[0, 3], &[2.0, 1.0, 4.0, 6.0]));
         // Probabilities are averaged word by word.
-        let found = teachers(&[], Average::Probabilities).combine_targets(&targets);
+        let found = teachers(&[], Average::Probabilities).combine_targets(&targets).unwrap();
         assert_eq!(found.positions[..], [0, 3]);
         assert!(found.logits.chunks(2).all(|word| (softmax(word)[0] - f64::from(word[0]).exp()).abs() < 1e-6));
     }

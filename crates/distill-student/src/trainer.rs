@@ -318,25 +318,15 @@ impl<'a> Run<'a> {
             mse,
             entity_f1,
             token_accuracy,
+            exact_match,
+            f1,
         } = figures;
         if !loss.is_finite() {
             let learning_rate = self.schedule.learning_rate(global_step);
             return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm: f64::NAN });
         }
         let best = weights.is_some();
-        self.metrics.write(&Line::Validation {
-            global_step,
-            epoch: f64::from(epoch),
-            loss,
-            accuracy,
-            agreement,
-            micro_f1,
-            macro_f1,
-            mse,
-            entity_f1,
-            token_accuracy,
-            best,
-        })?;
+        self.metrics.write(&Line::Validation { global_step, epoch: f64::from(epoch), loss, figures, best })?;
         tracing::info!(
             epoch,
             loss,
@@ -348,6 +338,8 @@ impl<'a> Run<'a> {
             mse,
             entity_f1,
             token_accuracy,
+            exact_match,
+            f1,
             best,
             "validation"
         );

@@ -45,6 +45,12 @@ pub struct Figures {
     /// Share of labelled words whose tag is right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_accuracy: Option<f64>,
+    /// Share of windows whose answer is right, where answers are parts of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact_match: Option<f64>,
+    /// Mean over windows of the F1 of the positions of both answers, where answers are parts of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f1: Option<f64>,
 }
 
 impl Figures {
@@ -58,7 +64,9 @@ impl Figures {
             SelectionMetric::Agreement => self.agreement,
             SelectionMetric::EntityF1 => self.entity_f1.or(self.token_accuracy),
             SelectionMetric::TokenAccuracy => self.token_accuracy,
-            SelectionMetric::Loss | SelectionMetric::ExactMatch | SelectionMetric::F1 => None,
+            SelectionMetric::ExactMatch => self.exact_match,
+            SelectionMetric::F1 => self.f1,
+            SelectionMetric::Loss => None,
         }
     }
 }

@@ -45,6 +45,10 @@ pub enum Setting {
     Stratify,
     /// Teachers whose probabilities are averaged.
     AverageProbabilities,
+    /// Logits of one row or position that are shifted and scaled before they are compared.
+    StandardizedLogits,
+    /// A comparison of the logits of one label over all rows of a batch.
+    WholeBatch,
 }
 
 /// One kind of prediction. There is one value of each, which [`crate::TaskId`] names.
@@ -98,6 +102,14 @@ pub trait Task: fmt::Debug + Send + Sync {
     /// Logits of one position, `C`.
     fn outputs(&self, labels: &LabelMap) -> usize {
         labels.num_labels()
+    }
+
+    /// How many classes a softmax is over, given the number of labels. Of answers these are the positions of a window.
+    fn competing(&self, num_labels: usize) -> usize {
+        match self.positions() {
+            Positions::Row | Positions::Word => num_labels,
+            Positions::Span => usize::MAX,
+        }
     }
 
     /// The number of labels that a label map must have, where the task leaves no choice.

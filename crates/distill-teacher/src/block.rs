@@ -6,10 +6,11 @@ use std::ops::Range;
 use distill_data::TextTokenizer;
 use distill_data::cache::{Example, id_hash};
 use distill_data::source::Row;
+use distill_task::Positions;
 use tracing::trace_span;
 
 use crate::error::RunnerError;
-use crate::words::{Piece, encode_texts, encode_words};
+use crate::pieces::{Piece, RowText, encode};
 
 /// Rows that are sorted by length and computed together, tokenized.
 pub(crate) struct Block {
@@ -26,24 +27,17 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Tokenizes rows, as texts or as `words`. A text that occurs more than once is tokenized, and later computed, once.
-    pub fn new(rows: Vec<Row>, tokenizer: &TextTokenizer, words: bool) -> Result<Self, RunnerError> {
-        if let Some(row) = rows.iter().find(|row| words && row.tokens.is_none()) {
+    /// Tokenizes rows as what is predicted at `positions` needs them. A text that occurs more than once is tokenized, and
+    /// later computed, once.
+    pub fn new(rows: Vec<Row>, tokenizer: &TextTokenizer, positions: Positions) -> Result<Self, RunnerError> {
+        let is_unfit = |row: &&Row| positions == Positions::Word && row.tokens.is_none();
+        if let Some(row) = rows.iter().find(is_unfit) {
             return Err(RunnerError::NoWords { row: row.row, id: row.id.clone() });
         }
-        let (text_of_row, first_row) = match words {
-            true => distinct(rows.iter().map(|row| row.tokens.as_deref().unwrap_or_default())),
-            false => distinct(rows.iter().map(texts)),
-        };
+        let (text_of_row, first_row) = distinct(rows.iter().map(|row| text_of(row, positions)));
         let _span = trace_span!(target: "timeline", "tokenize").entered();
-        let pieces = if words {
-            let texts: Vec<&[String]> =
-                first_row.iter().map(|row| rows[*row].tokens.as_deref().unwrap_or_default()).collect();
-            encode_words(tokenizer, &texts)?
-        } else {
-            let texts: Vec<(&str, Option<&str>)> = first_row.iter().map(|row| texts(&rows[*row])).collect();
-            encode_texts(tokenizer, &texts)?
-        };
+        let texts: Vec<RowText<'_>> = first_row.iter().map(|row| text_of(&rows[*row], positions)).collect();
+        let pieces = encode(tokenizer, positions, &texts)?;
         let mut end = 0;
         let pieces_of_text = pieces
             .iter()
@@ -93,8 +87,14 @@ impl Block {
     }
 }
 
-fn texts(row: &Row) -> (&str, Option<&str>) {
-    (row.text.as_str(), row.text_pair.as_deref())
+/// What is read of a row; the text of a row of words is made of them.
+fn text_of(row: &Row, positions: Positions) -> RowText<'_> {
+    match positions {
+        Positions::Word => RowText { text: "", text_pair: None, words: row.tokens.as_deref() },
+        Positions::Row | Positions::Span => {
+            RowText { text: &row.text, text_pair: row.text_pair.as_deref(), words: None }
+        }
+    }
 }
 
 /// For each row the number of its text, and for each text its first row.

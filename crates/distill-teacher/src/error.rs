@@ -50,6 +50,14 @@ pub enum RunnerError {
         /// The row's id.
         id: String,
     },
+    /// Logits of other windows than the tokenizer makes of the row.
+    #[error("row {row} (id {id:?}): its logits are not those of the windows that the tokenizer makes of it")]
+    Windows {
+        /// Position in the source.
+        row: u64,
+        /// The row's id.
+        id: String,
+    },
     /// libtorch refused.
     #[error(transparent)]
     Torch(#[from] TorchError),
@@ -77,7 +85,7 @@ impl RunnerError {
             RunnerError::Data(error) => error.category(),
             RunnerError::Tokens(error) => error.category(),
             RunnerError::Batch(error) => error.category(),
-            RunnerError::NoWords { .. } => Category::Data,
+            RunnerError::NoWords { .. } | RunnerError::Windows { .. } => Category::Data,
             RunnerError::NotFinite { .. }
             | RunnerError::Positions { .. }
             | RunnerError::Torch(_)

@@ -2,14 +2,16 @@
 //!
 //! `distill teacher`, `distill predict` and the evaluation half of `distill report` are this one
 //! path. Read in this order: [`forward`] (examples to logits), [`runner`] (a source to a sink), [`masked`] (masked tokens
-//! to what may stand there), [`words`] (rows of words as windows).
+//! to what may stand there), [`pieces`] (long rows
+//! as windows), [`answers`] (logits of windows to a part of their text).
 
+pub mod answers;
 mod block;
 pub mod error;
 pub mod forward;
 pub mod masked;
+pub mod pieces;
 pub mod runner;
-pub mod words;
 
 pub use error::RunnerError;
 pub use forward::ForwardPass;

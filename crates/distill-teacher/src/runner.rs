@@ -9,7 +9,8 @@ use distill_core::{LabelMap, Progress, StopSignal};
 use distill_data::logits::LogitsRow;
 use distill_data::source::{Row, resolve};
 use distill_data::{DataError, TextTokenizer};
-use distill_model::{HeadKind, Model};
+use distill_model::Model;
+use distill_task::Positions;
 use tracing::trace_span;
 
 use crate::block::Block;
@@ -140,7 +141,7 @@ impl Runner<'_> {
             self.read_ahead(rows, compute)?;
         } else {
             // On the CPU a second thread would only take cores from the model.
-            read_blocks(rows, self.tokenizer, self.reads_words(), self.stop, &mut compute)?;
+            read_blocks(rows, self.tokenizer, self.positions(), self.stop, &mut compute)?;
         }
         stats.seconds = start.elapsed().as_secs_f64();
         Ok(stats)
@@ -154,9 +155,9 @@ impl Runner<'_> {
     ) -> Result<(), RunnerError> {
         thread::scope(|scope| {
             let (sender, receiver) = sync_channel::<Block>(1);
-            let (tokenizer, words, stop) = (self.tokenizer, self.reads_words(), self.stop);
+            let (tokenizer, positions, stop) = (self.tokenizer, self.positions(), self.stop);
             let reader = named(scope, "reader", move || {
-                read_blocks(rows, tokenizer, words, stop, &mut |block| {
+                read_blocks(rows, tokenizer, positions, stop, &mut |block| {
                     sender.send(block).map_err(|_| RunnerError::Thread("model"))
                 })
             })?;
@@ -167,13 +168,13 @@ impl Runner<'_> {
         })
     }
 
-    /// Whether the model predicts for words.
-    fn reads_words(&self) -> bool {
-        self.model.config().head == HeadKind::Token
+    /// What the model predicts for.
+    fn positions(&self) -> Positions {
+        self.model.config().problem_type.positions()
     }
 
     fn block(&self, rows: Vec<Row>) -> Result<Block, RunnerError> {
-        Block::new(rows, self.tokenizer, self.reads_words())
+        Block::new(rows, self.tokenizer, self.positions())
     }
 
     fn compute(
@@ -207,11 +208,11 @@ impl Runner<'_> {
             return Err(RunnerError::NotFinite { row: row.row, id: row.id.clone(), logits });
         }
         let labels = &self.model.config().labels;
-        let words: Vec<Vec<i32>> = (0..block.texts())
-            .map(|text| block.pieces(text).iter().flat_map(|piece| piece.words.iter().copied()).collect())
+        let positions: Vec<Vec<i32>> = (0..block.texts())
+            .map(|text| block.pieces(text).iter().flat_map(|piece| piece.keys.iter().copied()).collect())
             .collect();
         let rows = block.rows.into_iter().zip(&block.text_of_row);
-        rows.map(|(row, text)| logits_row(row, words[*text].clone(), of_text[*text], labels)).collect()
+        rows.map(|(row, text)| logits_row(row, positions[*text].clone(), of_text[*text], labels)).collect()
     }
 
     /// Adds what a block's rows are.
@@ -242,7 +243,7 @@ fn first_unfit<'a>(texts: &[&'a [f32]], outputs: usize) -> Option<(usize, &'a [f
 fn read_blocks(
     mut rows: impl Iterator<Item = Result<Row, DataError>>,
     tokenizer: &TextTokenizer,
-    words: bool,
+    positions: Positions,
     stop: &StopSignal,
     hand_on: &mut impl FnMut(Block) -> Result<(), RunnerError>,
 ) -> Result<(), RunnerError> {
@@ -254,7 +255,7 @@ fn read_blocks(
         if block.is_empty() {
             return Ok(());
         }
-        hand_on(Block::new(block, tokenizer, words)?)?;
+        hand_on(Block::new(block, tokenizer, positions)?)?;
     }
 }
 

@@ -21,7 +21,7 @@ pub use fingerprint::{Difference, Fingerprint};
 pub use info::Info;
 pub use manifest::{FileEntry, MANIFEST_FILE, Manifest, Shard, shard_name};
 pub use merge::Merge;
-pub use row::{LogitsRow, TableRow};
+pub use row::{LogitsRow, NO_ANSWER, TableRow};
 pub use shard_spec::{ShardSpec, find_stores, stores_in};
 pub use store::{Store, StoreRows};
 pub use table::{LogitsTable, TableRows};

@@ -8,7 +8,7 @@ use distill_task::TaskId;
 
 use super::fingerprint::{FINGERPRINT_KEY, Fingerprint};
 use super::foreign::{LOGITS, PROBABILITIES, Record, separated, to_logits};
-use super::row::TableRow;
+use super::row::{TableRow, check_positions};
 use super::schema::COLUMNS;
 use crate::error::{At, DataError, Place};
 use crate::parquet::{Column, ColumnBatches, ParquetFile, Value};
@@ -362,7 +362,8 @@ fn interpret(
     let text = text.map_or(Ok(None), text_of).map_err(error(3))?;
     let text_pair = text_pair.map_or(Ok(None), text_of).map_err(error(4))?;
     let tokens = tokens.map_or(Ok(None), words_of).map_err(error(TOKENS))?;
-    let positions = positions.map_or(Ok(None), positions_of).map_err(error(POSITIONS))?;
+    let positions =
+        positions.map_or(Ok(None), |cell| positions_of(cell, problem_type)).map_err(error(POSITIONS))?;
     let ask = problem_type.into();
     let num_labels = logits.as_ref().map(Vec::len);
     let label = match label {
@@ -437,8 +438,8 @@ fn words_of(cell: Cell) -> Result<Option<Vec<String>>, String> {
 }
 
 /// Numbers of positions, or none for null.
-fn positions_of(cell: Cell) -> Result<Option<Vec<i32>>, String> {
-    let expected = || "not a list of whole numbers that rise from 0 on".to_owned();
+fn positions_of(cell: Cell, task: TaskId) -> Result<Option<Vec<i32>>, String> {
+    let expected = || "not a list of whole numbers".to_owned();
     let numbers: Vec<Option<i64>> = match cell {
         Cell::Json(Json::Null) | Cell::List(None) | Cell::Parquet(None) => return Ok(None),
         Cell::Json(Json::Labels(numbers)) => {
@@ -451,10 +452,10 @@ fn positions_of(cell: Cell) -> Result<Option<Vec<i32>>, String> {
         }
         _ => return Err(expected()),
     };
-    let positions: Option<Vec<i32>> =
-        numbers.into_iter().map(|number| i32::try_from(number?).ok().filter(|number| *number >= 0)).collect();
-    let positions = positions.filter(|positions| positions.windows(2).all(|pair| pair[0] < pair[1]));
-    positions.map(Some).ok_or_else(expected)
+    let positions: Option<Vec<i32>> = numbers.into_iter().map(|number| i32::try_from(number?).ok()).collect();
+    let positions = positions.ok_or_else(expected)?;
+    check_positions(&positions, task).map_err(|expected| format!("not a list of {expected}"))?;
+    Ok(Some(positions))
 }
 
 /// 16 bytes in Parquet, 32 hexadecimal digits in JSON.

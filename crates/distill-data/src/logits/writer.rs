@@ -17,7 +17,7 @@ use tracing::trace_span;
 
 use super::fingerprint::Fingerprint;
 use super::manifest::FileEntry;
-use super::row::LogitsRow;
+use super::row::{LogitsRow, check_positions};
 use super::schema;
 use crate::error::DataError;
 use crate::source::Label;
@@ -276,10 +276,7 @@ pub(super) fn check_shape(row: &LogitsRow, task: TaskId, outputs: usize) -> Resu
     if logits != positions.len() * outputs {
         return Err(format!("{logits} logits for {} positions of {outputs} each", positions.len()));
     }
-    let rising = positions.windows(2).all(|pair| pair[0] < pair[1]);
-    if !rising || positions.first().is_some_and(|first| *first < 0) {
-        return Err("its positions do not rise from 0 on".to_owned());
-    }
+    check_positions(positions, task).map_err(|expected| format!("its positions are not {expected}"))?;
     let Some(words) = row.tokens.as_ref().filter(|_| task.positions() == Positions::Word) else {
         return Ok(());
     };

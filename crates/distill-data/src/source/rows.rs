@@ -117,8 +117,8 @@ impl Rows {
                 "its columns have a value for each word, and none for the row"
             }
             Format::Squad if self.columns.kind != RowKind::Answers => {
-                "a .json file is read as questions in SQuAD's form, for question answering only; \
-                 rows as JSON are in .jsonl, one object per line"
+                "a .json file is read as questions in SQuAD's form, for question answering only \
+                 (--task question_answering); rows as JSON are in .jsonl, one object per line"
             }
             _ => return Ok(()),
         };

@@ -233,6 +233,6 @@ mod tests {
         let (_directory, path) = file("a.json", SQUAD.as_bytes());
         let error =
             Source::open(&path, &Columns::default()).unwrap().rows().map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("for question answering only"), "{error}");
+        assert!(error.contains("--task question_answering"), "{error}");
     }
 }

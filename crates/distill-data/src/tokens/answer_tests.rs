@@ -7,7 +7,7 @@ use distill_task::Span;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AnswerWindow, TextTokenizer, TokenError};
+use super::{AnswerWindow, Overlap, TextTokenizer, TokenError};
 
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
@@ -52,7 +52,7 @@ fn windows_places_and_positions_equal_those_of_transformers() {
         let tokenizer = TextTokenizer::load(directory.path(), case.max_length).unwrap();
         let rows: Vec<(&str, &str)> =
             golden.rows.iter().map(|(question, text, _)| (question.as_str(), text.as_str())).collect();
-        let found = tokenizer.encode_answers_batch(&rows, case.stride).unwrap();
+        let found = tokenizer.encode_answers_batch(&rows, Overlap::Exactly(case.stride)).unwrap();
         for (((question, _, answers), found), expected) in golden.rows.iter().zip(&found).zip(&case.rows) {
             let what = format!("{} {:?} {} {question:?}", case.tokenizer, case.files, case.max_length);
             assert_eq!(found.len(), expected.len(), "{what}");
@@ -74,11 +74,29 @@ fn windows_places_and_positions_equal_those_of_transformers() {
 fn a_question_that_leaves_no_room_is_refused_with_its_row() {
     let tokenizer = TextTokenizer::load(&testdata("tiny-bert"), 12).unwrap();
     let long = "what is the capital of france";
-    let error = tokenizer.encode_answers_batch(&[("what", "is"), (long, "is")], 3).unwrap_err();
+    let error =
+        tokenizer.encode_answers_batch(&[("what", "is"), (long, "is")], Overlap::Exactly(3)).unwrap_err();
     assert!(matches!(error, TokenError::Encode { index: 1, .. }), "{error}");
     assert!(error.to_string().contains("its question has 6 tokens"), "{error}");
-    let windows: Vec<Vec<AnswerWindow>> = tokenizer.encode_answers_batch(&[("what", "is")], 3).unwrap();
+    let windows: Vec<Vec<AnswerWindow>> =
+        tokenizer.encode_answers_batch(&[("what", "is")], Overlap::Exactly(3)).unwrap();
     assert_eq!(windows[0].len(), 1);
     assert_eq!(windows[0][0].positions(Span { start: 0, end: 2 }), Some((3, 3)));
     assert_eq!(windows[0][0].positions(Span { start: 0, end: 3 }), None);
+}
+
+#[test]
+fn a_long_question_shares_fewer_tokens_between_windows_and_is_refused_only_without_any_room() {
+    let text = "what is the capital of france";
+    let windows = |max_length| {
+        let tokenizer = TextTokenizer::load(&testdata("tiny-bert"), max_length).unwrap();
+        tokenizer.encode_answers_batch(&[(text, text)], Overlap::AtMost(128))
+    };
+    // Six tokens of the question and three special ones leave room for four of the text: two new ones a window.
+    let found = &windows(13).unwrap()[0];
+    let tokens_of_the_text: Vec<usize> =
+        found.iter().map(|window| window.offsets.iter().flatten().count()).collect();
+    assert_eq!(tokens_of_the_text, [4, 4]);
+    assert_eq!(windows(10).unwrap()[0].len(), 6);
+    assert!(windows(9).unwrap_err().to_string().contains("a larger max_length is needed"));
 }

@@ -12,6 +12,15 @@ use super::limits::MAX_TEXT_BYTES;
 use super::{TextTokenizer, TokenError, Tokens};
 use crate::quiet::quietly;
 
+/// How many tokens of the text neighbouring windows have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// So many. A question that leaves no more room than that is refused, as in `transformers`.
+    Exactly(usize),
+    /// So many, or half of the room where that is less: each window then has as much that is new.
+    AtMost(usize),
+}
+
 /// A question with a part of its text that fits `max_length`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerWindow {
@@ -25,34 +34,39 @@ impl AnswerWindow {
     /// The first and the last token of an answer in characters of the text; none where not all of it is in this window.
     /// The first token of the window stands for that, as in `run_qa.py`: [`AnswerWindow::NO_ANSWER`].
     pub fn positions(&self, answer: Span) -> Option<(u32, u32)> {
-        let (start, end) = (answer.start as usize, answer.end as usize);
-        let mut inside = self.offsets.iter().enumerate().filter_map(|(at, offsets)| Some((at, (*offsets)?)));
-        let (first, (begin, _)) = inside.clone().next()?;
-        let (last, (_, close)) = inside.clone().next_back()?;
-        if begin > start || close < end {
-            return None;
-        }
-        let starting =
-            inside.clone().take_while(|(_, (begin, _))| *begin <= start).last().map_or(first, |(at, _)| at);
-        let ending = inside.find(|(_, (_, close))| *close >= end).map_or(last, |(at, _)| at);
-        Some((starting as u32, ending as u32))
+        answer_positions(&self.offsets, answer)
     }
 
     /// The token that stands for "no answer".
     pub const NO_ANSWER: u32 = 0;
 }
 
+/// As [`AnswerWindow::positions`], of a window whose tokens are in these places of the text, `[L]`.
+pub fn answer_positions(offsets: &[Option<(usize, usize)>], answer: Span) -> Option<(u32, u32)> {
+    let (start, end) = (answer.start as usize, answer.end as usize);
+    let mut inside = offsets.iter().enumerate().filter_map(|(at, offsets)| Some((at, (*offsets)?)));
+    let (first, (begin, _)) = inside.clone().next()?;
+    let (last, (_, close)) = inside.clone().next_back()?;
+    if begin > start || close < end {
+        return None;
+    }
+    let starting =
+        inside.clone().take_while(|(_, (begin, _))| *begin <= start).last().map_or(first, |(at, _)| at);
+    let ending = inside.find(|(_, (_, close))| *close >= end).map_or(last, |(at, _)| at);
+    Some((starting as u32, ending as u32))
+}
+
 impl TextTokenizer {
     /// Encodes questions with their texts, across the threads of the current rayon pool, in order: the windows of each
-    /// row. Neighbouring windows have `stride` tokens of the text in common.
+    /// row.
     ///
     /// # Errors
-    /// [`TokenError::Encode`] with the row's index in `rows`, also where a question leaves no room for its text, or not
-    /// more than `stride` tokens; [`TokenError::Stopped`].
+    /// [`TokenError::Encode`] with the row's index in `rows`, also where a question leaves no room for its text;
+    /// [`TokenError::Stopped`].
     pub fn encode_answers_batch(
         &self,
         rows: &[(&str, &str)],
-        stride: usize,
+        overlap: Overlap,
     ) -> Result<Vec<Vec<AnswerWindow>>, TokenError> {
         rows.par_iter()
             .enumerate()
@@ -60,7 +74,7 @@ impl TextTokenizer {
             .map(|(index, (question, text))| {
                 self.stop.check()?;
                 // A tokenizer file from outside can ask for what the crate asserts against.
-                quietly(|| self.answer_windows(question, text, stride))
+                quietly(|| self.answer_windows(question, text, overlap))
                     .unwrap_or_else(|panic| {
                         Err(format!("the tokenizer's parts contradict each other: {panic}"))
                     })
@@ -69,15 +83,19 @@ impl TextTokenizer {
             .collect()
     }
 
-    fn answer_windows(&self, question: &str, text: &str, stride: usize) -> Plain<Vec<AnswerWindow>> {
+    fn answer_windows(&self, question: &str, text: &str, overlap: Overlap) -> Plain<Vec<AnswerWindow>> {
         let question = self.in_characters(question)?;
         let mut text = self.in_characters(text)?;
         let taken = question.len() + self.special_tokens(true);
         let room = self.max_length.saturating_sub(taken);
+        let stride = match overlap {
+            Overlap::Exactly(tokens) => tokens,
+            Overlap::AtMost(tokens) => tokens.min(room / 2),
+        };
         if room <= stride {
             return Err(format!(
-                "its question has {} tokens: with max_length {} they leave room for {room} of the text, and neighbouring \
-                 windows are to have {stride} in common",
+                "its question has {} tokens: with max_length {} it leaves room for {room} tokens of the text, and \
+                 neighbouring windows have {stride} in common; a larger max_length is needed",
                 question.len(),
                 self.max_length
             ));

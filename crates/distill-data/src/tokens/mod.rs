@@ -33,7 +33,7 @@ use distill_core::StopSignal;
 use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationDirection};
 
-pub use answers::AnswerWindow;
+pub use answers::{AnswerWindow, Overlap, answer_positions};
 pub use error::TokenError;
 pub use locate::Located;
 pub use prefix_space::WordsFor;

@@ -70,7 +70,7 @@ impl Checker<'_> {
         self.problem_type = self.problem_type.or(Some(problem_type));
         let train = &settings.finetune.train;
         self.found.problems.take("[finetune]", train.for_problem(problem_type))?;
-        let length = length::to_train(settings.data.max_length, directory.path(), &config);
+        let length = length::to_train(settings.data.max_length, problem_type, directory.path(), &config);
         self.max_length = self.found.problems.take("finetune.model", length)?;
         self.fits_tokenizer("finetune.model", directory.path(), self.length(), &config)?;
         self.weights("finetune.model", &directory)?;

@@ -63,7 +63,7 @@ impl Checker<'_> {
         let tokens = self.fits_tokenizer(tokenizer.0, tokenizer.1, length, &from.config)?;
         let (Some(config), Some(train)) = (config, train) else { return Ok(()) };
         if self.labels().is_some() {
-            let fits = train.check_model(labels.num_labels(), config.num_hidden_layers);
+            let fits = train.check_model(problem_type.competing(labels.num_labels()), config.num_hidden_layers);
             self.found.problems.take(place, fits)?;
         }
         let terms = train.loss_plan(problem_type).intermediate;

@@ -7,6 +7,8 @@ use distill_data::TextTokenizer;
 use distill_model::{Model, ModelDirectory, weights};
 use distill_report::report::Timing;
 use distill_report::{Cost, DataSet, Predictions, ReportError};
+use distill_task::Positions;
+use distill_teacher::answers::best_answers;
 
 use super::named::Entry;
 use super::rows::{Columns, TestSet};
@@ -14,7 +16,7 @@ use super::timing::{self, Timed};
 use crate::error::Result;
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::{inference, inputs, length};
+use crate::{inference, inputs, length, predict_answers};
 
 /// A model of the report with its tokenizer, which says how many tokens of a row it reads.
 pub struct OpenModel {
@@ -110,8 +112,14 @@ fn predict(
     let runner = inference::runner(&loaded.model, &loaded.tokenizer, settings, session);
     runner.warm_up(source.rows()?)?;
     let mut columns = Columns::default();
+    let tokenizer = &loaded.tokenizer;
     let stats = runner.run(&loaded.entry.name, source.rows()?, set.summary.rows, |rows| {
-        rows.iter().for_each(|row| columns.push_row(row));
+        if problem_type.positions() == Positions::Span {
+            let answers = best_answers(tokenizer, rows, &predict_answers::settings())?;
+            rows.iter().zip(&answers).for_each(|(row, answer)| columns.push_answer(row, answer));
+        } else {
+            rows.iter().for_each(|row| columns.push_row(row));
+        }
         Ok(())
     })?;
     inputs::warn_truncated(stats.truncated, stats.rows, loaded.tokenizer.max_length());

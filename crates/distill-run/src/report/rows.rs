@@ -8,8 +8,9 @@ use distill_data::error::Place;
 use distill_data::logits::LogitsRow;
 use distill_data::source::{RawLabel, Source, Summary, resolve};
 use distill_report::error::{IdList, OtherRows, RowDifference};
-use distill_report::{Predictions, ReportError, TaggedRow};
-use distill_task::{Label, Positions, TaskId};
+use distill_report::{AnsweredRow, Predictions, ReportError, TaggedRow};
+use distill_task::answers::Answer;
+use distill_task::{Label, Positions, Span, TaskId};
 
 use super::named::Entry;
 use crate::error::{Result, RunError};
@@ -72,6 +73,8 @@ pub struct Columns {
     pub labels: Vec<Option<Label<i32>>>,
     /// `[N, C]`; where words have tags, those of all words of each row.
     pub logits: Vec<f32>,
+    /// Of questions the text, the answer and its probability, `[N]`; empty for other rows.
+    answers: Vec<(String, Option<Span>, f64)>,
     /// Words and the positions of those that have logits, `[N]`.
     words: Vec<(Vec<String>, Vec<i32>)>,
     /// One after each row's last logit, `[N]`.
@@ -102,6 +105,21 @@ impl Columns {
         });
     }
 
+    /// Adds a question that a model was run over; what remains of its logits is the answer.
+    pub fn push_answer(&mut self, row: &LogitsRow, answer: &Answer) {
+        let character = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let span = answer.span.map(|(start, end)| Span { start: character(start), end: character(end) });
+        self.answers.push((row.text_pair.clone().unwrap_or_default(), span, answer.score));
+        self.push(ColumnsRow {
+            id: row.id.clone(),
+            text: row.text.clone(),
+            label: row.label.clone(),
+            tokens: None,
+            positions: &[],
+            logits: &[],
+        });
+    }
+
     /// The logits of a row.
     fn logits_of(&self, row: usize) -> &[f32] {
         let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
@@ -128,7 +146,8 @@ impl Columns {
     ) -> Result<Predictions, ReportError> {
         let mut predictions = match problem_type.positions() {
             Positions::Word => Predictions::tagged(entry.name.clone(), entry.role, labels, self.tagged())?,
-            _ => self.labelled(entry, labels, problem_type)?,
+            Positions::Span => Predictions::answered(entry.name.clone(), entry.role, self.answered())?,
+            Positions::Row => self.labelled(entry, labels, problem_type)?,
         };
         for (name, values) in columns {
             predictions = predictions.with_column(name.clone(), values.clone())?;
@@ -152,6 +171,20 @@ impl Columns {
         let predictions =
             Predictions::labelled(entry.name.clone(), entry.role, problem_type, ids, labels, own, logits)?;
         if has_texts { predictions.with_texts(texts) } else { Ok(predictions) }
+    }
+
+    /// Each question with its answer.
+    fn answered(self) -> Vec<AnsweredRow> {
+        let Columns { ids, texts, labels, answers, .. } = self;
+        let rows = ids.into_iter().zip(texts).zip(labels).zip(answers);
+        rows.map(|(((id, question), label), (context, prediction, score))| {
+            let answers = match label {
+                Some(Label::Spans(spans)) => Some(spans),
+                _ => None,
+            };
+            AnsweredRow { id, question, context, answers, prediction, score }
+        })
+        .collect()
     }
 
     /// Each row with its words.

@@ -6,7 +6,7 @@ use distill_core::{LabelMap, StopSignal};
 use distill_data::logits::LogitsTable;
 use distill_data::source::{Label, RawLabel, resolve};
 use distill_report::{DataSet, Predictions};
-use distill_task::TaskId;
+use distill_task::{Positions, TaskId};
 
 use super::named::{Entry, Named, entries};
 use super::rows::{Columns, ColumnsRow, Labelled, TestSet};
@@ -65,6 +65,12 @@ pub fn read(
     problem_type: TaskId,
     stop: &StopSignal,
 ) -> Result<Vec<DataSet>> {
+    if problem_type.positions() == Positions::Span {
+        return Err(RunError::usage(
+            "logits of answers in a text cannot be read from files, because they do not say where tokens end; give the \
+             models with --model",
+        ));
+    }
     let shared = shared_labels(tables.iter().flat_map(|(_, entries)| entries), labels)?;
     let mut data = Vec::with_capacity(tables.len());
     for (name, entries) in tables {

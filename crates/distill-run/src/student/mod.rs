@@ -158,7 +158,7 @@ impl<'a> StudentStage<'a> {
             stores.first().map(|store| store.fingerprint().label_map.clone()).unwrap_or(LabelMap::numbered(1)?);
         let problem_type = problem_type(stores);
         let init = opened.init.clone().holding(inputs::recorded(record, "init"));
-        stores.iter().try_for_each(|store| check_max_length(store, tokenizer.max_length()))?;
+        stores.iter().try_for_each(|store| check_max_length(store, tokenizer))?;
         let beside = opened.beside.clone();
         let beside = beside.map(|teacher| teacher.holding(inputs::recorded(record, "teacher_model")));
         if let Some(beside) = &beside {

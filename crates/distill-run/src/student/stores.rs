@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use distill_core::record::RunRecord;
-use distill_data::logits::{MANIFEST_FILE, Store, find_stores};
+use distill_data::TextTokenizer;
+use distill_data::logits::{Fingerprint, MANIFEST_FILE, Store, find_stores};
 use distill_data::source::Columns;
 use distill_model::ModelDirectory;
-use distill_task::TaskId;
+use distill_task::{Positions, TaskId};
 
 use crate::error::{Context, Result, RunError};
 use crate::inputs;
@@ -138,12 +139,37 @@ pub fn warn_of_another(named: &ModelDirectory, stores: &[Store]) {
     }
 }
 
+/// Logits of answers are of the teacher's windows, which the student must make too.
+///
+/// # Errors
+/// Wrong usage where it would make others.
+fn check_windows(store: &Store, tokenizer: &TextTokenizer) -> Result<()> {
+    let Fingerprint { max_length: theirs, tokenizer: teachers, .. } = store.fingerprint();
+    let (own, store) = (tokenizer.max_length(), store.directory().display());
+    if *theirs as usize != own {
+        return Err(RunError::usage(format!(
+            "max_length is {own}, but soft targets of answers are logits of windows, and those of {store} have {theirs} \
+             tokens; omit max_length, or compute soft targets with --max-length {own}"
+        )));
+    }
+    if teachers != tokenizer.hash() {
+        return Err(RunError::usage(format!(
+            "soft targets of answers are logits of tokens, and the tokenizer of {store} is not the student's; use the same \
+             tokenizer for both"
+        )));
+    }
+    Ok(())
+}
+
 /// A student may read less of a text than its teacher did, but it should be on purpose.
 ///
 /// # Errors
-/// Wrong usage where it would read more.
-pub fn check_max_length(store: &Store, max_length: usize) -> Result<()> {
-    let teachers = store.fingerprint().max_length as usize;
+/// Wrong usage where it would read more, or other windows than its teacher.
+pub fn check_max_length(store: &Store, tokenizer: &TextTokenizer) -> Result<()> {
+    if store.fingerprint().problem_type.positions() == Positions::Span {
+        return check_windows(store, tokenizer);
+    }
+    let (max_length, teachers) = (tokenizer.max_length(), store.fingerprint().max_length as usize);
     if max_length > teachers {
         return Err(RunError::usage(format!(
             "max_length is {max_length}, but the teacher read only {teachers} tokens of each row"

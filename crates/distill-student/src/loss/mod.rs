@@ -4,10 +4,13 @@
 //! [`dist`] and [`bce`], all behind the trait in [`soft`]; [`standardize`] in front of some of them. [`temperature`] is `T` over a run, and
 //! [`Objective`] puts them together as the settings say.
 //!
+//! [`answers`] turns the positions of windows into rows of classes for all of these.
+//!
 //! [`hidden`] and [`relation`] compare what happens inside both models, layer by layer.
 //!
 //! Legend: `B` rows, `C` labels.
 
+pub mod answers;
 pub mod bce;
 pub mod dist;
 pub mod dkd;

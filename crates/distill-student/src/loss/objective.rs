@@ -1,15 +1,15 @@
 //! A run's whole loss, as its settings say.
 
-use distill_task::TaskId;
+use distill_task::{Positions, TaskId};
 use distill_torch::TorchError;
 use tch::{Device, Tensor};
 
-use super::Term;
 use super::bce::{LabelWeights, binary_label_loss, multi_label_loss};
 use super::hard::hard_label_loss;
 use super::soft::Comparison;
 use super::standardize::standardized;
 use super::value::value_loss;
+use super::{Term, answers};
 use crate::plan::{LabelLoss, LossPlan, TrainPlan};
 use crate::settings::{ClassWeightRule, ClassWeights};
 
@@ -93,11 +93,22 @@ impl<'a> Objective<'a> {
         Ok(terms)
     }
 
-    /// The term of the labels, `[]`, unweighted. Labels are int64 `[B]` with one class a row, else float `[B, C]`.
+    /// Logits and labels as losses take them, row by row: where logits are those of a window's positions, its positions are the
+    /// classes.
+    fn rows(&self, logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor), TorchError> {
+        match self.problem_type.positions() {
+            Positions::Span => Ok((answers::distributions(logits, labels)?, answers::ends(labels))),
+            Positions::Row | Positions::Word => Ok((logits.shallow_clone(), labels.shallow_clone())),
+        }
+    }
+
+    /// The term of the labels, `[]`, unweighted. Labels are int64 `[B]` with one class a row, of answers those of
+    /// [`answers`], else float `[B, C]`.
     ///
     /// # Errors
     /// [`TorchError`] where a label is outside `0..C`, or shapes differ.
     pub fn hard(&self, student_logits: &Tensor, labels: &Tensor) -> Result<Tensor, TorchError> {
+        let (student_logits, labels) = &self.rows(student_logits, labels)?;
         // Validation compares logits that were copied to the CPU.
         let [whole, positive] = [&self.class_weights, &self.positive_weights]
             .map(|weights| weights.as_ref().map(|weights| weights.to_device(student_logits.device())));
@@ -123,6 +134,8 @@ impl<'a> Objective<'a> {
         temperature: f64,
     ) -> Result<Tensor, TorchError> {
         let soft = &self.plan.soft;
+        let teacher_logits = &self.rows(teacher_logits, labels)?.0;
+        let (student_logits, labels) = &self.rows(student_logits, labels)?;
         let compare = |student: &Tensor, teacher: &Tensor| {
             soft.loss.value(Comparison { student, teacher, labels, temperature })
         };

@@ -29,7 +29,7 @@ impl TrainSettings {
     pub fn resolve(&self, model: &ModelFacts) -> Result<TrainPlan, TrainError> {
         let problem_type = model.problem_type;
         let settings = self.for_problem(problem_type)?;
-        settings.check_model(model.num_labels, model.num_layers)?;
+        settings.check_model(problem_type.competing(model.num_labels), model.num_layers)?;
         let loss = settings.loss_plan(problem_type);
         let whole_batches = loss.soft.loss.needs_whole_batch() && loss.soft.weight > 0.0;
         let given = Some(settings.batch_tokens).filter(|tokens| *tokens > 0);

@@ -35,8 +35,16 @@ impl TrainSettings {
     fn check_task(&self, task: TaskId) -> Result<(), TrainError> {
         let unweighted = self.class_weights == ClassWeights::Rule(ClassWeightRule::None);
         let weights = serde_json::to_string(&self.class_weights).unwrap_or_default();
+        let loss = self.loss.resolve(self, task);
         let asked = [
-            ("loss", word(self.loss), Setting::Loss(self.loss.resolve(self, task).activation()), true),
+            ("loss", word(self.loss), Setting::Loss(loss.activation()), true),
+            ("loss", word(self.loss), Setting::WholeBatch, loss.needs_whole_batch()),
+            (
+                "standardize_logits",
+                self.standardize_logits.to_string(),
+                Setting::StandardizedLogits,
+                self.standardize_logits,
+            ),
             (
                 "label_smoothing",
                 self.label_smoothing.to_string(),
@@ -74,6 +82,7 @@ mod tests {
     #[test]
     fn what_has_no_meaning_is_refused_with_the_reason() {
         let [single, several, number] = [TaskId::SINGLE_LABEL, TaskId::MULTI_LABEL, TaskId::REGRESSION];
+        let answers = TaskId::QUESTION_ANSWERING;
         let base = TrainSettings::default();
         for (settings, problem_type, part) in [
             (TrainSettings { loss: LossChoice::Kl, ..base.clone() }, several, "one label takes from another"),
@@ -84,6 +93,13 @@ mod tests {
             (TrainSettings { sampling: Sampling::Balanced, ..base.clone() }, number, "sampling is balanced"),
             (TrainSettings { best_metric: BestMetric::Accuracy, ..base.clone() }, several, "micro_f1"),
             (TrainSettings { best_metric: BestMetric::Mse, ..base.clone() }, single, "accuracy"),
+            (TrainSettings { loss: LossChoice::Dist, ..base.clone() }, answers, "loss of single rows"),
+            (
+                TrainSettings { loss: LossChoice::Mse, ..base.clone() },
+                answers,
+                "different numbers of positions",
+            ),
+            (TrainSettings { standardize_logits: true, ..base.clone() }, answers, "standardize_logits is true"),
         ] {
             let text = settings.for_problem(problem_type).unwrap_err().to_string();
             assert!(text.contains(part), "{text}");

@@ -6,6 +6,7 @@ use std::thread::Scope;
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::{Example, TokenCache};
 use distill_model::ModelConfig;
+use distill_task::Positions;
 use distill_teacher::RunnerError;
 use distill_teacher::forward::packed;
 use distill_teacher::runner::named;
@@ -23,13 +24,13 @@ pub(super) struct PackedPass {
     pub rows: Vec<u32>,
     /// Of the step's rows: what losses of layers count by.
     pub share: f64,
-    /// Of the step's predictions, which are its rows or its words: what losses of logits count by.
+    /// Of what losses of logits are a mean over: rows, words, or windows with an answer.
     pub logit_share: f64,
     /// For the student.
     pub student_batch: PackedBatch,
     /// For the teacher that runs next to it, if one does.
     pub teacher_batch: Option<PackedBatch>,
-    /// Labels in the order of `student_batch`, `[N]` or `[N, C]`.
+    /// Labels in the order of `student_batch`, as [`labels::tensor`] has them.
     pub labels: Tensor,
     /// The teacher's logits in that order, `[N, C]`, where a loss reads them.
     pub soft_targets: Option<Tensor>,
@@ -97,8 +98,12 @@ impl<'a> Packer<'a> {
         self.parts(rows).into_iter().map(|part| self.pass(part, rows)).collect()
     }
 
+    /// What a loss of logits is a mean over: rows, words, or windows with an answer.
     fn predictions(&self, rows: &[u32]) -> usize {
-        rows.iter().map(|row| self.cache.get(*row as usize).predictions()).sum()
+        match self.config.problem_type.positions() {
+            Positions::Row | Positions::Span => rows.len(),
+            Positions::Word => rows.iter().map(|row| self.cache.get(*row as usize).predictions()).sum(),
+        }
     }
 
     /// The rows of a step, in parts of as many tokens as one pass takes.

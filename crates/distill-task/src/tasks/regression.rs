@@ -69,6 +69,8 @@ impl Task for Regression {
             Setting::BalancedSampling => Some("\"uniform\" for a regression, which has no classes"),
             Setting::Stratify => Some("rows with a single class"),
             Setting::AverageProbabilities => Some("\"logits\" for a regression, which has no probabilities"),
+            // Its only loss takes neither.
+            Setting::StandardizedLogits | Setting::WholeBatch => None,
         }
     }
 }

@@ -119,8 +119,8 @@ fn a_row_that_does_not_fit_is_refused_by_its_id() {
     let good = || row(0, &["a", "b"], Some(&[Some(1), None]));
     for (row, expected) in [
         (LogitsRow { logits: vec![0.0; 5], ..good() }, "5 logits for 2 positions of 3 each"),
-        (LogitsRow { positions: vec![1, 0], ..good() }, "positions do not rise"),
-        (LogitsRow { positions: vec![-1, 0], ..good() }, "positions do not rise from 0"),
+        (LogitsRow { positions: vec![1, 0], ..good() }, "positions are not whole numbers that rise from 0 on"),
+        (LogitsRow { positions: vec![-1, 0], ..good() }, "positions are not whole numbers that rise from 0 on"),
         (LogitsRow { positions: vec![0, 2], ..good() }, "position 2 of 2 words"),
         (LogitsRow { label: Some(Label::Tags(vec![None])), ..good() }, "1 tags for 2 words"),
         (LogitsRow { label: Some(Label::Tags(vec![Some(3), None])), ..good() }, "label 3 is outside 0..3"),
