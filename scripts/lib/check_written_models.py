@@ -5,7 +5,7 @@ examples:
   scripts/check-written-models --distill target/release/distill --only roberta
 
 Kinds: a fine-tuned model and a student of each architecture under tests/golden, with the tokenizer class that belongs
-to it; several classes a row, numbers, pairs; bf16; and directories whose settings `transformers` applies in its own way.
+to it; several classes a row, numbers, pairs; answers in a text; bf16; and directories whose settings `transformers` applies in its own way.
 Neither side is told the length, the number format or the class: both take them from the directory. Exit status 1:
 something differs.
 """
@@ -22,7 +22,7 @@ import tempfile
 
 import torch
 import transformers
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClassification, AutoTokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"
@@ -123,7 +123,9 @@ class Check:
         return name
 
     def finetune(self, model, data, name, *more):
-        self.run("finetune", "--model", model, "--data", data, "--epochs", 1, "--max-length", LENGTH, "--out", name, *more)
+        usual = {"--epochs": 1, "--max-length": LENGTH}
+        usual = [part for pair in usual.items() if pair[0] not in more for part in pair]
+        self.run("finetune", "--model", model, "--data", data, *usual, "--out", name, *more)
         return f"{name}/model"
 
     def student(self, teacher, data, name, *more):
@@ -155,6 +157,30 @@ class Check:
         if cut != LENGTH or longest <= cut or not difference <= TOLERANCE:
             raise Mismatch(f"{model}: differs by {difference:.3e}, cut to {cut} of {longest}")
 
+    def compare_answers(self, model, data):
+        """Answers of both from the directory alone: the windows, the logits, and how a span is chosen."""
+        out = self.work / f"{model.replace('/', '-')}-answers.jsonl"
+        self.run("predict", "--model", model, "--data", data, "--out", out)
+        ours = [json.loads(line) for line in out.read_text().splitlines()]
+        read = [json.loads(line) for line in (self.work / data).read_text().splitlines()]
+        loaded, info = AutoModelForQuestionAnswering.from_pretrained(self.work / model, output_loading_info=True)
+        if wrong := {kind: sorted(map(str, names)) for kind, names in info.items() if names}:
+            raise Mismatch(f"{model}: {wrong}")
+        tokenizer = AutoTokenizer.from_pretrained(self.work / model)
+        windows, worst = 0, 0.0
+        for own, row in zip(ours, read, strict=True):
+            found = best_answer(loaded.eval(), tokenizer, row["question"], row["context"])
+            windows += found["windows"]
+            if (own["start"], own["end"]) != found["span"]:
+                raise Mismatch(f"{model}: row {own['id']}: {own['start']} to {own['end']}, transformers: {found['span']}")
+            worst = max(worst, abs(own["score"] - found["score"]))
+        self.worst, self.count = max(self.worst, worst), self.count + 1
+        answered = sum(own["start"] is not None for own in ours)
+        print(f"{model:34} {data:12} {type(loaded).__name__:40} {len(ours)} questions, {windows} windows, {answered} answered, "
+              f"scores differ by {worst:.1e}", flush=True)
+        if not worst <= TOLERANCE or windows < 2 * len(ours):
+            raise Mismatch(f"{model}: scores differ by {worst:.3e} over {windows} windows")
+
     def card(self, model, data):
         """The snippet of a student's card runs, and cuts a long text."""
         self.run("report", "--model", f"student={model}", "--data", data, "--no-timing", "--card", "--out", "card")
@@ -163,6 +189,50 @@ class Check:
         snippet = snippet.replace("path/to/this/directory", str(self.work / model)).replace("a text", "what who " * 400)
         exec(snippet, {})  # noqa: S102: the project's own lines
         print(f"{model:34} the card's snippet runs on a text of 800 words", flush=True)
+
+
+def best_answer(model, tokenizer, question, context, best=20, longest=30):
+    """As `run_qa.py --version_2_with_negative` chooses it, among the tokens of the context."""
+    room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add(pair=True)
+    room -= len(tokenizer(question, add_special_tokens=False)["input_ids"])
+    encoded = tokenizer(question, context, truncation="only_second", stride=min(128, room // 2), padding=True,
+                        return_overflowing_tokens=True, return_offsets_mapping=True, return_tensors="pt")
+    takes = {name: encoded[name] for name in tokenizer.model_input_names if name in encoded}
+    with torch.no_grad():
+        logits = model(**takes)
+    candidates, none = [], None
+    for window in range(len(encoded["input_ids"])):
+        start, end = logits.start_logits[window].clone(), logits.end_logits[window].clone()
+        nothing = (start[0] + end[0]).item()
+        none = nothing if none is None else min(none, nothing)
+        places = [place if part == 1 else None for place, part in
+                  zip(encoded["offset_mapping"][window].tolist(), encoded.sequence_ids(window), strict=True)]
+        # The question's tokens are no candidates: run_qa.py counts them among the best 20 and drops them afterwards.
+        outside = torch.tensor([place is None for place in places])
+        start[outside], end[outside] = -torch.inf, -torch.inf
+        ends = torch.argsort(end, descending=True, stable=True)[:best].tolist()
+        for first in torch.argsort(start, descending=True, stable=True)[:best].tolist():
+            for last in ends:
+                if places[first] and places[last] and first <= last < first + longest:
+                    candidates.append(((start[first] + end[last]).item(), (places[first][0], places[last][1])))
+    candidates = sorted([*candidates, (none, (None, None))], key=lambda one: -one[0])[:best]
+    if all(span[0] is not None for _, span in candidates):
+        candidates.append((none, (None, None)))
+    scores = torch.softmax(torch.tensor([score for score, _ in candidates], dtype=torch.float64), 0).tolist()
+    spans = [place for place, (_, span) in enumerate(candidates) if span[0] is not None]
+    chosen = spans[0] if spans and none <= candidates[spans[0]][0] else [span[0] for _, span in candidates].index(None)
+    return {"span": candidates[chosen][1], "score": scores[chosen], "windows": len(encoded["input_ids"])}
+
+
+def questions(count):
+    """Rows with a context of some windows, in which the answer is one and the same word; some do not have it."""
+    made = []
+    for row in range(count):
+        words = [WORDS[(row * 5 + word * (1 + row % 4)) % len(WORDS)] for word in range(9 + row % 9)]
+        context = " ".join(words)
+        answers = {"text": ["RIVER"], "answer_start": [context.index("RIVER")]} if "RIVER" in words else {"text": [], "answer_start": []}
+        made.append({"id": str(row), "question": "who is it", "context": context, "answers": answers})
+    return made
 
 
 def config_of(folder, **changes):
@@ -213,6 +283,11 @@ def kinds(check, only):
         check.compare(check.student(tuned, data, f"{model}-st", *([] if shared else ["--layers", 0])), data)
         if not several:
             check.compare(check.finetune(model, "pairs.jsonl", f"{model}-pairs"), "pairs.jsonl")
+        # NomicBERT has no class for answers.
+        if not several and "nomic" not in model:
+            answers = ["--task", "question_answering", "--max-length", 24, "--epochs", 20, "--learning-rate", 0.01]
+            tuned = check.finetune(model, "questions.jsonl", f"{model}-qa", *answers)
+            check.compare_answers(tuned, "questions.jsonl")
     for name, data, more in [
         ("several", "several.jsonl", ["--problem-type", "multi_label_classification"]),
         ("numbers", "numbers.jsonl", ["--problem-type", "regression"]),
@@ -258,6 +333,7 @@ def main() -> int:
         check = Check(asked.distill.resolve(), pathlib.Path(work))
         labels = ["alpha", "beta", "gamma"]
         write_rows(check.work / "rows.jsonl", rows(40, lambda row: labels[row % 3]))
+        write_rows(check.work / "questions.jsonl", questions(24))
         write_rows(check.work / "pairs.jsonl", rows(40, lambda row: labels[row % 3], pairs=True))
         write_rows(check.work / "several.jsonl", rows(40, lambda row: [name for place, name in enumerate(labels) if row >> place & 1]))
         write_rows(check.work / "numbers.jsonl", rows(40, lambda row: row / 7))
