@@ -300,6 +300,25 @@ mod tests {
     }
 
     #[test]
+    fn logits_of_answers_are_averaged_only_over_the_same_windows() {
+        let answers =
+            TeacherEnsemble { problem_type: TaskId::QUESTION_ANSWERING, ..teachers(&[], Average::Logits) };
+        let target = |positions: &'static [i32], logits: &'static [f32]| SoftTarget {
+            positions: positions.into(),
+            logits: logits.into(),
+        };
+        let one = target(&[-1, 0, -1], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let two = target(&[-1, 0, -1], &[3.0, 2.0, 1.0, 0.0, 1.0, 0.0]);
+        let other = target(&[-1, 4, -1], &[0.0; 6]);
+        let found = answers.combine_targets(&[one.clone(), two]).unwrap();
+        assert_eq!(found, target(&[-1, 0, -1], &[2.0, 2.0, 2.0, 2.0, 3.0, 3.0]));
+        assert_eq!(answers.combine_targets(&[one, other]), None);
+        let error =
+            TeacherEnsemble::new(&[], 2, Average::Probabilities, TaskId::QUESTION_ANSWERING).unwrap_err();
+        assert!(error.to_string().contains("different numbers of positions"), "{error}");
+    }
+
+    #[test]
     fn a_weight_for_each_store_is_asked_for() {
         for bad in [&[1.0][..], &[1.0, 0.0], &[1.0, f64::NAN]] {
             assert!(shares(bad, 2).unwrap_err().to_string().contains("for 2 stores"));
