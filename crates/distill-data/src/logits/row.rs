@@ -21,7 +21,7 @@ pub(super) fn check_positions(positions: &[i32], task: TaskId) -> Result<(), &'s
             let begins = |window: &[i32]| window.first() == Some(&NO_ANSWER);
             match windows.all(|window| begins(window) && is_window(window)) {
                 true => Ok(()),
-                false => Err("windows that begin with -1 and go on with characters of the text, rising"),
+                false => Err("windows of -1 and then characters of the text, rising"),
             }
         }
         Positions::Row | Positions::Word => {
