@@ -30,6 +30,7 @@
 //! - [`validate`]: whether JSON is as a schema says, whether XML is well-formed
 //! - [`faults`], [`reliability`]: kills, failing calls, signals and races at many points, with a preloaded shim
 //! - [`tokens`]: a tag for each word; [`answers`]: answers that are a part of a text
+//! - [`vocabulary`]: training tokenizers
 //! - [`changes`]: inputs that change while a run is under way
 //! - [`own_files`]: modes, links, locks where there are none, what is no file
 //! - [`bench`]: `distill bench`, and the trace of any command
@@ -82,4 +83,5 @@ mod stores;
 mod sweep;
 mod tokens;
 mod validate;
+mod vocabulary;
 mod worth;

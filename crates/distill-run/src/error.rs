@@ -7,6 +7,7 @@ use distill_core::atomic::FileError;
 use distill_core::hash::HashError;
 use distill_core::lock::LockError;
 use distill_core::{Category, LabelError, StopReason, text};
+use distill_data::tokens::train::TrainingError;
 use distill_data::{CacheError, DataError, TokenError, batches::BatchError};
 use distill_model::ModelError;
 use distill_report::ReportError;
@@ -196,6 +197,7 @@ from_errors!(
     StopReason,
     DataError,
     TokenError,
+    TrainingError,
     CacheError,
     BatchError,
     LabelError,

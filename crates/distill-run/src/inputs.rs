@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use distill_core::LabelMap;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::source::{Fitted, LabelNames, Note, Source, Summary, resolve};
+use distill_data::source::{Fitted, LabelNames, Note, Source, Summary, Texts, resolve};
 use distill_data::tokens::WordsFor;
 use distill_model::{ModelConfig, ModelDirectory};
 use distill_task::{Positions, TaskId};
@@ -42,6 +42,15 @@ pub fn source(path: &Path, data: &DataSettings, problem_type: TaskId) -> Result<
         .with_labels(data.label_type, names)
         .delimited_by(data.delimiter.map(|delimiter| delimiter.0))
         .stopped_by(stop_signal()))
+}
+
+/// Opens texts with the configured columns: rows of any task, or plain text.
+///
+/// # Errors
+/// [`distill_data::DataError`] for a missing file or an unknown format.
+pub fn texts(path: &Path, data: &DataSettings) -> Result<Texts> {
+    let delimiter = data.delimiter.map(|delimiter| delimiter.0);
+    Ok(Texts::open(path, &data.columns, data.problem_type, delimiter, stop_signal())?)
 }
 
 /// Says how rows were read, each sentence once in a process: stages and models read the same files again.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use distill_core::record::RunRecord;
 use distill_data::augment::AugmentSettings;
+use distill_data::tokens::train::TokenizerSettings;
 use distill_report::ReportSettings;
 use distill_student::TrainSettings;
 use distill_student::teachers::Average;
@@ -39,6 +40,7 @@ enum Recorded {
     Report(Box<Reporting>),
     Average(Averaging),
     Merge(Merging),
+    Tokenizer(TokenizerTraining),
 }
 
 /// `[data]` as a stage records it: with the length that rows are cut to, and with the label names themselves.
@@ -121,6 +123,15 @@ struct Averaging {
 #[serde(deny_unknown_fields)]
 struct Merging {}
 
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenizerTraining {
+    #[serde(default)]
+    data: Data,
+    #[serde(default)]
+    tokenizer: TokenizerSettings,
+}
+
 impl TryFrom<Map<String, Value>> for Data {
     type Error = serde_json::Error;
 
@@ -165,6 +176,7 @@ impl Recorded {
             }
             "targets average" => Recorded::Average(serde_json::from_value(settings)?),
             "targets merge" => Recorded::Merge(serde_json::from_value(settings)?),
+            "tokenizer train" => Recorded::Tokenizer(serde_json::from_value(settings)?),
             other => return Err(serde::de::Error::custom(format!("{other:?} is no command that is known"))),
         })
     }
@@ -285,6 +297,8 @@ mod tests {
         of("augment", json!({"data": {"columns": {}}, "augment": {"copies": 2}, "seed": 1})).unwrap();
         of("teacher", json!({"data": {}, "teacher": {"model": "m"}, "dtype": "f32", "shard": "0/2"})).unwrap();
         of("targets merge", json!({})).unwrap();
+        of("tokenizer train", json!({"data": {"columns": {}}, "tokenizer": {"kind": "bpe", "size": 300}}))
+            .unwrap();
         of("targets average", json!({"average": "logits", "weights": [1.0, 2.0]})).unwrap();
         let report = json!({"data": {"label_map": ["a", "b"]}, "data_names": ["test"], "report": {"junit": "x"},
             "model_names": ["a"], "prediction_names": [["test", ["a"]]], "dtype": "f32"});

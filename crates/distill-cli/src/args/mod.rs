@@ -21,6 +21,7 @@ mod student;
 mod sweep;
 mod targets;
 mod teacher;
+mod tokenizer;
 mod training;
 
 pub use ablate::Ablate;
@@ -42,6 +43,7 @@ pub use student::Student;
 pub use sweep::Sweep;
 pub use targets::{AverageStores, Merge, Targets, TargetsAction};
 pub use teacher::Teacher;
+pub use tokenizer::{Tokenizer, TokenizerAction, TrainTokenizer};
 pub use training::Training;
 
 use clap::{Parser, Subcommand};
@@ -97,6 +99,8 @@ pub enum Command {
     Ablate(Ablate),
     /// Measure the speed of passes on this machine and where the time goes
     Bench(Bench),
+    /// Train a tokenizer on texts
+    Tokenizer(Tokenizer),
     /// Verify, merge, average and describe soft-target stores
     Targets(Targets),
     /// List and clear the caches of tokenized rows

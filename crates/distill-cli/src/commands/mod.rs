@@ -53,6 +53,7 @@ fn run_command(args: Args) -> anyhow::Result<Status> {
         Command::Sweep(args) => pipelines::sweep(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Doctor(args) => doctor::command(&args),
+        Command::Tokenizer(args) => stages::tokenizer(&args),
         Command::Targets(args) => targets::command(&args),
         Command::Cache(args) => cache::command(&args),
     }

@@ -1,4 +1,4 @@
-//! `distill finetune`, `augment`, `teacher`, `student`, `report` and `predict`: one stage each.
+//! `distill finetune`, `augment`, `teacher`, `student`, `report`, `tokenizer train` and `predict`: one stage each.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,10 +12,11 @@ use distill_run::report::{Named, ReportStage};
 use distill_run::stage::Stage;
 use distill_run::student::StudentStage;
 use distill_run::teacher::{TeacherStage, refuse_store};
+use distill_run::tokenizer::TokenizerStage;
 use distill_run::{execute, inference, shard};
 
 use super::compare;
-use crate::args::{Augment, Common, Finetune, Predict, Report, Student, Teacher};
+use crate::args::{Augment, Common, Finetune, Predict, Report, Student, Teacher, Tokenizer, TokenizerAction};
 use crate::exit::{RunError, Status};
 use crate::output::printer;
 use crate::session::{self, Session};
@@ -92,6 +93,18 @@ pub fn report(args: &Report) -> anyhow::Result<Status> {
         writes_card: args.card,
     };
     run(&stage, &session, &args.common, out, args.overwrite)
+}
+
+/// Runs `distill tokenizer`.
+///
+/// # Errors
+/// Whatever stopped it.
+pub fn tokenizer(args: &Tokenizer) -> anyhow::Result<Status> {
+    let TokenizerAction::Train(args) = &args.action;
+    let settings = args.resolve()?;
+    let session = session::start(&args.common, &settings.runtime)?;
+    let stage = TokenizerStage { settings: &settings };
+    run(&stage, &session, &args.common, &args.out, args.overwrite)
 }
 
 /// Runs `distill predict`.

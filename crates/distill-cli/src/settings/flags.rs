@@ -5,7 +5,8 @@ use std::path::Path;
 use toml::Value;
 
 use crate::args::{
-    Augment, Bench, Common, Finetune, Pipeline, Predict, Report, Rows, Student, Teacher, Training, duration,
+    Augment, Bench, Common, Finetune, Pipeline, Predict, Report, Rows, Student, Teacher, TrainTokenizer,
+    Training, duration,
 };
 use crate::settings::{Layers, Settings, TestSets};
 
@@ -185,6 +186,23 @@ impl Flags for Report {
         layers.flag("report.labels", list(&self.labels));
         layers.flag("report.timing", self.no_timing.then_some(false));
         layers.flag("report.junit", self.junit.as_deref().map(path));
+        lay_rows(&self.rows, layers);
+    }
+}
+
+impl Flags for TrainTokenizer {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("data.train", self.data.as_deref().map(path));
+        layers.flag("tokenizer.kind", self.kind.clone());
+        layers.flag("tokenizer.size", self.size.map(integer));
+        layers.flag("tokenizer.min_frequency", self.min_frequency.map(integer));
+        layers.flag("tokenizer.limit_alphabet", self.limit_alphabet.map(integer));
+        layers
+            .flag("tokenizer.lowercase", self.lowercase.then_some(true).or(self.no_lowercase.then_some(false)));
         lay_rows(&self.rows, layers);
     }
 }

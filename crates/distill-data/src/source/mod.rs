@@ -5,7 +5,7 @@
 //! `sentence`; `squad`, with `answers`), `suggest` (the task that columns speak of), [`watch`] (what is read is what was
 //! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids` and `tally`, `decide` and `tags` (which reading
 //! of the labels fits a label map), `reading` (that reading, row by row) and [`labels`] (from raw labels to ids).
-//! [`plain_text`] reads texts without labels.
+//! [`plain_text`] reads texts without labels, [`texts`] those of any source.
 
 mod answers;
 pub mod columns;
@@ -33,6 +33,7 @@ mod suggest;
 pub mod summary;
 mod tags;
 mod tally;
+pub mod texts;
 pub mod watch;
 mod word_columns;
 
@@ -57,6 +58,7 @@ pub use reading::Reading;
 pub use row::{Row, hash_of};
 pub use rows::Rows;
 pub use summary::Summary;
+pub use texts::Texts;
 pub use watch::Seen;
 
 /// The formats that rows are read from.

@@ -11,7 +11,7 @@ use super::TokenError;
 
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CONFIG: &str = "tokenizer_config.json";
-const SPECIAL: &str = "special_tokens_map.json";
+pub(super) const SPECIAL: &str = "special_tokens_map.json";
 pub(super) const ADDED: &str = "added_tokens.json";
 const MODEL: &str = "config.json";
 const VOCAB: &str = "vocab.txt";

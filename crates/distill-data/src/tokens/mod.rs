@@ -7,7 +7,7 @@
 //! their texts, `word_windows` rows of words, with
 //! `prefix_space` where a vocabulary needs spaces in front of them, `error` is what can go wrong, `words` what the
 //! vocabulary holds whole, `locate` where in a text such words are, `unknown` the token for what the vocabulary does not
-//! hold.
+//! hold. [`train`] makes a tokenizer of texts.
 
 mod answers;
 mod class;
@@ -23,6 +23,7 @@ mod prefix_space;
 mod save;
 mod special;
 mod steps;
+pub mod train;
 mod unknown;
 mod word_windows;
 mod words;

@@ -117,7 +117,7 @@ fn text_steps(options: &Options<'_>, charsmap: Option<Value>) -> Result<(Value, 
     })
 }
 
-fn metaspace(prefix: &str) -> Value {
+pub(super) fn metaspace(prefix: &str) -> Value {
     json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": prefix, "split": true })
 }
 
@@ -175,7 +175,7 @@ pub(super) fn post_processor(
 }
 
 /// A template of special tokens around `A` and `B`; from `B` on tokens are of type `second`.
-fn template(special: &[(&str, u32)], single: &[&str], pair: &[&str], second: u8) -> Value {
+pub(super) fn template(special: &[(&str, u32)], single: &[&str], pair: &[&str], second: u8) -> Value {
     let pieces = |parts: &[&str]| {
         let from = parts.iter().position(|part| *part == "B").unwrap_or(parts.len());
         let piece = |(place, part): (usize, &&str)| {

@@ -29,6 +29,9 @@ pub const OWN_NAMES: &[&str] = &[
     "report.json",
     "report.md",
     "report.html",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
 ];
 
 /// Whether a stage writes files of this name, or tools that read a store would take one for a part of it.

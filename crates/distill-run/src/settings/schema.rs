@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use distill_data::augment::AugmentSettings;
 use distill_data::source::{Columns, LabelType};
+use distill_data::tokens::train::TokenizerSettings;
 use distill_report::ReportSettings;
 use distill_student::TrainSettings;
 use distill_student::teachers::Average;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub student: StudentSettings,
     /// `distill report`.
     pub report: ReportSettings,
+    /// `distill tokenizer train`.
+    pub tokenizer: TokenizerSettings,
 }
 
 /// Where and how to compute.
@@ -387,6 +390,9 @@ mod tests {
         }
         for key in ["masked_model", "unlabelled"] {
             all["augment"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
+        }
+        for key in ["kind", "lowercase", "limit_alphabet"] {
+            all["tokenizer"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }
         for key in ["labels", "junit"] {
             all["report"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
