@@ -2,7 +2,7 @@
 //!
 //! Nothing here runs a model or opens a Parquet file: the caller hands over rows as
 //! [`Predictions`], whoever computed them. Read in this order: [`predictions`] (what comes in,
-//! checked), [`mod@align`] (the same rows in the same order), [`metrics`], [`stats`] (how sure),
+//! checked), `kinds` (what there is for each kind of label), [`mod@align`] (the same rows in the same order), [`metrics`], [`stats`] (how sure),
 //! [`mod@build`] (measures, compares, cuts slices, lists errors), [`gates`], [`settings`],
 //! [`report`] (what comes out), [`documents`] (JSON, Markdown, HTML, terminal, JUnit, GitHub,
 //! model card, changes between two reports), [`training`] (curves from `metrics.jsonl`) and [`signs`] (what they say about a
@@ -14,6 +14,7 @@ mod cost;
 pub mod documents;
 pub mod error;
 pub mod gates;
+mod kinds;
 pub mod metrics;
 pub mod predictions;
 pub mod report;

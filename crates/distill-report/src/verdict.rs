@@ -3,7 +3,6 @@
 use crate::build::findings::signed;
 use crate::build::rounds;
 use crate::documents::format::{number, percent, times};
-use crate::documents::table::HEADLINES;
 use crate::predictions::Role;
 use crate::report::{DataReport, Finding, ModelReport, Outcome, Verdict};
 
@@ -19,7 +18,7 @@ pub fn verdict(outcome: Outcome, data: &[DataReport], findings: &[Finding]) -> V
     if let Some(set) = data.first() {
         let model = set.with_role(Role::Student).or(set.models.first());
         sentences.extend(model.map(|model| sentence(set, model)));
-        sentences.extend(model.and_then(gain_sentence));
+        sentences.extend(model.and_then(|model| gain_sentence(set, model)));
     }
     Verdict { outcome, text: sentences.join(". "), has_serious_finding: !serious.is_empty() }
 }
@@ -35,9 +34,10 @@ fn finding_sentence(finding: &Finding, data: &[DataReport]) -> String {
 }
 
 /// What the teacher was worth: how much better the student is than the same one trained without it.
-fn gain_sentence(model: &ModelReport) -> Option<String> {
+fn gain_sentence(set: &DataReport, model: &ModelReport) -> Option<String> {
     let against = model.against_baseline.as_ref()?;
-    let (metric, gain) = HEADLINES.into_iter().find_map(|metric| Some((metric, against.gain.get(&metric)?)))?;
+    let [metric, _] = set.headlines();
+    let gain = against.gain.get(&metric)?;
     let shown = if gain.interval.is_some() && !gain.is_shown { ", not shown" } else { "" };
     let (baseline, gain) = (&against.baseline, signed(gain));
     let title = metric.title();

@@ -1,17 +1,13 @@
 //! What is measured of a data set, whatever its rows are labelled with.
 
 use distill_core::StopSignal;
-use distill_task::LabelShape;
 
-use super::kinds::OfKinds;
-use super::one_class::OneClass;
-use crate::predictions::Predictions;
 use crate::report::DataReport;
 use crate::settings::ReportSettings;
 use crate::stats::Draws;
 
 /// Models that were judged on the same rows.
-pub(super) trait Judgement {
+pub(crate) trait Judgement {
     /// Resampled values of every metric of every model. Rows are drawn, not positions.
     fn draws(&self, settings: &ReportSettings, stop: &StopSignal) -> Draws;
 
@@ -20,16 +16,4 @@ pub(super) trait Judgement {
 
     /// By model and labelled row, whether the row is right; no model where rows are neither right nor wrong.
     fn right(&self) -> Vec<Vec<bool>>;
-}
-
-/// Judges models that were aligned.
-pub(super) fn judge<'a>(
-    models: &'a [Predictions],
-    teacher: Option<&Predictions>,
-) -> Option<Box<dyn Judgement + 'a>> {
-    let judged: Box<dyn Judgement + 'a> = match models.first()?.problem_type.label_shape() {
-        LabelShape::Class => Box::new(OneClass::new(models, teacher)),
-        _ => Box::new(OfKinds::new(models, teacher)),
-    };
-    Some(judged)
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use distill_core::StopSignal;
-use distill_task::{Label, LabelShape};
+use distill_task::Label;
 
 use super::judgement::Judgement;
 use super::{compare, rows_of_kinds};
@@ -19,10 +19,34 @@ use crate::settings::ReportSettings;
 use crate::stats::Draws;
 use crate::stats::means::draw_means;
 
-pub(super) mod answered;
-mod multi_label;
-mod regression;
-mod tagged;
+pub(crate) mod answered;
+pub(crate) mod multi_label;
+pub(crate) mod regression;
+pub(crate) mod tagged;
+
+/// How one kind of label is judged.
+pub(crate) trait RowMeans: Sync {
+    /// Figures of one model, and what their draws need.
+    fn judge(&self, model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged;
+
+    /// Means over labelled rows that no model changes: `[d][n]`.
+    fn shared(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>>;
+
+    /// The best answer that is always the same, from the means of [`RowMeans::shared`].
+    fn constant(&self, model: &Predictions, rows: &[usize], means: &[f64]) -> Constant;
+
+    /// What labelled rows are cut by as their label, each row by any number of values.
+    fn by_label(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<String>>;
+
+    /// The label of a row and what a model predicts, as lists of rows show them.
+    fn shown(&self, model: &Predictions, teacher: &Predictions, row: usize) -> (String, String);
+
+    /// What a model predicts on a row, to be compared with another model's.
+    fn predicted(&self, model: &Predictions, row: usize) -> Vec<i32>;
+
+    /// The probability that a model gives to its whole answer on a row; none where it gives none.
+    fn confidence(&self, model: &Predictions, row: usize) -> Option<f64>;
+}
 
 /// Metrics and the F1 of every label from means over rows: of what all models share, and of a model's own.
 type FromMeans = Box<dyn Fn(&[f64], &[f64]) -> (Vec<(Metric, f64)>, Vec<f64>)>;
@@ -31,7 +55,7 @@ type FromMeans = Box<dyn Fn(&[f64], &[f64]) -> (Vec<(Metric, f64)>, Vec<f64>)>;
 type FromShared = Box<dyn Fn(&[f64]) -> Vec<(Metric, f64)>>;
 
 /// The best answer that is always the same, and its metrics from the means that all models share.
-pub(super) struct Constant {
+pub(crate) struct Constant {
     /// The answer, with metrics without intervals.
     pub answer: ConstantAnswer,
     from_shared: FromShared,
@@ -52,7 +76,7 @@ impl Constant {
 }
 
 /// One model, judged.
-pub(super) struct Judged {
+pub(crate) struct Judged {
     /// Its metrics.
     pub values: BTreeMap<Metric, f64>,
     /// What a model without draws of its own says in the report.
@@ -72,6 +96,8 @@ pub(super) struct Judged {
 
 /// A measured data set of this kind.
 pub(super) struct Kinds {
+    /// How they are judged.
+    pub kind: &'static dyn RowMeans,
     /// The models, in the order given.
     pub models: Vec<Judged>,
     /// Places of the labelled rows.
@@ -84,33 +110,16 @@ pub(super) struct Kinds {
 
 impl Kinds {
     /// Judges models that were aligned.
-    pub fn new(models: &[Predictions], teacher: Option<&Predictions>) -> Self {
+    pub fn new(models: &[Predictions], teacher: Option<&Predictions>, kind: &'static dyn RowMeans) -> Self {
         let first = &models[0];
         let rows: Vec<usize> = (0..first.rows()).filter(|row| first.labels[*row].is_some()).collect();
-        let shape = first.problem_type.label_shape();
         let judge = |model: &Predictions| {
-            let teacher = teacher.filter(|teacher| teacher.name != model.name);
-            match shape {
-                LabelShape::Value => regression::judge(model, &rows, teacher),
-                LabelShape::Tags => tagged::judge(model, &rows, teacher),
-                LabelShape::Spans => answered::judge(model, &rows, teacher),
-                _ => multi_label::judge(model, &rows, teacher),
-            }
+            kind.judge(model, &rows, teacher.filter(|teacher| teacher.name != model.name))
         };
-        let shared = match shape {
-            LabelShape::Value => regression::shared(first, &rows),
-            LabelShape::Tags => tagged::shared(first, &rows),
-            LabelShape::Spans => answered::shared(first, &rows),
-            _ => multi_label::shared(first, &rows),
-        };
+        let shared = kind.shared(first, &rows);
         let means: Vec<f64> = shared.iter().map(|column| centred(column).1).collect();
-        let constant = match shape {
-            LabelShape::Value => regression::constant(first, &rows, &means),
-            LabelShape::Tags => tagged::constant(first, &rows, &means),
-            LabelShape::Spans => answered::constant(&means),
-            _ => multi_label::constant(first, &means),
-        };
-        Kinds { models: models.iter().map(judge).collect(), constant, rows, shared }
+        let constant = kind.constant(first, &rows, &means);
+        Kinds { kind, models: models.iter().map(judge).collect(), constant, rows, shared }
     }
 
     /// Draws every metric of every model.
@@ -169,7 +178,8 @@ impl Kinds {
             }
             own += model.own.len();
             for (metric, _) in &model.influences {
-                let (value, range) = (model.values[metric], range_of(*metric));
+                let (value, range) = (model.values[metric], metric.range());
+                // First-order draws may step over the end of a metric's range.
                 let moved = drawn[influence].iter().map(|moved| (value + moved).clamp(range[0], range[1]));
                 draws.metrics[at].insert(*metric, moved.collect());
                 influence += 1;
@@ -205,19 +215,19 @@ impl Kinds {
 }
 
 /// Models of this kind with what was judged of them.
-pub(super) struct OfKinds<'a> {
+pub(crate) struct OfMeans<'a> {
     models: &'a [Predictions],
     kinds: Kinds,
 }
 
-impl<'a> OfKinds<'a> {
+impl<'a> OfMeans<'a> {
     /// Judges models that were aligned.
-    pub fn new(models: &'a [Predictions], teacher: Option<&Predictions>) -> Self {
-        OfKinds { models, kinds: Kinds::new(models, teacher) }
+    pub fn new(models: &'a [Predictions], teacher: Option<&Predictions>, kind: &'static dyn RowMeans) -> Self {
+        OfMeans { models, kinds: Kinds::new(models, teacher, kind) }
     }
 }
 
-impl Judgement for OfKinds<'_> {
+impl Judgement for OfMeans<'_> {
     fn draws(&self, settings: &ReportSettings, _stop: &StopSignal) -> Draws {
         self.kinds.draws(settings.seed, settings.resamples)
     }
@@ -229,11 +239,6 @@ impl Judgement for OfKinds<'_> {
     fn right(&self) -> Vec<Vec<bool>> {
         self.kinds.models.iter().map(|model| model.right.clone()).filter(|right| !right.is_empty()).collect()
     }
-}
-
-/// First-order draws may step over the end of a metric's range.
-fn range_of(metric: Metric) -> [f64; 2] {
-    if metric == Metric::Spearman { [-1.0, 1.0] } else { [0.0, 1.0] }
 }
 
 /// A column with mean 0, and the mean that it had.
@@ -270,4 +275,9 @@ fn targets_of(label: &Label<i32>, num_labels: usize) -> Vec<bool> {
 /// The place of the model that is the teacher.
 pub(super) fn teacher_at(models: &[Predictions]) -> Option<usize> {
     models.iter().position(|model| model.role == Role::Teacher)
+}
+
+/// One value a row.
+fn one_each(values: impl IntoIterator<Item = String>) -> Vec<Vec<String>> {
+    values.into_iter().map(|value| vec![value]).collect()
 }

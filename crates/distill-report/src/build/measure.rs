@@ -4,9 +4,10 @@ use distill_core::StopSignal;
 use distill_core::hash::parts_hash;
 use distill_task::Label;
 
-use super::{DataSet, compare, judgement};
+use super::{DataSet, compare};
 use crate::align::align;
 use crate::error::ReportError;
+use crate::kinds;
 use crate::metrics::Metric;
 use crate::predictions::{Predictions, Role};
 use crate::report::DataReport;
@@ -30,7 +31,8 @@ impl Measured {
     pub fn new(set: DataSet, settings: &ReportSettings, stop: &StopSignal) -> Result<Self, ReportError> {
         let models = align(set.predictions)?;
         let teacher = only_teacher(&models)?;
-        let Some(judged) = judgement::judge(&models, teacher) else { return Err(ReportError::NoModels) };
+        let Some(first) = models.first() else { return Err(ReportError::NoModels) };
+        let judged = kinds::of(first.problem_type).judge(&models, teacher);
         stop.check()?;
         let draws = (settings.resamples > 0).then(|| judged.draws(settings, stop));
         stop.check()?;

@@ -1,14 +1,14 @@
-//! From predictions to a report: [`measure`] each model by a `judgement` of its kind of label (`one_class`, `kinds`), [`compare`] them, cut [`slices`], list
-//! [`errors`], apply the gates, say what makes them mean less ([`mod@findings`]); `kinds` and `rows_of_kinds` do so where rows have several classes, a number, a tag for each word (`tagged_rows`), or answers. Nothing is
-//! written here.
+//! From predictions to a report: [`measure`] each model, [`compare`] them, cut [`slices`], list [`errors`], apply the gates, say
+//! what makes them mean less ([`mod@findings`]). Which `judgement` is made follows from the kind of label (`crate::kinds`):
+//! `one_class`, or one from means over rows (`kinds`, with `rows_of_kinds` and `tagged_rows`). Nothing is written here.
 
 pub mod compare;
 pub mod errors;
 pub mod findings;
-mod judgement;
-mod kinds;
+pub(crate) mod judgement;
+pub(crate) mod kinds;
 pub mod measure;
-mod one_class;
+pub(crate) mod one_class;
 pub mod rounds;
 mod rows_of_kinds;
 pub mod slices;

@@ -13,7 +13,7 @@ use crate::settings::ReportSettings;
 use crate::stats::{Draws, draws};
 
 /// Models with their labelled rows and metrics, in the order given.
-pub(super) struct OneClass<'a> {
+pub(crate) struct OneClass<'a> {
     models: &'a [Predictions],
     scored: Vec<Scored<'a>>,
     values: Vec<BTreeMap<Metric, f64>>,

@@ -1,13 +1,8 @@
 //! Slices and single rows where rows have several classes, a number, a tag for each word, or answers.
 
-use distill_task::{Label, LabelShape};
-
 use super::errors::{excerpt, students};
-use super::kinds::{Kinds, answered, teacher_at};
+use super::kinds::{Kinds, teacher_at};
 use super::slices::{by_length, cut, sort};
-use super::tagged_rows;
-use crate::documents::format::number;
-use crate::metrics::Metric;
 use crate::predictions::Predictions;
 use crate::report::{ErrorRow, Errors, Figure, Slice};
 use crate::settings::ReportSettings;
@@ -15,13 +10,9 @@ use crate::stats::wilson_interval;
 
 /// The slices with enough rows, those where the first student is weakest first.
 pub(super) fn slices(models: &[Predictions], kinds: &Kinds, settings: &ReportSettings) -> Vec<Slice> {
-    let is_number = models[0].problem_type.label_shape() == LabelShape::Value;
-    let metric = match models[0].problem_type.label_shape() {
-        LabelShape::Value => Metric::Mae,
-        LabelShape::Spans => Metric::ExactMatch,
-        _ => Metric::SubsetAccuracy,
-    };
-    let figure = |model: usize, rows: &[usize]| match is_number {
+    let kind = crate::kinds::of(models[0].problem_type);
+    let metric = kind.slice_metric();
+    let figure = |model: usize, rows: &[usize]| match kind.has_distances() {
         true => mean_error(&kinds.models[model].errors, rows, settings.confidence),
         false => share_right(&kinds.models[model].right, rows, settings.confidence),
     };
@@ -40,16 +31,7 @@ fn values(by: &str, models: &[Predictions], kinds: &Kinds) -> Option<Vec<Vec<Str
     let first = &models[0];
     let one = |values: Vec<String>| values.into_iter().map(|value| vec![value]).collect();
     match by {
-        "label" if first.problem_type.label_shape() == LabelShape::Value => {
-            Some(one(by_value(first, &kinds.rows)))
-        }
-        "label" if first.words.is_some() => {
-            Some(kinds.rows.iter().map(|row| tagged_rows::kinds(first, *row)).collect())
-        }
-        "label" if first.answers.is_some() => {
-            Some(one(kinds.rows.iter().map(|row| answered::kind(first, *row)).collect()))
-        }
-        "label" => Some(kinds.rows.iter().map(|row| names(first, first.labels[*row].as_ref())).collect()),
+        "label" => Some(kinds.kind.by_label(first, &kinds.rows)),
         "length" => {
             let texts = models.iter().find_map(|model| model.texts.as_ref())?;
             Some(one(by_length(texts, &kinds.rows)))
@@ -62,31 +44,6 @@ fn values(by: &str, models: &[Predictions], kinds: &Kinds) -> Option<Vec<Vec<Str
             Some(kinds.rows.iter().map(|row| vec![values[*row].clone()]).collect())
         }
     }
-}
-
-fn names(model: &Predictions, label: Option<&Label<i32>>) -> Vec<String> {
-    let name = |class: &i32| model.label_map.name(usize::try_from(*class).ok()?).map(str::to_owned);
-    label.into_iter().flat_map(Label::classes).filter_map(name).collect()
-}
-
-/// Four parts of about as many rows each, by the label's value.
-fn by_value(model: &Predictions, rows: &[usize]) -> Vec<String> {
-    let value = |row: &usize| match &model.labels[*row] {
-        Some(Label::Value(value)) => *value,
-        _ => f64::NAN,
-    };
-    let values: Vec<f64> = rows.iter().map(value).collect();
-    let mut sorted = values.clone();
-    sorted.sort_by(f64::total_cmp);
-    let border = |quarter: usize| sorted[(sorted.len() * quarter / 4).min(sorted.len() - 1)];
-    let borders = [border(1), border(2), border(3)];
-    let shown = borders.map(number);
-    let band = |value: f64| match borders.iter().position(|border| value < *border) {
-        Some(0) => format!("below {}", shown[0]),
-        Some(at) => format!("{} to below {}", shown[at - 1], shown[at]),
-        None => format!("{} or more", shown[2]),
-    };
-    values.into_iter().map(band).collect()
 }
 
 fn share_right(right: &[bool], rows: &[usize], confidence: f64) -> Figure {
@@ -121,7 +78,7 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     fn errors(&self, listed: usize) -> Errors {
-        let is_number = self.models[self.student].problem_type.label_shape() == LabelShape::Value;
+        let is_number = crate::kinds::of(self.models[self.student].problem_type).has_distances();
         let (student, teacher) = (&self.kinds.models[self.student], &self.kinds.models[self.teacher]);
         let rows =
             |of: &dyn Fn(usize) -> bool| (0..self.kinds.rows.len()).filter(|at| of(*at)).collect::<Vec<_>>();
@@ -159,61 +116,21 @@ impl Pair<'_> {
 
     fn row(&self, at: usize) -> ErrorRow {
         let row = self.kinds.rows[at];
-        let model = &self.models[self.student];
+        let [model, teacher] = [self.student, self.teacher].map(|place| &self.models[place]);
         let texts = self.models.iter().find_map(|model| model.texts.as_deref());
-        let (label, predicted, confidences) = match &model.labels[row] {
-            Some(Label::Value(value)) => {
-                let of = |model: usize| f64::from(self.models[model].row(row)[0]);
-                let shown = format!("{:.4} (teacher {:.4})", of(self.student), of(self.teacher));
-                (value.to_string(), shown, [None, None])
-            }
-            Some(Label::Tags(_) | Label::Spans(_)) => {
-                let (label, predicted) = match model.words.is_some() {
-                    true => tagged_rows::differing(model, row),
-                    false => answered::shown(model, row),
-                };
-                let confidences = [self.student, self.teacher].map(|model| Some(self.confidence(model, at)));
-                (label, predicted, confidences)
-            }
-            label => {
-                let confidence = |model| Some(self.confidence(model, at));
-                let predicted = Label::Classes(self.predicted(self.student, at));
-                let confidences = [confidence(self.student), confidence(self.teacher)];
-                (joined(names(model, label.as_ref())), joined(names(model, Some(&predicted))), confidences)
-            }
-        };
-        let [confidence, teacher_confidence] = confidences;
+        let (label, predicted) = self.kinds.kind.shown(model, teacher, row);
+        let [confidence, teacher_confidence] =
+            [model, teacher].map(|model| self.kinds.kind.confidence(model, row));
         let text = texts.map(|texts| excerpt(&texts[row]));
         ErrorRow { id: model.ids[row].clone(), text, label, predicted, confidence, teacher_confidence }
     }
 
     fn predicted(&self, model: usize, at: usize) -> Vec<i32> {
-        let (model, row) = (&self.models[model], self.kinds.rows[at]);
-        if model.words.is_some() {
-            return model.predicted_tags(row).iter().map(|tag| tag.map_or(-1, |tag| tag as i32)).collect();
-        }
-        if let Some(answers) = &model.answers {
-            let span = answers.predictions[row];
-            return span.map_or(Vec::new(), |span| vec![span.start as i32, span.end as i32]);
-        }
-        let logits = model.row(row);
-        logits.iter().zip(0..).filter(|(logit, _)| **logit > 0.0).map(|(_, class)| class).collect()
+        self.kinds.kind.predicted(&self.models[model], self.kinds.rows[at])
     }
 
-    /// The probability that a model gives to its whole answer, label by label; of a tag for each word the mean.
+    /// What rows are listed by: the probability that a model gives to its whole answer.
     fn confidence(&self, model: usize, at: usize) -> f64 {
-        let (model, row) = (&self.models[model], self.kinds.rows[at]);
-        if model.words.is_some() {
-            return model.tag_confidence(row);
-        }
-        if let Some(answers) = &model.answers {
-            return answers.scores[row];
-        }
-        let logits = model.row(row);
-        logits.iter().map(|logit| 1.0 / (1.0 + (-f64::from(logit.abs())).exp())).product()
+        self.kinds.kind.confidence(&self.models[model], self.kinds.rows[at]).unwrap_or(0.0)
     }
-}
-
-fn joined(names: Vec<String>) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -1,10 +1,11 @@
 //! The student's model card: the `README.md` of its directory, with its figures as `model-index`. No
 //! times stand in it, so that the same model on the same rows has the same card.
 
-use distill_task::{LabelShape, Positions, TaskId};
+use distill_task::{Positions, TaskId};
 
 use super::format::{bytes, count, metric, percent};
 use super::{table, text};
+use crate::kinds;
 use crate::metrics::Metric;
 
 use crate::report::{DataReport, Figure, Finding, ModelReport, Report, Slice};
@@ -26,34 +27,10 @@ pub struct CardInfo {
     pub training: Option<String>,
 }
 
-/// Metrics that the `model-index` lists.
-const INDEXED: [Metric; 19] = [
-    Metric::Accuracy,
-    Metric::EntityF1,
-    Metric::EntityPrecision,
-    Metric::EntityRecall,
-    Metric::TokenAccuracy,
-    Metric::ExactMatch,
-    Metric::AnswerF1,
-    Metric::SubsetAccuracy,
-    Metric::MicroF1,
-    Metric::MacroF1,
-    Metric::WeightedF1,
-    Metric::Mcc,
-    Metric::R2,
-    Metric::Pearson,
-    Metric::Spearman,
-    Metric::Rmse,
-    Metric::Mae,
-    Metric::LogLoss,
-    Metric::Ece,
-];
-
-/// The metrics of a model that a card lists: micro F1 is left out where the accuracy is listed, which it equals.
-fn indexed(model: &ModelReport) -> impl Iterator<Item = (Metric, &Figure)> {
-    let has_accuracy = model.metrics.contains_key(&Metric::Accuracy);
-    let listed = INDEXED.into_iter().filter(move |kind| *kind != Metric::MicroF1 || !has_accuracy);
-    listed.filter_map(|kind| Some((kind, model.metrics.get(&kind)?)))
+/// The metrics of a model that a card lists.
+fn indexed<'a>(set: &DataReport, model: &'a ModelReport) -> impl Iterator<Item = (Metric, &'a Figure)> {
+    let listed = kinds::of(set.problem_type).card().iter();
+    listed.filter_map(|metric| Some((*metric, model.metrics.get(metric)?)))
 }
 
 /// The card; none where the report has no model of that name.
@@ -119,7 +96,7 @@ fn front_matter(title: &str, info: &CardInfo, results: &[(&DataReport, &ModelRep
             yaml(&set.name)
         ));
         out.push_str("    metrics:\n");
-        for (kind, Figure { value, .. }) in indexed(model) {
+        for (kind, Figure { value, .. }) in indexed(set, model) {
             let name = yaml(kind.title());
             out.push_str(&format!("    - type: {}\n      name: {name}\n      value: {value}\n", kind.name()));
         }
@@ -135,25 +112,8 @@ fn yaml(content: &str) -> String {
 
 fn introduction(results: &[(&DataReport, &ModelReport)]) -> String {
     let Some((set, model)) = results.first() else { return String::new() };
-    let labels =
-        || set.labels.iter().take(50).map(|label| text::markdown(label)).collect::<Vec<_>>().join(", ");
-    let mut out = match set.problem_type.label_shape() {
-        LabelShape::Class => {
-            format!("A text classifier with {} labels: {}.", set.labels.len(), labels())
-        }
-        LabelShape::Classes => {
-            format!(
-                "A text classifier with {} labels, any number of them a text: {}.",
-                set.labels.len(),
-                labels()
-            )
-        }
-        LabelShape::Value => "A model that gives a text a number.".to_owned(),
-        LabelShape::Tags => {
-            format!("A model that gives each word one of {} tags: {}.", set.labels.len(), labels())
-        }
-        LabelShape::Spans => "A model that finds the answer to a question in a text.".to_owned(),
-    };
+    let names: Vec<String> = set.labels.iter().take(50).map(|label| text::markdown(label)).collect();
+    let mut out = kinds::of(set.problem_type).introduction(set.labels.len(), &names.join(", "));
     if let Some(cost) = model.cost {
         out.push_str(&format!(" It has {} parameters ({}).", count(cost.parameters), bytes(cost.bytes)));
     }
@@ -176,7 +136,7 @@ fn introduction(results: &[(&DataReport, &ModelReport)]) -> String {
 
 fn result(set: &DataReport, model: &ModelReport, confidence: f64) -> String {
     let mut figures = table::Table::new(["metric", "value", "interval"]);
-    for (kind, figure) in indexed(model) {
+    for (kind, figure) in indexed(set, model) {
         let interval = figure.interval.map_or("-".to_owned(), |[low, high]| format!("{low:.4} to {high:.4}"));
         figures.rows.push(vec![kind.title().to_owned(), metric(figure.value), interval]);
     }

@@ -4,8 +4,7 @@ use super::about;
 use super::format::percent;
 use super::table::{self, Table};
 use super::text;
-use distill_task::LabelShape;
-
+use crate::kinds;
 use crate::report::{DataReport, Outcome, Report};
 
 /// Labels up to which the confusion matrix is shown whole.
@@ -68,16 +67,11 @@ fn findings(report: &Report) -> String {
             let advice = finding.advice.as_deref().map(text::markdown);
             format!(
                 "- {text}{}.\n",
-                advice.map(|advice| format!(". {}", capitalized(&advice))).unwrap_or_default()
+                advice.map(|advice| format!(". {}", text::capitalized(&advice))).unwrap_or_default()
             )
         })
         .collect();
     if lines.is_empty() { lines } else { format!("\n## Findings\n\n{lines}") }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 fn foot(report: &Report) -> String {
@@ -132,19 +126,20 @@ fn data_set(out: &mut String, set: &DataReport) {
     }
     for errors in &set.errors {
         let name = text::markdown(&errors.model);
-        let counts = match set.problem_type.label_shape() {
-            LabelShape::Value => {
+        let has_distances = kinds::of(set.problem_type).has_distances();
+        let counts = match has_distances {
+            true => {
                 format!(
                     "{} rows on which it is further off than the teacher, {} nearer",
                     errors.lost, errors.won
                 )
             }
-            _ => format!("{} rows lost that the teacher has right, {} won", errors.lost, errors.won),
+            false => format!("{} rows lost that the teacher has right, {} won", errors.lost, errors.won),
         };
         out.push_str(&format!("\n### What {name} lost\n\n{counts}.\n"));
-        let lost = match set.problem_type.label_shape() {
-            LabelShape::Value => "Rows with most more error than the teacher's",
-            _ => "Lost rows, surest first",
+        let lost = match has_distances {
+            true => "Rows with most more error than the teacher's",
+            false => "Lost rows, surest first",
         };
         let lists = [
             (lost, table::error_rows(&errors.lost_rows)),

@@ -1,18 +1,14 @@
 //! Tables before they take a document's form: the same rows in Markdown and on the terminal.
 
-use std::collections::BTreeMap;
-
-use distill_task::LabelShape;
-
 pub use super::class_tables::{classes, confusion, entity_errors, left_out, listed_classes, top_confusions};
 use super::format::{bytes, count, metric, milliseconds, percent, rate, times};
 use super::text;
 use crate::build::rounds;
+use crate::kinds;
 use crate::metrics::Metric;
 use crate::predictions::Latency;
 use crate::report::{
-    AgainstTeacher, ConstantAnswer, DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report,
-    Spread,
+    ConstantAnswer, DataReport, Difference, ErrorRow, Errors, Figure, ModelReport, Report, Spread,
 };
 
 /// A table of finished cells. The first column is text, the others are numbers.
@@ -47,10 +43,20 @@ impl Table {
 /// The models side by side, by quality; a column that no model has a value for is left out. A narrow
 /// table has only what a terminal of 100 columns can hold.
 pub fn models(set: &DataReport, is_narrow: bool) -> Table {
-    const WIDE_ONLY: [&str; 4] = ["precision", "recall", "weighted F1", "ECE"];
-    let is_shown = |title: &str| !(is_narrow && WIDE_ONLY.contains(&title));
     let constant = set.constant.as_ref().map(ConstantAnswer::as_model);
-    of_models(set.models.iter().chain(&constant), QUALITY.iter().filter(|(title, _)| is_shown(title)))
+    let models: Vec<&ModelReport> = set.models.iter().chain(&constant).collect();
+    let metrics = kinds::of(set.problem_type).columns().iter();
+    let metrics = metrics.filter(|metric| !(is_narrow && WIDE_ONLY.contains(metric)));
+    let mut columns: Vec<(&'static str, Vec<Option<String>>)> = metrics
+        .map(|name| (short_title(*name), models.iter().map(|model| model.value(*name).map(metric)).collect()))
+        .collect();
+    let [headline, _] = set.headlines();
+    let compared: Vec<_> = models.iter().map(|model| compared(model, headline)).collect();
+    columns.extend((0..3).filter_map(|at| {
+        let title = compared.first()?[at].0;
+        Some((title, compared.iter().map(|columns| columns[at].1.clone()).collect()))
+    }));
+    of_models(&models, columns)
 }
 
 /// What the models cost, side by side; without rows where no cost is known.
@@ -63,23 +69,18 @@ pub fn costs(set: &DataReport, is_narrow: bool) -> Table {
             model.against_teacher.iter_mut().for_each(|against| against.speed_up_interval = None);
         }
     }
-    let table = of_models(models.iter(), COST.iter());
+    let models: Vec<&ModelReport> = models.iter().collect();
+    let cells = |(title, cell): &Column| (*title, models.iter().map(|model| cell(model)).collect());
+    let table = of_models(&models, COST.iter().map(cells).collect());
     if table.header.len() > 1 { table } else { Table::default() }
 }
 
-fn of_models<'a, 'b>(
-    models: impl Iterator<Item = &'a ModelReport>,
-    columns: impl Iterator<Item = &'b Column>,
-) -> Table {
+/// A row a model; a column that no model has a value for is left out.
+fn of_models(models: &[&ModelReport], columns: Vec<(&'static str, Vec<Option<String>>)>) -> Table {
     let mut table = Table::new(["model"]);
-    let models: Vec<&ModelReport> = models.collect();
     table.rows = models.iter().map(|model| vec![model.name.clone()]).collect();
-    for (title, cell) in columns {
-        let cells: Vec<Option<String>> = models.iter().map(|model| cell(model)).collect();
-        if cells.iter().all(Option::is_none) {
-            continue;
-        }
-        table.header.push((*title).to_owned());
+    for (title, cells) in columns.into_iter().filter(|(_, cells)| cells.iter().any(Option::is_some)) {
+        table.header.push(title.to_owned());
         for (row, cell) in table.rows.iter_mut().zip(cells) {
             row.push(cell.unwrap_or_else(|| "-".to_owned()));
         }
@@ -89,47 +90,32 @@ fn of_models<'a, 'b>(
 
 type Column = (&'static str, fn(&ModelReport) -> Option<String>);
 
-const QUALITY: &[Column] = &[
-    ("accuracy", |model| model.value(Metric::Accuracy).map(metric)),
-    ("entity F1", |model| model.value(Metric::EntityF1).map(metric)),
-    ("precision", |model| model.value(Metric::EntityPrecision).map(metric)),
-    ("recall", |model| model.value(Metric::EntityRecall).map(metric)),
-    ("token accuracy", |model| model.value(Metric::TokenAccuracy).map(metric)),
-    ("answer F1", |model| model.value(Metric::AnswerF1).map(metric)),
-    ("exact match", |model| model.value(Metric::ExactMatch).map(metric)),
-    ("micro F1", |model| {
-        // With one class a row it is the accuracy.
-        model.value(Metric::MicroF1).filter(|_| model.value(Metric::Accuracy).is_none()).map(metric)
-    }),
-    ("R2", |model| model.value(Metric::R2).map(metric)),
-    ("RMSE", |model| model.value(Metric::Rmse).map(metric)),
-    ("Spearman", |model| model.value(Metric::Spearman).map(metric)),
-    ("macro F1", |model| model.value(Metric::MacroF1).map(metric)),
-    ("weighted F1", |model| model.value(Metric::WeightedF1).map(metric)),
-    ("ECE", |model| model.value(Metric::Ece).map(metric)),
-    ("agreement", |model| model.value(Metric::Agreement).map(metric)),
-    ("KL", |model| model.value(Metric::Kl).map(metric)),
-    ("MSE to teacher", |model| model.value(Metric::TeacherMse).map(metric)),
-    ("kept", |model| Some(percent(headline(&model.against_teacher.as_ref()?.kept)?.value))),
-    ("gap closed", |model| {
-        let against = model.against_teacher.as_ref()?;
-        let closed = headline(&against.gap_closed).map(|closed| percent(closed.value));
-        closed.or_else(|| has_no_gap(against).then(|| NO_GAP.to_owned()))
-    }),
-    ("gain", |model| Some(format!("{:+.4}", headline(&model.against_baseline.as_ref()?.gain)?.value))),
-];
+/// Metrics that only a wide table has.
+const WIDE_ONLY: [Metric; 4] = [Metric::EntityPrecision, Metric::EntityRecall, Metric::WeightedF1, Metric::Ece];
+
+/// A metric's title in a table of models, which has little room.
+fn short_title(metric: Metric) -> &'static str {
+    match metric {
+        Metric::EntityPrecision => "precision",
+        Metric::EntityRecall => "recall",
+        other => other.title(),
+    }
+}
+
+/// A model compared with its teacher and its baseline by the metric that says most.
+fn compared(model: &ModelReport, headline: Metric) -> [(&'static str, Option<String>); 3] {
+    let against = model.against_teacher.as_ref();
+    let kept = against.and_then(|against| against.kept.get(&headline)).map(|kept| percent(kept.value));
+    let gain = model.against_baseline.as_ref().and_then(|against| against.gain.get(&headline));
+    let closed = against.and_then(|against| {
+        let closed = against.gap_closed.get(&headline).map(|closed| percent(closed.value));
+        closed.or_else(|| against.no_gap.contains(&headline).then(|| NO_GAP.to_owned()))
+    });
+    [("kept", kept), ("gap closed", closed), ("gain", gain.map(|gain| format!("{:+.4}", gain.value)))]
+}
 
 /// What stands in place of the gap closed where there is none.
 pub const NO_GAP: &str = "no gap";
-
-/// Whether the teacher is not shown to be better than the baseline by the metric that says most.
-pub fn has_no_gap(against: &AgainstTeacher) -> bool {
-    HEADLINES.iter().any(|metric| against.no_gap.contains(metric))
-}
-
-/// The metric that says most, of each kind of label.
-pub(crate) const HEADLINES: [Metric; 6] =
-    [Metric::Accuracy, Metric::EntityF1, Metric::TokenAccuracy, Metric::AnswerF1, Metric::MicroF1, Metric::R2];
 
 const COST: &[Column] = &[
     ("parameters", |model| model.cost.map(|cost| count(cost.parameters))),
@@ -156,11 +142,6 @@ fn latency(model: &ModelReport, of: fn(Latency) -> f64) -> Option<String> {
 fn between(value: f64, range: Option<[f64; 2]>, show: fn(f64) -> String) -> String {
     let range = range.map(|[low, high]| format!(" ({} to {})", show(low), show(high)));
     show(value) + &range.unwrap_or_default()
-}
-
-/// Of a model's figures the one that says most.
-pub fn headline<T>(figures: &BTreeMap<Metric, T>) -> Option<&T> {
-    HEADLINES.iter().find_map(|metric| figures.get(metric))
 }
 
 /// The models of all data sets, each once.
@@ -259,13 +240,7 @@ fn difference(difference: &Difference) -> String {
 
 /// The metrics that say most, and a third one where the kind of label has one.
 pub fn shown(set: &DataReport) -> Vec<Metric> {
-    let third = match set.problem_type.label_shape() {
-        LabelShape::Value => Some(Metric::Spearman),
-        LabelShape::Tags => Some(Metric::SubsetAccuracy),
-        LabelShape::Spans => None,
-        LabelShape::Class | LabelShape::Classes => Some(Metric::LogLoss),
-    };
-    set.headlines().into_iter().chain(third).collect()
+    set.headlines().into_iter().chain(kinds::of(set.problem_type).third()).collect()
 }
 
 /// Mean and spread of the models that were given with several seeds.

@@ -1,12 +1,13 @@
 //! Whether gates fit a report, as far as that is known before any model runs.
 
+use distill_task::TaskId;
 use distill_task::tags::TagSet;
-use distill_task::{LabelShape, TaskId};
 
 use super::baseline::Baselines;
 use super::evaluate::{CONSTANT, missing, unknown};
 use super::quantity::{CostFigure, Quantity};
 use super::{Gate, GateError};
+use crate::kinds;
 use crate::metrics::Metric;
 use crate::predictions::Role;
 
@@ -105,11 +106,11 @@ impl Planned {
             return Err(missing(gate, "the tags of these rows are no entities"));
         }
         let Quantity::Class(_, label) = &gate.quantity else { return Ok(()) };
-        if is_of_entities && problem_type.label_shape() != LabelShape::Tags {
+        if is_of_entities && !Metric::EntityF1.is_measured(problem_type, usize::MAX) {
             return Err(missing(gate, &format!("{problem_type} has no entities")));
         }
         if !problem_type.label_shape().has_classes() {
-            return Err(missing(gate, "a regression has no classes"));
+            return Err(missing(gate, &format!("{problem_type} has no classes")));
         }
         match tags.filter(|tags| tags.scheme().has_entities()) {
             Some(tags) if !tags.types().contains(label) => {
@@ -125,8 +126,7 @@ impl Planned {
 
     /// The labels as tags, where words have them and their names are known.
     fn tags(&self, problem_type: TaskId) -> Option<TagSet> {
-        let labels = self.labels.as_ref().filter(|_| problem_type.label_shape() == LabelShape::Tags)?;
-        TagSet::new(labels).ok()
+        kinds::of(problem_type).tags(self.labels.as_ref()?)
     }
 
     /// Whether there is what the quantity is made of.

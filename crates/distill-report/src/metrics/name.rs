@@ -1,6 +1,5 @@
 //! The names of all metrics, as gates, JSON and tables write them.
 
-use distill_task::{LabelShape, TaskId};
 use serde::{Deserialize, Serialize};
 
 /// A metric. Its order here is the order in every table and file.
@@ -207,18 +206,6 @@ impl Metric {
                 | Metric::StrictEntityPrecision
                 | Metric::StrictEntityRecall
         )
-    }
-
-    /// The metric that says most about a model, and the one next to it; of plain tags
-    /// [`DataReport::headlines`](crate::report::DataReport::headlines) has others.
-    pub fn headlines(problem_type: TaskId) -> [Metric; 2] {
-        match problem_type.label_shape() {
-            LabelShape::Class => [Metric::Accuracy, Metric::MacroF1],
-            LabelShape::Spans => [Metric::AnswerF1, Metric::ExactMatch],
-            LabelShape::Tags => [Metric::EntityF1, Metric::TokenAccuracy],
-            LabelShape::Classes => [Metric::MicroF1, Metric::MacroF1],
-            LabelShape::Value => [Metric::R2, Metric::Rmse],
-        }
     }
 
     /// The metric of a name.

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use distill_task::{Label, LabelShape};
+use distill_task::Label;
 
 use super::Predictions;
 use crate::error::ReportError;
+use crate::kinds;
 
 impl Predictions {
     pub(super) fn check_lengths(&self) -> Result<(), ReportError> {
@@ -64,7 +65,7 @@ impl Predictions {
 
     pub(super) fn check_labels(&self) -> Result<(), ReportError> {
         let one_class = |what| ReportError::OneClass { model: self.name.clone(), what };
-        let single = self.problem_type.label_shape() == LabelShape::Class;
+        let single = kinds::of(self.problem_type).has_one_class();
         if let Some(fixed) = self.problem_type.fixed_labels() {
             self.check_length("the label map of a regression", self.num_labels(), fixed)?;
         }
@@ -107,8 +108,8 @@ impl Predictions {
 
     fn check_kind(&self, row: usize, label: &Label<i32>) -> Result<(), ReportError> {
         let is_nan = matches!(label, Label::Value(value) if !value.is_finite());
-        let has_words = self.words.is_some() == (label.shape() == LabelShape::Tags);
-        let has_answers = self.answers.is_some() == (label.shape() == LabelShape::Spans);
+        let has_words = self.words.is_some() == matches!(label, Label::Tags(_));
+        let has_answers = self.answers.is_some() == matches!(label, Label::Spans(_));
         let is_whole = has_words && has_answers && !is_nan;
         if label.shape() == self.problem_type.label_shape() && is_whole {
             return Ok(());

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use distill_task::TaskId;
 use distill_task::tags::Mistakes;
-use distill_task::{LabelShape, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::compared::{AgainstBaseline, AgainstTeacher, Comparison, Difference, Errors, SeedSummary, Slice};
+use crate::kinds;
 use crate::metrics::calibration::Bin;
 use crate::metrics::ranking::Curves;
 use crate::metrics::{ClassFigures, Confusion, Metric};
@@ -192,20 +193,16 @@ impl DataReport {
 
     /// The metrics that say most.
     pub fn headlines(&self) -> [Metric; 2] {
-        let has_entities = || self.models.iter().any(|model| model.entity_errors.is_some());
-        match self.problem_type.label_shape() {
-            LabelShape::Tags if !has_entities() => [Metric::TokenAccuracy, Metric::MacroF1],
-            _ => Metric::headlines(self.problem_type),
-        }
+        kinds::of(self.problem_type).headlines(self.has_entities())
     }
 
     /// What the classes of its models count.
     pub fn counted(&self) -> &'static str {
-        match self.problem_type.label_shape() {
-            LabelShape::Tags if self.models.iter().any(|model| model.entity_errors.is_some()) => "entities",
-            LabelShape::Tags => "words",
-            _ => "rows",
-        }
+        kinds::of(self.problem_type).counted(self.has_entities())
+    }
+
+    fn has_entities(&self) -> bool {
+        self.models.iter().any(|model| model.entity_errors.is_some())
     }
 
     /// What the slices hold.

@@ -4,15 +4,49 @@ use std::collections::BTreeMap;
 
 use distill_task::answers::{Rules, Score, normalise, score};
 
-use super::{Constant, Judged, model_report};
+use super::{Constant, Judged, RowMeans, model_report, one_each};
 use crate::metrics::Metric;
 use crate::predictions::Predictions;
 
 /// What the constant answer is called.
 const NO_ANSWER: &str = "no answer";
 
+/// Rows whose question is answered with a part of a text.
+pub(crate) struct Answered;
+
+impl RowMeans for Answered {
+    fn judge(&self, model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
+        judge(model, rows, teacher)
+    }
+
+    fn shared(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
+        shared(model, rows)
+    }
+
+    fn constant(&self, _model: &Predictions, _rows: &[usize], means: &[f64]) -> Constant {
+        constant(means)
+    }
+
+    fn by_label(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<String>> {
+        one_each(rows.iter().map(|row| kind(model, *row)))
+    }
+
+    fn shown(&self, model: &Predictions, _teacher: &Predictions, row: usize) -> (String, String) {
+        shown(model, row)
+    }
+
+    fn predicted(&self, model: &Predictions, row: usize) -> Vec<i32> {
+        let span = model.answers.as_ref().and_then(|answers| answers.predictions[row]);
+        span.map_or(Vec::new(), |span| vec![span.start as i32, span.end as i32])
+    }
+
+    fn confidence(&self, model: &Predictions, row: usize) -> Option<f64> {
+        model.answers.as_ref().map(|answers| answers.scores[row])
+    }
+}
+
 /// Figures, and what their draws need.
-pub(super) fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
+fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
     let rules = rules(model, rows);
     let judged: Vec<Score> = rows
         .iter()
@@ -57,7 +91,7 @@ fn same(teacher: &Predictions, model: &Predictions) -> Vec<f64> {
 }
 
 /// By row, how good it is to say that there is no answer: `[2][n]`.
-pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
+fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
     let rules = rules(model, rows);
     let scores: Vec<Score> =
         rows.iter().map(|row| score("", &model.gold_answers(*row).unwrap_or_default(), rules)).collect();
@@ -65,20 +99,20 @@ pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
 }
 
 /// Always saying that there is no answer.
-pub(super) fn constant(means: &[f64]) -> Constant {
+fn constant(means: &[f64]) -> Constant {
     Constant::new(vec![NO_ANSWER.to_owned()], None, means, |means| {
         METRICS.into_iter().zip(means.iter().copied()).collect()
     })
 }
 
 /// What a row is cut by as its label.
-pub(in crate::build) fn kind(model: &Predictions, row: usize) -> String {
+fn kind(model: &Predictions, row: usize) -> String {
     let is_unanswerable = model.gold_answers(row).is_some_and(|answers| answers.is_empty());
     if is_unanswerable { NO_ANSWER } else { "an answer" }.to_owned()
 }
 
 /// A row's right answers, each once, and what a model answers.
-pub(in crate::build) fn shown(model: &Predictions, row: usize) -> (String, String) {
+fn shown(model: &Predictions, row: usize) -> (String, String) {
     let named = |text: String| if text.is_empty() { NO_ANSWER.to_owned() } else { text };
     let mut answers = model.gold_answers(row).unwrap_or_default();
     answers.sort_unstable();

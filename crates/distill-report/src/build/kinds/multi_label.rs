@@ -2,13 +2,52 @@
 
 use std::collections::BTreeMap;
 
-use super::{Constant, Judged, model_report, targets_of};
+use distill_task::Label;
+use distill_task::logits::above_zero;
+
+use super::{Constant, Judged, RowMeans, model_report, targets_of};
 use crate::metrics::multi_label::{self, MultiLabelFigures};
 use crate::metrics::{ClassFigures, Metric, ranking};
 use crate::predictions::Predictions;
 
+/// Rows with any number of classes.
+pub(crate) struct MultiLabel;
+
+impl RowMeans for MultiLabel {
+    fn judge(&self, model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
+        judge(model, rows, teacher)
+    }
+
+    fn shared(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
+        shared(model, rows)
+    }
+
+    fn constant(&self, model: &Predictions, _rows: &[usize], means: &[f64]) -> Constant {
+        constant(model, means)
+    }
+
+    fn by_label(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<String>> {
+        rows.iter().map(|row| names(model, model.labels[*row].as_ref())).collect()
+    }
+
+    fn shown(&self, model: &Predictions, _teacher: &Predictions, row: usize) -> (String, String) {
+        let predicted = Label::Classes(self.predicted(model, row));
+        (joined(names(model, model.labels[row].as_ref())), joined(names(model, Some(&predicted))))
+    }
+
+    fn predicted(&self, model: &Predictions, row: usize) -> Vec<i32> {
+        above_zero(model.row(row)).map(|class| class as i32).collect()
+    }
+
+    fn confidence(&self, model: &Predictions, row: usize) -> Option<f64> {
+        // Label by label.
+        let shares = model.row(row).iter().map(|logit| 1.0 / (1.0 + (-f64::from(logit.abs())).exp()));
+        Some(shares.product())
+    }
+}
+
 /// Figures, and what their draws need.
-pub(super) fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
+fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
     let width = model.num_labels();
     let logits: Vec<f32> = rows.iter().flat_map(|row| model.row(*row)).copied().collect();
     let targets = flat_targets(model, rows);
@@ -45,7 +84,7 @@ fn flat_targets(model: &Predictions, rows: &[usize]) -> Vec<bool> {
 }
 
 /// By label, whether a row has it: `[C][n]`.
-pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
+fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
     let (width, targets) = (model.num_labels(), flat_targets(model, rows));
     (0..width)
         .map(|label| targets.iter().skip(label).step_by(width).map(|target| share(*target)).collect())
@@ -53,7 +92,7 @@ pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
 }
 
 /// Always predicting the most frequent labels, as many as give the highest micro F1.
-pub(super) fn constant(model: &Predictions, shares: &[f64]) -> Constant {
+fn constant(model: &Predictions, shares: &[f64]) -> Constant {
     let mut order: Vec<usize> = (0..shares.len()).collect();
     order.sort_by(|left, right| shares[*right].total_cmp(&shares[*left]));
     let micro_f1 = |count: usize| {
@@ -228,10 +267,19 @@ fn classes(cells: &[Vec<(bool, bool)>], names: &[String]) -> Vec<ClassFigures> {
     names.iter().enumerate().map(figures).collect()
 }
 
+fn names(model: &Predictions, label: Option<&Label<i32>>) -> Vec<String> {
+    let name = |class: &i32| model.label_map.name(usize::try_from(*class).ok()?).map(str::to_owned);
+    label.into_iter().flat_map(Label::classes).filter_map(name).collect()
+}
+
+fn joined(names: Vec<String>) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 #[cfg(test)]
 mod tests {
     use distill_core::LabelMap;
-    use distill_task::{Label, TaskId};
+    use distill_task::TaskId;
 
     use super::*;
     use crate::predictions::Role;

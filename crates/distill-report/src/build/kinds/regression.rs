@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use distill_task::Label;
 
-use super::{Constant, Judged, model_report};
+use super::{Constant, Judged, RowMeans, model_report, one_each};
+use crate::documents::format::number;
 use crate::metrics::Metric;
 use crate::metrics::regression::{self, RegressionFigures};
 use crate::predictions::Predictions;
@@ -12,8 +13,46 @@ use crate::predictions::Predictions;
 /// Points that a chart of values shows.
 const POINTS: usize = 1000;
 
+/// Rows with a number.
+pub(crate) struct Regression;
+
+impl RowMeans for Regression {
+    fn judge(&self, model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
+        judge(model, rows, teacher)
+    }
+
+    fn shared(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
+        shared(model, rows)
+    }
+
+    fn constant(&self, model: &Predictions, rows: &[usize], means: &[f64]) -> Constant {
+        constant(model, rows, means)
+    }
+
+    fn by_label(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<String>> {
+        one_each(by_value(model, rows))
+    }
+
+    fn shown(&self, model: &Predictions, teacher: &Predictions, row: usize) -> (String, String) {
+        let of = |model: &Predictions| f64::from(model.row(row)[0]);
+        let label = match &model.labels[row] {
+            Some(Label::Value(value)) => value.to_string(),
+            _ => String::new(),
+        };
+        (label, format!("{:.4} (teacher {:.4})", of(model), of(teacher)))
+    }
+
+    fn predicted(&self, _model: &Predictions, _row: usize) -> Vec<i32> {
+        Vec::new()
+    }
+
+    fn confidence(&self, _model: &Predictions, _row: usize) -> Option<f64> {
+        None
+    }
+}
+
 /// Figures, and what their draws need.
-pub(super) fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
+fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
     let targets = targets(model, rows);
     let values: Vec<f64> = rows.iter().map(|row| f64::from(model.row(*row)[0])).collect();
     let figures = regression::figures(&values, &targets);
@@ -56,7 +95,7 @@ pub(super) fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predic
 }
 
 /// Targets and their squares, about their mean: `[2][n]`.
-pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
+fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
     let targets = targets(model, rows);
     let centre = mean(&targets);
     let shifted: Vec<f64> = targets.iter().map(|target| target - centre).collect();
@@ -65,7 +104,7 @@ pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
 }
 
 /// Always giving the mean of these rows.
-pub(super) fn constant(model: &Predictions, rows: &[usize], shared: &[f64]) -> Constant {
+fn constant(model: &Predictions, rows: &[usize], shared: &[f64]) -> Constant {
     Constant::new(Vec::new(), Some(mean(&targets(model, rows))), shared, |shared| {
         // About the mean that is given, so the second is the squared error.
         let [moved, mse] = [shared[0], shared[1]];
@@ -126,6 +165,26 @@ fn from_means(shared: &[f64], own: &[f64]) -> Vec<(Metric, f64)> {
 fn beside(teacher: &Predictions, model: &Predictions) -> Vec<(Metric, Vec<f64>)> {
     let distance = |row: usize| (f64::from(model.row(row)[0]) - f64::from(teacher.row(row)[0])).powi(2);
     vec![(Metric::TeacherMse, (0..model.rows()).map(distance).collect())]
+}
+
+/// Four parts of about as many rows each, by the label's value.
+fn by_value(model: &Predictions, rows: &[usize]) -> Vec<String> {
+    let value = |row: &usize| match &model.labels[*row] {
+        Some(Label::Value(value)) => *value,
+        _ => f64::NAN,
+    };
+    let values: Vec<f64> = rows.iter().map(value).collect();
+    let mut sorted = values.clone();
+    sorted.sort_by(f64::total_cmp);
+    let border = |quarter: usize| sorted[(sorted.len() * quarter / 4).min(sorted.len() - 1)];
+    let borders = [border(1), border(2), border(3)];
+    let shown = borders.map(number);
+    let band = |value: f64| match borders.iter().position(|border| value < *border) {
+        Some(0) => format!("below {}", shown[0]),
+        Some(at) => format!("{} to below {}", shown[at - 1], shown[at]),
+        None => format!("{} or more", shown[2]),
+    };
+    values.into_iter().map(band).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use distill_task::logits::argmax;
 use distill_task::tags::{Counts, EntityFigures, Mistakes, Mode, Shares, TagSet, Tally};
 
-use super::{Constant, Judged, model_report};
+use super::{Constant, Judged, RowMeans, model_report};
+use crate::build::tagged_rows;
 use crate::metrics::{ClassFigures, Metric, against};
 use crate::predictions::Predictions;
 use crate::report::EntityErrors;
@@ -13,8 +14,42 @@ use crate::report::EntityErrors;
 /// Classes up to which each has an interval of its own.
 const CLASS_INTERVALS: usize = 100;
 
+/// Rows of words, each with a tag.
+pub(crate) struct Tagged;
+
+impl RowMeans for Tagged {
+    fn judge(&self, model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
+        judge(model, rows, teacher)
+    }
+
+    fn shared(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
+        shared(model, rows)
+    }
+
+    fn constant(&self, model: &Predictions, rows: &[usize], means: &[f64]) -> Constant {
+        constant(model, rows, means)
+    }
+
+    fn by_label(&self, model: &Predictions, rows: &[usize]) -> Vec<Vec<String>> {
+        rows.iter().map(|row| tagged_rows::kinds(model, *row)).collect()
+    }
+
+    fn shown(&self, model: &Predictions, _teacher: &Predictions, row: usize) -> (String, String) {
+        tagged_rows::differing(model, row)
+    }
+
+    fn predicted(&self, model: &Predictions, row: usize) -> Vec<i32> {
+        model.predicted_tags(row).iter().map(|tag| tag.map_or(-1, |tag| tag as i32)).collect()
+    }
+
+    fn confidence(&self, model: &Predictions, row: usize) -> Option<f64> {
+        // The mean over the words.
+        Some(model.tag_confidence(row))
+    }
+}
+
 /// Figures, and what their draws need.
-pub(super) fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
+fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> Judged {
     let Some(words) = &model.words else { return nothing(model) };
     let set = &words.set;
     let mut whole = Row::of_no_words(set);
@@ -227,7 +262,7 @@ fn shares(counts: &[f64]) -> Shares {
 }
 
 /// Words that are labelled, and those with the tag that is always given: `[2][n]`.
-pub(super) fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
+fn shared(model: &Predictions, rows: &[usize]) -> Vec<Vec<f64>> {
     let tag = constant_tag(model, rows);
     let gold: Vec<Vec<Option<usize>>> = rows.iter().map(|row| model.gold_tags(*row)).collect();
     let count = |is_counted: &dyn Fn(usize) -> bool| {
@@ -248,7 +283,7 @@ fn constant_tag(model: &Predictions, rows: &[usize]) -> usize {
 }
 
 /// Always giving one tag.
-pub(super) fn constant(model: &Predictions, rows: &[usize], means: &[f64]) -> Constant {
+fn constant(model: &Predictions, rows: &[usize], means: &[f64]) -> Constant {
     let tag = model.label_map.name(constant_tag(model, rows)).unwrap_or_default().to_owned();
     let has_entities = model.words.as_ref().is_some_and(|words| words.set.outside().is_some());
     Constant::new(vec![tag], None, means, move |means| {

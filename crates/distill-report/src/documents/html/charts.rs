@@ -1,12 +1,11 @@
 //! The charts of a data set, each in a figure with a caption.
 
-use distill_task::LabelShape;
-
 use crate::documents::svg::bars::{self, Group};
 use crate::documents::svg::frontier::{self, Point};
 use crate::documents::svg::lines::{self, Line, Plot};
 use crate::documents::svg::{Frame, bins, heatmap, scatter};
 use crate::documents::text;
+use crate::kinds;
 use crate::metrics::Metric;
 use crate::metrics::calibration::Bin;
 use crate::metrics::ranking::Curves;
@@ -122,14 +121,7 @@ fn frontier(set: &DataReport) -> String {
         .iter()
         .map(|point| format!("{}: {:.4} at {:.0} rows a second", point.name, point.accuracy.0, point.speed));
     let said = said.collect::<Vec<_>>().join("; ");
-    let title = match headline {
-        Metric::Accuracy => "Accuracy against cost",
-        Metric::R2 => "R2 against cost",
-        Metric::EntityF1 => "Entity F1 against cost",
-        Metric::AnswerF1 => "Answer F1 against cost",
-        Metric::TokenAccuracy => "Token accuracy against cost",
-        _ => "Micro F1 against cost",
-    };
+    let title = &format!("{} against cost", text::capitalized(headline.title()));
     let svg = frontier::draw(title, headline.title(), &said, &points);
     let caption = "The dashed line joins the models that no other beats in both.";
     figure(title, caption, "", &svg)
@@ -270,7 +262,7 @@ fn curves(set: &DataReport, is_roc: bool) -> String {
         has_diagonal: is_roc,
         has_marks: false,
     };
-    let caption = if set.labels.len() == 2 && set.problem_type.label_shape() == LabelShape::Class {
+    let caption = if set.labels.len() == 2 && kinds::of(set.problem_type).has_one_class() {
         format!("Of the label {}.", set.labels[1])
     } else {
         "Every pair of row and class together (micro-averaged).".to_owned()

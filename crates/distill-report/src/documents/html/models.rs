@@ -3,44 +3,14 @@
 use super::interval_text;
 use super::table::{self, Cell};
 use crate::build::rounds;
-use crate::documents::table::{NO_GAP, has_no_gap, headline};
+use crate::documents::table::NO_GAP;
 use crate::documents::{format, table as words, text};
+use crate::kinds;
 use crate::metrics::Metric;
 use crate::predictions::{Latency, Role};
 use crate::report::{Comparison, ConstantAnswer, DataReport, Difference, Figure, ModelReport};
 
 type Column = (&'static str, fn(&ModelReport) -> Option<Cell>);
-
-const QUALITY: [Column; 19] = [
-    ("accuracy", |model| model.metrics.get(&Metric::Accuracy).map(figure)),
-    ("entity F1", |model| model.metrics.get(&Metric::EntityF1).map(figure)),
-    ("entity precision", |model| model.metrics.get(&Metric::EntityPrecision).map(figure)),
-    ("entity recall", |model| model.metrics.get(&Metric::EntityRecall).map(figure)),
-    ("token accuracy", |model| model.metrics.get(&Metric::TokenAccuracy).map(figure)),
-    ("answer F1", |model| model.metrics.get(&Metric::AnswerF1).map(figure)),
-    ("exact match", |model| model.metrics.get(&Metric::ExactMatch).map(figure)),
-    ("micro F1", |model| {
-        // With one class a row it is the accuracy.
-        let shown =
-            model.metrics.get(&Metric::MicroF1).filter(|_| !model.metrics.contains_key(&Metric::Accuracy));
-        shown.map(figure)
-    }),
-    ("R2", |model| model.metrics.get(&Metric::R2).map(figure)),
-    ("RMSE", |model| model.metrics.get(&Metric::Rmse).map(figure)),
-    ("Spearman", |model| model.metrics.get(&Metric::Spearman).map(figure)),
-    ("macro F1", |model| model.metrics.get(&Metric::MacroF1).map(figure)),
-    ("agreement", |model| model.metrics.get(&Metric::Agreement).map(figure)),
-    ("KL", |model| model.metrics.get(&Metric::Kl).map(figure)),
-    ("ECE", |model| model.metrics.get(&Metric::Ece).map(figure)),
-    ("MSE to teacher", |model| model.metrics.get(&Metric::TeacherMse).map(figure)),
-    ("kept", |model| headline(&model.against_teacher.as_ref()?.kept).map(share)),
-    ("gap closed", |model| {
-        let against = model.against_teacher.as_ref()?;
-        let none = || has_no_gap(against).then(|| Cell::number(NO_GAP, f64::NEG_INFINITY));
-        headline(&against.gap_closed).map(share).or_else(none)
-    }),
-    ("gain", |model| headline(&model.against_baseline.as_ref()?.gain).map(gain)),
-];
 
 const COST: [Column; 7] = [
     ("parameters", |model| {
@@ -64,7 +34,31 @@ const COST: [Column; 7] = [
 pub fn side_by_side(set: &DataReport) -> String {
     let constant = set.constant.as_ref().map(ConstantAnswer::as_model);
     let models: Vec<&ModelReport> = set.models.iter().chain(&constant).collect();
-    of_models("models side by side", &models, &QUALITY).unwrap_or_default()
+    // Weighted F1 is in the table of every metric.
+    let metrics = kinds::of(set.problem_type).columns().iter().filter(|metric| **metric != Metric::WeightedF1);
+    let mut columns: Vec<(&'static str, Vec<Option<Cell>>)> = metrics
+        .map(|name| (name.title(), models.iter().map(|model| model.metrics.get(name).map(figure)).collect()))
+        .collect();
+    let [headline, _] = set.headlines();
+    let of_each = |cell: fn(&ModelReport, Metric) -> Option<Cell>| {
+        models.iter().map(|model| cell(model, headline)).collect()
+    };
+    columns.extend([("kept", of_each(kept)), ("gap closed", of_each(gap_closed)), ("gain", of_each(gained))]);
+    of_models("models side by side", &models, columns).unwrap_or_default()
+}
+
+fn kept(model: &ModelReport, headline: Metric) -> Option<Cell> {
+    model.against_teacher.as_ref()?.kept.get(&headline).map(share)
+}
+
+fn gap_closed(model: &ModelReport, headline: Metric) -> Option<Cell> {
+    let against = model.against_teacher.as_ref()?;
+    let none = || against.no_gap.contains(&headline).then(|| Cell::number(NO_GAP, f64::NEG_INFINITY));
+    against.gap_closed.get(&headline).map(share).or_else(none)
+}
+
+fn gained(model: &ModelReport, headline: Metric) -> Option<Cell> {
+    model.against_baseline.as_ref()?.gain.get(&headline).map(gain)
 }
 
 /// What kind of errors the models' entities are; nothing where tags write no entities.
@@ -86,18 +80,21 @@ pub fn entity_errors(set: &DataReport) -> String {
 /// What the models cost; nothing where that was not measured.
 pub fn costs(set: &DataReport) -> String {
     let models: Vec<&ModelReport> = set.models.iter().collect();
-    of_models("cost", &models, &COST).map(|table| format!("<h3>Cost</h3>{table}")).unwrap_or_default()
+    let cells = |(title, cell): &Column| (*title, models.iter().map(|model| cell(model)).collect());
+    let columns = COST.iter().map(cells).collect();
+    of_models("cost", &models, columns).map(|table| format!("<h3>Cost</h3>{table}")).unwrap_or_default()
 }
 
-fn of_models(caption: &str, models: &[&ModelReport], columns: &[Column]) -> Option<String> {
+fn of_models(
+    caption: &str,
+    models: &[&ModelReport],
+    columns: Vec<(&'static str, Vec<Option<Cell>>)>,
+) -> Option<String> {
     let mut header = vec!["model"];
     let mut rows: Vec<Vec<Cell>> = models.iter().map(|model| vec![name(model)]).collect();
-    for (title, cell) in columns {
-        let cells: Vec<Option<Cell>> = models.iter().map(|model| cell(model)).collect();
-        if cells.iter().any(Option::is_some) {
-            header.push(title);
-            rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell.unwrap_or(Cell::none())));
-        }
+    for (title, cells) in columns.into_iter().filter(|(_, cells)| cells.iter().any(Option::is_some)) {
+        header.push(title);
+        rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell.unwrap_or(Cell::none())));
     }
     (header.len() > 1).then(|| table::draw(caption, &header, &rows))
 }

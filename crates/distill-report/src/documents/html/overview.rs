@@ -1,10 +1,7 @@
 //! The top of the page: verdict, the figures that matter, gates, data sets side by side.
 
-use distill_task::LabelShape;
-
 use super::interval_text;
 use super::table::{self, Cell};
-use crate::documents::table::has_no_gap;
 use crate::documents::{format, text};
 use crate::gates::quantity::Unit;
 use crate::gates::{Gate, GateOutcome, GateState, number};
@@ -56,6 +53,8 @@ fn findings(report: &Report) -> String {
 
 fn tiles(set: &DataReport) -> String {
     let Some(model) = set.with_role(Role::Student).or(set.models.first()) else { return String::new() };
+    let [headline, second] = set.headlines();
+    let kept_title = format!("of the teacher's {} kept", headline.title());
     let mut tiles: Vec<(String, &str, String)> = Vec::new();
     let mut share = |title, figure: Option<&Figure>| {
         if let Some(figure) = figure {
@@ -65,23 +64,15 @@ fn tiles(set: &DataReport) -> String {
             tiles.push((format::percent(figure.value), title, interval.unwrap_or_default()));
         }
     };
-    let [headline, second] = set.headlines();
     share(headline.title(), model.metrics.get(&headline));
-    if set.problem_type.label_shape() != LabelShape::Value {
+    // A figure without an upper limit is no share.
+    if second.range()[1] <= 1.0 {
         share(second.title(), model.metrics.get(&second));
     }
     if let Some(against) = &model.against_teacher {
-        let kept = match headline {
-            Metric::Accuracy => "of the teacher's accuracy kept",
-            Metric::R2 => "of the teacher's R2 kept",
-            Metric::EntityF1 => "of the teacher's entity F1 kept",
-            Metric::AnswerF1 => "of the teacher's answer F1 kept",
-            Metric::TokenAccuracy => "of the teacher's token accuracy kept",
-            _ => "of the teacher's micro F1 kept",
-        };
-        share(kept, against.kept.get(&headline));
+        share(&kept_title, against.kept.get(&headline));
         share("of the gap closed", against.gap_closed.get(&headline));
-        if has_no_gap(against) {
+        if against.no_gap.contains(&headline) {
             let note = "the teacher is not shown to be better than the baseline".to_owned();
             tiles.push(("no gap".to_owned(), "to close", note));
         }

@@ -1,10 +1,11 @@
 //! Tables of rows and classes: slices, lost rows, grown confusions, likely label errors, per-class figures.
 
-use distill_task::{LabelShape, TaskId};
+use distill_task::TaskId;
 
 use super::table::{self, Cell};
 use crate::documents::table::{self as words, listed_classes};
 use crate::documents::{format, text};
+use crate::kinds;
 use crate::metrics::ClassFigures;
 use crate::report::{DataReport, ErrorRow, Errors};
 
@@ -42,15 +43,15 @@ pub fn errors(set: &DataReport) -> String {
 
 fn student_errors(errors: &Errors, problem_type: TaskId) -> String {
     let name = text::html(&errors.model);
-    let (counts, lost) = match problem_type.label_shape() {
-        LabelShape::Value => (
+    let (counts, lost) = match kinds::of(problem_type).has_distances() {
+        true => (
             format!(
                 "{} rows on which {name} is further off than the teacher; {} nearer.",
                 errors.lost, errors.won
             ),
             "Rows with most more error than the teacher's",
         ),
-        _ => (
+        false => (
             format!(
                 "{} rows that the teacher has right and {name} wrong; {} the other way round.",
                 errors.lost, errors.won
