@@ -52,6 +52,9 @@ def configs():
             {key: value for key, value in distilbert[1].items() if key not in labels} | dict(activation="relu"),
         ),
         "mpnet-masked": (hf.MPNetConfig, plain | dict(tie_word_embeddings=False)),
+    } | {
+        f"{name}-masked": (mixed[f"{name}-tiny"][0], {key: value for key, value in mixed[f"{name}-tiny"][1].items() if key not in labels})
+        for name in ["albert", "electra", "deberta-v2", "modernbert", "nomic-bert"]
     }
 
 

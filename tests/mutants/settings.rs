@@ -5,6 +5,8 @@
 mod delimiter;
 #[path = "../../crates/distill-cli/src/settings/layers.rs"]
 pub mod layers;
+#[path = "../../crates/distill-run/src/settings/pretrain.rs"]
+mod pretrain;
 #[path = "../../crates/distill-run/src/settings/schema.rs"]
 pub mod schema;
 #[path = "../../crates/distill-run/src/settings/task.rs"]

@@ -5,6 +5,7 @@
 //! - [`files`]: rows in every format, and damaged copies of the model
 //! - [`end_to_end`]: the stages one after another, what they print and what they leave on disk
 //! - [`pipeline`]: `distill run`: what is run again, and why
+//! - [`pretrain`]: masked language modelling
 //! - [`repeatability`]: the same seed gives the same bytes
 //! - [`formats`]: the same rows in every format give the same logits; pairs, labels, stores without texts
 //! - [`hostile_names`]: labels, ids, columns and files whose names hold escape sequences, commands and markup
@@ -69,6 +70,7 @@ mod model_directories;
 mod own_files;
 mod ownership;
 mod pipeline;
+mod pretrain;
 mod quality;
 mod reliability;
 mod repeatability;

@@ -18,7 +18,7 @@ fn course(work: &Work, out: &str) -> Vec<Value> {
     lines
 }
 
-fn assert_same_run(work: &Work, left: &str, right: &str) {
+pub fn assert_same_run(work: &Work, left: &str, right: &str) {
     for name in ["model.safetensors", "config.json", "tokenizer.json", "README.md"] {
         let [a, b] = [left, right].map(|out| work.bytes(&format!("{out}/model/{name}")));
         assert!(a == b, "{name} differs");
@@ -28,7 +28,7 @@ fn assert_same_run(work: &Work, left: &str, right: &str) {
 }
 
 /// Runs `command` into `out` and kills it after a time that grows, until it ends by itself.
-fn killed_often(work: &Work, command: &str, out: &str) -> usize {
+pub fn killed_often(work: &Work, command: &str, out: &str) -> usize {
     for kills in 0..60 {
         let mut child = work
             .command(crate::harness::binary())

@@ -72,6 +72,21 @@ pub struct MaskedLayers {
     pub bias: &'static str,
     /// Whether the dense layer is followed by GELU, whatever the backbone's activation is.
     pub always_gelu: bool,
+    /// What `config.json` says of the dense layer and the norm, where it does.
+    pub keys: Option<MaskedKeys>,
+}
+
+/// Keys of `config.json` for the layers of a masked language model's head.
+#[derive(Debug)]
+pub struct MaskedKeys {
+    /// Whether the dense layer has a bias; by default it has none.
+    pub dense_bias: &'static str,
+    /// Whether the norm has a bias; by default it has none.
+    pub norm_bias: &'static str,
+    /// The activation between them, GELU by default.
+    pub activation: &'static str,
+    /// Whether the logits have a bias; they must have one.
+    pub decoder_bias: &'static str,
 }
 
 impl MaskedLayers {

@@ -14,6 +14,7 @@ use tracing::trace_span;
 use crate::architecture::HeadKind;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
+use crate::heads::masked::unused_bias;
 use crate::model::Model;
 use crate::parameters::{Fresh, canonical_names, renamed};
 use crate::weights::{self, WEIGHTS_FILE};
@@ -133,6 +134,11 @@ impl ModelDirectory {
         !self.config_alone && weights::weight_files(&self.path).is_ok()
     }
 
+    /// Whether a `config.json` was named, whose architecture is meant without any weights.
+    pub fn is_config_alone(&self) -> bool {
+        self.config_alone
+    }
+
     /// Hash of the weights.
     ///
     /// # Errors
@@ -239,7 +245,10 @@ pub fn save(model: &Model, directory: &Path) -> Result<String, ModelError> {
     json.push(b'\n');
     atomic::write(&config_path, &json)?;
     let weights_path = directory.join(WEIGHTS_FILE);
-    weights::write(&weights_path, model.parameters())?;
+    let mut tensors: Vec<(String, Tensor)> =
+        model.parameters().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+    tensors.extend(unused_bias(model.config(), model.parameters()));
+    weights::write(&weights_path, &tensors)?;
     hash::file_hash(&weights_path).map_err(|error| FileError::new("read", &weights_path, error).into())
 }
 

@@ -15,6 +15,7 @@ use crate::backbones;
 use crate::config::ModelConfig;
 use crate::directory::ModelDirectory;
 use crate::error::ModelError;
+use crate::heads;
 pub use crate::heads::masked::Candidates;
 use crate::heads::masked::MaskedHead;
 use crate::inputs::Inputs;
@@ -33,13 +34,24 @@ pub fn check(directory: &ModelDirectory) -> Result<(), ModelError> {
     let architecture = directory.config().architecture;
     let dense = format!("{}.weight", layers.layers[0]);
     let names = weights::names(&weight_files(directory)?)?;
-    if names.iter().any(|name| architecture.canonical(name, false) == dense) {
+    // Other heads may have the dense layer too.
+    let biases = [layers.bias.to_owned(), format!("{}.bias", layers.decoder())];
+    let has = |wanted: &String| names.iter().any(|name| architecture.canonical(name, false) == *wanted);
+    if has(&dense) && biases.iter().any(has) {
         return Ok(());
     }
     let [dense, norm, decoder] = layers.layers;
     let wanted = [dense, norm].map(|layer| format!("{layer}.weight, {layer}.bias")).join(", ");
     let looked_for = format!("{wanted}, {} or {decoder}.bias", layers.bias);
     Err(ModelError::NoMaskedHead { directory: directory.path().to_owned(), looked_for })
+}
+
+/// Whether the architecture of a directory can have such a head, whatever its weights have.
+///
+/// # Errors
+/// [`ModelError::Unsupported`] naming those that can.
+pub fn check_architecture(directory: &ModelDirectory) -> Result<(), ModelError> {
+    heads::masked::check(layers(directory)?, directory.config())
 }
 
 /// Names of the head's layers in a directory's architecture.

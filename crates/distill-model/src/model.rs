@@ -245,7 +245,7 @@ fn parts_of(root: &Scope<'_>, config: &ModelConfig) -> Result<Built, ModelError>
         (HeadKind::Token, _) => (recipe.token)(root, config)?,
         (HeadKind::Span, _) => (recipe.span)(root, config)?,
         (HeadKind::Masked, Some(layers)) => {
-            Box::new(MaskedHead::new(root, layers, config, backbone.word_embeddings()))
+            Box::new(MaskedHead::new(root, layers, config, backbone.word_embeddings())?)
         }
         (HeadKind::Masked, None) => return Err(unsupported()),
     };

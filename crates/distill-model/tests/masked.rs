@@ -21,6 +21,11 @@ const GOLDENS: &[(&str, u64)] = &[
     ("camembert-masked", 14_410),
     ("distilbert-masked", 12_861),
     ("mpnet-masked", 14_482),
+    ("albert-masked", 7_541),
+    ("electra-masked", 12_021),
+    ("deberta-v2-masked", 14_989),
+    ("modernbert-masked", 17_317),
+    ("nomic-bert-masked", 12_829),
 ];
 
 fn load(path: &Path) -> Result<MaskedLanguageModel, ModelError> {
@@ -149,7 +154,10 @@ fn what_has_no_such_head_is_refused_with_the_names_looked_for() {
     }
     refused(&golden("roberta-tiny"), &["lm_head.dense.weight", "lm_head.layer_norm.weight"]);
     refused(&golden("distilbert-tiny"), &["vocab_transform.weight", "vocab_projector.bias"]);
-    refused(&golden("albert-tiny"), &["albert with the head", "supported: bert, roberta, xlm-roberta"]);
+    refused(&golden("albert-tiny"), &["predictions.dense.weight", "predictions.bias"]);
+    // Its classifier has the dense layer too.
+    refused(&golden("modernbert-tiny"), &["head.dense.weight", "decoder.bias"]);
+    refused(&golden("nomic-bert-tiny"), &["cls.predictions.transform.layer_norm.weight"]);
     let pickled = tempfile::tempdir().unwrap();
     std::fs::copy(golden("bert-masked/config.json"), pickled.path().join("config.json")).unwrap();
     distill_core::atomic::write(&pickled.path().join("pytorch_model.bin"), b"x").unwrap();

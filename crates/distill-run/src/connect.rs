@@ -25,9 +25,30 @@ pub fn out_directory(settings: &Settings, pipeline: &Path) -> PathBuf {
     settings.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
 }
 
+/// Directory of a pipeline's stage `pretrain`.
+pub const PRETRAINED: &str = "pretrained";
+
+/// Whether a pipeline has a stage `pretrain`.
+pub fn pretrains(settings: &Settings) -> bool {
+    settings.pretrain.texts.model.is_some()
+}
+
+/// Whether a pipeline fine-tunes a teacher: what it pretrains is there to be fine-tuned.
+pub fn finetunes(settings: &Settings) -> bool {
+    settings.finetune.model.is_some() || (pretrains(settings) && settings.teacher.model.is_none())
+}
+
+/// What fine-tuning starts from after `pretrain`.
+pub fn pretrained_model(out: &Path) -> PathBuf {
+    out.join(PRETRAINED).join("model")
+}
+
 /// Each stage's inputs are the results of the stages before, unless the file names others.
 pub fn connected(mut settings: Settings, out: &Path) -> Settings {
     let finetuned = out.join("teacher/model");
+    if finetunes(&settings) {
+        settings.finetune.model.get_or_insert_with(|| pretrained_model(out));
+    }
     if settings.finetune.model.is_some() {
         settings.teacher.model.get_or_insert_with(|| finetuned.clone());
     }
@@ -44,6 +65,7 @@ pub fn connected(mut settings: Settings, out: &Path) -> Settings {
 pub fn with_teacher_of(mut settings: Settings, out: &Path) -> Settings {
     settings.teacher = connected(settings.clone(), out).teacher;
     settings.finetune.model = None;
+    settings.pretrain.texts.model = None;
     settings
 }
 

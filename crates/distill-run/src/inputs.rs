@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use distill_core::LabelMap;
 use distill_core::record::RunRecord;
 use distill_data::TextTokenizer;
-use distill_data::source::{Fitted, LabelNames, Note, Source, Summary, Texts, resolve};
+use distill_data::source::{
+    DocumentSource, DocumentsSummary, Fitted, LabelNames, Note, Source, Summary, Texts, resolve,
+};
 use distill_data::tokens::WordsFor;
 use distill_model::{ModelConfig, ModelDirectory};
 use distill_task::{Positions, TaskId};
@@ -128,6 +130,27 @@ pub fn scan(source: &Source, session: &Session) -> Result<Summary> {
     tracing::info!(rows, unlabelled, empty_texts, "read {}", source.path().display());
     if empty_texts > 0 {
         tracing::warn!("{empty_texts} of {rows} rows have an empty text");
+    }
+    Ok(summary)
+}
+
+/// Reads and checks all documents and counts them, before any work is done on them.
+///
+/// # Errors
+/// [`distill_data::DataError`] with file and place; bad data where all documents are empty.
+pub fn scan_texts(texts: &mut DocumentSource) -> Result<DocumentsSummary> {
+    let scanning = trace_span!(target: timeline::TARGET, "scan").entered();
+    let summary = texts.scan()?;
+    drop(scanning);
+    say(&summary.notes);
+    let DocumentsSummary { documents, empty, longest_bytes, .. } = summary;
+    let path = texts.path().display();
+    tracing::info!(documents, empty, longest_bytes, "read {path}");
+    if documents == empty {
+        return Err(RunError::data(format!("{path}: none of its {documents} documents has any text")));
+    }
+    if empty > 0 {
+        tracing::warn!("{empty} of {documents} documents are empty and are left out");
     }
     Ok(summary)
 }

@@ -19,7 +19,7 @@ const OF_ANSWERS: usize = 384;
 /// The default of a task.
 fn default_of(task: TaskId) -> usize {
     match task.positions() {
-        Positions::Row | Positions::Word => DEFAULT,
+        Positions::Row | Positions::Word | Positions::Masked => DEFAULT,
         Positions::Span => OF_ANSWERS,
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::augment::AugmentStage;
 use crate::check::{self, Request};
-use crate::connect::{connected, report_models, rows_beside, with_copies};
+use crate::connect::{self, PRETRAINED, connected, report_models, rows_beside, with_copies};
 use crate::error::{Context, Result, RunError, Status};
 use crate::execute;
 use crate::figures::seconds;
@@ -18,6 +18,7 @@ use crate::finetune::FinetuneStage;
 use crate::lease::{self, Lease};
 use crate::outdir::{OutDir, overlap};
 use crate::plan::{self, Plan, Replace};
+use crate::pretrain::PretrainStage;
 use crate::report::ReportStage;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -114,7 +115,7 @@ pub enum Extent {
     Models,
     /// As far as the soft targets, without results on stdout.
     Targets,
-    /// Only the fine-tuned teacher, without results on stdout.
+    /// Only the fine-tuned teacher and what it starts from, without results on stdout.
     Teacher,
 }
 
@@ -187,9 +188,13 @@ impl Pipeline<'_> {
         let without_teacher = StudentStage::without_teacher(settings, rows);
         let report = ReportStage { settings, models, predictions: Vec::new(), writes_card: true };
 
+        let pretrain = PretrainStage { settings };
         let mut steps: Vec<Step<'_>> = Vec::new();
+        if connect::pretrains(settings) {
+            steps.push(Step { name: PRETRAINED, stage: &pretrain, needs: &[] });
+        }
         if settings.finetune.model.is_some() {
-            steps.push(Step { name: "teacher", stage: &finetune, needs: &[] });
+            steps.push(Step { name: "teacher", stage: &finetune, needs: &[PRETRAINED] });
         }
         if settings.augment.adds_rows() {
             let needs: &[&str] = if settings.augment.replace > 0.0 { &["teacher"] } else { &[] };
@@ -208,7 +213,7 @@ impl Pipeline<'_> {
         match self.extent {
             Extent::Whole | Extent::Models => (),
             Extent::Targets => steps.retain(|step| !["student", "baseline"].contains(&step.name)),
-            Extent::Teacher => steps.retain(|step| step.name == "teacher"),
+            Extent::Teacher => steps.retain(|step| [PRETRAINED, "teacher"].contains(&step.name)),
         }
         self.run_steps(&steps, Vec::new())
     }

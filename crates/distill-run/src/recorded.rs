@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::settings::DataSettings;
+use crate::settings::pretrain::{PretrainSettings, PretrainTexts};
 use crate::settings::schema::{FinetuneSettings, StudentSettings, StudentStart, TeacherSettings};
 
 /// What changed from the settings of one record to those of another of the same command; none where a result is the same.
@@ -33,6 +34,7 @@ pub fn change(done: &RunRecord, planned: &RunRecord) -> Option<String> {
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Recorded {
+    Pretrain(Training<PretrainSettings>),
     Finetune(Training<FinetuneSettings>),
     Student(Training<StudentSettings>),
     Augment(Augmentation),
@@ -68,7 +70,7 @@ enum MaxLength {
 struct Training<S> {
     #[serde(default)]
     data: Data,
-    #[serde(default, alias = "finetune", alias = "student")]
+    #[serde(default, alias = "pretrain", alias = "finetune", alias = "student")]
     train: S,
     seed: Option<u64>,
     dtype: Option<String>,
@@ -153,6 +155,13 @@ impl Recorded {
                 let train = FinetuneSettings { model: None, train: without_saving(read.train.train) };
                 Recorded::Finetune(Training { data: read.data.without_paths(), train, ..read })
             }
+            "pretrain" => {
+                let read: Training<PretrainSettings> = serde_json::from_value(settings)?;
+                let PretrainSettings { texts, train } = read.train;
+                let texts = PretrainTexts { model: None, tokenizer: None, data: None, ..texts };
+                let train = PretrainSettings { texts, train: without_saving(train) };
+                Recorded::Pretrain(Training { data: read.data.without_paths(), train, ..read })
+            }
             "student" => {
                 let read: Training<StudentSettings> = serde_json::from_value(settings)?;
                 let StudentSettings { start, train } = read.train;
@@ -189,6 +198,7 @@ impl Recorded {
         let named = |recorded: &Self| {
             let mut value = serde_json::to_value(recorded).unwrap_or_default();
             let name = match recorded {
+                Recorded::Pretrain(_) => "pretrain",
                 Recorded::Finetune(_) => "finetune",
                 Recorded::Student(_) => "student",
                 _ => return value,

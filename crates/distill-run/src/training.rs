@@ -1,4 +1,4 @@
-//! What finetune and student share: data parts, the loop, the saved model.
+//! What pretrain, finetune and student share: data parts, the loop, the saved model.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,16 +15,16 @@ use distill_report::documents::text::visible;
 use distill_student::checkpoint::{CHECKPOINTS, Checkpoints};
 use distill_student::data::{CacheBuilder, Part};
 use distill_student::{Outcome, TrainPlan, TrainSettings, Trainer, TrainingData};
-use distill_task::{LabelShape, Setting, TaskId};
+use distill_task::{LabelShape, Positions, Setting, TaskId};
 use serde_json::{Value, json};
 
 use crate::error::{Context, Result, RunError, Status};
 use crate::figures::seconds;
-use crate::inputs;
 use crate::outdir::OutDir;
 use crate::session::{Session, dtype_name};
 use crate::settings::{DataSettings, Settings, Validation};
 use crate::stage::Finished;
+use crate::{connect, inputs};
 use distill_report::documents::format::bytes;
 
 /// What a finished run cannot be without.
@@ -71,7 +71,10 @@ pub fn with_validation(
 /// Naming the table and the setting.
 pub fn check_numbers(settings: &Settings) -> Result<()> {
     settings.student.train.check().context("[student]")?;
-    if settings.finetune.model.is_some() {
+    if connect::pretrains(settings) {
+        settings.pretrain.train.check().context("[pretrain]")?;
+    }
+    if connect::finetunes(settings) {
         settings.finetune.train.check().context("[finetune]")?;
     }
     Ok(())
@@ -171,17 +174,19 @@ impl Job<'_> {
     }
 
     fn announce(&self) {
-        tracing::info!("{}", self.plan.loss.formula());
+        tracing::info!("{}", self.plan.formula());
         tracing::info!("settings: {}", changed_settings(self.settings));
         tracing::info!(
             parameters = self.model.num_parameters(),
             layers = self.model.config().num_hidden_layers,
             compute = dtype_name(self.session.kind),
-            labels = self.model.config().labels.num_labels(),
+            outputs = self.model.config().outputs(),
             "model"
         );
         let fresh = self.model.made_fresh();
-        if !fresh.is_empty() {
+        if fresh.len() == self.model.parameters().len() {
+            tracing::info!("fresh weights: all");
+        } else if !fresh.is_empty() {
             tracing::info!("fresh weights: {}", fresh.join(", "));
         }
         tracing::info!(
@@ -199,7 +204,8 @@ impl Job<'_> {
     /// How many rows each class has, before anything is learned from them.
     fn announce_classes(&self) {
         let config = self.model.config();
-        if !config.problem_type.label_shape().has_classes() {
+        let is_masked = config.problem_type.positions() == Positions::Masked;
+        if is_masked || !config.problem_type.label_shape().has_classes() {
             return;
         }
         let counts = |part: &Part| part.label_counts(config.labels.num_labels());
@@ -244,6 +250,7 @@ impl Job<'_> {
         let labels: Vec<String> = config.labels.names().iter().map(|name| markdown(name)).collect();
         let figures = outcome.best.words().unwrap_or_else(|| "no figures without labels".to_owned());
         let title = match config.problem_type.label_shape() {
+            _ if self.plan.masking.is_some() => "Masked language model",
             LabelShape::Value => "Text regression",
             LabelShape::Class | LabelShape::Classes => "Text classifier",
             LabelShape::Tags => "Token classifier",
@@ -251,6 +258,7 @@ impl Job<'_> {
         };
         let labels = match config.problem_type.label_shape() {
             LabelShape::Spans => String::new(),
+            _ if self.plan.masking.is_some() => String::new(),
             _ => format!(" Labels: {}.", labels.join(", ")),
         };
         format!(
@@ -258,15 +266,16 @@ impl Job<'_> {
              # {title}\n\n\
              {layers} layers, hidden size {hidden}, {parameters} parameters.{labels}\n\n\
              Made by `distill {command}` (distill {version}) with\n\n    {formula}\n\n\
-             over {rows} rows, at most {max_length} tokens each, seed {seed}. The weights are those of epoch \
-             {best_epoch}, the best of {epochs} on {validation} validation rows: {figures}, loss {loss:.4}.\n",
+             over {rows} {unit}, at most {max_length} tokens each, seed {seed}. The weights are those of epoch \
+             {best_epoch}, the best of {epochs} on {validation} validation {unit}: {figures}, loss {loss:.4}.\n",
             tag = config.problem_type.pipeline_tag(),
             layers = config.num_hidden_layers,
             hidden = config.hidden_size,
             parameters = self.model.num_parameters(),
+            unit = if self.plan.masking.is_some() { "sequences" } else { "rows" },
             command = self.record.command,
             version = env!("CARGO_PKG_VERSION"),
-            formula = self.plan.loss.formula(),
+            formula = self.plan.formula(),
             rows = self.data.train.num_data_rows(),
             max_length = self.tokenizer.max_length(),
             seed = self.session.seed,

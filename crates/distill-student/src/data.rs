@@ -239,7 +239,7 @@ impl CacheBuilder<'_> {
                     supervision::of_answers(&pieces, row.label.as_ref(), &row.target)
                         .ok_or_else(|| row.other_windows())?,
                 ),
-                Positions::Row | Positions::Word => None,
+                Positions::Row | Positions::Word | Positions::Masked => None,
             }
             .into_iter()
             .flatten();

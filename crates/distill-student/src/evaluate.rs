@@ -63,6 +63,7 @@ impl Evaluation {
             ("token accuracy", self.figures.token_accuracy),
             ("exact match", self.figures.exact_match),
             ("F1", self.figures.f1),
+            ("perplexity", self.figures.perplexity),
         ];
         let figures = figures.into_iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", value?)));
         Some(figures.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())

@@ -6,7 +6,7 @@
 //! row; `supervision` and `soft_targets` of words), [`teachers`] (several at once), [`majority_baseline`] (whether a teacher has anything to teach), [`sampling`] (the
 //! rows of an epoch), [`param_groups`] (which parameters are trained, and how fast), [`optimizer`], [`ema`] (a mean of the
 //! weights), [`trainer`] (the loop), [`intermediate_losses`] and [`layer_map`] (comparisons of the teacher's layers with
-//! the student's), [`features`] (a frozen encoder runs once), [`evaluate`] and [`selection`] (the validation part, and what
+//! the student's), [`sequences`] and `masked` (texts as sequences under masks), [`features`] (a frozen encoder runs once), [`evaluate`] and [`selection`] (the validation part, and what
 //! the best epoch is chosen by), [`active_vocabulary`] (only the word embeddings that occur are trained), [`metrics`]
 //! (`metrics.jsonl`), [`checkpoint`] (stop and resume).
 
@@ -22,6 +22,7 @@ mod labels;
 pub mod layer_map;
 pub mod loss;
 pub mod majority_baseline;
+mod masked;
 pub mod metrics;
 pub mod optimizer;
 pub mod param_groups;
@@ -30,6 +31,7 @@ mod running_loss;
 pub mod sampling;
 pub mod schedule;
 pub mod selection;
+pub mod sequences;
 pub mod settings;
 mod soft_targets;
 mod split;

@@ -21,6 +21,7 @@ use crate::evaluate::{Evaluation, Scoring, evaluate};
 use crate::features::Features;
 use crate::intermediate_losses::IntermediateLosses;
 use crate::loss::{Objective, Temperature};
+use crate::masked;
 use crate::metrics::{Line, MetricsFile};
 use crate::optimizer;
 use crate::param_groups::ParamGroups;
@@ -150,8 +151,10 @@ impl<'a> Run<'a> {
         let features = (of_rows && plan.trainable.freeze == Freeze::Encoder)
             .then(|| Features::of(model, data, plan.evaluation_tokens, trainer.stop, trainer.progress))
             .transpose()?;
-        let narrows =
-            param_groups.embeddings_ever() && optimizer::only_scales_what_has_no_gradient(&plan.optimizer);
+        // Where masked tokens are predicted, every row of the vocabulary has a gradient.
+        let narrows = plan.masking.is_none()
+            && param_groups.embeddings_ever()
+            && optimizer::only_scales_what_has_no_gradient(&plan.optimizer);
         let vocabulary =
             if narrows { ActiveVocabulary::of(&data.train, model.word_embeddings()) } else { None };
         if let Some(vocabulary) = &vocabulary {
@@ -208,7 +211,7 @@ impl<'a> Run<'a> {
 
     /// The steps of an epoch that are left.
     fn steps(&mut self, batches: &[Vec<u32>], checkpoints: &Checkpoints) -> Result<(), TrainError> {
-        let packer = self.packer();
+        let packer = self.packer(self.state.epoch);
         std::thread::scope(|scope| {
             let prefetched = packer.prefetch(scope, batches.get(self.state.batch..).unwrap_or_default());
             while self.state.batch < batches.len() {
@@ -258,6 +261,7 @@ impl<'a> Run<'a> {
             global_step,
             epoch,
             loss,
+            perplexity: self.trainer.plan.masking.as_ref().map(|_| loss.exp()),
             grad_norm,
             learning_rate,
             rows_per_second,
@@ -284,13 +288,16 @@ impl<'a> Run<'a> {
         let best = self.state.best.map(|(_, best)| best);
         let scoring = Scoring { objective: &self.objective, temperature: self.temperature.of_validation() };
         let pass = || -> Result<(Evaluation, Option<NamedTensors>), TrainError> {
-            let evaluation = match &self.features {
-                Some(features) => scoring.score(
+            let evaluation = match (&self.features, &plan.masking) {
+                (_, Some(masking)) => {
+                    masked::evaluate(model, &data.validation, masking, plan.evaluation_tokens, stop)?
+                }
+                (Some(features), None) => scoring.score(
                     &data.validation.iter().collect::<Vec<_>>(),
                     &features.validation_logits(model)?,
                     &model.config().labels,
                 )?,
-                None => evaluate(model, &data.validation, &scoring, plan.evaluation_tokens, stop)?,
+                (None, None) => evaluate(model, &data.validation, &scoring, plan.evaluation_tokens, stop)?,
             };
             let better = match (plan.selection, best) {
                 (Some(metric), Some(best)) => evaluation.is_better_than(&best, metric),
@@ -320,6 +327,7 @@ impl<'a> Run<'a> {
             token_accuracy,
             exact_match,
             f1,
+            perplexity,
         } = figures;
         if !loss.is_finite() {
             let learning_rate = self.schedule.learning_rate(global_step);
@@ -340,6 +348,7 @@ impl<'a> Run<'a> {
             token_accuracy,
             exact_match,
             f1,
+            perplexity,
             best,
             "validation"
         );

@@ -7,7 +7,9 @@ use std::ops::Deref;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::task::Task;
-use crate::tasks::{MultiLabel, QuestionAnswering, Regression, SingleLabel, TokenClassification};
+use crate::tasks::{
+    MaskedLanguageModeling, MultiLabel, QuestionAnswering, Regression, SingleLabel, TokenClassification,
+};
 
 /// One of the tasks. It is written as its name; two are equal where their names are.
 #[derive(Clone, Copy)]
@@ -25,13 +27,17 @@ impl TaskId {
     /// `question_answering`: a part of a text answers a question.
     pub const QUESTION_ANSWERING: Self = TaskId(&QuestionAnswering);
 
+    /// `masked_language_modeling`: each masked token is predicted.
+    pub const MASKED_LANGUAGE_MODELING: Self = TaskId(&MaskedLanguageModeling);
+
     /// Every task.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::SINGLE_LABEL,
         Self::MULTI_LABEL,
         Self::REGRESSION,
         Self::TOKEN_CLASSIFICATION,
         Self::QUESTION_ANSWERING,
+        Self::MASKED_LANGUAGE_MODELING,
     ];
 
     /// The task of a name.
@@ -109,6 +115,7 @@ impl<'de> Deserialize<'de> for TaskId {
             "regression",
             "token_classification",
             "question_answering",
+            "masked_language_modeling",
         ];
         let name = String::deserialize(deserializer)?;
         Self::named(&name).ok_or_else(|| de::Error::unknown_variant(&name, NAMES))

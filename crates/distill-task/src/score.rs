@@ -42,7 +42,7 @@ pub struct Figures {
     /// F1 of entities, where tags write any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity_f1: Option<f64>,
-    /// Share of labelled words whose tag is right.
+    /// Share of labelled words whose tag is right, or of masked tokens that are predicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_accuracy: Option<f64>,
     /// Share of windows whose answer is right, where answers are parts of a text.
@@ -51,6 +51,9 @@ pub struct Figures {
     /// Mean over windows of the F1 of the positions of both answers, where answers are parts of a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f1: Option<f64>,
+    /// `exp` of the mean cross-entropy of masked tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perplexity: Option<f64>,
 }
 
 impl Figures {

@@ -17,6 +17,8 @@ pub enum Positions {
     Word,
     /// Each token that a span may begin or end at.
     Span,
+    /// Each masked token of a sequence.
+    Masked,
 }
 
 /// What becomes of logits.
@@ -60,7 +62,7 @@ pub trait Task: fmt::Debug + Send + Sync {
     fn group(&self) -> &'static str {
         match self.positions() {
             Positions::Row => "sequence_classification",
-            Positions::Word | Positions::Span => self.name(),
+            Positions::Word | Positions::Span | Positions::Masked => self.name(),
         }
     }
 
@@ -78,6 +80,7 @@ pub trait Task: fmt::Debug + Send + Sync {
             Positions::Row => "ForSequenceClassification",
             Positions::Word => "ForTokenClassification",
             Positions::Span => "ForQuestionAnswering",
+            Positions::Masked => "ForMaskedLM",
         }
     }
 
@@ -87,6 +90,7 @@ pub trait Task: fmt::Debug + Send + Sync {
             Positions::Row => "text-classification",
             Positions::Word => "token-classification",
             Positions::Span => "question-answering",
+            Positions::Masked => "fill-mask",
         }
     }
 
@@ -108,7 +112,7 @@ pub trait Task: fmt::Debug + Send + Sync {
     fn competing(&self, num_labels: usize) -> usize {
         match self.positions() {
             Positions::Row | Positions::Word => num_labels,
-            Positions::Span => usize::MAX,
+            Positions::Span | Positions::Masked => usize::MAX,
         }
     }
 

@@ -91,7 +91,7 @@ impl Block {
 fn text_of(row: &Row, positions: Positions) -> RowText<'_> {
     match positions {
         Positions::Word => RowText { text: "", text_pair: None, words: row.tokens.as_deref() },
-        Positions::Row | Positions::Span => {
+        Positions::Row | Positions::Span | Positions::Masked => {
             RowText { text: &row.text, text_pair: row.text_pair.as_deref(), words: None }
         }
     }

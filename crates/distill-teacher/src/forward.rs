@@ -8,7 +8,7 @@ use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::Example;
 use distill_model::{HeadKind, Inputs, Mode, Model, ModelConfig};
 use distill_torch::{ReadBack, TorchError};
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 use tracing::trace_span;
 
 use crate::error::RunnerError;
@@ -81,8 +81,18 @@ impl ForwardPass<'_> {
         Ok(logits)
     }
 
-    /// Starts a batch of `examples`.
+    /// Starts a batch of `examples`, and queues the copy of its logits.
     fn launch(&self, examples: &[Example<'_>], batch: &[u32]) -> Result<Computed, RunnerError> {
+        let (logits, examples) = self.batch(examples, batch)?;
+        Ok(Computed { examples, logits: ReadBack::of(&logits)? })
+    }
+
+    /// Starts a batch of `examples`: f32 `[N, C]`, and the numbers of its examples in that order.
+    pub(crate) fn batch(
+        &self,
+        examples: &[Example<'_>],
+        batch: &[u32],
+    ) -> Result<(Tensor, Vec<u32>), RunnerError> {
         let members: Vec<Example<'_>> = batch.iter().map(|index| examples[*index as usize]).collect();
         let packing = trace_span!(target: "timeline", "pack").entered();
         let mut packed = packed(self.model.config(), &members)?;
@@ -95,8 +105,8 @@ impl ForwardPass<'_> {
         let _no_gradients = tch::no_grad_guard();
         let logits = self.model.forward(&inputs, Mode::Evaluate)?;
         let logits = logits.f_to_kind(Kind::Float).map_err(TorchError::from)?;
-        let examples = packed.rows.iter().map(|place| batch[*place as usize]).collect();
-        Ok(Computed { examples, logits: ReadBack::of(&logits)? })
+        let members = packed.rows.iter().map(|place| batch[*place as usize]).collect();
+        Ok((logits, members))
     }
 }
 

@@ -10,6 +10,7 @@ mod block;
 pub mod error;
 pub mod forward;
 pub mod masked;
+mod measured;
 pub mod pieces;
 pub mod runner;
 

@@ -74,7 +74,7 @@ pub fn encode(
     rows: &[RowText<'_>],
 ) -> Result<Vec<Vec<Piece>>, TokenError> {
     match positions {
-        Positions::Row => {
+        Positions::Row | Positions::Masked => {
             let texts: Vec<(&str, Option<&str>)> = rows.iter().map(|row| (row.text, row.text_pair)).collect();
             Ok(tokenizer.encode_batch(&texts)?.into_iter().map(|tokens| vec![Piece::of_text(tokens)]).collect())
         }

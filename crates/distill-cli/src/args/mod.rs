@@ -14,6 +14,7 @@ mod inspect;
 mod parse;
 mod pipeline;
 mod predict;
+mod pretrain;
 mod report;
 mod rows;
 mod run;
@@ -36,6 +37,7 @@ pub use inspect::Inspect;
 pub use parse::parse;
 pub use pipeline::Pipeline;
 pub use predict::Predict;
+pub use pretrain::Pretrain;
 pub use report::Report;
 pub use rows::Rows;
 pub use run::Run;
@@ -75,6 +77,8 @@ pub struct Args {
 /// The stages, and commands around them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Train an encoder on unlabelled texts by masked language modelling
+    Pretrain(Pretrain),
     /// Fine-tune an encoder on labelled rows, to get a teacher
     Finetune(Finetune),
     /// Make changed copies of rows for the teacher to label (delete, swap, replace words, mix rows)

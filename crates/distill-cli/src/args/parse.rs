@@ -76,6 +76,7 @@ fn setting_of(flag: &str) -> Option<String> {
         "copies" | "delete" | "swap" | "mix" | "replace" | "masked-model" | "unlabelled" => {
             format!("augment.{key}=…")
         }
+        "masking" | "mask-probability" | "packing" => format!("pretrain.{key}=…"),
         "init" | "targets" | "tokenizer" | "teacher-model" | "layers" | "hidden-size" | "temperature"
         | "loss" | "hard-weight" | "soft-weight" => format!("student.{key}=…"),
         "epochs"
@@ -157,7 +158,7 @@ mod tests {
         let whole = command();
         let common: Vec<&str> =
             whole.find_subcommand("run").unwrap().get_arguments().filter_map(|arg| arg.get_long()).collect();
-        for stage in ["finetune", "teacher", "student", "report", "augment"] {
+        for stage in ["pretrain", "finetune", "teacher", "student", "report", "augment"] {
             let flags = whole.find_subcommand(stage).unwrap().get_arguments().filter_map(|arg| arg.get_long());
             for flag in flags.filter(|flag| !common.contains(flag) && !NO_SETTINGS.contains(flag)) {
                 let setting = setting_of(flag).unwrap_or_else(|| panic!("{stage} --{flag} has no setting"));

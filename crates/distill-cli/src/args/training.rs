@@ -1,4 +1,4 @@
-//! Flags of the training loop, for `finetune` and `student`.
+//! Flags of the training loop, for `pretrain`, `finetune` and `student`.
 
 use clap::Args as ClapArgs;
 

@@ -34,12 +34,13 @@ pub fn dispatch(args: Args) -> anyhow::Result<Status> {
 
 /// Whether the same command continues where a stopped one ended, rather than at its beginning.
 fn resumes(command: &Command) -> bool {
-    use Command::{Ablate, Finetune, Run, Student, Sweep, Teacher};
-    matches!(command, Finetune(_) | Teacher(_) | Student(_) | Run(_) | Sweep(_) | Ablate(_))
+    use Command::{Ablate, Finetune, Pretrain, Run, Student, Sweep, Teacher};
+    matches!(command, Pretrain(_) | Finetune(_) | Teacher(_) | Student(_) | Run(_) | Sweep(_) | Ablate(_))
 }
 
 fn run_command(args: Args) -> anyhow::Result<Status> {
     match args.command {
+        Command::Pretrain(args) => stages::pretrain(&args),
         Command::Finetune(args) => stages::finetune(&args),
         Command::Augment(args) => stages::augment(&args),
         Command::Teacher(args) => stages::teacher(&args),

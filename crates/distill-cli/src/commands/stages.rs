@@ -1,4 +1,4 @@
-//! `distill finetune`, `augment`, `teacher`, `student`, `report`, `tokenizer train` and `predict`: one stage each.
+//! `distill pretrain`, `finetune`, `augment`, `teacher`, `student`, `report`, `tokenizer train` and `predict`: one stage each.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use distill_run::augment::AugmentStage;
 use distill_run::figures::seconds;
 use distill_run::finetune::FinetuneStage;
 use distill_run::predict::Prediction;
+use distill_run::pretrain::PretrainStage;
 use distill_run::report::{Named, ReportStage};
 use distill_run::stage::Stage;
 use distill_run::student::StudentStage;
@@ -16,12 +17,25 @@ use distill_run::tokenizer::TokenizerStage;
 use distill_run::{execute, inference, shard};
 
 use super::compare;
-use crate::args::{Augment, Common, Finetune, Predict, Report, Student, Teacher, Tokenizer, TokenizerAction};
+use crate::args::{
+    Augment, Common, Finetune, Predict, Pretrain, Report, Student, Teacher, Tokenizer, TokenizerAction,
+};
 use crate::exit::{RunError, Status};
 use crate::output::printer;
 use crate::session::{self, Session};
 use crate::settings::flags::Flags;
 use crate::settings::test_sets;
+
+/// Runs `distill pretrain`.
+///
+/// # Errors
+/// Whatever stopped it.
+pub fn pretrain(args: &Pretrain) -> anyhow::Result<Status> {
+    let settings = args.resolve()?;
+    let session = session::start(&args.common, &settings.runtime)?;
+    let stage = PretrainStage { settings: &settings };
+    run(&stage, &session, &args.common, &args.out, args.overwrite)
+}
 
 /// Runs `distill finetune`.
 ///

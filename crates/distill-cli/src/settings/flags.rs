@@ -5,8 +5,8 @@ use std::path::Path;
 use toml::Value;
 
 use crate::args::{
-    Augment, Bench, Common, Finetune, Pipeline, Predict, Report, Rows, Student, Teacher, TrainTokenizer,
-    Training, duration,
+    Augment, Bench, Common, Finetune, Pipeline, Predict, Pretrain, Report, Rows, Student, Teacher,
+    TrainTokenizer, Training, duration,
 };
 use crate::settings::{Layers, Settings, TestSets};
 
@@ -81,7 +81,9 @@ fn lay_training(table: &str, training: &Training, layers: &mut Layers) {
         Ok(share) => Value::Float(share),
         Err(_) => Value::String(text.clone()),
     });
-    layers.flag("data.validation", validation);
+    // Texts have a validation part of their own.
+    let of_texts = table == "pretrain";
+    layers.flag(if of_texts { "pretrain.validation" } else { "data.validation" }, validation);
     if let Some(every) = &training.checkpoint_every {
         match every.parse::<i64>() {
             Ok(steps) => {
@@ -97,6 +99,27 @@ fn lay_training(table: &str, training: &Training, layers: &mut Layers) {
     }
     layers.flag(&key("keep_last"), training.keep_last.map(integer));
     layers.flag("data.cache", training.no_cache.then_some(false));
+}
+
+impl Flags for Pretrain {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn lay(&self, layers: &mut Layers) {
+        layers.flag("pretrain.model", self.model.as_deref().map(path));
+        layers.flag("pretrain.tokenizer", self.tokenizer.as_deref().map(path));
+        layers.flag("pretrain.data", self.data.as_deref().map(path));
+        layers.flag("pretrain.masking", self.masking.clone());
+        layers.flag("pretrain.mask_probability", self.mask_probability);
+        layers.flag("pretrain.packing", self.packing.clone());
+        layers.flag("data.columns.id", self.texts.id_column.clone());
+        layers.flag("data.columns.text", self.texts.text_column.clone());
+        layers.flag("data.columns.text_pair", self.texts.text_pair_column.clone());
+        layers.flag("data.delimiter", self.texts.delimiter.clone());
+        layers.flag("data.max_length", self.texts.max_length.map(integer));
+        lay_training("pretrain", &self.training, layers);
+    }
 }
 
 impl Flags for Finetune {

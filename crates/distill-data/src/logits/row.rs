@@ -24,7 +24,7 @@ pub(super) fn check_positions(positions: &[i32], task: TaskId) -> Result<(), &'s
                 false => Err("windows of -1 and then characters of the text, rising"),
             }
         }
-        Positions::Row | Positions::Word => {
+        Positions::Row | Positions::Word | Positions::Masked => {
             let rising = positions.windows(2).all(|pair| pair[0] < pair[1]);
             match rising && positions.first().is_none_or(|first| *first >= 0) {
                 true => Ok(()),

@@ -69,7 +69,7 @@ impl RowKind {
     /// That of the rows of a task.
     pub fn of(task: TaskId) -> Self {
         match task.positions() {
-            Positions::Row => RowKind::Texts,
+            Positions::Row | Positions::Masked => RowKind::Texts,
             Positions::Word => RowKind::Words,
             Positions::Span => RowKind::Answers,
         }

@@ -5,13 +5,14 @@
 //! `sentence`; `squad`, with `answers`), `suggest` (the task that columns speak of), [`watch`] (what is read is what was
 //! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids` and `tally`, `decide` and `tags` (which reading
 //! of the labels fits a label map), `reading` (that reading, row by row) and [`labels`] (from raw labels to ids).
-//! [`plain_text`] reads texts without labels, [`texts`] those of any source.
+//! [`plain_text`] reads texts without labels, [`texts`] those of any source, [`documents`] the same as documents.
 
 mod answers;
 pub mod columns;
 mod conllu;
 mod csv_rows;
 mod decide;
+pub mod documents;
 mod files;
 pub(crate) mod found;
 mod ids;
@@ -50,6 +51,7 @@ use found::Ask;
 pub use columns::{Columns, RowKind};
 pub use decide::Fitted;
 pub use distill_task::Label;
+pub use documents::{Document, DocumentSource, DocumentsSummary};
 pub use found::LabelType;
 pub use label_names::LabelNames;
 pub use labels::{RawLabel, resolve, resolve_label};

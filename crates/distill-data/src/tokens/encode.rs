@@ -165,7 +165,7 @@ impl TextTokenizer {
         }
     }
 
-    fn raw(&self, text: &str, offsets: Offsets) -> Plain<Encoding> {
+    pub(super) fn raw(&self, text: &str, offsets: Offsets) -> Plain<Encoding> {
         if text.len().saturating_mul(self.growth) > MAX_TEXT_BYTES {
             return Err(format!(
                 "its text of {} bytes cannot be split, and may become {} times longer",

@@ -7,7 +7,7 @@
 //! their texts, `word_windows` rows of words, with
 //! `prefix_space` where a vocabulary needs spaces in front of them, `error` is what can go wrong, `words` what the
 //! vocabulary holds whole, `locate` where in a text such words are, `unknown` the token for what the vocabulary does not
-//! hold. [`train`] makes a tokenizer of texts.
+//! hold, `whole` texts without a limit, `mask_vocabulary` what masking has to know. [`train`] makes a tokenizer of texts.
 
 mod answers;
 mod class;
@@ -17,6 +17,7 @@ mod files;
 mod limits;
 mod load;
 mod locate;
+mod mask_vocabulary;
 mod options;
 mod pipeline;
 mod prefix_space;
@@ -25,6 +26,7 @@ mod special;
 mod steps;
 pub mod train;
 mod unknown;
+mod whole;
 mod word_windows;
 mod words;
 
@@ -37,7 +39,9 @@ use tokenizers::{Tokenizer, TruncationDirection};
 pub use answers::{AnswerWindow, Overlap, answer_positions};
 pub use error::TokenError;
 pub use locate::Located;
+pub use mask_vocabulary::MaskVocabulary;
 pub use prefix_space::WordsFor;
+pub use whole::Frame;
 pub use word_windows::WordWindow;
 pub use words::WholeWords;
 

@@ -54,7 +54,7 @@ impl TextTokenizer {
     }
 
     /// The mask token as the tokenizer's files name it, else by its usual names.
-    fn mask_token(&self) -> Option<u32> {
+    pub(super) fn mask_token(&self) -> Option<u32> {
         let named = self.saved.special("mask_token").map(str::to_owned).into_iter();
         let usual = ["[MASK]", "<mask>"].map(str::to_owned);
         named.chain(usual).find_map(|token| self.tokenizer.token_to_id(&token))

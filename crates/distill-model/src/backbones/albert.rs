@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers, MaskedLayers};
 use crate::backbone::Backbone;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
@@ -30,7 +30,7 @@ pub(super) static ALBERT: Recipe = Recipe {
         prefix: "albert",
         layers: "",
         behind_layers: &[],
-        heads: HeadLayers::usual(&["albert.pooler", "classifier"], None),
+        heads: HeadLayers::usual(&["albert.pooler", "classifier"], Some(MASKED)),
         unused: &["predictions.", "sop_classifier."],
         keys: BERT_KEYS,
         plain_scores: true,
@@ -101,6 +101,14 @@ fn keep_layers(_: &mut Map<String, Value>, fields: &Fields<'_>, _: &[usize]) -> 
         groups => Err(fields.unsupported("num_hidden_groups", groups, "1, to select layers")),
     }
 }
+
+/// The dense layer narrows states to the width of the word vectors.
+const MASKED: MaskedLayers = MaskedLayers {
+    layers: ["predictions.dense", "predictions.LayerNorm", "predictions.decoder"],
+    bias: "predictions.bias",
+    always_gelu: false,
+    keys: None,
+};
 
 fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
     let scope = root.sub("albert");

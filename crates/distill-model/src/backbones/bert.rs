@@ -40,7 +40,8 @@ pub(super) static BERT: Recipe = Recipe {
     keep_layers: any_layers,
 };
 
-const MASKED: MaskedLayers = MaskedLayers {
+/// Names of a masked language model's head, which DeBERTa took over.
+pub(super) const MASKED: MaskedLayers = MaskedLayers {
     layers: [
         "cls.predictions.transform.dense",
         "cls.predictions.transform.LayerNorm",
@@ -48,6 +49,7 @@ const MASKED: MaskedLayers = MaskedLayers {
     ],
     bias: "cls.predictions.bias",
     always_gelu: false,
+    keys: None,
 };
 
 fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {

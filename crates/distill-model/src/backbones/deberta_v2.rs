@@ -16,6 +16,7 @@ use tch::{Kind, Tensor};
 use self::disentangled::{Layer, Relative};
 use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
 use crate::backbone::Backbone;
+use crate::backbones::bert;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
 use crate::fields::Fields;
@@ -39,7 +40,7 @@ pub(super) static DEBERTA_V2: Recipe = Recipe {
         prefix: "deberta",
         layers: "deberta.encoder.layer.",
         behind_layers: &[],
-        heads: HeadLayers::usual(&["pooler.dense", "classifier"], None),
+        heads: HeadLayers::usual(&["pooler.dense", "classifier"], Some(bert::MASKED)),
         unused: &["cls.", "lm_predictions.", "mask_predictions."],
         keys: BERT_KEYS,
         plain_scores: false,

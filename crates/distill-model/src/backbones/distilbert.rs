@@ -41,6 +41,7 @@ const MASKED: MaskedLayers = MaskedLayers {
     layers: ["vocab_transform", "vocab_layer_norm", "vocab_projector"],
     bias: "vocab_projector.bias",
     always_gelu: false,
+    keys: None,
 };
 
 const NAMES: LayerNames = LayerNames {

@@ -4,7 +4,7 @@
 
 use tch::Tensor;
 
-use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers, MaskedLayers};
 use crate::backbone::Backbone;
 use crate::backbones::roberta;
 use crate::config::{Activation, ModelConfig};
@@ -29,7 +29,7 @@ pub(super) static ELECTRA: Recipe = Recipe {
         prefix: "electra",
         layers: "electra.encoder.layer.",
         behind_layers: &[],
-        heads: HeadLayers::usual(&["classifier.dense", "classifier.out_proj"], None),
+        heads: HeadLayers::usual(&["classifier.dense", "classifier.out_proj"], Some(MASKED)),
         unused: &["discriminator_predictions.", "generator_predictions.", "generator_lm_head."],
         keys: BERT_KEYS,
         plain_scores: true,
@@ -51,6 +51,14 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
 fn embedding_size(fields: &Fields<'_>) -> Result<i64, ModelError> {
     fields.size_or("embedding_size", 128)
 }
+
+/// The generator's head: the dense layer narrows states to the width of the word vectors.
+const MASKED: MaskedLayers = MaskedLayers {
+    layers: ["generator_predictions.dense", "generator_predictions.LayerNorm", "generator_lm_head"],
+    bias: "generator_lm_head.bias",
+    always_gelu: true,
+    keys: None,
+};
 
 fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
     let scope = root.sub("electra");

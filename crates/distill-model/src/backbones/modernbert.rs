@@ -11,7 +11,7 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers, MaskedKeys, MaskedLayers};
 use crate::backbone::Backbone;
 use crate::config::{Activation, ModelConfig};
 use crate::error::ModelError;
@@ -37,7 +37,7 @@ pub(super) static MODERNBERT: Recipe = Recipe {
         prefix: "model",
         layers: "model.layers.",
         behind_layers: &["model.final_norm."],
-        heads: HeadLayers { sequence: HEAD, token: HEAD, span: HEAD, masked: None },
+        heads: HeadLayers { sequence: HEAD, token: HEAD, span: HEAD, masked: Some(MASKED) },
         unused: &["decoder."],
         keys: BERT_KEYS,
         plain_scores: true,
@@ -175,6 +175,18 @@ fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>,
         head_size: config.hidden_size / config.num_attention_heads,
     }))
 }
+
+const MASKED: MaskedLayers = MaskedLayers {
+    layers: ["head.dense", "head.norm", "decoder"],
+    bias: "decoder.bias",
+    always_gelu: false,
+    keys: Some(MaskedKeys {
+        dense_bias: "classifier_bias",
+        norm_bias: "norm_bias",
+        activation: "classifier_activation",
+        decoder_bias: "decoder_bias",
+    }),
+};
 
 /// The dense layer and the norm before the classifier, which every head has.
 fn transform(root: &Scope<'_>, config: &ModelConfig, details: &Details) -> Transform {

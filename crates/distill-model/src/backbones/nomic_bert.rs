@@ -8,7 +8,7 @@
 use serde_json::json;
 use tch::Tensor;
 
-use crate::architecture::{Architecture, BERT_KEYS, HeadLayers};
+use crate::architecture::{Architecture, BERT_KEYS, HeadLayers, MaskedLayers};
 use crate::backbone::Backbone;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
@@ -35,7 +35,10 @@ pub(super) static NOMIC_BERT: Recipe = Recipe {
         prefix: "nomic_bert",
         layers: "nomic_bert.encoder.layers.",
         behind_layers: &[],
-        heads: HeadLayers { span: &[], ..HeadLayers::usual(&["nomic_bert.pooler.dense", "classifier"], None) },
+        heads: HeadLayers {
+            span: &[],
+            ..HeadLayers::usual(&["nomic_bert.pooler.dense", "classifier"], Some(MASKED))
+        },
         unused: &["cls."],
         keys: BERT_KEYS,
         plain_scores: true,
@@ -66,6 +69,17 @@ fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
 fn theta(fields: &Fields<'_>) -> Result<f64, ModelError> {
     fields.rotary_theta(fields.get("rope_parameters"), 1000.0)
 }
+
+const MASKED: MaskedLayers = MaskedLayers {
+    layers: [
+        "cls.predictions.transform.dense",
+        "cls.predictions.transform.layer_norm",
+        "cls.predictions.decoder",
+    ],
+    bias: "cls.predictions.bias",
+    always_gelu: false,
+    keys: None,
+};
 
 fn backbone(root: &Scope<'_>, config: &ModelConfig) -> Result<Box<dyn Backbone>, ModelError> {
     let scope = root.sub("nomic_bert");

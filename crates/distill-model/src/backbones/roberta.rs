@@ -26,6 +26,7 @@ pub(super) const LM_HEAD: MaskedLayers = MaskedLayers {
     layers: ["lm_head.dense", "lm_head.layer_norm", "lm_head.decoder"],
     bias: "lm_head.bias",
     always_gelu: true,
+    keys: None,
 };
 
 const fn named(model_type: &'static str, name: &'static str) -> Recipe {

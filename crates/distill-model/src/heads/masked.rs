@@ -4,17 +4,19 @@
 //! own.
 //!
 //! Source: Devlin et al. 2019, arXiv:1810.04805, section 3.1; names as in `transformers`' `BertForMaskedLM`,
-//! `RobertaForMaskedLM`, `DistilBertForMaskedLM` and `MPNetForMaskedLM`.
+//! `RobertaForMaskedLM`, `DistilBertForMaskedLM`, `MPNetForMaskedLM`, `AlbertForMaskedLM`, `ElectraForMaskedLM`, `DebertaV2ForMaskedLM` and
+//! `ModernBertForMaskedLM`.
 //!
-//! Legend: `M` masked tokens, `H` hidden, `V` tokens of the vocabulary, `W` those asked about.
+//! Legend: `M` masked tokens, `H` hidden, `E` width of the word vectors, `V` tokens of the vocabulary, `W` those asked about.
 
 use std::collections::BTreeMap;
 
 use distill_torch::{TorchError, guard};
 use tch::{Kind, Tensor};
 
-use crate::architecture::MaskedLayers;
+use crate::architecture::{HeadKind, MaskedLayers};
 use crate::config::{Activation, ModelConfig};
+use crate::error::ModelError;
 use crate::heads::{Head, named_or_all};
 use crate::inputs::Inputs;
 use crate::mode::Mode;
@@ -34,7 +36,7 @@ pub struct MaskedHead {
     dense: Linear,
     activation: Activation,
     norm: LayerNorm,
-    /// `[V, H]`
+    /// `[V, E]`
     decoder: Tensor,
     /// `[V]`
     bias: Tensor,
@@ -74,9 +76,23 @@ pub(crate) fn settle(
     (config, given)
 }
 
+/// What `transformers` has next to a decoder of its own and adds nowhere: a second bias, which it would otherwise report as
+/// missing. A copy of the one that is used, so that programs that tie both compute the same.
+pub(crate) fn unused_bias(config: &ModelConfig, parameters: &[(String, Tensor)]) -> Option<(String, Tensor)> {
+    let layers = config.architecture.heads.masked.as_ref().filter(|_| config.head == HeadKind::Masked)?;
+    let used = bias_name(layers, is_tied(config));
+    let (_, bias) = parameters.iter().find(|(name, _)| *name == used && used != layers.bias)?;
+    Some((layers.bias.to_owned(), bias.detach()))
+}
+
 /// Whether a decoder is missing, or has the numbers of the table of word vectors.
 fn is_a_copy(decoder: Option<&Tensor>, given: &BTreeMap<String, Tensor>) -> bool {
-    let table = given.iter().find(|(name, _)| name.ends_with("embeddings.word_embeddings.weight"));
+    let is_table = |name: &str| {
+        ["embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    let table = given.iter().find(|(name, _)| is_table(name));
     match (decoder, table) {
         (Some(decoder), Some((_, table))) => decoder.size() == table.size() && decoder == table,
         (Some(_), None) => false,
@@ -84,30 +100,71 @@ fn is_a_copy(decoder: Option<&Tensor>, given: &BTreeMap<String, Tensor>) -> bool
     }
 }
 
+/// Refuses a config with settings of the head that are not built in.
+pub(crate) fn check(layers: &MaskedLayers, config: &ModelConfig) -> Result<(), ModelError> {
+    Details::read(layers, config).map(drop)
+}
+
+/// What a config says of the layers before the decoder.
+struct Details {
+    dense_bias: bool,
+    norm_bias: bool,
+    activation: Activation,
+}
+
+impl Details {
+    fn read(layers: &MaskedLayers, config: &ModelConfig) -> Result<Self, ModelError> {
+        let fields = config.fields();
+        let activation = if layers.always_gelu { Activation::Gelu } else { config.activation };
+        // DeBERTa's other head, which has other layers.
+        if !fields.flag("legacy", true)? {
+            return Err(fields.unsupported("legacy", "false", "true"));
+        }
+        let Some(keys) = &layers.keys else {
+            return Ok(Details { dense_bias: true, norm_bias: true, activation });
+        };
+        if !fields.flag(keys.decoder_bias, true)? {
+            return Err(fields.unsupported(keys.decoder_bias, "false", "true"));
+        }
+        Ok(Details {
+            dense_bias: fields.flag(keys.dense_bias, false)?,
+            norm_bias: fields.flag(keys.norm_bias, false)?,
+            activation: fields.activation(keys.activation, "gelu")?,
+        })
+    }
+}
+
 impl MaskedHead {
-    /// With layers of these names, on a backbone with this table of word vectors, `[V, H]`.
-    pub(crate) fn new(root: &Scope<'_>, layers: &MaskedLayers, config: &ModelConfig, table: &Tensor) -> Self {
+    /// With layers of these names, on a backbone with this table of word vectors, `[V, E]`.
+    pub(crate) fn new(
+        root: &Scope<'_>,
+        layers: &MaskedLayers,
+        config: &ModelConfig,
+        table: &Tensor,
+    ) -> Result<Self, ModelError> {
         let [dense, norm, decoder] = layers.layers.map(|name| root.sub(name));
         let (hidden, vocabulary) = (config.hidden_size, config.vocab_size);
+        let width = table.size().last().copied().unwrap_or(hidden);
         let tied = is_tied(config);
-        MaskedHead {
-            dense: Linear::new(&dense, hidden, hidden),
-            activation: if layers.always_gelu { Activation::Gelu } else { config.activation },
-            norm: LayerNorm::new(&norm, hidden, config.layer_norm_eps),
+        let details = Details::read(layers, config)?;
+        Ok(MaskedHead {
+            dense: Linear::stacked(&dense, hidden, 1, width, details.dense_bias),
+            activation: details.activation,
+            norm: LayerNorm::with_bias(&norm, width, config.layer_norm_eps, details.norm_bias),
             decoder: match tied {
                 true => table.shallow_clone(),
-                false => decoder.parameter("weight", &[vocabulary, hidden], Init::Normal),
+                false => decoder.parameter("weight", &[vocabulary, width], Init::Normal),
             },
             bias: root.parameter(&bias_name(layers, tied), &[vocabulary], Init::Zeros),
-        }
+        })
     }
 
-    /// What the decoder reads: `[M, H]` to `[M, H]`.
+    /// What the decoder reads: `[M, H]` to `[M, E]`.
     fn transformed(&self, states: &Tensor) -> Tensor {
         self.norm.forward(&activate(&self.dense.forward(states), self.activation))
     }
 
-    /// What the decoder reads of a backbone's states, `[M, H]`, for [`Candidates`].
+    /// What the decoder reads of a backbone's states, `[M, H]`, for [`Candidates`]: `[M, E]`.
     ///
     /// # Errors
     /// [`TorchError`] from libtorch, such as no memory left.
@@ -134,7 +191,7 @@ impl Head for MaskedHead {
     }
 
     fn logits(&self, states: &Tensor, _: Mode<'_>) -> Tensor {
-        let transformed = self.transformed(states); // [M, H]
+        let transformed = self.transformed(states); // [M, E]
         let bias = as_kind_of(&self.bias, &transformed);
         transformed.linear(&as_kind_of(&self.decoder, &transformed), Some(&bias)) // [M, V]
     }
@@ -151,14 +208,14 @@ impl Head for MaskedHead {
 /// Tokens that may stand at a masked place.
 #[derive(Debug)]
 pub struct Candidates {
-    /// `[W, H]`
+    /// `[W, E]`
     weight: Tensor,
     /// `[W]`
     bias: Tensor,
 }
 
 impl Candidates {
-    /// Logits of these tokens, f32 `[M, W]`, from [`MaskedHead::transform`], `[M, H]`.
+    /// Logits of these tokens, f32 `[M, W]`, from [`MaskedHead::transform`], `[M, E]`.
     ///
     /// # Errors
     /// [`TorchError`] from libtorch, such as no memory left.

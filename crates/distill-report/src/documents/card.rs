@@ -65,6 +65,7 @@ fn usage(task: TaskId) -> String {
         Positions::Row => ("truncation=True", "\"a text\""),
         Positions::Word => ("aggregation_strategy=\"first\"", "\"a sentence\""),
         Positions::Span => ("handle_impossible_answer=True", "question=\"…\", context=\"…\""),
+        Positions::Masked => ("top_k=5", "\"a [MASK]\""),
     };
     format!(
         "\n## Use\n\n```python\nfrom transformers import pipeline\n\n\

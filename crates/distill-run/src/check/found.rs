@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use distill_core::LabelMap;
-use distill_data::source::{RawLabel, Source, Summary};
+use distill_data::source::{DocumentSource, DocumentsSummary, RawLabel, Source, Summary};
 use distill_model::ModelDirectory;
 use distill_student::TrainSettings;
 use serde_json::{Value, json};
@@ -103,6 +103,19 @@ impl RowsFound {
         }
     }
 
+    /// The same of a file of texts without labels.
+    pub fn of_texts(place: &str, texts: &DocumentSource, summary: &DocumentsSummary) -> Self {
+        RowsFound {
+            place: place.to_owned(),
+            path: texts.path().to_owned(),
+            rows: summary.documents,
+            unlabelled: summary.documents,
+            empty_texts: summary.empty,
+            columns: texts.rows().map(|rows| rows.columns().text_name().to_owned()).into_iter().collect(),
+            classes: Vec::new(),
+        }
+    }
+
     fn text(&self) -> String {
         let mut text = format!("{}: {} rows", self.path.display(), self.rows);
         for (count, what) in [(self.unlabelled, "without a label"), (self.empty_texts, "with an empty text")] {
@@ -111,7 +124,9 @@ impl RowsFound {
             }
         }
         let columns: Vec<String> = self.columns.iter().map(|column| format!("{column:?}")).collect();
-        text += &format!("; columns {}", columns.join(", "));
+        if !columns.is_empty() {
+            text += &format!("; columns {}", columns.join(", "));
+        }
         if !self.classes.is_empty() {
             text += &format!("; labels {}", first_of(&self.classes));
         }

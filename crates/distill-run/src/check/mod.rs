@@ -1,7 +1,7 @@
 //! What is wrong with a pipeline, found before anything is computed: `distill check`, and what `run`, `sweep` and
 //! `ablate` do first.
 //!
-//! Read in this order: `problems` (all problems, reported together), `models` (what is opened), `data` (rows and
+//! Read in this order: `problems` (all problems, reported together), `models` (what is opened), `pretraining` (what is learned from texts first), `data` (rows and
 //! their labels), `stores`, `students` (what has to fit a teacher), `results` (gates, slices, places for results),
 //! `space` (the disk), `found` (what is printed). A model that an earlier stage makes is known by what it is made
 //! of.
@@ -9,6 +9,7 @@
 mod data;
 mod found;
 mod models;
+mod pretraining;
 mod problems;
 mod results;
 mod space;
@@ -27,7 +28,7 @@ use distill_task::TaskId;
 use crate::error::Result;
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::{connect, training};
+use crate::{connect, pretrain, training};
 pub use found::Found;
 
 /// What is to be run.
@@ -119,6 +120,7 @@ impl<'a> Checker<'a> {
     pub fn pipeline(&mut self, settings: &Settings) -> Result<()> {
         let settings = &connect::connected(settings.clone(), self.request.out);
         self.numbers(settings)?;
+        self.pretraining(settings)?;
         let teacher = self.teacher(settings)?;
         self.open_stores(settings)?;
         let rows = &self.with_columns_of_store(settings)?;
@@ -159,6 +161,10 @@ impl<'a> Checker<'a> {
         let is_taught = self.is_taught(settings);
         let problems = &mut self.found.problems;
         problems.take("[student]", settings.student.train.check())?;
+        if connect::pretrains(settings) {
+            problems.take("[pretrain]", settings.pretrain.train.check())?;
+            problems.take("[pretrain]", pretrain::check_validation(&settings.pretrain.texts))?;
+        }
         if settings.finetune.model.is_some() {
             problems.take("[finetune]", settings.finetune.train.check())?;
         }

@@ -55,7 +55,7 @@ impl Checker<'_> {
     }
 
     fn before_finetuning(&mut self, settings: &Settings, path: &Path) -> Result<Option<Model>> {
-        let Some(directory) = self.open("finetune.model", path)? else { return Ok(None) };
+        let Some(directory) = self.model_to_finetune(settings, path)? else { return Ok(None) };
         let config = directory.config().clone();
         let task = inputs::task_to_train(&config, settings.data.train.as_deref(), &settings.data);
         // Rows that cannot be opened are a problem of `data.train`, which is looked at below.
@@ -70,9 +70,11 @@ impl Checker<'_> {
         self.problem_type = self.problem_type.or(Some(problem_type));
         let train = &settings.finetune.train;
         self.found.problems.take("[finetune]", train.for_problem(problem_type))?;
-        let length = length::to_train(settings.data.max_length, problem_type, directory.path(), &config);
+        let tokenizer = self.tokenizer_of(settings, &directory);
+        let length = length::to_train(settings.data.max_length, problem_type, &tokenizer, &config);
         self.max_length = self.found.problems.take("finetune.model", length)?;
-        self.fits_tokenizer("finetune.model", directory.path(), self.length(), &config)?;
+        let tokenizer = self.tokenizer_of(settings, &directory);
+        self.fits_tokenizer("finetune.model", &tokenizer, self.length(), &config)?;
         self.weights("finetune.model", &directory)?;
         Ok(Some(Model { directory, config }))
     }
@@ -100,7 +102,7 @@ impl Checker<'_> {
     pub(super) fn known(&mut self, place: &str, path: &Path, settings: &Settings) -> Result<Option<Model>> {
         let finetuned = self.request.out.join("teacher/model");
         let directory = match &settings.finetune.model {
-            Some(model) if path == finetuned => self.open("finetune.model", model)?,
+            Some(model) if path == finetuned => self.model_to_finetune(settings, model)?,
             _ => self.open(place, path)?,
         };
         let Some(directory) = directory else { return Ok(None) };
@@ -144,9 +146,13 @@ impl Checker<'_> {
     }
 
     /// How many parameters a model's files hold; a problem where a file was cut off.
-    fn weights(&mut self, place: &str, directory: &ModelDirectory) -> Result<()> {
-        let Some(stored) = self.found.problems.take(place, Stored::read(directory))? else { return Ok(()) };
+    pub(super) fn weights(&mut self, place: &str, directory: &ModelDirectory) -> Result<()> {
         let config = directory.config();
+        if directory.is_config_alone() {
+            self.found.add_model(ModelFound::of(place, directory, estimate(config)));
+            return Ok(());
+        }
+        let Some(stored) = self.found.problems.take(place, Stored::read(directory))? else { return Ok(()) };
         let parameters = stored.parameters(config, config.num_hidden_layers);
         self.found.add_model(ModelFound::of(place, directory, parameters));
         Ok(())

@@ -130,6 +130,7 @@ impl Checker<'_> {
     /// Where the stages write, of every seed.
     pub(super) fn directories(&self, settings: &Settings) -> Vec<PathBuf> {
         let own = [
+            (connect::PRETRAINED, connect::pretrains(settings)),
             ("teacher", settings.finetune.model.is_some()),
             ("augmented", settings.augment.adds_rows()),
             ("targets", self.is_taught(settings)),

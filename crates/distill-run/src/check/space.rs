@@ -12,6 +12,7 @@ use rustix::fs::statvfs;
 use super::Checker;
 use super::found::Space;
 use super::results::nearest;
+use crate::connect;
 use crate::error::{Result, RunError};
 use crate::settings::Settings;
 use distill_report::documents::format::bytes;
@@ -85,6 +86,10 @@ impl Checker<'_> {
         let mut needs = Vec::new();
         let copies = 1 + u64::from(settings.augment.copies);
         let (rows, texts) = self.rows_to_label(settings);
+        if let (true, Some(model)) = (connect::pretrains(settings), self.found.parameters_of("pretrain.model"))
+        {
+            needs.push(training(connect::PRETRAINED, model, &settings.pretrain.train));
+        }
         if let (Some(_), Some(teacher)) = (&settings.finetune.model, self.found.parameters_of("finetune.model"))
         {
             needs.push(training("teacher", teacher, &settings.finetune.train));

@@ -55,9 +55,10 @@ impl Checker<'_> {
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
         let config = problems.take(place, shapes::config(&from.config, shape, &labels, problem_type))?;
         let train = problems.take(place, which.train.for_problem(problem_type))?;
+        let own = self.tokenizer_of(settings, &from.directory);
         let tokenizer = match start.tokenizer.as_deref() {
             Some(own) => ("student.tokenizer", own),
-            None => (which.key, from.directory.path()),
+            None => (which.key, own.as_path()),
         };
         let length = self.length_of_student(settings, &from.config);
         let tokens = self.fits_tokenizer(tokenizer.0, tokenizer.1, length, &from.config)?;
@@ -109,7 +110,7 @@ impl Checker<'_> {
         let Some(teacher) = self.known(PLACE, path, settings)? else { return Ok(()) };
         let fits = intermediate_losses::check(terms, student, &teacher.config);
         self.found.problems.take("[student]", fits)?;
-        let path = teacher.directory.path();
+        let path = &self.tokenizer_of(settings, &teacher.directory);
         let theirs =
             self.fits_tokenizer(PLACE, path, self.length_of_student(settings, student), &teacher.config)?;
         if let (Some(theirs), Some(own)) = (theirs, tokens) {

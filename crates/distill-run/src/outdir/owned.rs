@@ -136,7 +136,7 @@ impl Run<'_> {
         let listed = record.files.get(name);
         // What a run keeps while it works is in no list.
         let command = record.command.as_str();
-        let of_training = ["finetune", "student"].contains(&command);
+        let of_training = ["pretrain", "finetune", "student"].contains(&command);
         match name {
             RUN_FILE => Ok(Whose::Run),
             CHECKPOINTS if of_training => Ok(Whose::Run),

@@ -147,7 +147,7 @@ impl Columns {
         let mut predictions = match problem_type.positions() {
             Positions::Word => Predictions::tagged(entry.name.clone(), entry.role, labels, self.tagged())?,
             Positions::Span => Predictions::answered(entry.name.clone(), entry.role, self.answered())?,
-            Positions::Row => self.labelled(entry, labels, problem_type)?,
+            Positions::Row | Positions::Masked => self.labelled(entry, labels, problem_type)?,
         };
         for (name, values) in columns {
             predictions = predictions.with_column(name.clone(), values.clone())?;

@@ -2,6 +2,7 @@
 //! ([`test_sets`]), which task a name means (`task`). Reading files, variables and flags is left to the command.
 
 mod delimiter;
+pub mod pretrain;
 pub mod schema;
 mod task;
 pub mod test_sets;

@@ -12,6 +12,7 @@ use distill_task::TaskId;
 use serde::{Deserialize, Serialize};
 
 use super::delimiter::Delimiter;
+use super::pretrain::PretrainSettings;
 use super::task::{self, TaskName};
 use super::test_sets::TestSets;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     /// Rows.
     #[serde(deserialize_with = "task::settled")]
     pub data: DataSettings,
+    /// `distill pretrain`.
+    pub pretrain: PretrainSettings,
     /// `distill augment`.
     pub augment: AugmentSettings,
     /// `distill finetune`.
@@ -298,7 +301,7 @@ pub struct StudentStart {
 
 /// `deny_unknown_fields` and `flatten` exclude each other in serde, so a table is cut in two by
 /// hand: keys of the training settings, and the stage's own.
-fn cut(table: toml::Table) -> Result<(toml::Table, toml::Table), toml::ser::Error> {
+pub(super) fn cut(table: toml::Table) -> Result<(toml::Table, toml::Table), toml::ser::Error> {
     let known = toml::Table::try_from(TrainSettings::default())?;
     Ok(table.into_iter().partition(|(key, _)| known.contains_key(key)))
 }
@@ -311,14 +314,17 @@ fn unknown(own: &str, all: &[&str]) -> toml::de::Error {
     ))
 }
 
-fn train_over(base: TrainSettings, changes: toml::Table) -> Result<TrainSettings, String> {
+pub(super) fn train_over(base: TrainSettings, changes: toml::Table) -> Result<TrainSettings, String> {
     let base = toml::Table::try_from(base).map_err(|error| error.to_string())?;
     read_over(&base, changes)
 }
 
 /// Reads settings over a table of others. A table cut in two has lost its lines, so the key of a value
 /// that cannot be read is found by reading each separately.
-fn read_over<T: serde::de::DeserializeOwned>(base: &toml::Table, changes: toml::Table) -> Result<T, String> {
+pub(super) fn read_over<T: serde::de::DeserializeOwned>(
+    base: &toml::Table,
+    changes: toml::Table,
+) -> Result<T, String> {
     let read = |changes: toml::Table| -> Result<T, String> {
         let table: toml::Table = base.clone().into_iter().chain(changes).collect();
         table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
@@ -330,13 +336,26 @@ fn read_over<T: serde::de::DeserializeOwned>(base: &toml::Table, changes: toml::
     read(changes)
 }
 
-fn check_keys(own: &toml::Table, names: &[&str]) -> Result<(), String> {
+pub(super) fn check_keys(own: &toml::Table, names: &[&str]) -> Result<(), String> {
     let train = toml::Table::try_from(TrainSettings::default()).map_err(|error| error.to_string())?;
     let all: Vec<&str> = names.iter().copied().chain(train.keys().map(String::as_str)).collect();
     match own.keys().find(|key| !names.contains(&key.as_str())) {
         Some(key) => Err(unknown(key, &all).message().to_owned()),
         None => Ok(()),
     }
+}
+
+/// Refuses losses that need a teacher.
+pub(super) fn without_a_teacher(train: &TrainSettings, what: &str) -> Result<(), String> {
+    let belongs =
+        |losses: &str, verb: &str| Err(format!("{losses} {verb} to [student]: {what} has no teacher"));
+    if train.soft_weight != 0.0 {
+        return belongs("soft_weight", "belongs");
+    }
+    if train.has_intermediate_losses() {
+        return belongs("losses on intermediate layers", "belong");
+    }
+    Ok(())
 }
 
 impl TryFrom<toml::Table> for FinetuneSettings {
@@ -347,14 +366,7 @@ impl TryFrom<toml::Table> for FinetuneSettings {
         check_keys(&own, &["model"])?;
         let mut settings =
             FinetuneSettings { train: train_over(FinetuneSettings::default().train, train)?, model: None };
-        if settings.train.soft_weight != 0.0 {
-            return Err("soft_weight belongs to [student]: fine-tuning has no teacher".to_owned());
-        }
-        if settings.train.has_intermediate_losses() {
-            return Err(
-                "losses on intermediate layers belong to [student]: fine-tuning has no teacher".to_owned()
-            );
-        }
+        without_a_teacher(&settings.train, "fine-tuning")?;
         if let Some(model) = own.get("model") {
             let path = model.as_str().ok_or_else(|| format!("model is {model}, expected a path"))?;
             settings.model = Some(PathBuf::from(path));
@@ -393,6 +405,9 @@ mod tests {
         }
         for key in ["kind", "lowercase", "limit_alphabet"] {
             all["tokenizer"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
+        }
+        for key in ["model", "tokenizer", "data"] {
+            all["pretrain"].as_table_mut().unwrap().insert(key.to_owned(), true.into());
         }
         for key in ["labels", "junit"] {
             all["report"].as_table_mut().unwrap().insert(key.to_owned(), true.into());

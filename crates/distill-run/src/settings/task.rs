@@ -1,6 +1,6 @@
 //! Which task `[data] task` names.
 
-use distill_task::TaskId;
+use distill_task::{Positions, TaskId};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::DataSettings;
@@ -34,15 +34,29 @@ impl TryFrom<String> for TaskName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        if TaskId::matching(&name).is_empty() {
-            let mut known: Vec<&str> =
-                TaskId::ALL.iter().flat_map(|task| [task.group(), task.name()]).collect();
+        let matching = TaskId::matching(&name);
+        if let [only] = matching.as_slice()
+            && only.positions() == Positions::Masked
+        {
+            return Err(no_rows(*only));
+        }
+        if matching.is_empty() {
+            let mut known: Vec<&str> = TaskId::ALL
+                .iter()
+                .filter(|task| task.positions() != Positions::Masked)
+                .flat_map(|task| [task.group(), task.name()])
+                .collect();
             known.sort_unstable();
             known.dedup();
             return Err(format!("task is {name:?}; expected one of {}", known.join(", ")));
         }
         Ok(TaskName(name))
     }
+}
+
+/// Why rows are not for a task.
+fn no_rows(task: TaskId) -> String {
+    format!("{task} is learned from texts alone: use distill pretrain, or [pretrain] in a pipeline")
 }
 
 impl From<TaskName> for String {
@@ -57,6 +71,9 @@ impl DataSettings {
     /// # Errors
     /// A sentence with both where they disagree.
     fn settle_task(mut self) -> Result<Self, String> {
+        if let Some(task) = self.problem_type.filter(|task| task.positions() == Positions::Masked) {
+            return Err(no_rows(task));
+        }
         let Some(name) = self.task.take() else { return Ok(self) };
         match (self.problem_type, name.only()) {
             (Some(other), _) if !name.includes(other) => {
@@ -99,6 +116,9 @@ mod tests {
             error.contains("data.task is token_classification, but data.problem_type is regression"),
             "{error}"
         );
+        for line in ["task = \"masked_language_modeling\"", "problem_type = \"masked_language_modeling\""] {
+            assert!(data(line).unwrap_err().contains("distill pretrain"), "{line}");
+        }
         let error = data("task = \"ner\"").unwrap_err();
         assert!(error.contains("expected one of") && error.contains("token_classification"), "{error}");
     }

@@ -162,7 +162,7 @@ fn varies(key: &str, trials: &[Changes]) -> bool {
 fn must_matter(changes: &Changes, settings: &Settings) -> Result<()> {
     let start = &settings.student.start;
     for (key, _) in changes {
-        let why = if key.starts_with("finetune.") && settings.finetune.model.is_none() {
+        let why = if key.starts_with("finetune.") && !connect::finetunes(settings) {
             "the pipeline does not fine-tune a teacher: finetune.model is not set"
         } else if (key.starts_with("augment.") || key.starts_with("teacher.")) && start.targets.is_some() {
             "the student learns from the stores in student.targets, which this setting does not change"
@@ -281,7 +281,7 @@ impl Searcher<'_> {
     fn settings(&self, seed: u64, changes: &Changes) -> Result<Settings> {
         let settings = self.sweep.settings(changes)?;
         let theirs = self.before(seed, &of_teacher(changes));
-        if settings.finetune.model.is_some() && theirs != self.before(seed, changes) {
+        if connect::finetunes(&settings) && theirs != self.before(seed, changes) {
             return Ok(connect::with_teacher_of(settings, &theirs));
         }
         Ok(settings)

@@ -98,7 +98,9 @@ impl<'a> Objective<'a> {
     fn rows(&self, logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor), TorchError> {
         match self.problem_type.positions() {
             Positions::Span => Ok((answers::distributions(logits, labels)?, answers::ends(labels))),
-            Positions::Row | Positions::Word => Ok((logits.shallow_clone(), labels.shallow_clone())),
+            Positions::Row | Positions::Word | Positions::Masked => {
+                Ok((logits.shallow_clone(), labels.shallow_clone()))
+            }
         }
     }
 

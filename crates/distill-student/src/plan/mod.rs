@@ -4,8 +4,11 @@
 mod formula;
 mod resolve;
 
+pub use resolve::check_masking;
+
 use std::time::Duration;
 
+use distill_data::masking::Masking;
 use distill_model::Model;
 use distill_task::TaskId;
 use tch::Device;
@@ -80,6 +83,23 @@ pub struct TrainPlan {
     pub log_every: u64,
     /// When state is saved.
     pub checkpoints: CheckpointPlan,
+    /// How sequences are masked, where masked tokens are learned.
+    pub masking: Option<Masking>,
+}
+
+impl TrainPlan {
+    /// The loss as it is computed, for people.
+    pub fn formula(&self) -> String {
+        match &self.masking {
+            None => self.loss.formula(),
+            Some(masking) => format!(
+                "loss = {} · CE(logits at masked places, the tokens there) [{} masking of {} %]",
+                self.loss.labels.weight,
+                masking.kind.name(),
+                100.0 * masking.probability
+            ),
+        }
+    }
 }
 
 /// The learning rate over a run.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use distill_data::masking::{Masking, MaskingKind};
 use distill_task::{Activation, TaskId};
 use distill_teacher::forward::default_batch_tokens;
 use tch::Device;
@@ -13,6 +14,7 @@ use super::{
 use crate::error::TrainError;
 use crate::loss::soft::SoftLoss;
 use crate::settings::TrainSettings;
+use crate::settings::check::refuse;
 
 /// Tokens of one training pass where nothing else is asked for: ordinary batches are not cut, and what a
 /// backward pass keeps stays within some gigabytes.
@@ -66,7 +68,18 @@ impl TrainSettings {
                     .filter(|time| !time.is_zero()),
                 keep_last: settings.keep_last,
             },
+            masking: None,
         })
+    }
+
+    /// The plan for a masked language model.
+    ///
+    /// # Errors
+    /// As [`TrainSettings::resolve`]; [`TrainError::Setting`] for a share of masked tokens that is none, and for words that
+    /// the vocabulary does not tell apart.
+    pub fn resolve_masked(&self, model: &ModelFacts, masking: Masking) -> Result<TrainPlan, TrainError> {
+        check_masking(&masking)?;
+        Ok(TrainPlan { masking: Some(masking), ..self.resolve(model)? })
     }
 
     /// Which parameters move.
@@ -114,6 +127,21 @@ impl TrainSettings {
             },
         }
     }
+}
+
+/// Whether sequences can be masked so.
+///
+/// # Errors
+/// [`TrainError::Setting`]
+pub fn check_masking(masking: &Masking) -> Result<(), TrainError> {
+    let (share, kind) = (masking.probability, masking.kind);
+    refuse("mask_probability", share, share > 0.0 && share < 1.0, "above 0 and below 1")?;
+    refuse(
+        "masking",
+        format!("{:?}", kind.name()),
+        kind == MaskingKind::Token || masking.vocabulary.knows_words(),
+        "\"token\": no token of this vocabulary is marked as the beginning of a word",
+    )
 }
 
 fn label_loss(problem_type: TaskId, soft: SoftLoss) -> LabelLoss {

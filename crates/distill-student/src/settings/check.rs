@@ -188,7 +188,7 @@ pub(super) fn word(choice: impl serde::Serialize) -> String {
     serde_json::to_value(choice).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-pub(super) fn refuse(
+pub(crate) fn refuse(
     field: &'static str,
     value: impl ToString,
     fits: bool,

@@ -1,6 +1,6 @@
 //! The settings of a training run. `[finetune]` and `[student]` take the same names.
 
-mod check;
+pub(crate) mod check;
 mod choices;
 mod problem;
 

@@ -1,5 +1,7 @@
 //! Whether settings, model and rows go together, before anything is trained.
 
+use distill_task::Positions;
+
 use super::Trainer;
 use crate::data::Part;
 use crate::error::TrainError;
@@ -17,6 +19,11 @@ impl Trainer<'_> {
         let (planned, model) = (self.plan.problem_type, self.model.config().problem_type);
         if planned != model {
             return Err(TrainError::Rows(format!("the plan is for {planned}, but the model is for {model}")));
+        }
+        if self.plan.masking.is_some() != (planned.positions() == Positions::Masked) {
+            return Err(TrainError::Rows(format!(
+                "the plan is for {planned}, and does not say how tokens are masked"
+            )));
         }
         self.check_rows()?;
         if self.plan.sampling == Sampling::Balanced && self.data.train.labelled() == 0 {
@@ -47,6 +54,10 @@ impl Trainer<'_> {
             if part.rows.is_empty() {
                 return Err(TrainError::Rows(format!("the {name} part has no rows")));
             }
+        }
+        if self.plan.masking.is_some() {
+            // Texts are their own labels.
+            return Ok(());
         }
         self.check_validation()?;
         let unlabelled = train.rows.len() - train.labelled();
@@ -86,7 +97,7 @@ impl Trainer<'_> {
         /// Below this number, one row is more than 2 points of accuracy.
         const FEW: usize = 50;
         let (train, validation) = (self.data.train.rows.len(), self.data.validation.rows.len());
-        if validation < FEW && train >= 20 * validation.max(FEW / 2) {
+        if self.plan.masking.is_none() && validation < FEW && train >= 20 * validation.max(FEW / 2) {
             tracing::warn!(
                 "only {validation} rows select the best epoch, for {train} training rows, because only labelled \
                  rows are set aside; a validation file or more labels would be more reliable"

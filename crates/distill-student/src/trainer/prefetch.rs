@@ -5,6 +5,7 @@ use std::thread::Scope;
 
 use distill_data::batches::{PackedBatch, order_by_length};
 use distill_data::cache::{Example, TokenCache};
+use distill_data::masking::{Masking, Turn};
 use distill_model::ModelConfig;
 use distill_task::Positions;
 use distill_teacher::RunnerError;
@@ -17,6 +18,7 @@ use tracing::trace_span;
 use super::Run;
 use crate::active_vocabulary::{ActiveVocabulary, Numbering};
 use crate::labels;
+use crate::masked::Masks;
 
 /// The rows of one pass, on the host.
 pub(super) struct PackedPass {
@@ -47,10 +49,12 @@ pub(super) struct Packer<'a> {
     with_soft_targets: bool,
     /// Most tokens of a pass; none where a step is one.
     budget: Option<u64>,
+    /// How sequences are masked, and in which epoch.
+    masking: Option<(&'a Masking, Turn)>,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn packer(&self) -> Packer<'a> {
+    pub(super) fn packer(&self, epoch: u32) -> Packer<'a> {
         let trainer = self.trainer;
         let beside = trainer.teacher.filter(|_| self.intermediate.is_some() && self.features.is_none());
         Packer {
@@ -60,6 +64,7 @@ impl<'a> Run<'a> {
             numbering: self.vocabulary.as_ref().map(ActiveVocabulary::numbering).cloned(),
             with_soft_targets: trainer.plan.loss.soft.weight > 0.0,
             budget: trainer.plan.pass_tokens.filter(|_| self.features.is_none()),
+            masking: trainer.plan.masking.as_ref().map(|masking| (masking, Turn::Epoch(epoch.into()))),
         }
     }
 }
@@ -95,14 +100,22 @@ impl<'a> Packer<'a> {
 
     /// The passes of a step.
     fn step(&self, rows: &[u32]) -> Result<Vec<PackedPass>, RunnerError> {
-        self.parts(rows).into_iter().map(|part| self.pass(part, rows)).collect()
+        let masks = self.masking.map(|(masking, turn)| Masks::of(rows, self.cache, masking, turn));
+        let masks = masks.unwrap_or_default();
+        self.parts(rows).into_iter().map(|part| self.pass(part, rows, &masks)).collect()
     }
 
-    /// What a loss of logits is a mean over: rows, words, or windows with an answer.
-    fn predictions(&self, rows: &[u32]) -> usize {
+    fn example<'m>(&'m self, row: u32, masks: &'m Masks) -> Example<'m> {
+        masks.over(row, self.cache.get(row as usize))
+    }
+
+    /// What a loss of logits is a mean over: rows, words, masked tokens, or windows with an answer.
+    fn predictions(&self, rows: &[u32], masks: &Masks) -> usize {
         match self.config.problem_type.positions() {
             Positions::Row | Positions::Span => rows.len(),
-            Positions::Word => rows.iter().map(|row| self.cache.get(*row as usize).predictions()).sum(),
+            Positions::Word | Positions::Masked => {
+                rows.iter().map(|row| self.example(*row, masks).predictions()).sum()
+            }
         }
     }
 
@@ -120,8 +133,8 @@ impl<'a> Packer<'a> {
         }
     }
 
-    fn pass(&self, rows: Vec<u32>, of: &[u32]) -> Result<PackedPass, RunnerError> {
-        let examples: Vec<Example<'_>> = rows.iter().map(|row| self.cache.get(*row as usize)).collect();
+    fn pass(&self, rows: Vec<u32>, of: &[u32], masks: &Masks) -> Result<PackedPass, RunnerError> {
+        let examples: Vec<Example<'_>> = rows.iter().map(|row| self.example(*row, masks)).collect();
         let mut student_batch = packed(self.config, &examples)?;
         if let Some(numbering) = &self.numbering {
             numbering.renumber(&mut student_batch.input_ids);
@@ -133,7 +146,7 @@ impl<'a> Packer<'a> {
         let labels = labels::tensor(ordered.iter().copied(), self.config.problem_type, num_labels);
         let soft_targets = self.with_soft_targets.then(|| soft_targets(&ordered)).transpose()?;
         let share = rows.len() as f64 / of.len() as f64;
-        let logit_share = self.predictions(&rows) as f64 / self.predictions(of) as f64;
+        let logit_share = self.predictions(&rows, masks) as f64 / self.predictions(of, masks) as f64;
         Ok(PackedPass { share, logit_share, student_batch, teacher_batch, labels, soft_targets, rows })
     }
 }
