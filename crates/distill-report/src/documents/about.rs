@@ -38,7 +38,7 @@ pub fn table(about: &About) -> Table {
         let cells: Vec<Option<String>> = about.models.iter().map(of).collect();
         if cells.iter().any(Option::is_some) {
             let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
-            table.rows.push([title.to_owned()].into_iter().chain(cells).collect());
+            table.push([title.to_owned()].into_iter().chain(cells));
         }
     };
     add("path", &|model| Some(model.path.clone()));
@@ -58,14 +58,10 @@ pub fn table(about: &About) -> Table {
 /// The data sets.
 pub fn data(about: &About) -> Table {
     let mut table = Table::new(["data", "path", "hash"]);
-    table.rows = about
-        .data
-        .iter()
-        .map(|data| {
-            let hash = data.hash.as_deref().map_or("-".to_owned(), short);
-            vec![data.name.clone(), data.path.clone(), hash]
-        })
-        .collect();
+    for data in &about.data {
+        let hash = data.hash.as_deref().map_or("-".to_owned(), short);
+        table.push([data.name.clone(), data.path.clone(), hash]);
+    }
     table
 }
 
@@ -124,10 +120,10 @@ mod tests {
         let other = ModelInfo { name: "other".to_owned(), path: "o".to_owned(), ..ModelInfo::default() };
         let about = About { models: vec![student, other], ..About::default() };
         let table = table(&about);
-        let titles: Vec<&str> = table.rows.iter().map(|row| row[0].as_str()).collect();
+        let titles: Vec<&str> = table.rows.iter().map(|row| row[0].text.as_str()).collect();
         let expected = ["path", "layers", "training: temperature", "training: seed", "training: data"];
         assert_eq!(titles, expected);
-        assert_eq!(table.rows[2][1..], ["2".to_owned(), "-".to_owned()]);
-        assert_eq!(table.rows[4][1], "a".repeat(12));
+        assert_eq!([&table.rows[2][1].text, &table.rows[2][2].text], ["2", "-"]);
+        assert_eq!(table.rows[4][1].text, "a".repeat(12));
     }
 }

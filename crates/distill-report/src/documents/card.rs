@@ -139,7 +139,7 @@ fn result(set: &DataReport, model: &ModelReport, confidence: f64) -> String {
     let mut figures = table::Table::new(["metric", "value", "interval"]);
     for (kind, figure) in indexed(set, model) {
         let interval = figure.interval.map_or("-".to_owned(), |[low, high]| format!("{low:.4} to {high:.4}"));
-        figures.rows.push(vec![kind.title().to_owned(), metric(figure.value), interval]);
+        figures.push([kind.title().to_owned(), metric(figure.value), interval]);
     }
     format!(
         "\nOn {} ({} rows), with {} intervals:\n\n{}\n{}",
@@ -147,7 +147,11 @@ fn result(set: &DataReport, model: &ModelReport, confidence: f64) -> String {
         set.labelled,
         percent(confidence),
         figures.markdown(),
-        if model.classes.is_empty() { String::new() } else { table::classes(model, set.counted()).markdown() }
+        if model.classes.is_empty() {
+            String::new()
+        } else {
+            table::classes(model, set.counted()).without_notes().markdown()
+        }
     )
 }
 

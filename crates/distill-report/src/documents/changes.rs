@@ -192,7 +192,7 @@ fn table(changes: &Changes) -> Table {
         let (before, after) = (change.before.value, change.after.value);
         let cells = [format!("{before:.4}"), format!("{after:.4}"), format!("{:+.4}", after - before)];
         let names = [change.data.clone(), change.model.clone(), change.metric.title().to_owned()];
-        table.rows.push(names.into_iter().chain(cells).chain([word.to_owned()]).collect());
+        table.push(names.into_iter().chain(cells).chain([word.to_owned()]));
     }
     table
 }

@@ -1,7 +1,7 @@
 //! Tables of classes: each with its figures, confusions, entities by kind of error.
 
 use super::format::metric;
-use super::table::Table;
+use super::table::{Cell, Table};
 use crate::metrics::ClassFigures;
 use crate::report::{DataReport, EntityErrors, ModelReport};
 
@@ -30,15 +30,14 @@ pub fn left_out(classes: usize) -> String {
 /// The classes of one model, whose rows, entities or words are counted.
 pub fn classes(model: &ModelReport, counted: &str) -> Table {
     let mut table = Table::new(["label", "precision", "recall", "F1", counted, "predicted"]);
-    table.rows = listed_classes(model)
-        .0
-        .into_iter()
-        .map(|class| {
-            let shares = [class.precision, class.recall, class.f1].map(metric);
-            let counts = [class.support, class.predicted].map(|count| count.to_string());
-            [class.label.clone()].into_iter().chain(shares).chain(counts).collect()
-        })
-        .collect();
+    let share = |value: f64| Cell::number(metric(value), value);
+    for class in listed_classes(model).0 {
+        let interval = class.f1_interval.map(|[low, high]| format!("{low:.3} to {high:.3}"));
+        let f1 = share(class.f1).noted(interval);
+        let counts = [class.support, class.predicted].map(Cell::count);
+        let start = [Cell::text(&class.label), share(class.precision), share(class.recall), f1];
+        table.push(start.into_iter().chain(counts));
+    }
     table
 }
 
@@ -46,16 +45,12 @@ pub fn classes(model: &ModelReport, counted: &str) -> Table {
 pub fn entity_errors(set: &DataReport) -> Table {
     let titles = ["model", "correct", "wrong type", "wrong boundary", "wrong both", "missed", "spurious"];
     let mut table = Table::new(titles);
-    table.rows = set
-        .models
-        .iter()
-        .filter_map(|model| {
-            let EntityErrors { correct, wrong_type, wrong_boundary, wrong_both, missed, spurious } =
-                model.entity_errors?;
-            let counts = [correct, wrong_type, wrong_boundary, wrong_both, missed, spurious];
-            Some([model.name.clone()].into_iter().chain(counts.iter().map(u64::to_string)).collect())
-        })
-        .collect();
+    for model in &set.models {
+        let Some(errors) = model.entity_errors else { continue };
+        let EntityErrors { correct, wrong_type, wrong_boundary, wrong_both, missed, spurious } = errors;
+        let counts = [correct, wrong_type, wrong_boundary, wrong_both, missed, spurious].map(Cell::count);
+        table.push([Cell::text(&model.name)].into_iter().chain(counts));
+    }
     table
 }
 
@@ -63,12 +58,9 @@ pub fn entity_errors(set: &DataReport) -> Table {
 pub fn confusion(set: &DataReport, model: &ModelReport) -> Table {
     let mut table = Table::new([r"label \ predicted"]);
     table.header.extend(set.labels.iter().cloned());
-    table.rows = model
-        .confusion
-        .iter()
-        .zip(&set.labels)
-        .map(|(counts, label)| [label.clone()].into_iter().chain(counts.iter().map(u64::to_string)).collect())
-        .collect();
+    for (counts, label) in model.confusion.iter().zip(&set.labels) {
+        table.push([Cell::text(label)].into_iter().chain(counts.iter().map(|count| Cell::count(*count))));
+    }
     table
 }
 
@@ -79,10 +71,8 @@ pub fn top_confusions(set: &DataReport, model: &ModelReport, shown: usize) -> Ta
     pairs.sort_by_key(|(label, predicted, rows)| (std::cmp::Reverse(*rows), *label, *predicted));
     let name = |label: usize| set.labels.get(label).cloned().unwrap_or_default();
     let mut table = Table::new(["label", "predicted", "rows"]);
-    table.rows = pairs
-        .into_iter()
-        .take(shown)
-        .map(|(label, predicted, rows)| vec![name(label), name(predicted), rows.to_string()])
-        .collect();
+    for (label, predicted, rows) in pairs.into_iter().take(shown) {
+        table.push([Cell::text(name(label)), Cell::text(name(predicted)), Cell::count(rows)]);
+    }
     table
 }

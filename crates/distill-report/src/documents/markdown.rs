@@ -2,7 +2,7 @@
 
 use super::about;
 use super::format::percent;
-use super::table::{self, Table};
+use super::table::{self, Room, Table};
 use super::text;
 use crate::kinds;
 use crate::report::{DataReport, Outcome, Report};
@@ -90,11 +90,9 @@ fn foot(report: &Report) -> String {
 
 fn gates(report: &Report) -> Table {
     let mut table = Table::new(["gate", "data", "result", "measured"]);
-    table.rows = report
-        .gates
-        .iter()
-        .map(|gate| vec![gate.gate.clone(), gate.data.clone(), gate.state.word().to_owned(), gate.text.clone()])
-        .collect();
+    for gate in &report.gates {
+        table.push([gate.gate.clone(), gate.data.clone(), gate.state.word().to_owned(), gate.text.clone()]);
+    }
     table
 }
 
@@ -103,9 +101,9 @@ fn data_head(set: &DataReport) -> String {
         0 => String::new(),
         rows => format!(", {rows} more without a label"),
     };
-    let (name, models) = (text::markdown(&set.name), table::models(set, false).markdown());
+    let (name, models) = (text::markdown(&set.name), table::models(set, Room::Wide).markdown());
     let mut out = format!("\n## {name}: {} rows{unlabelled}\n\n{models}", set.labelled);
-    let costs = table::costs(set, false);
+    let costs = table::costs(set, Room::Wide);
     if !costs.rows.is_empty() {
         out.push_str(&format!("\n{}", costs.markdown()));
     }
@@ -116,10 +114,10 @@ fn data_set(out: &mut String, set: &DataReport) {
     let slices = format!("Weakest slices: {}", set.slice_metric().title());
     let tables = [
         ("Every metric", table::metrics(set)),
-        ("Differences between models", table::differences(set)),
+        ("Differences between models", table::differences(set, &set.headlines(), table::difference_in_words)),
         ("Seeds", table::seeds(set)),
         ("Entities by kind of error", table::entity_errors(set)),
-        (&slices, table::slices(set)),
+        (&slices, table::slices(set, 4)),
     ];
     for (title, table) in tables.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
         out.push_str(&format!("\n### {title}\n\n{}", table.markdown()));
@@ -156,7 +154,7 @@ fn data_set(out: &mut String, set: &DataReport) {
         let rest = if rest.is_empty() { rest } else { format!("\n{rest}\n") };
         out.push_str(&format!(
             "\n### Classes: {name}\n\n{}{rest}",
-            table::classes(model, set.counted()).markdown()
+            table::classes(model, set.counted()).without_notes().markdown()
         ));
         if model.confusion.is_empty() && model.confusion_pairs.is_empty() {
             continue;

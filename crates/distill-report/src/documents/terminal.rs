@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
-use super::table::{self, Table};
+use super::table::{self, Room, Table};
 use super::text::visible;
 use crate::gates::GateState;
 use crate::report::{Outcome, Report};
@@ -45,14 +45,14 @@ pub fn render(report: &Report, files: &[PathBuf], style: TerminalStyle) -> Strin
     }
     for set in &report.data {
         out.push_str(&format!("\n{} ({} rows)\n", visible(&set.name), set.labelled));
-        out.push_str(&draw(&table::models(set, true), style));
+        out.push_str(&draw(&table::models(set, Room::Narrow), style));
         let seeds = table::seeds(set);
         if !seeds.rows.is_empty() {
             out.push_str(&format!("\n{}", draw(&ascii(seeds), style)));
         }
     }
     // What a model costs does not depend on the data set.
-    let costs = report.data.first().map(|set| table::costs(set, true)).unwrap_or_default();
+    let costs = report.data.first().map(|set| table::costs(set, Room::Narrow)).unwrap_or_default();
     if !costs.rows.is_empty() {
         out.push_str(&format!("\ncost\n{}", draw(&costs, style)));
     }
@@ -91,7 +91,7 @@ fn headlines(report: &Report) -> String {
 
 /// Logs and terminals may not know the plus-minus sign.
 fn ascii(mut table: Table) -> Table {
-    table.rows.iter_mut().flatten().for_each(|cell| *cell = cell.replace('±', "+-"));
+    table.rows.iter_mut().flatten().for_each(|cell| cell.text = cell.text.replace('±', "+-"));
     table
 }
 
@@ -105,7 +105,7 @@ pub fn draw(table: &Table, style: TerminalStyle) -> String {
     }
     drawn.set_header(table.header.iter().map(|cell| visible(cell)));
     for row in &table.rows {
-        drawn.add_row(row.iter().map(|cell| visible(cell)));
+        drawn.add_row(row.iter().map(|cell| visible(&cell.line())));
     }
     drawn.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     format!("{}\n", drawn.trim_fmt())

@@ -8,10 +8,8 @@ pub mod overview;
 pub mod rows;
 pub mod table;
 
-use self::table::Cell;
 use super::text;
 use crate::documents::about as words;
-use crate::documents::table::Table;
 use crate::report::{About, DataReport, Report};
 
 /// Colours that tell models apart; a seventh model takes the first again.
@@ -69,21 +67,11 @@ fn data_set(out: &mut String, set: &DataReport, confidence: f64) {
 
 /// The run, its models and their training, its rows.
 fn about(about: &About) -> String {
-    let draw = |caption: &str, table: &Table| {
-        let header: Vec<&str> = table.header.iter().map(String::as_str).collect();
-        let cells = |row: &Vec<String>| row.iter().map(|cell| Cell::text(cell)).collect();
-        table::draw(caption, &header, &table.rows.iter().map(cells).collect::<Vec<Vec<Cell>>>())
-    };
     let data = words::data(about);
-    let data = if data.rows.is_empty() { String::new() } else { draw("data sets", &data) };
+    let data = if data.rows.is_empty() { String::new() } else { table::draw("data sets", &data) };
     format!(
         "<section><h2>What this report is about</h2>{}{data}<p class=\"soft\">{}</p></section>",
-        draw("models and their training", &words::table(about)),
+        table::draw("models and their training", &words::table(about)),
         text::html(&words::versions(about))
     )
-}
-
-/// `low to high`, four digits each.
-fn interval_text(interval: Option<[f64; 2]>) -> Option<String> {
-    interval.map(|[low, high]| format!("{low:.4} to {high:.4}"))
 }

@@ -1,13 +1,12 @@
 //! The top of the page: verdict, the figures that matter, gates, data sets side by side.
 
-use super::interval_text;
-use super::table::{self, Cell};
+use super::table;
+use crate::documents::table::{self as words, Cell, Table};
 use crate::documents::{format, text};
 use crate::gates::quantity::Unit;
 use crate::gates::{Gate, GateOutcome, GateState, number};
-use crate::metrics::Metric;
 use crate::predictions::Role;
-use crate::report::{DataReport, Figure, Finding, ModelReport, Outcome, Report};
+use crate::report::{DataReport, Figure, Finding, Outcome, Report};
 
 /// Everything above the first data set.
 pub fn render(report: &Report) -> String {
@@ -27,7 +26,10 @@ pub fn render(report: &Report) -> String {
         out.push_str(&format!("<h2>Gates</h2>{}", gates(report)));
     }
     if report.data.len() > 1 {
-        out.push_str(&format!("<h2>All data sets</h2>{}", across(report)));
+        out.push_str(&format!(
+            "<h2>All data sets</h2>{}",
+            table::draw("all data sets", &words::across(report))
+        ));
     }
     out
 }
@@ -102,57 +104,26 @@ fn tiles(set: &DataReport) -> String {
 }
 
 fn gates(report: &Report) -> String {
-    let row = |gate: &GateOutcome| {
+    let mut gates = Table::new(["gate", "result", "measured", "model", "data"]);
+    for gate in &report.gates {
         let class = match gate.state {
             GateState::Passed => "passed",
             GateState::Failed => "failed",
             GateState::Undecided => "undecided",
         };
-        vec![
+        gates.push([
             Cell::text(&gate.gate),
-            Cell::html(format!("<b class=\"{class}\">{}</b>", gate.state.word())),
+            Cell { class: Some(class), ..Cell::text(gate.state.word()) },
             gate.value.map_or(Cell::none(), |value| measured(gate, value)),
             Cell::text(&gate.model),
             Cell::text(&gate.data),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = report.gates.iter().map(row).collect();
-    table::draw("gates", &["gate", "result", "measured", "model", "data"], &rows)
+        ]);
+    }
+    table::draw("gates", &gates)
 }
 
 fn measured(gate: &GateOutcome, value: f64) -> Cell {
     let unit = Gate::parse(&gate.gate).map_or(Unit::Share, |gate| gate.quantity.unit());
     let interval = gate.interval.map(|ends| ends.map(|end| number::show(end, unit)).join(" to "));
-    Cell::figure(&number::show(value, unit), value, interval)
-}
-
-/// The metrics that say most of every model on every data set: in-domain and cross-domain side by side.
-fn across(report: &Report) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for model in report.data.iter().flat_map(|set| &set.models) {
-        if !names.contains(&model.name.as_str()) {
-            names.push(&model.name);
-        }
-    }
-    let cell = |model: Option<&ModelReport>, metric: Metric| {
-        let figure = model.and_then(|model| model.metrics.get(&metric));
-        figure.map_or(Cell::none(), |figure| {
-            Cell::figure(&format::metric(figure.value), figure.value, interval_text(figure.interval))
-        })
-    };
-    let titles: Vec<String> = report
-        .data
-        .iter()
-        .flat_map(|set| set.headlines().map(|metric| format!("{}: {}", set.name, metric.title())))
-        .collect();
-    let header: Vec<&str> = ["model"].into_iter().chain(titles.iter().map(String::as_str)).collect();
-    let rows: Vec<Vec<Cell>> = names
-        .into_iter()
-        .map(|name| {
-            let cells =
-                report.data.iter().flat_map(|set| set.headlines().map(|metric| cell(set.model(name), metric)));
-            [Cell::text(name)].into_iter().chain(cells).collect()
-        })
-        .collect();
-    table::draw("all data sets", &header, &rows)
+    Cell::number(number::show(value, unit), value).noted(interval)
 }

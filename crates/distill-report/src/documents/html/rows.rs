@@ -2,11 +2,10 @@
 
 use distill_task::TaskId;
 
-use super::table::{self, Cell};
-use crate::documents::table::{self as words, listed_classes};
-use crate::documents::{format, text};
+use super::table;
+use crate::documents::table::{self as words, Table, listed_classes};
+use crate::documents::text;
 use crate::kinds;
-use crate::metrics::ClassFigures;
 use crate::report::{DataReport, ErrorRow, Errors};
 
 /// The slices, weakest first.
@@ -14,26 +13,8 @@ pub fn slices(set: &DataReport) -> String {
     if set.slices.is_empty() {
         return String::new();
     }
-    let titles: Vec<&str> = set.models.iter().map(|model| model.name.as_str()).collect();
-    let header: Vec<&str> = ["by", "rows with", "rows"].into_iter().chain(titles).collect();
-    let rows: Vec<Vec<Cell>> = set
-        .slices
-        .iter()
-        .map(|slice| {
-            let cells = slice.accuracies.iter().map(|figure| {
-                let interval = figure.interval.map(|[low, high]| format!("{low:.3} to {high:.3}"));
-                Cell::figure(&format!("{:.3}", figure.value), figure.value, interval)
-            });
-            let start = [
-                Cell::text(&slice.by),
-                Cell::text(&slice.value),
-                Cell::number(&slice.rows.to_string(), slice.rows as f64),
-            ];
-            start.into_iter().chain(cells).collect()
-        })
-        .collect();
     let metric = set.slice_metric().title();
-    format!("<h3>Weakest slices: {metric}</h3>{}", table::draw("slices", &header, &rows))
+    format!("<h3>Weakest slices: {metric}</h3>{}", table::draw("slices", &words::slices(set, 3)))
 }
 
 /// What every student got wrong.
@@ -65,20 +46,7 @@ fn student_errors(errors: &Errors, problem_type: TaskId) -> String {
         out.push_str(&format!("<details><summary>{lost}</summary>{table}</details>"));
     }
     if !errors.grown_confusions.is_empty() {
-        let rows: Vec<Vec<Cell>> = errors
-            .grown_confusions
-            .iter()
-            .map(|grown| {
-                let count = |count: u64| Cell::number(&count.to_string(), count as f64);
-                vec![
-                    Cell::text(&grown.label),
-                    Cell::text(&grown.predicted),
-                    count(grown.teacher),
-                    count(grown.student),
-                ]
-            })
-            .collect();
-        let table = table::draw("grown confusions", &["label", "predicted as", "teacher", "student"], &rows);
+        let table = table::draw("grown confusions", &words::grown_confusions(errors));
         out.push_str(&format!("<details><summary>Confusions that grew</summary>{table}</details>"));
     }
     if !errors.label_errors.is_empty() {
@@ -89,51 +57,27 @@ fn student_errors(errors: &Errors, problem_type: TaskId) -> String {
     out
 }
 
+/// Texts come first, where there are any: a page has room for them.
 fn error_rows(caption: &str, rows: &[ErrorRow]) -> String {
+    let mut errors: Table = words::error_rows(rows);
     let has_text = rows.iter().any(|row| row.text.is_some());
-    let has_shares = rows.iter().any(|row| row.confidence.is_some());
-    let mut header = vec!["id", "label", "predicted"];
-    if has_shares {
-        header.extend(["student's confidence", "teacher's confidence"]);
+    let title = errors.header.pop().filter(|_| has_text);
+    errors.header.splice(1..1, title);
+    for row in &mut errors.rows {
+        let text = row.pop().filter(|_| has_text);
+        row.splice(1..1, text);
     }
-    if has_text {
-        header.insert(1, "text");
+    for title in errors.header.iter_mut().filter(|title| matches!(title.as_str(), "student" | "teacher")) {
+        title.push_str("'s confidence");
     }
-    let cells = |row: &ErrorRow| {
-        let share = |value: f64| Cell::number(&format!("{value:.3}"), value);
-        let mut cells = vec![Cell::text(&row.id), Cell::text(&row.label), Cell::text(&row.predicted)];
-        if has_shares {
-            let shares = [row.confidence, row.teacher_confidence];
-            cells.extend(shares.map(|value| value.map_or(Cell::none(), share)));
-        }
-        if has_text {
-            cells.insert(1, Cell::text(row.text.as_deref().unwrap_or("")));
-        }
-        cells
-    };
-    table::draw(caption, &header, &rows.iter().map(cells).collect::<Vec<_>>())
+    table::draw(caption, &errors)
 }
 
 /// Precision, recall and F1 of every class, a table a model.
 pub fn classes(set: &DataReport) -> String {
-    let header = ["label", "precision", "recall", "F1", set.counted(), "predicted"];
-    let row = |class: &ClassFigures| {
-        let share = |value: f64| Cell::number(&format::metric(value), value);
-        let interval = class.f1_interval.map(|[low, high]| format!("{low:.3} to {high:.3}"));
-        vec![
-            Cell::text(&class.label),
-            share(class.precision),
-            share(class.recall),
-            Cell::figure(&format::metric(class.f1), class.f1, interval),
-            Cell::number(&class.support.to_string(), class.support as f64),
-            Cell::number(&class.predicted.to_string(), class.predicted as f64),
-        ]
-    };
     let model = |model: &crate::report::ModelReport| {
-        let (classes, left_out) = listed_classes(model);
-        let rows: Vec<Vec<Cell>> = classes.into_iter().map(row).collect();
-        let table = table::draw("classes", &header, &rows);
-        let rest = text::html(&words::left_out(left_out));
+        let table = table::draw("classes", &words::classes(model, set.counted()));
+        let rest = text::html(&words::left_out(listed_classes(model).1));
         format!(
             "<details><summary>Classes: {}</summary>{table}<p>{rest}</p></details>",
             text::html(&model.name)
