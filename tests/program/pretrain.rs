@@ -183,7 +183,10 @@ fn what_cannot_be_learned_from_is_refused_before_anything_is_computed() {
     let bad = |more: &str| work.run(&format!("{PRETRAIN} --epochs 1 {more} --out bad"));
     bad("--masking words").fails(2, &["masking", "whole_word"]);
     bad("--mask-probability 1.5").fails(2, &["mask_probability is 1.5", "below 1"]);
-    bad("--set pretrain.objectives={magic=1.0}").fails(2, &["objectives"]);
+    bad("--set pretrain.objectives={magic=1.0}").fails(2, &["magic", "simcse"]);
+    bad("--set pretrain.objectives.simcse=-1").fails(2, &["objectives.simcse is -1"]);
+    bad("--set pretrain.objectives.simcse=1 --batch-tokens 64").fails(2, &["batch_tokens", "cannot be split"]);
+    bad("--set pretrain.objectives.simcse=1").fails(2, &["objectives.simcse", "no dropout"]);
     bad("--set pretrain.label_smoothing=0.1").fails(2, &["label_smoothing", "masked tokens"]);
     bad("--set pretrain.soft_weight=0.5").fails(2, &["pretraining has no teacher"]);
     bad("--validation 1.5").fails(2, &["pretrain.validation is 1.5"]);
@@ -216,10 +219,110 @@ fn what_cannot_be_learned_from_is_refused_before_anything_is_computed() {
     assert!(!work.path("bad").exists());
 }
 
+/// Two more passes with dropout in each step: a stopped run draws the same dropout again.
+#[test]
+fn sequences_are_told_apart_next_to_masked_tokens() {
+    let work = work();
+    std::fs::create_dir(work.path("dropout")).unwrap();
+    for name in ["model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(work.path(&format!("masked/{name}")), work.path(&format!("dropout/{name}"))).unwrap();
+    }
+    let config =
+        work.read("masked/config.json").replace("\"hidden_dropout_prob\": 0.0", "\"hidden_dropout_prob\": 0.1");
+    work.write("dropout/config.json", config);
+    let pretrain = PRETRAIN.replace("--model masked", "--model dropout");
+    let command = format!("{pretrain} --epochs 30 --packing apart --set pretrain.objectives.simcse=0.5");
+    let run = work.run(&format!("{command} --set pretrain.log_every=1 --out whole")).succeeds();
+    assert!(run.stderr.contains("0.5 · CE(cos(first tokens"), "{}", run.shown());
+    let train = lines(&work, "whole", "train");
+    assert!(train.iter().all(|line| line["perplexity"].is_null()), "{train:?}");
+    assert!(lines(&work, "whole", "validation").iter().all(|line| line["perplexity"].is_number()));
+    work.run(&format!(
+        "{command} --set pretrain.log_every=1 --checkpoint-every 0 --max-time 0.4s --out limited"
+    ))
+    .fails(75, &["stopped by the time limit"]);
+    work.run(&format!("{command} --set pretrain.log_every=1 --out limited")).succeeds();
+    assert_same_run(&work, "whole", "limited");
+}
+
 #[test]
 fn other_tasks_are_not_learned_by_pretraining_and_it_is_none_of_theirs() {
     let work = work();
     work.run("finetune --model tiny --data texts.jsonl --task masked_language_modeling --out bad")
         .fails(2, &["distill pretrain"]);
     work.run("teacher --model masked --data texts.jsonl --out bad").fails(65, &["no classification head"]);
+}
+
+const PIPELINE: &str = "[data]\ntrain = \"texts.jsonl\"\nmax_length = 16\n\
+                        [pretrain]\nmodel = \"masked\"\ndata = \"more.txt\"\nepochs = 1\n\
+                        [finetune]\nepochs = 1\n[student]\nlayers = [0]\nepochs = 1\n";
+
+#[test]
+fn a_pipeline_pretrains_first_and_only_when_something_changed() {
+    let work = work();
+    let lines =
+        |prefix: &str| files::rows(40, prefix).iter().map(|row| format!("{}\n", row.text)).collect::<String>();
+    work.write("more.txt", lines("m"));
+    work.write("p.toml", PIPELINE);
+    let found = work.run("check p.toml --json").succeeds().json();
+    assert_eq!(found["problems"], serde_json::json!([]));
+    let planned = |more: &str| work.run(&format!("run p.toml --dry-run {more}")).succeeds().stdout;
+    assert!(planned("").starts_with("pretrained: would run"), "{}", planned(""));
+    let run = work.run("run p.toml").succeeds();
+    assert!(run.stderr.contains("stage 1 of 4") && run.stdout.contains("perplexity"), "{}", run.shown());
+    assert_eq!(work.json("runs/p/pretrained/run.json")["command"], "pretrain");
+    assert_eq!(
+        work.json("runs/p/teacher/run.json")["settings"]["finetune"]["model"],
+        "runs/p/pretrained/model"
+    );
+    assert!(
+        planned("").starts_with("pretrained: up to date\nteacher: up to date\ntargets: up to date"),
+        "{}",
+        planned("")
+    );
+    let masks = planned("--set pretrain.masking=span");
+    assert!(masks.starts_with("pretrained: would run, because setting pretrain.masking changed"), "{masks}");
+    assert!(masks.contains("teacher: would run, because pretrained runs first"), "{masks}");
+    // Other labels are none of its inputs.
+    let rows = work.read("texts.jsonl").replacen("\"alpha\"", "\"beta\"", 1);
+    work.write("texts.jsonl", rows);
+    let relabelled = planned("");
+    assert!(relabelled.starts_with("pretrained: up to date\nteacher: would run"), "{relabelled}");
+    work.write("more.txt", lines("m").replacen("what", "who", 1));
+    assert!(planned("").starts_with("pretrained: would run, because input data changed"), "{}", planned(""));
+}
+
+#[test]
+fn a_pipeline_starts_from_a_config_and_says_what_does_not_fit() {
+    let work = work();
+    work.write("more.txt", "the river is long\n\nwhat is the name of the first city\n\nwho was in the city\n");
+    std::fs::create_dir(work.path("bare")).unwrap();
+    std::fs::copy(work.path("masked/config.json"), work.path("bare/config.json")).unwrap();
+    let fresh = PIPELINE.replace(
+        "model = \"masked\"",
+        "model = \"bare/config.json\"\ntokenizer = \"masked\"\npacking = \"apart\"",
+    );
+    work.write("fresh.toml", &fresh);
+    work.run("check fresh.toml").succeeds();
+    work.run("run fresh.toml").succeeds().says("fresh weights: all");
+    let refused = |name: &str, text: String, parts: &[&str]| {
+        work.write(name, text);
+        work.run(&format!("run {name}")).fails(2, parts);
+    };
+    refused(
+        "other.toml",
+        PIPELINE.replace("[finetune]", "[finetune]\nmodel = \"tiny\""),
+        &["finetune.model is tiny", "nothing uses"],
+    );
+    refused(
+        "taught.toml",
+        PIPELINE.replace("[finetune]\nepochs = 1", "[teacher]\nmodel = \"tiny\""),
+        &["teacher.model is tiny", "nothing uses"],
+    );
+    refused(
+        "share.toml",
+        PIPELINE.replace("data = \"more.txt\"", "mask_probability = 2.0"),
+        &["mask_probability is 2"],
+    );
+    assert!(!work.path("runs/other").exists());
 }

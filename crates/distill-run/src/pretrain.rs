@@ -94,6 +94,7 @@ impl PretrainStage<'_> {
     fn open(&self, session: &Session) -> Result<Opened> {
         let PretrainSettings { texts, train } = &self.settings.pretrain;
         let train = train.for_problem(TASK)?;
+        train.check_contrast(texts.objectives.simcse)?;
         let (directory, tokenizer, masking) = model(self.settings, session.seed)?;
         let data = &self.settings.data;
         let read = self::texts(inputs::required(self.texts(), "--data", "pretrain.data")?, data)?;
@@ -134,7 +135,8 @@ impl PretrainStage<'_> {
         rng::manual_seed(session.seed);
         let model = load(&directory.holding(inputs::recorded(record, "model")), session)?;
         say_places(&parts, &masking);
-        let plan = &settings.resolve_masked(&ModelFacts::of(&model), masking)?;
+        let contrast = self.settings.pretrain.texts.objectives.simcse;
+        let plan = &settings.resolve_masked(&ModelFacts::of(&model), masking, contrast)?;
         training::Job {
             session,
             plan,

@@ -29,6 +29,11 @@ impl Masks {
         Masks(rows.iter().map(mask).collect())
     }
 
+    /// A sequence without its mask, with the positions that are predicted under it.
+    pub fn beneath<'a>(&'a self, row: u32, example: Example<'a>) -> Example<'a> {
+        Example { input_ids: example.input_ids, ..self.over(row, example) }
+    }
+
     /// A sequence under its mask; an example without one as it is.
     pub fn over<'a>(&'a self, row: u32, example: Example<'a>) -> Example<'a> {
         match self.0.get(&row) {

@@ -24,7 +24,7 @@ pub enum Line {
         epoch: f64,
         /// Mean loss of the rows since the last line.
         loss: f64,
-        /// `exp(loss)`, where masked tokens are predicted.
+        /// `exp(loss)`, where masked tokens are predicted and nothing else.
         #[serde(skip_serializing_if = "Option::is_none")]
         perplexity: Option<f64>,
         /// Norm of the last step's gradients before clipping.

@@ -184,7 +184,7 @@ pub fn split_documents(part: Part, fraction: f64, seed: u64) -> Result<TrainingD
     if let [(_, rows)] = groups.as_slice() {
         return Err(TrainError::Rows(format!(
             "all {} sequences are of one document, or of documents that share one sequence, so that no validation part can \
-             be cut off; give a validation file",
+             be cut off; give a validation file, or keep short documents apart (packing = \"apart\")",
             rows.len()
         )));
     }

@@ -256,12 +256,13 @@ impl<'a> Run<'a> {
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(TrainError::NotFinite { loss, global_step, learning_rate, grad_norm });
         }
+        let plan = self.trainer.plan;
         let epoch = global_step as f64 / self.steps_per_epoch as f64;
         self.metrics.write(&Line::Train {
             global_step,
             epoch,
             loss,
-            perplexity: self.trainer.plan.masking.as_ref().map(|_| loss.exp()),
+            perplexity: plan.masking.as_ref().filter(|_| plan.contrast.is_none()).map(|_| loss.exp()),
             grad_norm,
             learning_rate,
             rows_per_second,

@@ -30,6 +30,8 @@ impl Checker<'_> {
         self.found
             .problems
             .take("[pretrain]", settings.pretrain.train.for_problem(TaskId::MASKED_LANGUAGE_MODELING))?;
+        let contrast = settings.pretrain.train.check_contrast(texts.objectives.simcse);
+        self.found.problems.take("[pretrain]", contrast)?;
         if let Some(directory) = self.open("pretrain.model", model)? {
             self.found.problems.take("[pretrain]", pretrain::model(settings, self.session.seed))?;
             self.weights("pretrain.model", &directory)?;

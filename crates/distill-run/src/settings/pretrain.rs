@@ -11,7 +11,7 @@ use super::schema::{Validation, check_keys, cut, read_over, train_over, without_
 
 /// Keys of `[pretrain]` besides those of training.
 const OWN_KEYS: &[&str] =
-    &["model", "tokenizer", "data", "validation", "masking", "mask_probability", "packing"];
+    &["model", "tokenizer", "data", "validation", "masking", "mask_probability", "packing", "objectives"];
 
 /// `distill pretrain`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,16 @@ pub struct PretrainTexts {
     pub mask_probability: f64,
     /// Whether short documents share sequences.
     pub packing: Packing,
+    /// What is learned next to masked tokens.
+    pub objectives: Objectives,
+}
+
+/// Weights of what is learned next to masked tokens; 0: it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Objectives {
+    /// Telling sequences apart from each other, by two passes with different dropout.
+    pub simcse: f64,
 }
 
 impl Default for PretrainTexts {
@@ -64,6 +74,7 @@ impl Default for PretrainTexts {
             masking: MaskingKind::default(),
             mask_probability: 0.15,
             packing: Packing::default(),
+            objectives: Objectives::default(),
         }
     }
 }
@@ -95,7 +106,7 @@ mod tests {
         for (line, part) in [
             ("masking = \"words\"", "whole_word"),
             ("soft_weight = 0.5", "pretraining has no teacher"),
-            ("objectives = {magic = 1.0}", "objectives"),
+            ("objectives = {magic = 1.0}", "expected `simcse`"),
         ] {
             let error = toml::from_str::<Settings>(&format!("[pretrain]\n{line}\n")).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

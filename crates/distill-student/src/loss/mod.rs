@@ -6,12 +6,15 @@
 //!
 //! [`answers`] turns the positions of windows into rows of classes for all of these.
 //!
+//! [`contrast`] tells sequences apart, without labels and without a teacher.
+//!
 //! [`hidden`] and [`relation`] compare what happens inside both models, layer by layer.
 //!
 //! Legend: `B` rows, `C` labels.
 
 pub mod answers;
 pub mod bce;
+pub mod contrast;
 pub mod dist;
 pub mod dkd;
 pub mod hard;

@@ -14,6 +14,7 @@ use distill_task::TaskId;
 use tch::Device;
 
 use crate::layer_map::LayerMap;
+use crate::loss::contrast::TEMPERATURE;
 use crate::loss::soft::SoftLoss;
 use crate::selection::Metric;
 #[cfg(doc)]
@@ -85,6 +86,8 @@ pub struct TrainPlan {
     pub checkpoints: CheckpointPlan,
     /// How sequences are masked, where masked tokens are learned.
     pub masking: Option<Masking>,
+    /// Weight of the contrast between sequences, if they are contrasted.
+    pub contrast: Option<f64>,
 }
 
 impl TrainPlan {
@@ -92,12 +95,19 @@ impl TrainPlan {
     pub fn formula(&self) -> String {
         match &self.masking {
             None => self.loss.formula(),
-            Some(masking) => format!(
-                "loss = {} · CE(logits at masked places, the tokens there) [{} masking of {} %]",
-                self.loss.labels.weight,
-                masking.kind.name(),
-                100.0 * masking.probability
-            ),
+            Some(masking) => {
+                let contrast = self.contrast.map_or(String::new(), |weight| {
+                    format!(
+                        " + {weight} · CE(cos(first tokens, first tokens under other dropout) / {TEMPERATURE})"
+                    )
+                });
+                format!(
+                    "loss = {} · CE(logits at masked places, the tokens there){contrast} [{} masking of {} %]",
+                    self.loss.labels.weight,
+                    masking.kind.name(),
+                    100.0 * masking.probability
+                )
+            }
         }
     }
 }

@@ -69,17 +69,51 @@ impl TrainSettings {
                 keep_last: settings.keep_last,
             },
             masking: None,
+            contrast: None,
         })
     }
 
-    /// The plan for a masked language model.
+    /// The plan for a masked language model; `contrast` is the weight of the contrast between sequences, 0 for none.
     ///
     /// # Errors
     /// As [`TrainSettings::resolve`]; [`TrainError::Setting`] for a share of masked tokens that is none, and for words that
     /// the vocabulary does not tell apart.
-    pub fn resolve_masked(&self, model: &ModelFacts, masking: Masking) -> Result<TrainPlan, TrainError> {
+    pub fn resolve_masked(
+        &self,
+        model: &ModelFacts,
+        masking: Masking,
+        contrast: f64,
+    ) -> Result<TrainPlan, TrainError> {
         check_masking(&masking)?;
-        Ok(TrainPlan { masking: Some(masking), ..self.resolve(model)? })
+        self.check_contrast(contrast)?;
+        let contrast = Some(contrast).filter(|weight| *weight > 0.0);
+        let plan = self.resolve(model)?;
+        // A sequence is contrasted with all others of its step.
+        let pass_tokens = plan.pass_tokens.filter(|_| contrast.is_none());
+        Ok(TrainPlan { masking: Some(masking), contrast, pass_tokens, ..plan })
+    }
+
+    /// Whether sequences can be contrasted with this weight; at 0 they are not.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`]
+    pub fn check_contrast(&self, weight: f64) -> Result<(), TrainError> {
+        refuse("objectives.simcse", weight, weight >= 0.0 && weight.is_finite(), "at least 0")?;
+        if weight == 0.0 {
+            return Ok(());
+        }
+        refuse(
+            "batch_size",
+            "1 with objectives.simcse",
+            self.batch_size > 1,
+            "at least 2: a sequence is contrasted with the others of its step",
+        )?;
+        refuse(
+            "batch_tokens",
+            format!("{} with objectives.simcse", self.batch_tokens),
+            self.batch_tokens == 0,
+            "0: a step of contrasted sequences cannot be split",
+        )
     }
 
     /// Which parameters move.

@@ -25,12 +25,26 @@ impl Trainer<'_> {
                 "the plan is for {planned}, and does not say how tokens are masked"
             )));
         }
+        self.check_contrast()?;
         self.check_rows()?;
         if self.plan.sampling == Sampling::Balanced && self.data.train.labelled() == 0 {
             return Err(TrainError::Setting {
                 field: "sampling",
                 value: "balanced where no training row has a label".to_owned(),
                 expected: "\"uniform\"".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Without dropout both vectors of a sequence are the same, and there is nothing to learn.
+    fn check_contrast(&self) -> Result<(), TrainError> {
+        let config = self.model.config();
+        if self.plan.contrast.is_some() && config.hidden_dropout == 0.0 && config.attention_dropout == 0.0 {
+            return Err(TrainError::Setting {
+                field: "objectives.simcse",
+                value: "set, but the model's config.json has no dropout".to_owned(),
+                expected: "0, or a model with dropout: two passes over a sequence differ by it alone".into(),
             });
         }
         Ok(())

@@ -32,6 +32,8 @@ pub(super) struct PackedPass {
     pub student_batch: PackedBatch,
     /// For the teacher that runs next to it, if one does.
     pub teacher_batch: Option<PackedBatch>,
+    /// The same sequences without masks, where they are contrasted.
+    pub plain_batch: Option<PackedBatch>,
     /// Labels in the order of `student_batch`, as [`labels::tensor`] has them.
     pub labels: Tensor,
     /// The teacher's logits in that order, `[N, C]`, where a loss reads them.
@@ -51,6 +53,8 @@ pub(super) struct Packer<'a> {
     budget: Option<u64>,
     /// How sequences are masked, and in which epoch.
     masking: Option<(&'a Masking, Turn)>,
+    /// Whether sequences are contrasted.
+    with_plain: bool,
 }
 
 impl<'a> Run<'a> {
@@ -64,6 +68,7 @@ impl<'a> Run<'a> {
             numbering: self.vocabulary.as_ref().map(ActiveVocabulary::numbering).cloned(),
             with_soft_targets: trainer.plan.loss.soft.weight > 0.0,
             budget: trainer.plan.pass_tokens.filter(|_| self.features.is_none()),
+            with_plain: trainer.plan.contrast.is_some(),
             masking: trainer.plan.masking.as_ref().map(|masking| (masking, Turn::Epoch(epoch.into()))),
         }
     }
@@ -140,6 +145,7 @@ impl<'a> Packer<'a> {
             numbering.renumber(&mut student_batch.input_ids);
         }
         let teacher_batch = self.teacher_config.map(|config| packed(config, &examples)).transpose()?;
+        let plain_batch = self.with_plain.then(|| self.plain(&rows, masks)).transpose()?;
         let ordered: Vec<&Example<'_>> =
             student_batch.rows.iter().map(|place| &examples[*place as usize]).collect();
         let num_labels = self.config.labels.num_labels();
@@ -147,7 +153,22 @@ impl<'a> Packer<'a> {
         let soft_targets = self.with_soft_targets.then(|| soft_targets(&ordered)).transpose()?;
         let share = rows.len() as f64 / of.len() as f64;
         let logit_share = self.predictions(&rows, masks) as f64 / self.predictions(of, masks) as f64;
-        Ok(PackedPass { share, logit_share, student_batch, teacher_batch, labels, soft_targets, rows })
+        Ok(PackedPass {
+            rows,
+            share,
+            logit_share,
+            student_batch,
+            teacher_batch,
+            plain_batch,
+            labels,
+            soft_targets,
+        })
+    }
+
+    /// The sequences without their masks.
+    fn plain(&self, rows: &[u32], masks: &Masks) -> Result<PackedBatch, RunnerError> {
+        let of = |row: &u32| masks.beneath(*row, self.cache.get(*row as usize));
+        packed(self.config, &rows.iter().map(of).collect::<Vec<_>>())
     }
 }
 

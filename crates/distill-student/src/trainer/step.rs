@@ -3,7 +3,7 @@
 //! A loss of logits is a mean over rows or words, and one of layers over rows. So passes whose losses count by their share of
 //! these leave the gradients of the whole batch.
 
-use distill_model::Mode;
+use distill_model::{Mode, Tokens};
 use distill_teacher::forward::packed_inputs;
 use distill_torch::{TorchError, guard, moved_to};
 use tch::{Kind, Tensor};
@@ -12,6 +12,7 @@ use tracing::trace_span;
 use super::Run;
 use super::prefetch::PackedPass;
 use crate::error::TrainError;
+use crate::loss::contrast::contrast_loss;
 use crate::loss::{Term, sum};
 use crate::term_magnitudes::TermMagnitudes;
 
@@ -91,7 +92,21 @@ impl Run<'_> {
             terms.iter_mut().for_each(|term| term.value = &term.value * factor);
         }
         terms.append(&mut intermediate);
+        terms.extend(self.contrast(pass, mode)?);
         Ok(terms)
+    }
+
+    /// What tells the sequences apart, where that is learned: both passes over them differ by dropout alone.
+    fn contrast(&self, pass: &PackedPass, mode: Mode<'_>) -> Result<Option<Term>, TrainError> {
+        let model = self.trainer.model;
+        let (Some(weight), Some(batch)) = (self.trainer.plan.contrast, &pass.plain_batch) else {
+            return Ok(None);
+        };
+        let inputs = packed_inputs(batch, model)?;
+        let _forward = trace_span!(target: "timeline", "forward").entered();
+        let states = || model.states(&inputs, Tokens::First, mode); // [B, H]
+        let value = contrast_loss(&states()?, &states()?)?;
+        Ok(Some(Term { name: "contrast", weight, value }))
     }
 
     /// What labels and soft targets say of logits, `[N, C]`.
