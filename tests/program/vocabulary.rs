@@ -1,4 +1,4 @@
-//! `distill tokenizer train`: its files, what it refuses, and when its result is out of date.
+//! Vocabularies: `distill tokenizer train` with its files and refusals, and models that are given another vocabulary.
 
 use crate::harness::Work;
 
@@ -88,4 +88,122 @@ fn what_cannot_be_trained_is_refused_and_leaves_nothing() {
         assert!(!work.path("out").exists(), "{data} {options}");
     }
     work.run("tokenizer train --data corpus.txt --kind bpe --lowercase --no-lowercase --out out").exits(2);
+}
+
+/// A trained tokenizer in `tokenizer`.
+fn with_tokenizer(kind: &str, size: u32) -> Work {
+    let work = corpus();
+    work.run(&format!("tokenizer train --data corpus.txt --kind {kind} --size {size} --out tokenizer"))
+        .succeeds();
+    work
+}
+
+const FINETUNE: &str = "finetune --model tiny --data rows.jsonl --epochs 1 --no-cache";
+
+#[test]
+fn a_model_is_fine_tuned_with_another_vocabulary() {
+    for (kind, size) in [("wordpiece", 60), ("bpe", 280)] {
+        let work = with_tokenizer(kind, size);
+        let run = work.run(&format!("{FINETUNE} --tokenizer tokenizer --out teacher --json")).succeeds();
+        let tokens = work.json("tokenizer/run.json")["results"]["vocabulary"].as_u64().unwrap();
+        let moved = &run.says("the embeddings of").json()["vocabulary"];
+        let counts: Vec<u64> = ["copied", "mean", "average"].map(|how| moved[how].as_u64().unwrap()).to_vec();
+        assert_eq!((counts.iter().sum::<u64>(), moved["tokens"].as_u64()), (tokens, Some(tokens)), "{kind}");
+        assert!(counts[0] >= 5, "special tokens are copied: {moved}");
+        let config = work.json("teacher/model/config.json");
+        assert_eq!(config["vocab_size"], tokens);
+        assert_eq!(config["pad_token_id"], u64::from(kind == "bpe"));
+        let vocab = |path: &str| work.json(path)["model"]["vocab"].clone();
+        assert_eq!(vocab("teacher/model/tokenizer.json"), vocab("tokenizer/tokenizer.json"));
+        work.run("predict --model teacher/model --data test.jsonl --out predictions.parquet").succeeds();
+        // Stages after it read the model with its new vocabulary.
+        work.run("teacher --model teacher/model --data rows.jsonl --out targets").succeeds();
+        work.run("student --targets targets --init teacher/model --layers 0 --epochs 1 --out student")
+            .succeeds();
+        assert_eq!(work.json("student/model/config.json")["vocab_size"], tokens);
+    }
+}
+
+#[test]
+fn another_tokenizer_is_another_run_and_the_models_own_changes_nothing() {
+    let work = with_tokenizer("wordpiece", 60);
+    work.run(&format!("{FINETUNE} --tokenizer tokenizer --out teacher")).succeeds();
+    work.run(&format!("{FINETUNE} --tokenizer tokenizer --out teacher")).succeeds().says("is up to date");
+    work.run("tokenizer train --data corpus.txt --kind wordpiece --size 50 --out tokenizer --overwrite")
+        .succeeds();
+    work.run(&format!("{FINETUNE} --tokenizer tokenizer --out teacher"))
+        .fails(73, &["input tokenizer changed"]);
+    work.run(&format!("{FINETUNE} --out plain")).succeeds();
+    work.run(&format!("{FINETUNE} --tokenizer tiny --out own")).succeeds();
+    assert!(work.bytes("plain/model/model.safetensors") == work.bytes("own/model/model.safetensors"));
+    assert!(work.json("own/run.json")["results"].get("vocabulary").is_none());
+}
+
+#[test]
+fn a_student_is_given_another_vocabulary_than_its_teacher() {
+    let work = with_tokenizer("unigram", 60);
+    work.run("teacher --model tiny --data rows.jsonl --out targets").succeeds();
+    let student = "student --targets targets --init tiny --tokenizer tokenizer --epochs 1 --out student";
+    work.run(student).succeeds().says("the embeddings of");
+    let tokens = &work.json("tokenizer/run.json")["results"]["vocabulary"];
+    assert_eq!(&work.json("student/model/config.json")["vocab_size"], tokens);
+    work.run(&format!("{student} --overwrite --set student.hidden_weight=1 --teacher-model tiny"))
+        .fails(2, &["compare states token by token"]);
+}
+
+#[test]
+fn a_vocabulary_without_special_tokens_is_refused_before_any_training() {
+    let work = with_tokenizer("wordpiece", 60);
+    let mut tokenizer = work.json("tokenizer/tokenizer.json");
+    tokenizer["added_tokens"] = serde_json::json!([]);
+    tokenizer["post_processor"] = serde_json::Value::Null;
+    let mut vocab = tokenizer["model"]["vocab"].as_object().unwrap().clone();
+    let tokens: Vec<String> =
+        vocab.keys().filter(|token| !["[PAD]", "[SEP]"].contains(&token.as_str())).cloned().collect();
+    vocab = tokens.into_iter().enumerate().map(|(id, token)| (token, id.into())).collect();
+    tokenizer["model"]["vocab"] = vocab.into();
+    std::fs::create_dir(work.path("bad")).unwrap();
+    work.write("bad/tokenizer.json", tokenizer.to_string());
+    for command in [FINETUNE, "student --targets targets --init tiny"] {
+        if command.starts_with("student") {
+            work.run("teacher --model tiny --data rows.jsonl --out targets").succeeds();
+        }
+        work.run(&format!("{command} --tokenizer bad --out out"))
+            .fails(65, &["it has no pad_token", "sep_token"]);
+        assert!(!work.path("out").exists());
+    }
+    work.run(&format!("{FINETUNE} --tokenizer nowhere --out out")).fails(2, &["nowhere has no tokenizer"]);
+}
+
+#[test]
+fn a_pipeline_is_checked_and_run_with_another_vocabulary() {
+    let work = with_tokenizer("wordpiece", 60);
+    let pipeline = |tokenizer: &str| {
+        format!(
+            "[data]\ntrain = \"rows.jsonl\"\ntest = \"test.jsonl\"\n[finetune]\nmodel = \"tiny\"\ntokenizer = \"{tokenizer}\"\n\
+             epochs = 1\n[student]\nlayers = [0, 2]\nepochs = 1\nhidden_weight = 1.0\n[report]\nresamples = 0\ntiming = false\n"
+        )
+    };
+    work.write("p.toml", pipeline("tokenizer"));
+    work.run("check p.toml").succeeds();
+    work.run("run p.toml --set out=runs").succeeds();
+    let vocab = |path: &str| work.json(path)["model"]["vocab"].clone();
+    assert_eq!(vocab("runs/student/model/tokenizer.json"), vocab("tokenizer/tokenizer.json"));
+    work.write("p.toml", pipeline("nowhere"));
+    work.run("check p.toml").exits(2).says("finetune.tokenizer");
+}
+
+#[test]
+fn an_encoder_is_pretrained_with_another_vocabulary_from_weights_or_afresh() {
+    let work = with_tokenizer("bpe", 280);
+    let tokens = work.json("tokenizer/run.json")["results"]["vocabulary"].clone();
+    let pretrain = "pretrain --tokenizer tokenizer --data corpus.txt --epochs 1 --no-cache";
+    work.run(&format!("{pretrain} --model tiny --out moved")).succeeds().says("the embeddings of");
+    assert_eq!(work.json("moved/run.json")["results"]["vocabulary"]["tokens"], tokens);
+    work.run(&format!("{pretrain} --model tiny/config.json --out fresh")).succeeds().says("the config has 99");
+    for out in ["moved", "fresh"] {
+        let config = work.json(&format!("{out}/model/config.json"));
+        assert_eq!((&config["vocab_size"], &config["pad_token_id"]), (&tokens, &serde_json::json!(1)), "{out}");
+    }
+    work.run("finetune --model moved/model --data rows.jsonl --epochs 1 --no-cache --out teacher").succeeds();
 }

@@ -18,6 +18,7 @@ pub mod read;
 pub mod record;
 pub mod stop;
 pub mod text;
+pub mod vocabulary;
 
 pub use category::Category;
 pub use labels::{LabelError, LabelMap};

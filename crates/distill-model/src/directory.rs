@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use distill_core::atomic::{self, FileError};
+use distill_core::vocabulary::NewVocabulary;
 use distill_core::{Category, LabelMap, StopSignal, hash};
 pub use distill_hub::files::CONFIG_FILE;
 use distill_hub::{HubName, verify};
@@ -17,6 +19,7 @@ use crate::error::ModelError;
 use crate::heads::masked::unused_bias;
 use crate::model::Model;
 use crate::parameters::{Fresh, canonical_names, renamed};
+use crate::vocabulary::replaced;
 use crate::weights::{self, WEIGHTS_FILE};
 
 /// A directory with `config.json` and, usually, weights and a tokenizer.
@@ -31,6 +34,8 @@ pub struct ModelDirectory {
     stop: StopSignal,
     /// What the hash of the weights must be when they are read.
     expected: Option<String>,
+    /// The vocabulary that replaces the files' own, and the config as the files have it.
+    vocabulary: Option<Arc<(NewVocabulary, ModelConfig)>>,
 }
 
 impl ModelDirectory {
@@ -68,6 +73,7 @@ impl ModelDirectory {
             notes: Vec::new(),
             stop: stop.clone(),
             expected: None,
+            vocabulary: None,
         };
         if config_alone { Ok(directory) } else { directory.reading_weights_names() }
     }
@@ -114,9 +120,28 @@ impl ModelDirectory {
         ModelDirectory { expected: Some(hash.to_owned()), ..self }
     }
 
+    /// The same directory with another vocabulary: its config is one of that, and its weights are read so. A second one
+    /// replaces the first one.
+    ///
+    /// # Errors
+    /// [`ModelError`] where the config could not be one with that vocabulary.
+    pub fn with_vocabulary(self, vocabulary: &NewVocabulary) -> Result<Self, ModelError> {
+        let config = self.config.with_vocabulary(vocabulary)?;
+        let (vocabulary, own) = match &self.vocabulary {
+            Some(first) => (vocabulary.after(&first.0), first.1.clone()),
+            None => (vocabulary.clone(), self.config.clone()),
+        };
+        Ok(ModelDirectory { config, vocabulary: Some(Arc::new((vocabulary, own))), ..self })
+    }
+
     /// Reads the weights.
     pub(crate) fn read_weights(&self) -> Result<BTreeMap<String, Tensor>, ModelError> {
-        weights::read_model(&weights::weight_files(&self.path)?, &self.path, self.expected.as_deref())
+        let files = weights::weight_files(&self.path)?;
+        let given = weights::read_model(&files, &self.path, self.expected.as_deref())?;
+        match self.vocabulary.as_deref() {
+            None => Ok(given),
+            Some((vocabulary, own)) => Ok(replaced(given, own, &self.config, vocabulary)?),
+        }
     }
 
     /// Where it lies.

@@ -5,7 +5,7 @@
 //! prediction), `parts` (what both are made of), [`Model`] (backbone and head as one), [`inputs`] (a packed batch on a
 //! device), [`Tokens`] (the states that a head reads), [`recorder`] (what happens inside a pass), [`parameters`] (where
 //! weights come from and how their names, shapes and kinds are checked), [`config`] and `config_file`, [`directory`]
-//! (what is on disk), [`student`] (a smaller model from a larger one), [`stored`] (what weights are by their headers),
+//! (what is on disk), [`student`] (a smaller model from a larger one), `vocabulary` (a model with another vocabulary), [`stored`] (what weights are by their headers),
 //! [`inspect`], [`neighbours`] (words that are alike), [`masked`] (words that may be at a place).
 
 pub mod architecture;
@@ -31,6 +31,7 @@ mod recipe;
 pub mod recorder;
 pub mod stored;
 pub mod student;
+mod vocabulary;
 pub mod weights;
 
 pub use architecture::{Architecture, HeadKind};

@@ -13,7 +13,7 @@ use distill_student::metrics::METRICS_FILE;
 use distill_student::{ModelFacts, TrainSettings};
 use distill_task::{LabelShape, TaskId};
 use distill_torch::rng;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{Context, Result, RunError};
 use crate::outdir::OutDir;
@@ -21,6 +21,7 @@ use crate::session::{Session, dtype_name};
 use crate::settings::Settings;
 use crate::settings::schema::FinetuneSettings;
 use crate::stage::{self, Finished, Prepared, Stage};
+use crate::vocabulary::{self, Moved};
 use crate::{inputs, length, training};
 
 /// The stage with its settings.
@@ -35,6 +36,10 @@ pub struct FinetuneStage<'a> {
 /// What the stage reads, opened and resolved once.
 struct Opened {
     directory: ModelDirectory,
+    /// How its embeddings were moved to another vocabulary, where they were.
+    moved: Option<Value>,
+    /// Hash of the tokenizer that it had before.
+    before: Option<String>,
     tokenizer: TextTokenizer,
     source: Source,
     problem_type: TaskId,
@@ -45,19 +50,24 @@ impl FinetuneStage<'_> {
     fn open(&self) -> Result<Opened> {
         let (data, finetune) = (&self.settings.data, &self.settings.finetune);
         let directory = inputs::model(inputs::required(finetune.model.as_ref(), "--model", "finetune.model")?)?;
+        let Moved { directory, before, report: moved } = match &finetune.tokenizer {
+            Some(tokenizer) => vocabulary::moved(directory, tokenizer)?,
+            None => Moved { directory, before: None, report: None },
+        };
         let config = directory.config();
         let path = inputs::required(data.train.as_ref(), "--data", "data.train")?;
         let problem_type = inputs::task_to_train(config, Some(path), data)?;
         let max_length = length::to_train(data.max_length, problem_type, directory.path(), config)?;
         let train = finetune.train.for_problem(problem_type)?;
-        let tokenizer = inputs::tokenizer_for(problem_type, directory.path(), max_length, config)?;
+        let tokenizer = finetune.tokenizer.as_deref().unwrap_or(directory.path());
+        let tokenizer = inputs::tokenizer_for(problem_type, tokenizer, max_length, config)?;
         let source = inputs::source(path, data, problem_type)?;
-        Ok(Opened { directory, tokenizer, source, problem_type, train })
+        Ok(Opened { directory, moved, before, tokenizer, source, problem_type, train })
     }
 
     fn train(&self, opened: Opened, session: &Session, out: &OutDir, record: &RunRecord) -> Result<Finished> {
         let data = &self.settings.data;
-        let Opened { directory, tokenizer, source, problem_type, train: settings } = opened;
+        let Opened { directory, moved, tokenizer, source, problem_type, train: settings, .. } = opened;
         let data_hash = inputs::recorded(record, "data");
         let directory = directory.holding(inputs::recorded(record, "model"));
         let source = source.holding(data_hash);
@@ -80,7 +90,7 @@ impl FinetuneStage<'_> {
         rng::manual_seed(session.seed);
         let model = directory.load_for_training(&labels, problem_type, session.device)?;
         let plan = &settings.resolve(&ModelFacts::of(&model))?;
-        let finished = training::Job {
+        let mut finished = training::Job {
             session,
             plan,
             settings: &settings,
@@ -93,6 +103,7 @@ impl FinetuneStage<'_> {
         }
         .run()?;
         warn_of_an_early_end(out.path(), &finished);
+        finished.results.extend(moved.map(|moved| ("vocabulary".to_owned(), moved)));
         Ok(finished)
     }
 }
@@ -117,13 +128,15 @@ impl Stage for FinetuneStage<'_> {
             ("tokenizer".to_owned(), opened.tokenizer.hash().to_owned()),
             ("data".to_owned(), opened.source.hash()?),
         ]);
+        hashes.extend(opened.before.clone().map(|hash| ("model_tokenizer".to_owned(), hash)));
         inputs::add_validation(&mut hashes, self.settings)?;
         Ok(Prepared::new(settings, hashes, |session, out, record| self.train(opened, session, out, record)))
     }
 
     fn reads(&self) -> Vec<PathBuf> {
-        let data = &self.settings.data;
-        let named = [self.settings.finetune.model.as_ref(), data.train.as_ref(), inputs::validation_file(data)];
+        let (data, finetune) = (&self.settings.data, &self.settings.finetune);
+        let tokenizer = finetune.tokenizer.as_ref();
+        let named = [finetune.model.as_ref(), tokenizer, data.train.as_ref(), inputs::validation_file(data)];
         named.into_iter().flatten().cloned().collect()
     }
 

@@ -2,7 +2,8 @@
 //! sweeps and ablations. The command adds arguments, settings files, printing and exit codes.
 //!
 //! Read in this order: [`settings`] (what a run is told), [`session`] (what it runs on), [`stage`] (what all stages share),
-//! then a stage: [`pretrain`], [`finetune`], [`augment`], [`teacher`], [`student`], [`report`], or [`predict`], which writes a single file; [`tokenizer`] makes a vocabulary.
+//! then a stage: [`pretrain`], [`finetune`], [`augment`], [`teacher`], [`student`], [`report`], or [`predict`], which writes a
+//! single file; [`tokenizer`] makes a vocabulary, [`vocabulary`] gives it to a model.
 //! [`inputs`] opens what they read, [`length`] says how much of a row they take, [`inference`] runs a classifier over rows.
 //!
 //! [`plan`] says what a stage has to do, given what its directory holds; [`lease`] takes the directory, [`outdir`] says what
@@ -53,3 +54,4 @@ pub mod timeline;
 pub mod tokenizer;
 mod training;
 mod trial;
+pub mod vocabulary;

@@ -25,6 +25,7 @@ use crate::session::{Session, dtype_name, stop_signal};
 use crate::settings::pretrain::{PretrainSettings, PretrainTexts};
 use crate::settings::{DataSettings, Settings, Validation};
 use crate::stage::{self, Finished, Prepared, Stage};
+use crate::vocabulary::{self, Moved};
 use crate::{inputs, length, training};
 
 /// What is learned.
@@ -38,7 +39,7 @@ pub struct PretrainStage<'a> {
 
 /// What the stage reads, opened and resolved once.
 struct Opened {
-    directory: ModelDirectory,
+    model: Moved,
     tokenizer: TextTokenizer,
     texts: DocumentSource,
     validation: Option<DocumentSource>,
@@ -63,12 +64,16 @@ pub fn check_validation(texts: &PretrainTexts) -> Result<()> {
 ///
 /// # Errors
 /// Where one of them cannot be read, they do not belong together, or nothing can be masked.
-pub fn model(settings: &Settings, seed: u64) -> Result<(ModelDirectory, TextTokenizer, Masking)> {
+pub fn model(settings: &Settings, seed: u64) -> Result<(Moved, TextTokenizer, Masking)> {
     let texts = &settings.pretrain.texts;
     let directory = inputs::model(inputs::required(texts.model.as_ref(), "--model", "pretrain.model")?)?;
     masked::check_architecture(&directory)?;
-    let config = directory.config();
-    let path = texts.tokenizer.as_deref().unwrap_or(directory.path());
+    let moved = match &texts.tokenizer {
+        Some(tokenizer) => vocabulary::moved(directory, tokenizer)?,
+        None => Moved { directory, before: None, report: None },
+    };
+    let config = moved.directory.config();
+    let path = texts.tokenizer.as_deref().unwrap_or(moved.directory.path());
     let max_length = length::to_train(settings.data.max_length, TASK, path, config)?;
     let tokenizer = inputs::tokenizer(path, max_length, config)?;
     let masking = Masking {
@@ -78,7 +83,7 @@ pub fn model(settings: &Settings, seed: u64) -> Result<(ModelDirectory, TextToke
         seed,
     };
     check_masking(&masking)?;
-    Ok((directory, tokenizer, masking))
+    Ok((moved, tokenizer, masking))
 }
 
 /// Opens texts, whose labels are passed over.
@@ -95,14 +100,14 @@ impl PretrainStage<'_> {
         let PretrainSettings { texts, train } = &self.settings.pretrain;
         let train = train.for_problem(TASK)?;
         train.check_contrast(texts.objectives.simcse)?;
-        let (directory, tokenizer, masking) = model(self.settings, session.seed)?;
+        let (model, tokenizer, masking) = model(self.settings, session.seed)?;
         let data = &self.settings.data;
         let read = self::texts(inputs::required(self.texts(), "--data", "pretrain.data")?, data)?;
         let validation = match &texts.validation {
             Validation::File(path) => Some(self::texts(path, data)?),
             Validation::Share(_) => None,
         };
-        Ok(Opened { directory, tokenizer, texts: read, validation, masking, train })
+        Ok(Opened { model, tokenizer, texts: read, validation, masking, train })
     }
 
     /// The texts: its own, or those of the training rows.
@@ -111,7 +116,14 @@ impl PretrainStage<'_> {
     }
 
     fn train(&self, opened: Opened, session: &Session, out: &OutDir, record: &RunRecord) -> Result<Finished> {
-        let Opened { directory, tokenizer, texts, validation, masking, train: settings } = opened;
+        let Opened {
+            model: Moved { directory, report, .. },
+            tokenizer,
+            texts,
+            validation,
+            masking,
+            train: settings,
+        } = opened;
         let caches = training::caches(&self.settings.data)?;
         let builder = SequenceBuilder {
             tokenizer: &tokenizer,
@@ -137,7 +149,7 @@ impl PretrainStage<'_> {
         say_places(&parts, &masking);
         let contrast = self.settings.pretrain.texts.objectives.simcse;
         let plan = &settings.resolve_masked(&ModelFacts::of(&model), masking, contrast)?;
-        training::Job {
+        let mut finished = training::Job {
             session,
             plan,
             settings: &settings,
@@ -148,7 +160,9 @@ impl PretrainStage<'_> {
             out,
             record,
         }
-        .run()
+        .run()?;
+        finished.results.extend(report.map(|report| ("vocabulary".to_owned(), report)));
+        Ok(finished)
     }
 }
 
@@ -181,13 +195,14 @@ impl Stage for PretrainStage<'_> {
         check_validation(&self.settings.pretrain.texts)?;
         let opened = self.open(session)?;
         let settings = self.recorded(&opened, session)?;
-        let Opened { directory, tokenizer, texts, validation, .. } = &opened;
+        let Opened { model: Moved { directory, before, .. }, tokenizer, texts, validation, .. } = &opened;
         let mut hashes = BTreeMap::from([
             ("model".to_owned(), weights_of(directory)?),
             ("model_config".to_owned(), bytes_hash(directory.config().to_json().to_string().as_bytes())),
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
             ("data".to_owned(), texts.hash()?),
         ]);
+        hashes.extend(before.clone().map(|hash| ("model_tokenizer".to_owned(), hash)));
         if let Some(validation) = validation {
             hashes.insert("validation".to_owned(), validation.hash()?);
         }

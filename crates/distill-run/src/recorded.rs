@@ -152,7 +152,8 @@ impl Recorded {
         Ok(match command {
             "finetune" => {
                 let read: Training<FinetuneSettings> = serde_json::from_value(settings)?;
-                let train = FinetuneSettings { model: None, train: without_saving(read.train.train) };
+                let train =
+                    FinetuneSettings { model: None, tokenizer: None, train: without_saving(read.train.train) };
                 Recorded::Finetune(Training { data: read.data.without_paths(), train, ..read })
             }
             "pretrain" => {

@@ -19,6 +19,9 @@ pub struct Finetune {
     /// Hugging Face directory, or name on the hub, to start from
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// Directory of another tokenizer, such as one from `distill tokenizer train`: its vocabulary replaces the model's
+    #[arg(long, value_name = "DIR")]
+    pub tokenizer: Option<PathBuf>,
     /// Labelled training rows
     #[arg(long, value_name = "SRC")]
     pub data: Option<PathBuf>,

@@ -129,6 +129,7 @@ impl Flags for Finetune {
 
     fn lay(&self, layers: &mut Layers) {
         layers.flag("finetune.model", self.model.as_deref().map(path));
+        layers.flag("finetune.tokenizer", self.tokenizer.as_deref().map(path));
         layers.flag("data.train", self.data.as_deref().map(path));
         lay_rows(&self.rows, layers);
         lay_training("finetune", &self.training, layers);

@@ -44,6 +44,16 @@ pub enum TokenError {
         /// Whether the row is a pair.
         pair: bool,
     },
+    /// A part of a vocabulary without room for what has to be kept.
+    #[error(
+        "vocabulary_size is {size}, but the special and added tokens and the characters of the texts need {needed}"
+    )]
+    TooSmall {
+        /// The size that was asked for.
+        size: usize,
+        /// The smallest that is possible.
+        needed: usize,
+    },
     /// A tokenizer by which nothing can be masked.
     #[error(
         "the tokenizer has no mask token: tokenizer_config.json and special_tokens_map.json do not name one, and \
@@ -66,7 +76,9 @@ impl TokenError {
         match self {
             TokenError::File(error) => error.category(),
             TokenError::Stopped(reason) => reason.category(),
-            TokenError::Missing { .. } | TokenError::MaxLength { .. } => Category::Usage,
+            TokenError::Missing { .. } | TokenError::MaxLength { .. } | TokenError::TooSmall { .. } => {
+                Category::Usage
+            }
             TokenError::Invalid { .. } | TokenError::NoMask | TokenError::Encode { .. } => Category::Data,
         }
     }

@@ -194,7 +194,7 @@ fn effective(
     Ok((read(&written)?, written))
 }
 
-fn read(bytes: &[u8]) -> Result<Tokenizer, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, String> {
     limits::check_added(bytes)?;
     quietly(|| Tokenizer::from_bytes(bytes))
         .map_err(|panic| format!("its parts contradict each other: {panic}"))?

@@ -7,17 +7,20 @@
 //! their texts, `word_windows` rows of words, with
 //! `prefix_space` where a vocabulary needs spaces in front of them, `error` is what can go wrong, `words` what the
 //! vocabulary holds whole, `locate` where in a text such words are, `unknown` the token for what the vocabulary does not
-//! hold, `whole` texts without a limit, `mask_vocabulary` what masking has to know. [`train`] makes a tokenizer of texts.
+//! hold, `whole` texts without a limit, `mask_vocabulary` what masking has to know. [`train`] makes a tokenizer of texts,
+//! `moved` puts one in the place of another, `trimmed` makes one of a part of its vocabulary, which `keep` chooses.
 
 mod answers;
 mod class;
 mod encode;
 mod error;
 mod files;
+mod keep;
 mod limits;
 mod load;
 mod locate;
 mod mask_vocabulary;
+mod moved;
 mod options;
 mod pipeline;
 mod prefix_space;
@@ -25,6 +28,7 @@ mod save;
 mod special;
 mod steps;
 pub mod train;
+mod trimmed;
 mod unknown;
 mod whole;
 mod word_windows;
@@ -41,6 +45,7 @@ pub use error::TokenError;
 pub use locate::Located;
 pub use mask_vocabulary::MaskVocabulary;
 pub use prefix_space::WordsFor;
+pub use trimmed::{TokenCounts, Trimmed};
 pub use whole::Frame;
 pub use word_windows::WordWindow;
 pub use words::WholeWords;

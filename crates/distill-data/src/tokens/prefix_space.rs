@@ -41,7 +41,7 @@ impl TextTokenizer {
         Ok((self, true))
     }
 
-    fn invalid(&self, reason: String) -> TokenError {
+    pub(super) fn invalid(&self, reason: String) -> TokenError {
         TokenError::Invalid { path: self.path.clone(), reason }
     }
 

@@ -1,6 +1,6 @@
 //! The models of a pipeline: opened, or described by what they will be made from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use distill_core::Category;
 use distill_hub::HubName;
@@ -11,7 +11,7 @@ use super::Checker;
 use super::found::ModelFound;
 use crate::error::{Context, Result, RunError};
 use crate::settings::Settings;
-use crate::{inputs, length, masked};
+use crate::{inputs, length, masked, vocabulary};
 
 /// A model, or one that an earlier stage makes of it.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Checker<'_> {
     }
 
     fn before_finetuning(&mut self, settings: &Settings, path: &Path) -> Result<Option<Model>> {
-        let Some(directory) = self.model_to_finetune(settings, path)? else { return Ok(None) };
+        let Some(directory) = self.before_training(settings, path)? else { return Ok(None) };
         let config = directory.config().clone();
         let task = inputs::task_to_train(&config, settings.data.train.as_deref(), &settings.data);
         // Rows that cannot be opened are a problem of `data.train`, which is looked at below.
@@ -73,10 +73,30 @@ impl Checker<'_> {
         let tokenizer = self.tokenizer_of(settings, &directory);
         let length = length::to_train(settings.data.max_length, problem_type, &tokenizer, &config);
         self.max_length = self.found.problems.take("finetune.model", length)?;
-        let tokenizer = self.tokenizer_of(settings, &directory);
-        self.fits_tokenizer("finetune.model", &tokenizer, self.length(), &config)?;
+        let (key, tokenizer) = match settings.finetune.tokenizer.as_deref() {
+            Some(own) => ("finetune.tokenizer", own),
+            None => ("finetune.model", tokenizer.as_path()),
+        };
+        self.fits_tokenizer(key, tokenizer, self.length(), &config)?;
         self.weights("finetune.model", &directory)?;
         Ok(Some(Model { directory, config }))
+    }
+
+    /// The model that is fine-tuned, with the vocabulary that it is given.
+    fn before_training(&mut self, settings: &Settings, path: &Path) -> Result<Option<ModelDirectory>> {
+        let directory = self.model_to_finetune(settings, path)?;
+        let (Some(directory), Some(tokenizer)) = (&directory, &settings.finetune.tokenizer) else {
+            return Ok(directory);
+        };
+        let moved = vocabulary::moved(directory.clone(), tokenizer);
+        Ok(self.found.problems.take("finetune.tokenizer", moved)?.map(|moved| moved.directory))
+    }
+
+    /// Where a model's tokenizer comes from: that of the fine-tuned teacher may not be the one of the model that it is made of.
+    pub(super) fn tokenizer_at(&self, path: &Path, model: &Model, settings: &Settings) -> PathBuf {
+        let is_finetuned = settings.finetune.model.is_some() && path == self.request.out.join("teacher/model");
+        let own = settings.finetune.tokenizer.clone().filter(|_| is_finetuned);
+        own.unwrap_or_else(|| self.tokenizer_of(settings, &model.directory))
     }
 
     /// Opens a model; none where it cannot be, which is a problem, or would have to be fetched first, which is said.
@@ -102,7 +122,7 @@ impl Checker<'_> {
     pub(super) fn known(&mut self, place: &str, path: &Path, settings: &Settings) -> Result<Option<Model>> {
         let finetuned = self.request.out.join("teacher/model");
         let directory = match &settings.finetune.model {
-            Some(model) if path == finetuned => self.model_to_finetune(settings, model)?,
+            Some(model) if path == finetuned => self.before_training(settings, model)?,
             _ => self.open(place, path)?,
         };
         let Some(directory) = directory else { return Ok(None) };

@@ -9,7 +9,7 @@ use super::Checker;
 use super::found::RowsFound;
 use crate::error::{Result, RunError};
 use crate::settings::{Settings, Validation};
-use crate::{connect, inputs, pretrain};
+use crate::{connect, inputs, pretrain, vocabulary};
 
 impl Checker<'_> {
     /// Checks `[pretrain]`, where the pipeline has it.
@@ -68,7 +68,14 @@ impl Checker<'_> {
     ) -> Result<Option<ModelDirectory>> {
         match &settings.pretrain.texts.model {
             Some(model) if path == connect::pretrained_model(self.request.out) => {
-                self.open("pretrain.model", model)
+                let (Some(directory), Some(tokenizer)) =
+                    (self.open("pretrain.model", model)?, &settings.pretrain.texts.tokenizer)
+                else {
+                    return self.open("pretrain.model", model);
+                };
+                let moved = vocabulary::moved(directory, tokenizer);
+                let moved = self.found.problems.take("pretrain.tokenizer", moved)?;
+                Ok(moved.map(|moved| moved.directory))
             }
             _ => self.open("finetune.model", path),
         }

@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::length;
 use crate::settings::Settings;
 use crate::student::{self, TEACHER};
+use crate::vocabulary;
 
 /// The student, or the same one without a teacher.
 struct Which<'a> {
@@ -47,15 +48,17 @@ impl Checker<'_> {
     fn student(&mut self, settings: &Settings, which: &Which<'_>) -> Result<()> {
         let Some(from) = self.begins_as(settings, which)? else { return Ok(()) };
         let start = &settings.student.start;
-        let (place, problems) = (which.place, &mut self.found.problems);
+        let Some(from) = self.with_tokenizer(from, start.tokenizer.as_deref())? else { return Ok(()) };
+        let place = which.place;
         let (labels, problem_type) = match (self.labels.clone(), self.problem_type) {
             (Some(labels), Some(problem_type)) => (labels, problem_type),
             _ => (from.config.labels.clone(), from.config.problem_type),
         };
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
+        let problems = &mut self.found.problems;
         let config = problems.take(place, shapes::config(&from.config, shape, &labels, problem_type))?;
         let train = problems.take(place, which.train.for_problem(problem_type))?;
-        let own = self.tokenizer_of(settings, &from.directory);
+        let own = self.tokenizer_at(self.init_path(settings, which), &from, settings);
         let tokenizer = match start.tokenizer.as_deref() {
             Some(own) => ("student.tokenizer", own),
             None => (which.key, own.as_path()),
@@ -84,6 +87,24 @@ impl Checker<'_> {
         settings.data.max_length.unwrap_or_else(|| read.min(length::positions(config)))
     }
 
+    /// The model with the vocabulary that a student is given.
+    fn with_tokenizer(&mut self, from: Model, tokenizer: Option<&Path>) -> Result<Option<Model>> {
+        let Some(tokenizer) = tokenizer.filter(|_| from.directory.has_weights()) else { return Ok(Some(from)) };
+        let moved = vocabulary::moved(from.directory, tokenizer);
+        let Some(moved) = self.found.problems.take("student.tokenizer", moved)? else { return Ok(None) };
+        let config = moved.directory.config().with_labels(from.config.labels.clone());
+        let config = config.with_problem_type(from.config.problem_type);
+        Ok(Some(Model { directory: moved.directory, config }))
+    }
+
+    /// The path of what a student starts as, where it has one.
+    fn init_path<'a>(&self, settings: &'a Settings, which: &Which<'a>) -> &'a Path {
+        match settings.teacher.model.as_deref() {
+            Some(teacher) if which.init == Path::new(TEACHER) && !which.init.exists() => teacher,
+            _ => which.init,
+        }
+    }
+
     /// What a student starts as.
     fn begins_as(&mut self, settings: &Settings, which: &Which<'_>) -> Result<Option<Model>> {
         if which.init != Path::new(TEACHER) || which.init.exists() {
@@ -110,7 +131,7 @@ impl Checker<'_> {
         let Some(teacher) = self.known(PLACE, path, settings)? else { return Ok(()) };
         let fits = intermediate_losses::check(terms, student, &teacher.config);
         self.found.problems.take("[student]", fits)?;
-        let path = &self.tokenizer_of(settings, &teacher.directory);
+        let path = &self.tokenizer_at(path, &teacher, settings);
         let theirs =
             self.fits_tokenizer(PLACE, path, self.length_of_student(settings, student), &teacher.config)?;
         if let (Some(theirs), Some(own)) = (theirs, tokens) {

@@ -179,6 +179,9 @@ pub struct FinetuneSettings {
     /// Hugging Face directory to start from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
+    /// Directory of another tokenizer, whose vocabulary replaces that of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
     /// How to train.
     #[serde(flatten)]
     pub train: TrainSettings,
@@ -186,7 +189,7 @@ pub struct FinetuneSettings {
 
 impl Default for FinetuneSettings {
     fn default() -> Self {
-        FinetuneSettings { model: None, train: TrainSettings::default().without_teacher() }
+        FinetuneSettings { model: None, tokenizer: None, train: TrainSettings::default().without_teacher() }
     }
 }
 
@@ -363,15 +366,15 @@ impl TryFrom<toml::Table> for FinetuneSettings {
 
     fn try_from(table: toml::Table) -> Result<Self, String> {
         let (train, own) = cut(table).map_err(|error| error.to_string())?;
-        check_keys(&own, &["model"])?;
-        let mut settings =
-            FinetuneSettings { train: train_over(FinetuneSettings::default().train, train)?, model: None };
-        without_a_teacher(&settings.train, "fine-tuning")?;
-        if let Some(model) = own.get("model") {
-            let path = model.as_str().ok_or_else(|| format!("model is {model}, expected a path"))?;
-            settings.model = Some(PathBuf::from(path));
-        }
-        Ok(settings)
+        check_keys(&own, &["model", "tokenizer"])?;
+        let train = train_over(FinetuneSettings::default().train, train)?;
+        without_a_teacher(&train, "fine-tuning")?;
+        let path = |key: &str| match own.get(key) {
+            None => Ok(None),
+            Some(toml::Value::String(path)) => Ok(Some(PathBuf::from(path))),
+            Some(other) => Err(format!("{key} is {other}, expected a path")),
+        };
+        Ok(FinetuneSettings { model: path("model")?, tokenizer: path("tokenizer")?, train })
     }
 }
 

@@ -201,7 +201,7 @@ impl<'a> StudentStage<'a> {
             let (plan, model, validation, required) = (&plan, &model, &parts.validation, self.required());
             TeacherGate { plan, model, validation, logits, required }.check(session)?;
         }
-        training::Job {
+        let mut finished = training::Job {
             session,
             plan: &plan,
             settings: train,
@@ -212,7 +212,9 @@ impl<'a> StudentStage<'a> {
             out,
             record,
         }
-        .run()
+        .run()?;
+        finished.results.extend(opened.moved.map(|moved| ("vocabulary".to_owned(), moved)));
+        Ok(finished)
     }
 }
 

@@ -15,6 +15,7 @@ use super::stores::{TEACHER, columns_of, open_store, problem_type, targets_name,
 use crate::error::{Result, RunError};
 use crate::session::{Session, dtype_name};
 use crate::settings::{DataSettings, Targets, Validation};
+use crate::vocabulary::{self, Moved};
 use crate::{inputs, length, training};
 
 /// What the stage reads, opened and resolved once.
@@ -33,6 +34,10 @@ pub struct Opened {
     pub tokenizer: TextTokenizer,
     /// The teacher that runs next to the student, where a loss looks inside both.
     pub beside: Option<ModelDirectory>,
+    /// How the embeddings of `init` were moved to another vocabulary, where they were.
+    pub moved: Option<Value>,
+    /// Hash of the tokenizer that `init` had before.
+    pub before: Option<String>,
 }
 
 impl StudentStage<'_> {
@@ -46,10 +51,14 @@ impl StudentStage<'_> {
         let data = self.data(&stores)?;
         let init = self.init(&stores)?;
         let max_length = self.max_length(&stores, &init);
+        let Moved { directory: init, before, report: moved } = match &self.settings.student.start.tokenizer {
+            Some(tokenizer) if init.has_weights() => vocabulary::moved(init, tokenizer)?,
+            _ => Moved { directory: init, before: None, report: None },
+        };
         let directory = self.tokenizer_directory(&init);
         let tokenizer = inputs::tokenizer_for(problem_type(&stores), directory, max_length, init.config())?;
         let beside = self.teacher()?;
-        Ok(Opened { stores, mixture, train, data, init, tokenizer, beside })
+        Ok(Opened { stores, mixture, train, data, init, tokenizer, beside, moved, before })
     }
 
     /// Every teacher's store; the first gives the rows.
@@ -127,7 +136,7 @@ impl StudentStage<'_> {
 
     /// Hashes of all that it reads.
     pub(super) fn hashes(&self, opened: &Opened) -> Result<BTreeMap<String, String>> {
-        let Opened { stores, data, init, tokenizer, beside, .. } = opened;
+        let Opened { stores, data, init, tokenizer, beside, before, .. } = opened;
         let init_hash = if init.has_weights() { init.weights_hash()? } else { "config.json only".to_owned() };
         let mut hashes = BTreeMap::from([
             ("init".to_owned(), init_hash),
@@ -137,6 +146,7 @@ impl StudentStage<'_> {
             ),
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
         ]);
+        hashes.extend(before.clone().map(|hash| ("init_tokenizer".to_owned(), hash)));
         if let Some(teacher) = beside {
             hashes.insert("teacher_model".to_owned(), teacher.weights_hash()?);
         }
