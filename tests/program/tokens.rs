@@ -229,3 +229,40 @@ fn rows_that_are_cut_into_windows_are_counted_as_rows() {
     let card = work.read("ft/model/README.md");
     assert!(card.contains("over 60 rows,") && card.contains("on 20 validation rows"), "{card}");
 }
+
+/// Words that the tokenizer makes nothing of, and rows without a tag, are no secret; of windows nothing is cut.
+#[test]
+fn what_is_left_out_is_said_with_its_number() {
+    let work = work();
+    let long = ["the"; 12];
+    let more = [
+        json!({"id": "untagged", "tokens": long, "tags": null}),
+        // A soft hyphen, which the tokenizer removes.
+        json!({"id": "empty", "tokens": ["who", "\u{ad}", "the"], "tags": ["B-PER", "O", "O"]}),
+    ];
+    let rows: String = more.iter().map(|row| format!("{row}\n")).collect();
+    work.write("rows.jsonl", jsonl(&sentences(60, "r")) + &rows);
+    let train = "--validation validation.jsonl --epochs 1 --batch-size 8";
+    let finetune = "finetune --model tiny --task token_classification --data rows.jsonl --max-length 6";
+    work.run(&format!("{finetune} {train} --out ft"))
+        .succeeds()
+        .says("1 of 62 training rows have no label and are skipped");
+    let dropped = "the tokenizer makes no tokens of 1 of ";
+    work.run("teacher --model ft/model --data rows.jsonl --max-length 6 --out targets")
+        .succeeds()
+        .says(dropped);
+    work.run("predict --model ft/model --data rows.jsonl --out p.jsonl").succeeds().says(dropped);
+    let student =
+        format!("student --targets targets --init ft/model --layers 0 --max-length 5 {train} --out st");
+    let student = work.run(&student).succeeds();
+    assert!(!student.shown().contains("the student reads"), "{}", student.shown());
+    let report = "report --model ft/model --data rows.jsonl --no-timing --out";
+    work.run(&format!("{report} report")).succeeds().says(dropped);
+    for (column, what) in [("tokens", "the words of a row"), ("tags", "a tag for each word")] {
+        work.run(&format!("{report} sliced --slice {column}")).fails_usage(&[
+            &format!("slices by {column:?}"),
+            what,
+            "one value of each row",
+        ]);
+    }
+}

@@ -19,6 +19,11 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// `1 word`, `2 words`: a count of something whose plural ends with an s.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Several lines, each [`visible`] except for tabs, none of which is a command to a CI system.
 pub fn lines(text: &str) -> String {
     text.split('\n').map(|text| without_command(&line(text))).collect::<Vec<_>>().join("\n")
@@ -172,6 +177,11 @@ fn is_joined(character: Option<char>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "tag")), ["0 tags", "1 tag", "2 tags"]);
+    }
 
     #[test]
     fn terminal_codes_and_reversed_text_become_visible() {

@@ -82,10 +82,15 @@ impl FinetuneStage<'_> {
         let builder = training::builder(&tokenizer, &labels, problem_type, caches.as_deref(), session);
         let part = builder.from_source(&source, data_hash)?;
         let mut parts = training::with_validation(part, data, &builder, session, record)?;
-        let (rows, labelled) = (parts.train.rows.len(), parts.train.labelled());
-        if (1..rows).contains(&labelled) {
-            tracing::info!("{} of {rows} training rows have no label and are skipped", rows - labelled);
-            parts.train = parts.train.labelled_part();
+        let labelled = parts.train.labelled_part();
+        if (1..parts.train.rows.len()).contains(&labelled.rows.len()) {
+            // Of windows without a tag others of their row may have one.
+            let rows = parts.train.num_data_rows();
+            let skipped = rows - labelled.num_data_rows();
+            if skipped > 0 {
+                tracing::info!("{skipped} of {rows} training rows have no label and are skipped");
+            }
+            parts.train = labelled;
         }
         rng::manual_seed(session.seed);
         let model = directory.load_for_training(&labels, problem_type, session.device)?;

@@ -13,6 +13,7 @@ use distill_data::source::{
 use distill_data::tokens::WordsFor;
 use distill_model::{ModelConfig, ModelDirectory};
 use distill_task::{Positions, TaskId};
+use distill_teacher::RunStats;
 use serde_json::Value;
 use tracing::trace_span;
 
@@ -271,6 +272,17 @@ pub fn recorded<'a>(record: &'a RunRecord, name: &str) -> &'a str {
 pub fn warn_truncated(truncated: u64, rows: u64, max_length: usize) {
     if truncated > 0 {
         tracing::warn!("{truncated} of {rows} rows are longer than {max_length} tokens and were truncated");
+    }
+}
+
+/// Warns of words that nothing is predicted for.
+pub fn warn_without_tokens(stats: &RunStats) {
+    if stats.words_without_tokens > 0 {
+        tracing::warn!(
+            "the tokenizer makes no tokens of {} of {} words: nothing is predicted for them, and they count in no figure",
+            stats.words_without_tokens,
+            stats.words
+        );
     }
 }
 

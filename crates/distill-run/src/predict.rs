@@ -114,6 +114,7 @@ impl<'a> Prediction<'a> {
         };
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
         inputs::warn_unknown(stats.unknown, stats.tokens);
+        inputs::warn_without_tokens(&stats);
         Ok(stats)
     }
 }

@@ -93,6 +93,7 @@ impl TeacherStage<'_> {
         manifest.write(out.path())?;
         inputs::warn_truncated(stats.truncated, stats.rows, max_length);
         inputs::warn_unknown(stats.unknown, stats.tokens);
+        inputs::warn_without_tokens(&stats);
         let mut results = inference::results(&stats);
         // Of the store, also where an earlier part of this run computed some of them.
         results.insert("rows".to_owned(), manifest.rows.into());

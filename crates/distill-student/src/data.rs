@@ -205,6 +205,11 @@ impl CacheBuilder<'_> {
         let has_windows = self.problem_type.positions() != Positions::Row;
         let windows = has_windows.then_some(("window_overlap", overlap.as_str()));
         let key = parts_hash(inputs.iter().copied().chain(own).chain(windows));
+        let build = |writer: &mut CacheWriter| {
+            build(writer)?;
+            warn_of_words_without_target(writer.left_out());
+            Ok::<(), TrainError>(())
+        };
         let cache = match self.directory {
             Some(directory) => {
                 let about = format!("{about}, rows of at most {max_length} tokens");
@@ -250,6 +255,9 @@ impl CacheBuilder<'_> {
                     None if words => supervision::of_words(&piece, row.label.as_ref(), &row.target),
                     None => Supervised::default(),
                 };
+                if words && !row.target.logits.is_empty() {
+                    writer.leave_out((piece.positions.len() - own.positions.len()) as u64);
+                }
                 if words && own.positions.is_empty() {
                     continue;
                 }
@@ -314,6 +322,16 @@ impl CacheBuilder<'_> {
 
     pub(crate) fn index(&self, store: &Store) -> Result<TargetIndex, TrainError> {
         TargetIndex::read(store, self.stop)
+    }
+}
+
+/// A teacher whose tokenizer makes no tokens of a word says nothing of it.
+fn warn_of_words_without_target(words: u64) {
+    if words > 0 {
+        tracing::warn!(
+            "{words} words have no soft target and are left out, also where they have a tag: the teacher's tokenizer makes no \
+             tokens of them"
+        );
     }
 }
 

@@ -169,6 +169,30 @@ fn a_small_student_learns_the_entities_and_no_less_with_a_teacher() {
     assert!(distilled.best.figures.token_accuracy.unwrap() > 0.95, "{distilled:?}");
 }
 
+/// A word that the teacher's tokenizer makes nothing of has no soft target: it is left out and counted.
+#[test]
+fn words_without_a_soft_target_are_left_out_and_counted() {
+    let rows = rows(6, 3..6, None);
+    let mut said = logits_of(&fresh(2), &rows, 32);
+    let width = labels().num_labels();
+    for row in &mut said[..2] {
+        row.positions.remove(1);
+        row.logits.drain(width..2 * width);
+    }
+    let (tokenizer, labels, stop) = (tokenizer(32), labels(), StopSignal::new(None));
+    let (problem_type, directory) = (TaskId::TOKEN_CLASSIFICATION, None);
+    let builder = CacheBuilder { tokenizer: &tokenizer, labels: &labels, problem_type, directory, stop: &stop };
+    let mut left_out = 0;
+    let part = builder.open(&[], "rows of words", |writer| {
+        builder.push_targets(&said, writer)?;
+        left_out = writer.left_out();
+        Ok(())
+    });
+    assert_eq!(left_out, 2);
+    let learned: usize = part.unwrap().iter().map(|row| row.positions.len()).sum();
+    assert_eq!(learned, words(&rows) - 2);
+}
+
 fn words(rows: &[Row]) -> usize {
     rows.iter().map(|row| row.tokens.as_ref().unwrap().len()).sum()
 }

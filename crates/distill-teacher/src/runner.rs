@@ -49,6 +49,10 @@ pub struct RunStats {
     pub truncated: u64,
     /// Unknown tokens.
     pub unknown: u64,
+    /// Words, where rows have them.
+    pub words: u64,
+    /// Words that the tokenizer makes no tokens of, so that nothing is predicted for them.
+    pub words_without_tokens: u64,
     /// Rows whose text is empty.
     pub empty: u64,
     /// Rows whose logits are those of an equal text before them in their block.
@@ -219,6 +223,7 @@ impl Runner<'_> {
     fn count(&self, block: &Block, stats: &mut RunStats) {
         let unknown = self.tokenizer.unknown_token();
         let is_unknown = |id: &&u32| Some(**id) == unknown;
+        let has_words = self.model.config().problem_type.positions() == Positions::Word;
         for (row, text) in block.rows.iter().zip(&block.text_of_row) {
             let pieces = block.pieces(*text);
             for piece in pieces {
@@ -226,6 +231,12 @@ impl Runner<'_> {
                 stats.tokens += piece.tokens.input_ids.len() as u64;
             }
             stats.truncated += u64::from(pieces.iter().any(|piece| piece.tokens.truncated));
+            if let Some(words) = row.tokens.as_ref().filter(|_| has_words) {
+                // Each word is predicted from one window.
+                let predicted: usize = pieces.iter().map(|piece| piece.keys.len()).sum();
+                stats.words += words.len() as u64;
+                stats.words_without_tokens += words.len().saturating_sub(predicted) as u64;
+            }
             stats.empty += u64::from(row.text.is_empty());
         }
         stats.repeated += (block.rows.len() - block.texts()) as u64;

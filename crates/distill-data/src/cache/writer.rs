@@ -26,11 +26,19 @@ pub struct CacheWriter {
     path: PathBuf,
     rows: u64,
     tokens: u64,
+    left_out: u64,
 }
 
 impl CacheWriter {
     pub(super) fn memory() -> Self {
-        CacheWriter { pending: Rows::default(), file: None, path: PathBuf::new(), rows: 0, tokens: 0 }
+        CacheWriter {
+            pending: Rows::default(),
+            file: None,
+            path: PathBuf::new(),
+            rows: 0,
+            tokens: 0,
+            left_out: 0,
+        }
     }
 
     pub(super) fn create(path: &Path) -> Result<Self, CacheError> {
@@ -38,6 +46,16 @@ impl CacheWriter {
         let options = WriteOptions { compression: None };
         let file = FileWriter::try_new(file, schema(), None, options).map_err(|error| failed(path, error))?;
         Ok(CacheWriter { file: Some(file), path: path.to_owned(), ..CacheWriter::memory() })
+    }
+
+    /// Counts words that the rows have and the cache does not, so that whoever builds it can say how many.
+    pub fn leave_out(&mut self, words: u64) {
+        self.left_out += words;
+    }
+
+    /// How many words were left out.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Appends a row. Type ids that are all zero are stored as absent.

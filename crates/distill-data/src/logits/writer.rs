@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use distill_core::atomic::{FileError, HashedFile, Written};
+use distill_core::text::counted;
 use distill_task::{LabelColumn, Positions, TaskId};
 use half::f16;
 use parquet::data_type::{
@@ -285,7 +286,7 @@ pub(super) fn check_shape(row: &LogitsRow, task: TaskId, outputs: usize) -> Resu
     }
     match &row.label {
         Some(Label::Tags(tags)) if tags.len() != words.len() => {
-            Err(format!("{} tags for {} words", tags.len(), words.len()))
+            Err(format!("{} for {}", counted(tags.len(), "tag"), counted(words.len(), "word")))
         }
         _ => Ok(()),
     }

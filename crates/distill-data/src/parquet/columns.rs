@@ -186,26 +186,39 @@ pub enum Kind {
 
 impl ParquetFile {
     /// What a top-level column holds, or a list inside groups, whose names are put in front with dots; none where it is
-    /// not there.
+    /// missing.
     pub fn kind(&self, name: &str) -> Option<Kind> {
         node(self, name).map(|node| node.kind())
     }
+
+    /// The name of the struct that a column has, or of the one that is in each element of its lists, as
+    /// [`ParquetFile::kind`] takes it: `answers`, or `answers.list.element`.
+    pub(crate) fn struct_in(&self, column: &str) -> String {
+        let mut path = column.to_owned();
+        let mut field = self.fields().iter().find(|field| field.name() == column);
+        while let Some(Type::GroupType { fields, .. }) = field.map(AsRef::as_ref)
+            && let [only] = fields.as_slice()
+        {
+            path = format!("{path}.{}", only.name());
+            field = Some(only);
+        }
+        path
+    }
 }
 
-/// A column: a field of the schema, and the groups around it.
+/// A column: a field of the schema.
 struct Node<'a> {
-    field: &'a Type,
+    /// The groups around it, the outermost first, and the field itself.
+    fields: Vec<&'a Type>,
     /// Its path in the schema.
     path: Vec<String>,
-    /// Definition levels of the groups around it; none where one of them is repeated.
-    base: Option<i16>,
 }
 
 impl Node<'_> {
     fn kind(&self) -> Kind {
-        match (kind_of(self.field), self.base, self.path.len()) {
-            (kind, Some(_), 1) => kind,
-            (Kind::List(meaning), Some(_), _) => Kind::List(meaning),
+        match (kind_of(&self.fields), self.path.len()) {
+            (kind, 1) => kind,
+            (Kind::List(meaning), _) => Kind::List(meaning),
             _ => Kind::Other("nested values".to_owned()),
         }
     }
@@ -214,34 +227,27 @@ impl Node<'_> {
 /// The field of a name: one at the top level, else one inside groups by its path with dots.
 fn node<'a>(file: &'a ParquetFile, name: &str) -> Option<Node<'a>> {
     if let Some(field) = file.fields().iter().find(|field| field.name() == name) {
-        return Some(Node { field, path: vec![name.to_owned()], base: Some(0) });
+        return Some(Node { fields: vec![field], path: vec![name.to_owned()] });
     }
-    let mut fields = file.fields();
-    let mut base = Some(0i16);
-    let mut parts = name.split('.').peekable();
-    loop {
-        let part = parts.next()?;
-        let field = fields.iter().find(|field| field.name() == part)?;
-        if parts.peek().is_none() {
-            return Some(Node { field, path: name.split('.').map(str::to_owned).collect(), base });
-        }
-        let Type::GroupType { fields: inner, .. } = field.as_ref() else { return None };
-        let info = field.get_basic_info();
-        base = match info.has_repetition().then(|| info.repetition()) {
-            Some(Repetition::REQUIRED) => base,
-            Some(Repetition::OPTIONAL) => base.map(|base| base + 1),
-            Some(Repetition::REPEATED) | None => None,
+    let mut inner = file.fields();
+    let mut fields = Vec::new();
+    for part in name.split('.') {
+        let field = inner.iter().find(|field| field.name() == part)?;
+        fields.push(field.as_ref());
+        inner = match field.as_ref() {
+            Type::GroupType { fields, .. } => fields,
+            Type::PrimitiveType { .. } => &[],
         };
-        fields = inner;
     }
+    Some(Node { fields, path: name.split('.').map(str::to_owned).collect() })
 }
 
-fn kind_of(field: &Type) -> Kind {
-    let list = list::list_leaf(field);
-    let leaf = match list {
-        Some(leaf) => leaf,
-        None if is_flat(field) => field,
-        None => return Kind::Other("nested values".to_owned()),
+fn kind_of(fields: &[&Type]) -> Kind {
+    let list = list::list_leaf(fields);
+    let leaf = match (list, fields.last()) {
+        (Some(leaf), _) => leaf,
+        (None, Some(field)) if is_flat(field) => field,
+        (None, _) => return Kind::Other("nested values".to_owned()),
     };
     match Meaning::of(leaf) {
         Ok(meaning) if list.is_some() => Kind::List(meaning),
@@ -261,10 +267,9 @@ fn find(file: &ParquetFile, name: &str) -> Result<Wanted, DataError> {
     match (leaf, node.kind()) {
         (Some(leaf), Kind::Flat(meaning)) => Ok(Wanted { leaf, list: None, meaning }),
         (Some(leaf), Kind::List(meaning)) => {
-            let list = list::list_levels(node.field, meaning, node.base.unwrap_or_default());
-            Ok(Wanted { leaf, list, meaning })
+            Ok(Wanted { leaf, list: list::list_levels(&node.fields, meaning), meaning })
         }
-        (_, kind) => Err(unusable(file.path(), node.field, kind)),
+        (_, kind) => Err(unusable(file.path(), name, kind)),
     }
 }
 
@@ -273,11 +278,11 @@ fn is_flat(field: &Type) -> bool {
     field.is_primitive() && info.has_repetition() && info.repetition() != Repetition::REPEATED
 }
 
-fn unusable(file: &Path, field: &Type, kind: Kind) -> DataError {
+fn unusable(file: &Path, column: &str, kind: Kind) -> DataError {
     let found = if let Kind::Other(found) = kind { found } else { "values that cannot be found".to_owned() };
     DataError::ColumnType {
         file: file.to_owned(),
-        column: field.name().to_owned(),
+        column: column.to_owned(),
         expected: "plain values or lists of them",
         found,
     }

@@ -26,21 +26,22 @@ pub(super) struct ListLevels {
     pub(super) numbers: bool,
 }
 
-/// The only leaf of a top-level field that is a list of plain values; `None` where it is anything else.
-pub(super) fn list_leaf(field: &Type) -> Option<&Type> {
-    walk(field).map(|(leaf, ..)| leaf)
+/// The leaf below these fields, each inside the one before it, where it is in one list of plain values; `None` where it
+/// is anything else.
+pub(super) fn list_leaf<'a>(fields: &[&'a Type]) -> Option<&'a Type> {
+    walk(fields).map(|(leaf, ..)| leaf)
 }
 
-/// The levels of such a field, whose values mean this, inside groups that have `base` levels.
-pub(super) fn list_levels(field: &Type, meaning: Meaning, base: i16) -> Option<ListLevels> {
-    let (_, level, element, list) = walk(field)?;
-    let numbers = meaning == Meaning::Float;
-    Some(ListLevels { element: base + element, value: base + level, list: base + list, numbers })
+/// The levels of such a leaf, whose values mean this.
+pub(super) fn list_levels(fields: &[&Type], meaning: Meaning) -> Option<ListLevels> {
+    let (_, value, element, list) = walk(fields)?;
+    Some(ListLevels { element, value, list, numbers: meaning == Meaning::Float })
 }
 
 /// The leaf, its level, the level of an element and that of the list.
-fn walk(field: &Type) -> Option<(&Type, i16, i16, i16)> {
-    let mut node = field;
+fn walk<'a>(fields: &[&'a Type]) -> Option<(&'a Type, i16, i16, i16)> {
+    let mut rest = fields.iter().copied();
+    let mut node = rest.next()?;
     let (mut level, mut repeated, mut list) = (0, None, 0);
     loop {
         match node.get_basic_info().has_repetition().then(|| node.get_basic_info().repetition())? {
@@ -53,10 +54,13 @@ fn walk(field: &Type) -> Option<(&Type, i16, i16, i16)> {
                 repeated = Some(level);
             }
         }
-        match node {
-            Type::GroupType { fields, .. } if fields.len() == 1 => node = &fields[0],
-            Type::GroupType { .. } => return None,
-            Type::PrimitiveType { .. } => return repeated.map(|element| (node, level, element, list)),
+        node = match (rest.next(), node) {
+            (Some(next), _) => next,
+            (None, Type::GroupType { fields, .. }) if fields.len() == 1 => &fields[0],
+            (None, Type::GroupType { .. }) => return None,
+            (None, Type::PrimitiveType { .. }) => {
+                return repeated.map(|element| (node, level, element, list));
+            }
         }
     }
 }

@@ -10,7 +10,9 @@ use super::tests::{column, file, texts};
 use super::*;
 use crate::source::{Columns, Label, RawLabel, Row, Source, Summary};
 use ::parquet::basic::Encoding;
-use ::parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type};
+use ::parquet::data_type::{
+    ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
+};
 use ::parquet::file::properties::WriterProperties;
 
 fn golden(name: &str) -> PathBuf {
@@ -199,4 +201,37 @@ fn answers_are_lists_inside_a_group() {
         Columns { label: Some("question".to_owned()), text: Some("context".to_owned()), ..Columns::default() };
     let error = read(&path, &columns, TaskId::QUESTION_ANSWERING).unwrap_err();
     assert!(error.contains("expected a struct of the lists text (strings) and answer_start"), "{error}");
+}
+
+/// The same as a list of structs, under the names that different writers give to the groups of a list.
+#[test]
+fn answers_are_a_list_of_groups() {
+    let question = "required binary question (UTF8); required binary context (UTF8);";
+    for (list, element) in [("list", "element"), ("bag", "array_element")] {
+        let schema = format!(
+            "message m {{ {question} optional group answers (LIST) {{ repeated group {list} {{ optional group {element} {{ \
+             optional binary text (UTF8); required int32 answer_start; optional double score; }} }} }} }}"
+        );
+        let write = |texts_of_rows: &[&str], levels: &[i16]| {
+            file(&schema, Default::default(), |group| {
+                column::<ByteArrayType>(group, &texts(&["q", "q", "q"]), &[], &[]);
+                column::<ByteArrayType>(group, &texts(&["a bc", "é", "x"]), &[], &[]);
+                // Two answers, none, and no word of answers.
+                column::<ByteArrayType>(group, &texts(texts_of_rows), levels, &[0, 1, 0, 0]);
+                column::<Int32Type>(group, &[2, 0], &[3, 3, 1, 0], &[0, 1, 0, 0]);
+                column::<DoubleType>(group, &[0.5, 0.5], &[4, 4, 1, 0], &[0, 1, 0, 0]);
+            })
+        };
+        let (_directory, path) = write(&["bc", "a"], &[4, 4, 1, 0]);
+        let rows = read(&path, &Columns::default(), TaskId::QUESTION_ANSWERING).unwrap();
+        let labels: Vec<_> = rows.into_iter().map(|row| row.label).collect();
+        let span = |start, end| Span { start, end };
+        assert_eq!(
+            labels,
+            [Some(Label::Spans(vec![span(2, 4), span(0, 1)])), Some(Label::Spans(vec![])), None]
+        );
+        let (_directory, path) = write(&["bc"], &[4, 3, 1, 0]);
+        let error = read(&path, &Columns::default(), TaskId::QUESTION_ANSWERING).unwrap_err();
+        assert!(error.contains("row 1 (from 1): column \"answers\": word 2 is null"), "{error}");
+    }
 }

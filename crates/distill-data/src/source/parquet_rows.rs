@@ -56,7 +56,8 @@ impl ParquetRows {
             |role: usize| role == Role::Label as usize && ask.problem_type.label_shape() == LabelShape::Spans;
         let slots = std::array::from_fn(|role| {
             let name = known[positions[role]?];
-            names.push(if has_answers(role) { format!("{name}.text") } else { name.to_owned() });
+            let of_answers = || format!("{}.text", file.struct_in(name));
+            names.push(if has_answers(role) { of_answers() } else { name.to_owned() });
             Some(names.len() - 1)
         });
         for role in Role::ALL.into_iter().filter(|role| !has_answers(*role as usize)) {
@@ -68,7 +69,7 @@ impl ParquetRows {
         if let Some(at) = positions[Role::Label as usize].filter(|_| has_answers(Role::Label as usize)) {
             check_answers(&file, known[at])?;
             starts = Some(names.len());
-            names.push(format!("{}.answer_start", known[at]));
+            names.push(format!("{}.answer_start", file.struct_in(known[at])));
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let batches = ColumnBatches::new(&file, &names)?;
@@ -215,15 +216,16 @@ fn check_kind(
     }
 }
 
-/// Refuses a column of answers that has other parts than a list of texts and one of starts.
+/// Refuses a column of answers that has neither a list of texts and one of starts, nor a list of both.
 fn check_answers(file: &ParquetFile, column: &str) -> Result<(), DataError> {
-    let of = |part: &str| file.kind(&format!("{column}.{part}"));
+    let of = |part: &str| file.kind(&format!("{}.{part}", file.struct_in(column)));
     match (of("text"), of("answer_start")) {
         (Some(Kind::List(Meaning::Text)), Some(Kind::List(Meaning::Integer { .. }))) => Ok(()),
         _ => Err(DataError::ColumnType {
             file: file.path().to_path_buf(),
             column: column.to_owned(),
-            expected: "a struct of the lists text (strings) and answer_start (whole numbers)",
+            expected: "a struct of the lists text (strings) and answer_start (whole numbers), or a list of structs with \
+                       one of each",
             found: "other values".to_owned(),
         }),
     }

@@ -1,5 +1,7 @@
 //! A row of words, as readers gather it.
 
+use distill_core::text::counted;
+
 use super::found::Found;
 use super::labels::RawLabel;
 use super::lines::MAX_LINE;
@@ -90,7 +92,7 @@ pub(super) fn words_of_row(words: Vec<String>) -> Result<(String, Vec<String>), 
 pub(super) fn a_tag_a_word(label: Option<Found>, words: Option<&[String]>) -> Result<Option<Found>, String> {
     match (&label, words) {
         (Some(Found::Tags(tags)), Some(words)) if tags.len() != words.len() => {
-            Err(format!("{} tags for {} words", tags.len(), words.len()))
+            Err(format!("{} for {}", counted(tags.len(), "tag"), counted(words.len(), "word")))
         }
         _ => Ok(label),
     }

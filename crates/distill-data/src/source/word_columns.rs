@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use distill_core::text::counted;
+
 use super::columns::{Columns, Role};
 use super::found::Ask;
 use super::labels::RawLabel;
@@ -78,8 +80,8 @@ impl WordColumns {
                 if line.starts_with('#') && sentence.is_empty() {
                     continue;
                 }
-                let what =
-                    format!("{} columns, the first line with a word has {}", fields.len(), layout.columns);
+                let (found, ends) = (counted(fields.len(), "column"), layout.tab_at_the_end(line));
+                let what = format!("{found}{ends}, the first line with a word has {}", layout.columns);
                 return Err(DataError::record(&self.lines.place(), what));
             }
             let (word, tag) = (fields[layout.word].to_owned(), layout.tag.map(|tag| fields[tag].to_owned()));
@@ -115,6 +117,17 @@ fn has_bare_return(line: &str) -> bool {
     line.contains('\r')
 }
 
+/// Whether the last column has the tags, and the first word none, or there is a tab too many, is not known.
+fn tab_at_the_end(path: &Path, columns: usize) -> DataError {
+    let before = columns - 1;
+    let what = format!(
+        "its first line with a word ends with a tab: the tags can be in column {columns}, which is empty there, or in column \
+         {before} (no tags, where that has the words); name the column of the tags, such as tags = \"{before}\" under \
+         [data.columns] (tags = \"none\": no tags), or remove the tab"
+    );
+    DataError::Unsupported { file: path.to_path_buf(), what }
+}
+
 fn column_error(place: &Place, column: Option<usize>, what: String) -> DataError {
     DataError::value(place, &column.map_or(0, |column| column + 1).to_string(), what)
 }
@@ -148,15 +161,28 @@ impl Layout {
         };
         let told = place(Role::Text)?;
         let word = told.unwrap_or(0);
+        let told_tag = if columns.label_is_off() { None } else { place(Role::Label)? };
+        if tabs && told_tag.is_none() && !columns.label_is_off() && line.ends_with('\t') {
+            return Err(tab_at_the_end(path, count));
+        }
         let tag = match columns.label_is_off() {
             true => None,
-            false => place(Role::Label)?.or_else(|| (0..count).rev().find(|column| *column != word)),
+            false => told_tag.or_else(|| (0..count).rev().find(|column| *column != word)),
         };
         if tag == Some(word) {
             let what = format!("column {} is to have the words and the tags", word + 1);
             return Err(DataError::Unsupported { file: path.to_path_buf(), what });
         }
         Ok(Some(Layout { tabs, columns: count, word, tag, is_told: told.is_some() }))
+    }
+
+    /// What to say of a line whose last column is empty.
+    fn tab_at_the_end(self, line: &str) -> &'static str {
+        if self.tabs && line.ends_with('\t') {
+            " (the last one, after the tab at its end, is empty)"
+        } else {
+            ""
+        }
     }
 
     fn split(self, line: &str) -> Vec<&str> {
@@ -244,9 +270,18 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, expected) in [
-            ("a O\nb\n", "line 2: 1 columns, the first line with a word has 2"),
+            ("a O\nb\n", "line 2: 1 column, the first line with a word has 2"),
             ("a O\n# b c\n", "line 2: 3 columns"),
-            ("a\tO\nb O\n", "line 2: 1 columns"),
+            ("a\tO\nb O\n", "line 2: 1 column,"),
+            (
+                "a\tO\nb\tO\t\n",
+                "line 2: 3 columns (the last one, after the tab at its end, is empty), the first",
+            ),
+            (
+                "a\tO\t\nb\tO\t\n",
+                "ends with a tab: the tags can be in column 3, which is empty there, or in column 2",
+            ),
+            ("a\t\nb\tO\n", "or in column 1 (no tags"),
             ("a\tO\n\tO\n", "line 2: column \"1\": an empty word"),
             ("1\ta\tO\n2\tb\tO\n", "can be read as words or as the numbers of the words"),
             ("a O\rb O\r\rc O\r", "a carriage return without a line feed"),
@@ -257,6 +292,8 @@ mod tests {
             let error = rows("a.conll", text, &Columns::default()).unwrap_err();
             assert!(error.contains(expected), "{text:?}: {error}");
         }
+        let columns = Columns { label: Some("2".to_owned()), ..Columns::default() };
+        assert_eq!(rows("a.conll", "a\tO\t\nb\tO\t\n", &columns).unwrap()[0].2, "O|O");
         let columns = Columns { label: Some("3".to_owned()), ..Columns::default() };
         let error = rows("a.conll", "a O\n", &columns).unwrap_err();
         assert!(error.contains("no column \"3\" (for tags); there are \"1\", \"2\""), "{error}");

@@ -56,7 +56,7 @@ fn json_has_lists_of_words_and_tags() {
 #[test]
 fn what_is_no_row_of_words_is_named_with_its_line() {
     for (text, expected) in [
-        ("{\"tokens\": [\"a\", \"b\"], \"tags\": [\"O\"]}", "line 1: column \"tags\": 1 tags for 2 words"),
+        ("{\"tokens\": [\"a\", \"b\"], \"tags\": [\"O\"]}", "line 1: column \"tags\": 1 tag for 2 words"),
         ("{\"tokens\": []}", "line 1: column \"tokens\": a row without words"),
         ("{\"tokens\": [\"a\", null]}", "column \"tokens\": word 2 is null, not a string"),
         ("{\"tokens\": [\"a\", 3]}", "word 2 is 3, not a string"),

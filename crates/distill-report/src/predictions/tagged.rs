@@ -3,6 +3,7 @@
 //! `W` words of a row, `P` of them with logits, `C` tags.
 
 use distill_core::LabelMap;
+use distill_core::text::counted;
 use distill_task::logits::{argmax, softmax};
 use distill_task::tags::TagSet;
 use distill_task::{Label, TaskId};
@@ -138,11 +139,12 @@ fn check(model: &str, at: usize, row: &TaggedRow, num_labels: usize) -> Result<(
     };
     let words = row.words.len();
     if let Some(tags) = row.tags.as_ref().filter(|tags| tags.len() != words) {
-        return refuse(format!("{} tags for {words} words", tags.len()));
+        return refuse(format!("{} for {}", counted(tags.len(), "tag"), counted(words, "word")));
     }
     if row.positions.len().checked_mul(num_labels) != Some(row.logits.len()) {
         let (logits, positions) = (row.logits.len(), row.positions.len());
-        return refuse(format!("{logits} logits for {positions} words and {num_labels} tags"));
+        let (logits, words) = (counted(logits, "logit"), counted(positions, "word"));
+        return refuse(format!("{logits} for {words} and {}", counted(num_labels, "tag")));
     }
     let mut free = 0;
     for position in &row.positions {
@@ -195,12 +197,12 @@ mod tests {
     fn what_does_not_fit_the_words_is_refused_with_its_row() {
         let names = ["O", "B-X", "I-X"];
         let refused = |row: TaggedRow| tagged(names, vec![row]).unwrap_err().to_string();
-        assert_eq!(refused(row("a", 2, &[0], &[0, 1])), r#"m: row 1 (id "a"): 1 tags for 2 words"#);
+        assert_eq!(refused(row("a", 2, &[0], &[0, 1])), r#"m: row 1 (id "a"): 1 tag for 2 words"#);
         assert!(refused(row("a", 2, &[0, 0], &[1, 0])).contains("of word 0, which does not exist or"));
         assert!(refused(row("a", 2, &[0, 0], &[2])).contains("of word 2"));
         assert!(refused(row("a", 2, &[0, 9], &[0])).contains("label 9 is not one of 0 to 2"));
         let short = TaggedRow { logits: vec![0.0; 2], ..row("a", 1, &[0], &[0]) };
-        assert!(refused(short).contains("2 logits for 1 words and 3 tags"));
+        assert!(refused(short).contains("2 logits for 1 word and 3 tags"));
         let nan = TaggedRow { logits: vec![0.0, f32::NAN, 0.0], ..row("a", 1, &[0], &[0]) };
         assert_eq!(refused(nan), r#"m: row 1 (id "a"): the logit of "B-X" is NaN"#);
         let unlabelled = TaggedRow { tags: None, ..row("a", 1, &[0], &[0]) };

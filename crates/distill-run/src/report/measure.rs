@@ -124,6 +124,7 @@ fn predict(
     })?;
     inputs::warn_truncated(stats.truncated, stats.rows, loaded.tokenizer.max_length());
     inputs::warn_unknown(stats.unknown, stats.tokens);
+    inputs::warn_without_tokens(&stats);
     Ok((
         columns.predictions(&loaded.entry, labels.clone(), problem_type, &set.columns)?,
         stats.rows_per_second(),

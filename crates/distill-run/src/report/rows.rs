@@ -33,6 +33,7 @@ pub struct TestSet {
 /// # Errors
 /// [`distill_data::DataError`] where the column is not there, with those that are, or cannot be read.
 pub fn column(source: &Source, name: &str, stop: &StopSignal) -> Result<Vec<String>> {
+    must_have_one_value(source, name)?;
     let mut values = Vec::new();
     for row in source.with_column(name).rows()? {
         if values.len() % 4096 == 0 {
@@ -40,10 +41,34 @@ pub fn column(source: &Source, name: &str, stop: &StopSignal) -> Result<Vec<Stri
         }
         values.push(match row?.label {
             Some(Label::Class(RawLabel::Name(name))) => name,
+            Some(Label::Tags(_)) => return Err(several_values(name, "a value for each word")),
             _ => String::new(),
         });
     }
     Ok(values)
+}
+
+/// Refuses a column that is known to have several values in a row.
+fn must_have_one_value(source: &Source, name: &str) -> Result<()> {
+    let columns = source.columns();
+    let lists: &[(&str, &str)] = match source.problem_type().positions() {
+        Positions::Word => {
+            &[(columns.text_name(), "the words of a row"), (columns.label_name(), "a tag for each word")]
+        }
+        Positions::Span => &[(columns.label_name(), "the answers of a row")],
+        Positions::Row | Positions::Masked => &[],
+    };
+    match lists.iter().find(|(list, _)| *list == name) {
+        Some((_, what)) => Err(several_values(name, what)),
+        None => Ok(()),
+    }
+}
+
+fn several_values(name: &str, what: &str) -> RunError {
+    RunError::usage(format!(
+        "slices by {name:?}: this column has {what}, and a slice takes one value of each row; \"label\" cuts rows by their \
+         labels, \"length\" by their length"
+    ))
 }
 
 /// One row of a model, to be put into columns.

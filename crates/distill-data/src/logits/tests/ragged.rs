@@ -122,7 +122,7 @@ fn a_row_that_does_not_fit_is_refused_by_its_id() {
         (LogitsRow { positions: vec![1, 0], ..good() }, "positions are not whole numbers that rise from 0 on"),
         (LogitsRow { positions: vec![-1, 0], ..good() }, "positions are not whole numbers that rise from 0 on"),
         (LogitsRow { positions: vec![0, 2], ..good() }, "position 2 of 2 words"),
-        (LogitsRow { label: Some(Label::Tags(vec![None])), ..good() }, "1 tags for 2 words"),
+        (LogitsRow { label: Some(Label::Tags(vec![None])), ..good() }, "1 tag for 2 words"),
         (LogitsRow { label: Some(Label::Tags(vec![Some(3), None])), ..good() }, "label 3 is outside 0..3"),
         (LogitsRow { label: Some(Label::Class(0)), ..good() }, "not one of token_classification"),
     ] {
