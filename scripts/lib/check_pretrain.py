@@ -2,12 +2,13 @@
 
 examples:
   scripts/check-pretrain
+  scripts/check-pretrain --every-architecture --steps 60 --rows 200
   scripts/check-pretrain --model models/all-MiniLM-L6-v2 --data data/imdb/train.jsonl --rows 2000 --length 128
 
 Both sides begin with the same weights. Tokenization is that of each side's library; packing, masks and the order of the
 sequences are drawn again in Python (scripts/lib/masking.py, scripts/lib/training_order.py). Dropout is off. Compared are
 the loss of every step, the validation loss of every epoch, and the logits of the written model, which transformers loads
-without a missing or extra weight. `--untied` does the same with a decoder that is not the table of word vectors.
+without a missing or extra weight. `--every-architecture` begins with random weights of each model under tests/golden/*-masked. `--untied` does the same with a decoder that is not the table of word vectors.
 $DISTILL names the program, by default target/release/distill. Exit status 1: something differs.
 """
 
@@ -50,6 +51,7 @@ def parse():
     parser.add_argument("--batch", type=int, default=8, help="sequences a step (default: %(default)s)")
     parser.add_argument("--length", type=int, default=32, help="tokens of a sequence (default: %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="its peak (default: %(default)s)")
+    parser.add_argument("--every-architecture", action="store_true", help="each in turn, instead of --model")
     parser.add_argument("--untied", action="store_true", help="with a decoder of its own")
     return parser.parse_args()
 
@@ -66,14 +68,20 @@ def start(asked, work):
     """A masked language model without dropout, as a directory that both read."""
     folder = work / "start"
     config = AutoConfig.from_pretrained(asked.model)
-    for name in ["hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"]:
+    for name in ["hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "embedding_dropout", "mlp_dropout"]:
         if hasattr(config, name):
             setattr(config, name, 0.0)
     config.tie_word_embeddings = not asked.untied
     torch.manual_seed(SEED)
-    model = AutoModelForMaskedLM.from_pretrained(asked.model, config=config, dtype=torch.float32)
+    tokenizer = asked.model
+    if asked.every_architecture:
+        # The only golden model with a tokenizer has the largest vocabulary.
+        tokenizer, config.vocab_size = GOLDEN, AutoConfig.from_pretrained(GOLDEN).vocab_size
+        model = AutoModelForMaskedLM.from_config(config, dtype=torch.float32)
+    else:
+        model = AutoModelForMaskedLM.from_pretrained(asked.model, config=config, dtype=torch.float32)
     model.save_pretrained(folder)
-    for file in asked.model.iterdir():
+    for file in tokenizer.iterdir():
         if "token" in file.name or "vocab" in file.name or file.name == "merges.txt":
             shutil.copy(file, folder / file.name)
     return folder
@@ -171,10 +179,8 @@ def loaded(folder):
     return model.eval()
 
 
-def main():
-    asked = parse()
-    torch.use_deterministic_algorithms(True)
-    transformers.logging.set_verbosity_error()
+def check(asked):
+    """Whether both give the same; says how near they are."""
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         rows = texts(asked)
@@ -192,16 +198,27 @@ def main():
         of_steps, of_epochs = widest(losses, own), widest(validations, own_validations)
         print(f"{len(losses)} steps, {len(train)} sequences: losses {losses[0]:.4f} to {losses[-1]:.4f}, within {of_steps:.1e}")
         print(f"{epochs} epochs: validation loss {validations[-1]:.4f}, within {of_epochs:.1e}")
+        differences = [of_steps, of_epochs]
         again = loaded(written)
         best = min(range(epochs), key=lambda epoch: validations[epoch])
         if best == epochs - 1:
             with torch.no_grad():
                 ids = torch.tensor([masking.masked(validation[0], 0, VALIDATION)[0]])
-                of_logits = (again(input_ids=ids).logits - model(input_ids=ids).logits).abs().max().item()
-            print(f"logits of the written model within {of_logits:.1e}")
-        ok = max(of_steps, of_epochs) < TOLERANCE
-        print("the same" if ok else f"DIFFERENT by more than {TOLERANCE}")
-        sys.exit(0 if ok else 1)
+                differences.append((again(input_ids=ids).logits - model(input_ids=ids).logits).abs().max().item())
+            print(f"logits of the written model within {differences[-1]:.1e}")
+        return max(differences) < TOLERANCE
+
+
+def main():
+    asked = parse()
+    torch.use_deterministic_algorithms(True)
+    transformers.logging.set_verbosity_error()
+    same = True
+    for model in sorted(GOLDEN.parent.glob("*-masked")) if asked.every_architecture else [asked.model]:
+        print(model)
+        same &= check(argparse.Namespace(**vars(asked) | {"model": model}))
+    print("the same" if same else f"DIFFERENT by more than {TOLERANCE}")
+    sys.exit(0 if same else 1)
 
 
 if __name__ == "__main__":
