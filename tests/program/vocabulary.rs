@@ -207,3 +207,70 @@ fn an_encoder_is_pretrained_with_another_vocabulary_from_weights_or_afresh() {
     }
     work.run("finetune --model moved/model --data rows.jsonl --epochs 1 --no-cache --out teacher").succeeds();
 }
+
+const STUDENT: &str = "student --targets targets --init tiny --layers 0,2 --epochs 1 --no-cache";
+
+/// The logits of a model, by row.
+fn logits(work: &Work, model: &str) -> Vec<Vec<f64>> {
+    work.run(&format!("predict --model {model} --data rows.jsonl --out {model}.jsonl")).succeeds();
+    let numbers = |row: &serde_json::Value| {
+        row["logits"].as_array().unwrap().iter().map(|one| one.as_f64().unwrap()).collect()
+    };
+    work.json_lines(&format!("{model}.jsonl")).iter().map(numbers).collect()
+}
+
+/// Tokens that no text has have no influence on training: the student is the same one with fewer embeddings.
+#[test]
+fn a_student_with_a_smaller_vocabulary_is_the_same_student() {
+    let work = Work::with_targets();
+    work.run(&format!("{STUDENT} --out whole")).succeeds();
+    let run = work.run(&format!("{STUDENT} --vocabulary-from rows.jsonl --out small --json")).succeeds();
+    let smaller = run.says("tokens are kept").json()["vocabulary_from"].clone();
+    let number = |key: &str| smaller[key].as_u64().unwrap();
+    let whole = work.json("whole/run.json")["results"]["parameters"].as_u64();
+    assert_eq!((whole, number("tokens_before")), (Some(number("parameters_before")), 99));
+    assert!(number("tokens") < 99 && smaller["share_cut"] == 0.0, "{smaller}");
+    assert_eq!(work.json("small/run.json")["results"]["parameters"], smaller["parameters"]);
+    assert_eq!(work.json("small/model/config.json")["vocab_size"], smaller["tokens"]);
+    let (whole, small) = (logits(&work, "whole/model"), logits(&work, "small/model"));
+    for (whole, small) in whole.iter().flatten().zip(small.iter().flatten()) {
+        assert!((whole - small).abs() < 1e-5, "{whole} {small}");
+    }
+    // From the store's texts, and next to its teacher.
+    let beside = "--teacher-model tiny --set student.hidden_weight=1";
+    work.run(&format!("{STUDENT} --vocabulary-from targets --out store {beside}")).succeeds();
+    assert!(work.bytes("store/model/tokenizer.json") == work.bytes("small/model/tokenizer.json"));
+    let inspected = work.run("inspect small/model --json").succeeds().json();
+    assert_eq!(inspected["vocabulary"], smaller["tokens"]);
+    assert_eq!(inspected["parameters"]["total"], smaller["parameters"]);
+}
+
+#[test]
+fn the_size_of_a_smaller_vocabulary_is_given_and_other_texts_are_another_run() {
+    let work = Work::with_targets();
+    work.write("few.txt", "what is the\n");
+    let student = format!("{STUDENT} --vocabulary-from few.txt --out student");
+    work.run(&format!("{student} --vocabulary-size 70")).succeeds();
+    assert_eq!(work.json("student/model/config.json")["vocab_size"], 70);
+    work.run(&format!("{student} --vocabulary-size 70")).succeeds().says("is up to date");
+    work.run(&student).fails(73, &["setting student.vocabulary_size changed: 70"]);
+    work.write("few.txt", "what is the of\n");
+    work.run(&format!("{student} --vocabulary-size 70")).fails(73, &["input vocabulary_from changed"]);
+}
+
+#[test]
+fn a_vocabulary_that_cannot_be_made_smaller_is_refused_and_leaves_nothing() {
+    let work = Work::with_targets();
+    work.write("blank.txt", "\n");
+    work.write("blank.jsonl", "{\"text\": \"\"}\n");
+    for (options, code, parts) in [
+        ("--vocabulary-size 70", 2, &["student.vocabulary_from is missing"][..]),
+        ("--vocabulary-from rows.jsonl --vocabulary-size 7", 2, &["vocabulary_size is 7, but", "need"]),
+        ("--vocabulary-from blank.txt", 65, &["blank.txt has no rows"]),
+        ("--vocabulary-from blank.jsonl", 65, &["blank.jsonl has no text"]),
+        ("--vocabulary-from nowhere.jsonl", 2, &["nowhere.jsonl"]),
+    ] {
+        work.run(&format!("{STUDENT} {options} --out out")).fails(code, parts);
+        assert!(!work.path("out").exists(), "{options}");
+    }
+}

@@ -233,6 +233,7 @@ fn start_without_paths(start: StudentStart) -> StudentStart {
         teacher_model: None,
         init: None,
         tokenizer: None,
+        vocabulary_from: None,
         require_teacher: Some(start.require_teacher.unwrap_or(false)),
         no_teacher_baseline: false,
         baseline_init: None,

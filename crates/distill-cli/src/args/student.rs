@@ -14,7 +14,10 @@ Examples:
                   --layers 0,2,4 --out runs/student
   distill student --targets runs/targets --init small/config.json \\
                   --tokenizer runs/teacher/model --temperature 4 \\
-                  --hard-weight 0.1 --soft-weight 0.9 --out runs/student")]
+                  --hard-weight 0.1 --soft-weight 0.9 --out runs/student
+  distill student --targets runs/targets --init runs/teacher/model \\
+                  --layers 0,2,4 --vocabulary-from train.jsonl \\
+                  --out runs/student")]
 pub struct Student {
     /// Soft-target store from `distill teacher`; repeat for several teachers
     #[arg(long, value_name = "DIR")]
@@ -35,6 +38,12 @@ pub struct Student {
     /// Directory of the student's tokenizer [default: that of --init]
     #[arg(long, value_name = "DIR")]
     pub tokenizer: Option<PathBuf>,
+    /// Make the vocabulary smaller: keep the tokens that these texts need, and drop the embeddings of all others
+    #[arg(long, value_name = "SRC")]
+    pub vocabulary_from: Option<PathBuf>,
+    /// With --vocabulary-from: number of tokens to keep, the most frequent ones [default: all that the texts need]
+    #[arg(long, value_name = "N")]
+    pub vocabulary_size: Option<usize>,
     /// Rows that the teacher read, if the store was written with --no-text
     #[arg(long, value_name = "SRC")]
     pub data: Option<PathBuf>,

@@ -49,6 +49,7 @@ impl Checker<'_> {
         let Some(from) = self.begins_as(settings, which)? else { return Ok(()) };
         let start = &settings.student.start;
         let Some(from) = self.with_tokenizer(from, start.tokenizer.as_deref())? else { return Ok(()) };
+        self.found.problems.take("student.vocabulary_from", vocabulary::texts(start, &settings.data))?;
         let place = which.place;
         let (labels, problem_type) = match (self.labels.clone(), self.problem_type) {
             (Some(labels), Some(problem_type)) => (labels, problem_type),

@@ -260,6 +260,8 @@ const STUDENT_KEYS: &[&str] = &[
     "layers",
     "hidden_size",
     "tokenizer",
+    "vocabulary_from",
+    "vocabulary_size",
     "no_teacher_baseline",
     "baseline_init",
 ];
@@ -295,6 +297,12 @@ pub struct StudentStart {
     /// Directory of the student's tokenizer; by default that of `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<PathBuf>,
+    /// Texts by which the vocabulary is made smaller: what they do not need is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary_from: Option<PathBuf>,
+    /// Tokens of the smaller vocabulary; by default as many as the texts need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary_size: Option<usize>,
     /// In a pipeline: also train the same student with `soft_weight = 0`, `hard_weight = 1`.
     pub no_teacher_baseline: bool,
     /// In a pipeline: what the student without a teacher starts as; by default what the student does.

@@ -33,6 +33,7 @@ use crate::outdir::OutDir;
 use crate::session::Session;
 use crate::settings::{Settings, Targets, Validation};
 use crate::stage::{self, Finished, Prepared, Stage};
+use crate::vocabulary::{self, Smaller, VOCABULARY_FROM};
 use crate::{inputs, training};
 
 /// The stage with its settings.
@@ -153,6 +154,10 @@ impl<'a> StudentStage<'a> {
 
     /// Makes the student and trains it.
     fn run(&self, opened: Opened, session: &Session, out: &OutDir, record: &RunRecord) -> Result<Finished> {
+        if let Some(beside) = &opened.beside {
+            self.check_tokens(beside, &opened.tokenizer)?;
+        }
+        let (opened, smaller) = self.with_smaller_vocabulary(opened, session, record)?;
         let Opened { stores, train, data, tokenizer, .. } = &opened;
         let labels =
             stores.first().map(|store| store.fingerprint().label_map.clone()).unwrap_or(LabelMap::numbered(1)?);
@@ -161,9 +166,6 @@ impl<'a> StudentStage<'a> {
         stores.iter().try_for_each(|store| check_max_length(store, tokenizer))?;
         let beside = opened.beside.clone();
         let beside = beside.map(|teacher| teacher.holding(inputs::recorded(record, "teacher_model")));
-        if let Some(beside) = &beside {
-            self.check_tokens(beside, tokenizer)?;
-        }
         if let Some(named) = self.named_teacher()?.filter(|_| train.has_teacher()) {
             warn_of_another(&named, stores);
         }
@@ -179,6 +181,9 @@ impl<'a> StudentStage<'a> {
         let model = distill_model::student::initialize(&init, shape, &labels, problem_type, session.device)?;
         let beside =
             beside.map(|beside| beside.load_classifier_as(session.device, session.kind)).transpose()?;
+        if let Some(smaller) = &smaller {
+            smaller.say(&model);
+        }
         // Before rows are tokenized, which may take long.
         let plan = train.resolve(&ModelFacts::of(&model))?;
         drop(IntermediateLosses::new(&plan.loss.intermediate, &model, beside.as_ref(), session.seed)?);
@@ -214,7 +219,24 @@ impl<'a> StudentStage<'a> {
         }
         .run()?;
         finished.results.extend(opened.moved.map(|moved| ("vocabulary".to_owned(), moved)));
+        finished.results.extend(smaller.map(|smaller| (VOCABULARY_FROM.to_owned(), smaller.report(&model))));
         Ok(finished)
+    }
+
+    /// The same student, and the teacher next to it, with the part of the vocabulary that some texts need.
+    fn with_smaller_vocabulary(
+        &self,
+        opened: Opened,
+        session: &Session,
+        record: &RunRecord,
+    ) -> Result<(Opened, Option<Smaller>)> {
+        let Some(texts) = opened.vocabulary_from.clone() else { return Ok((opened, None)) };
+        let texts = texts.holding(inputs::recorded(record, VOCABULARY_FROM));
+        let size = self.settings.student.start.vocabulary_size;
+        let (tokenizer, smaller) = vocabulary::smaller(opened.tokenizer, &texts, size, session)?;
+        let init = opened.init.with_vocabulary(&smaller.vocabulary)?;
+        let beside = opened.beside.map(|beside| beside.with_vocabulary(&smaller.vocabulary)).transpose()?;
+        Ok((Opened { init, tokenizer, beside, ..opened }, Some(smaller)))
     }
 }
 
@@ -254,6 +276,7 @@ impl Stage for StudentStage<'_> {
         let named = [
             init,
             start.tokenizer.as_ref(),
+            start.vocabulary_from.as_ref(),
             start.teacher_model.as_ref(),
             self.rows.as_ref(),
             inputs::validation_file(data),

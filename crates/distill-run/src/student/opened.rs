@@ -5,6 +5,7 @@ use std::path::Path;
 
 use distill_data::TextTokenizer;
 use distill_data::logits::{Fingerprint, Store};
+use distill_data::source::Texts;
 use distill_model::ModelDirectory;
 use distill_student::TrainSettings;
 use distill_student::teachers::TeacherEnsemble;
@@ -15,7 +16,7 @@ use super::stores::{TEACHER, columns_of, open_store, problem_type, targets_name,
 use crate::error::{Result, RunError};
 use crate::session::{Session, dtype_name};
 use crate::settings::{DataSettings, Targets, Validation};
-use crate::vocabulary::{self, Moved};
+use crate::vocabulary::{self, Moved, VOCABULARY_FROM};
 use crate::{inputs, length, training};
 
 /// What the stage reads, opened and resolved once.
@@ -38,6 +39,8 @@ pub struct Opened {
     pub moved: Option<Value>,
     /// Hash of the tokenizer that `init` had before.
     pub before: Option<String>,
+    /// The texts by which the vocabulary is made smaller.
+    pub vocabulary_from: Option<Texts>,
 }
 
 impl StudentStage<'_> {
@@ -58,7 +61,8 @@ impl StudentStage<'_> {
         let directory = self.tokenizer_directory(&init);
         let tokenizer = inputs::tokenizer_for(problem_type(&stores), directory, max_length, init.config())?;
         let beside = self.teacher()?;
-        Ok(Opened { stores, mixture, train, data, init, tokenizer, beside, moved, before })
+        let vocabulary_from = vocabulary::texts(&self.settings.student.start, &data)?;
+        Ok(Opened { stores, mixture, train, data, init, tokenizer, beside, moved, before, vocabulary_from })
     }
 
     /// Every teacher's store; the first gives the rows.
@@ -136,7 +140,7 @@ impl StudentStage<'_> {
 
     /// Hashes of all that it reads.
     pub(super) fn hashes(&self, opened: &Opened) -> Result<BTreeMap<String, String>> {
-        let Opened { stores, data, init, tokenizer, beside, before, .. } = opened;
+        let Opened { stores, data, init, tokenizer, beside, before, vocabulary_from, .. } = opened;
         let init_hash = if init.has_weights() { init.weights_hash()? } else { "config.json only".to_owned() };
         let mut hashes = BTreeMap::from([
             ("init".to_owned(), init_hash),
@@ -146,6 +150,9 @@ impl StudentStage<'_> {
             ),
             ("tokenizer".to_owned(), tokenizer.hash().to_owned()),
         ]);
+        if let Some(texts) = vocabulary_from {
+            hashes.insert(VOCABULARY_FROM.to_owned(), texts.hash()?);
+        }
         hashes.extend(before.clone().map(|hash| ("init_tokenizer".to_owned(), hash)));
         if let Some(teacher) = beside {
             hashes.insert("teacher_model".to_owned(), teacher.weights_hash()?);
