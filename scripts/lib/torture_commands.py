@@ -44,6 +44,7 @@ OTHER_STORE = f"{TEACHER} --max-length 16 --out other"
 LOGGED = "--batch-size 8 --checkpoint-every 4 --set finetune.log_every=2"
 # Name: what is run once before, the command, and what the command writes.
 COMMANDS = {
+    "pretrain": ([], "pretrain --model tiny --data rows.jsonl --epochs 2 --batch-size 8 --checkpoint-every 4 --set pretrain.log_every=2 --out out", "out"),
     "finetune": ([], f"{FINETUNE} --epochs 2 {LOGGED} --out out", "out"),
     "finetune, frozen": ([], f"{FINETUNE} --freeze encoder --epochs 2 {LOGGED} --out out", "out"),
     "merge": ([STORE], "targets merge targets --out out", "out"),

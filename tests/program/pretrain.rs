@@ -326,3 +326,30 @@ fn a_pipeline_starts_from_a_config_and_says_what_does_not_fit() {
     );
     assert!(!work.path("runs/other").exists());
 }
+
+#[test]
+fn a_sweep_may_vary_what_is_pretrained() {
+    let work = work();
+    work.write("p.toml", PIPELINE.replace("data = \"more.txt\"\n", ""));
+    let sweep = |space: &str| {
+        work.write("s.toml", format!("[sweep]\npipeline = \"p.toml\"\nseeds = [1]\n[space]\n{space}\n"));
+        work.run("sweep s.toml --out sw")
+    };
+    sweep("\"pretrain.mask_probability\" = [0.15, 0.4]\n\"finetune.epochs\" = [1, 2]")
+        .succeeds()
+        .says("── trial 4");
+    let shares: BTreeSet<String> = work
+        .tree("sw")
+        .into_iter()
+        .filter(|name| name.ends_with("pretrained/run.json"))
+        .map(|name| work.json(&format!("sw/{name}"))["settings"]["pretrain"]["mask_probability"].to_string())
+        .collect();
+    assert_eq!(shares.into_iter().collect::<Vec<_>>(), ["0.15", "0.4"]);
+    work.write(
+        "p.toml",
+        PIPELINE
+            .replace("[pretrain]\nmodel = \"masked\"", "[pretrain]")
+            .replace("[finetune]", "[teacher]\nmodel = \"tiny\"\n[finetune]"),
+    );
+    sweep("\"pretrain.epochs\" = [1, 2]").fails(2, &["does not pretrain a model"]);
+}

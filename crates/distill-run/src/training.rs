@@ -189,11 +189,11 @@ impl Job<'_> {
         } else if !fresh.is_empty() {
             tracing::info!("fresh weights: {}", fresh.join(", "));
         }
-        tracing::info!(
-            train = self.data.train.num_data_rows(),
-            validation = self.data.validation.num_data_rows(),
-            "rows"
-        );
+        let (train, validation) = (self.data.train.num_data_rows(), self.data.validation.num_data_rows());
+        match self.plan.masking {
+            Some(_) => tracing::info!(train, validation, "sequences"),
+            None => tracing::info!(train, validation, "rows"),
+        }
         self.announce_classes();
         if let Some(token) = self.tokenizer.unknown_token() {
             let (tokens, unknown) = self.data.train.count_token(token);

@@ -148,7 +148,7 @@ fn is_idle(key: &str) -> bool {
     let (table, name) = key.split_once('.').unwrap_or_default();
     let of_files = ["log_every", "checkpoint_steps", "checkpoint_minutes", "keep_last"];
     of_student.contains(&key)
-        || (["student", "finetune"].contains(&table) && of_files.contains(&name))
+        || (["student", "pretrain", "finetune"].contains(&table) && of_files.contains(&name))
         || key == "teacher.shard_rows"
 }
 
@@ -164,6 +164,8 @@ fn must_matter(changes: &Changes, settings: &Settings) -> Result<()> {
     for (key, _) in changes {
         let why = if key.starts_with("finetune.") && !connect::finetunes(settings) {
             "the pipeline does not fine-tune a teacher: finetune.model is not set"
+        } else if key.starts_with("pretrain.") && !connect::pretrains(settings) {
+            "the pipeline does not pretrain a model: pretrain.model is not set"
         } else if (key.starts_with("augment.") || key.starts_with("teacher.")) && start.targets.is_some() {
             "the student learns from the stores in student.targets, which this setting does not change"
         } else {

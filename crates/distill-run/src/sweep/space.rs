@@ -94,7 +94,7 @@ const MOST_TRIALS: usize = 10_000;
 
 /// Settings that may vary: those of a student, and those of earlier stages. The rows must
 /// not: trials are compared on the same ones.
-const MAY_VARY: [&str; 5] = ["student.", "finetune.", "augment.", "teacher.", "data.max_length"];
+const MAY_VARY: [&str; 6] = ["student.", "pretrain.", "finetune.", "augment.", "teacher.", "data.max_length"];
 
 impl SweepFile {
     /// Reads and checks the text of a file.
@@ -131,8 +131,8 @@ impl SweepFile {
             refuse(
                 MAY_VARY.iter().any(|part| key.starts_with(part)),
                 &format!(
-                    "[space] {key:?}: only settings of [student], [finetune], [augment] and [teacher], and \
-                     data.max_length can vary, such as \"student.learning_rate\""
+                    "[space] {key:?}: only settings of [student], [pretrain], [finetune], [augment] and [teacher], \
+                     and data.max_length can vary, such as \"student.learning_rate\""
                 ),
             )?;
             refuse(
@@ -256,7 +256,8 @@ pub fn upstream(changes: &Changes) -> Changes {
 
 /// Those that decide its teacher.
 pub fn of_teacher(changes: &Changes) -> Changes {
-    let decides = |key: &str| key.starts_with("finetune.") || key == "data.max_length";
+    let decides =
+        |key: &str| key.starts_with("pretrain.") || key.starts_with("finetune.") || key == "data.max_length";
     changes.iter().filter(|(key, _)| decides(key)).cloned().collect()
 }
 
