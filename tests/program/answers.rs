@@ -90,7 +90,12 @@ fn answers_from_questions_to_a_report() {
 
     work.run("teacher --model ft/model --max-length 24 --data rows.jsonl --out targets").succeeds();
     work.run("targets verify targets").succeeds();
-    work.run("targets info targets").succeeds();
+    let info = work.run("targets info targets").succeeds();
+    assert!(
+        info.stdout.contains("question_answering") && !info.stdout.contains("labels\n"),
+        "{}",
+        info.shown()
+    );
     let fingerprint = &work.json("targets/manifest.json")["fingerprint"];
     assert_eq!(
         (&fingerprint["format_version"], &fingerprint["task"]),
@@ -104,6 +109,9 @@ fn answers_from_questions_to_a_report() {
                   --gate exact_match>=0.5 --gate kept.f1>=0.5 --gate f1>=0.5 --junit junit.xml --out report";
     let printed = work.run(report).succeeds();
     assert!(printed.stdout.contains("of the answer F1 of teacher"), "{}", printed.shown());
+    // `transformers` 5 has no pipeline for this task.
+    let card = work.read("st/model/README.md");
+    assert!(card.contains("AutoModelForQuestionAnswering") && !card.contains("pipeline("), "{card}");
     let report = work.json("report/report.json");
     let schema: Value = serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
     assert_schema(&report, &schema);
@@ -191,7 +199,71 @@ fn what_is_no_question_with_an_answer_is_refused_before_anything_is_computed() {
         "{\"question\": \"who\", \"answers\": {\"text\": [], \"answer_start\": []}}\n",
     );
     run("no-context.jsonl", "").fails(65, &["context"]);
-    run("rows.jsonl", "--max-length 6").fails(65, &["a larger max_length is needed"]);
+    run("rows.jsonl", "--max-length 6")
+        .fails(65, &["rows.jsonl: line 1", "its question has", "a larger max_length is needed"]);
     run("rows.jsonl", "--set finetune.loss=mse").fails(2, &["windows have different numbers of positions"]);
     run("rows.jsonl", "--set finetune.class_weights=balanced").fails(2, &["which have no classes"]);
+}
+
+#[test]
+fn a_question_without_room_for_its_text_is_named_with_its_place_in_the_file() {
+    let work = work();
+    work.run(
+        "finetune --model tiny --task question_answering --data rows.jsonl --max-length 24 --epochs 1 --out ft",
+    )
+    .succeeds();
+    // The texts of the first rows are the same, and are tokenized once.
+    let line = |id: usize, question: &str| {
+        let answers = json!({"text": [], "answer_start": []});
+        format!("{}\n", json!({"id": id, "question": question, "context": "the film", "answers": answers}))
+    };
+    let long = "what ".repeat(40);
+    work.write("long.jsonl", [line(0, "what"), line(1, "what"), line(2, &long)].concat());
+    let refused = ["long.jsonl: line 3", "its question has 40 tokens", "a larger max_length is needed"];
+    let of_model = "--model ft/model --max-length 24 --data long.jsonl";
+    work.run(&format!("predict {of_model} --out p.jsonl")).fails(65, &refused);
+    work.run(&format!("report {of_model} --out report")).fails(65, &refused);
+    work.run(&format!("teacher {of_model} --out long")).fails(65, &refused);
+    work.run("teacher --model ft/model --max-length 24 --data rows.jsonl --out targets").succeeds();
+    let student = "student --targets targets --init ft/model --max-length 24 --epochs 1";
+    work.run(&format!("{student} --validation long.jsonl --out st")).fails(65, &refused);
+    work.run(&format!("{student} --task sequence_classification --out st"))
+        .fails(2, &["data.task is sequence_classification", "that of the soft targets is question_answering"]);
+}
+
+#[test]
+fn slices_are_cut_by_columns_that_the_file_has() {
+    let work = work();
+    work.run(
+        "finetune --model tiny --task question_answering --data rows.jsonl --max-length 24 --epochs 1 --out ft",
+    )
+    .succeeds();
+    let report = "report --model ft/model --max-length 24 --no-timing";
+    let two = jsonl(&questions(60, "r")).replacen("what is the film", "where is it", 20);
+    work.write("two.jsonl", two);
+    work.run(&format!("{report} --data two.jsonl --slice question --out r")).succeeds();
+    let slices = &work.json("r/report.json")["data"][0]["slices"];
+    let is_expected =
+        |slice: &Value| slice["by"] == "question" && slice["value"] == "where is it" && slice["rows"] == 20;
+    assert!(slices.as_array().unwrap().iter().any(is_expected), "{slices}");
+    // A file in SQuAD's form has no further columns for its questions.
+    work.run(&format!("{report} --data rows.json --slice title --out r2"))
+        .fails(65, &["rows.json", "there is no column \"title\" in SQuAD's form"]);
+    work.run(&format!("{report} --data rows.json --text-column context --text-pair-column question --out r3"))
+        .fails(65, &["there is no column \"context\"", "SQuAD's form"]);
+}
+
+#[test]
+fn an_answer_that_is_whole_in_no_window_is_said() {
+    let work = work();
+    let long = ["city"; 40].join(" ");
+    let row = json!({"id": "long", "question": "what", "context": format!("the {long} is"),
+        "answers": {"text": [long], "answer_start": [4]}});
+    work.write("long.jsonl", format!("{}{row}\n", jsonl(&questions(8, "s"))));
+    let finetune = "finetune --model tiny --task question_answering --max-length 24 --epochs 1";
+    work.run(&format!("{finetune} --data long.jsonl --validation validation.jsonl --out ft"))
+        .succeeds()
+        .says("long.jsonl: 1 answers are whole in no window of 24 tokens");
+    let other = work.run(&format!("{finetune} --data rows.jsonl --validation validation.jsonl --out ft2"));
+    assert!(!other.succeeds().stderr.contains("whole in no window"));
 }

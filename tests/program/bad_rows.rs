@@ -27,7 +27,7 @@ fn missing_files_and_unknown_formats() {
     work.write("rows.json", "[]");
     work.run("predict --model tiny --data rows.json --out p.jsonl").fails(2, &["rows.json", "SQuAD", ".jsonl"]);
     work.run("finetune --model tiny --data rows.json --out ft")
-        .fails(2, &["question_answering is not supported"]);
+        .fails(2, &["rows.json has rows for question_answering", "--task question_answering"]);
     work.write("rows.md", "text");
     refused(&work, "rows.md", "", 2, &["rows.md", ".parquet, .jsonl, .ndjson, .csv, .tsv, .conll or .conllu"]);
     std::fs::create_dir(work.path("empty")).unwrap();

@@ -75,16 +75,24 @@ pub fn say(notes: &[Note]) {
 /// # Errors
 /// Wrong usage, with both.
 pub fn problem_type(config: &ModelConfig, data: &DataSettings) -> Result<TaskId> {
-    let own = config.problem_type;
-    match (data.problem_type, &data.task) {
-        (Some(asked), _) if asked != own => {
-            Err(RunError::usage(format!("data.problem_type is {asked}, but the model's is {own}")))
+    must_be_asked_for(data, config.problem_type, "the model's").map(|()| config.problem_type)
+}
+
+/// Refuses `[data] task` and `problem_type` that contradict what logits mean; `whose` says what has these logits.
+///
+/// # Errors
+/// Wrong usage, with both.
+pub fn must_be_asked_for(data: &DataSettings, own: TaskId, whose: &str) -> Result<()> {
+    let (setting, asked) = match (data.problem_type, &data.task) {
+        // Only a row with one prediction has several kinds of labels, which `task` alone cannot tell apart.
+        (Some(asked), _) if asked != own && asked.positions() == Positions::Row => {
+            ("problem_type", asked.name().to_owned())
         }
-        (None, Some(asked)) if !asked.includes(own) => {
-            Err(RunError::usage(format!("data.task is {}, but the model's is {own}", asked.as_str())))
-        }
-        _ => Ok(own),
-    }
+        (Some(asked), _) if asked != own => ("task", asked.name().to_owned()),
+        (None, Some(asked)) if !asked.includes(own) => ("task", asked.as_str().to_owned()),
+        _ => return Ok(()),
+    };
+    Err(RunError::usage(format!("data.{setting} is {asked}, but {whose} is {own}")))
 }
 
 /// What a model is to be trained for: what the settings name, else what its head predicts, else what the format or the

@@ -9,14 +9,15 @@ use distill_core::{LabelMap, StopSignal};
 use distill_data::augment::Origin;
 use distill_data::cache::{CacheWriter, Example, NO_TAG, TokenCache, id_hash};
 use distill_data::logits::{LogitsRow, Store};
-use distill_data::source::{Label, Row, Source, resolve};
-use distill_data::{DataError, TextTokenizer};
+use distill_data::source::{Row, Source, resolve};
+use distill_data::{DataError, TextTokenizer, TokenError};
 use distill_task::{Positions, TaskId};
 use distill_teacher::pieces::{OVERLAP, Piece, RowText, encode};
 use tracing::trace_span;
 
 use crate::error::TrainError;
 use crate::labels;
+use crate::prepared::{Filling, Prepared};
 use crate::soft_targets::{SoftTarget, TargetIndex};
 use crate::supervision::{self, Supervised};
 
@@ -141,10 +142,10 @@ impl CacheBuilder<'_> {
     pub fn from_source(&self, source: &Source, data_hash: &str) -> Result<Part, TrainError> {
         let reading = reading(source);
         let about = source.path().display().to_string();
-        self.open(&[("source", data_hash), ("reading", &reading)], &about, |writer| {
+        self.open(&[("source", data_hash), ("reading", &reading)], &about, |filling| {
             in_chunks(source.clone().holding(data_hash).rows()?, |rows| {
                 self.stop.check()?;
-                self.push_rows(rows, |_| Ok(SoftTarget::default()), writer)
+                self.push_rows(rows, |_| Ok(SoftTarget::default()), filling)
             })
         })
     }
@@ -155,10 +156,10 @@ impl CacheBuilder<'_> {
     /// [`TrainError`] where the store is damaged or has no texts.
     pub fn from_store(&self, store: &Store, store_hash: &str) -> Result<Part, TrainError> {
         let about = format!("soft targets {}", store.directory().display());
-        self.open(&[("targets", store_hash)], &about, |writer| {
+        self.open(&[("targets", store_hash)], &about, |filling| {
             in_chunks(store.rows(), |rows: &[LogitsRow]| {
                 self.stop.check()?;
-                self.push_targets(rows, writer)
+                self.push_targets(rows, filling)
             })
         })
     }
@@ -177,11 +178,11 @@ impl CacheBuilder<'_> {
         let reading = reading(source);
         let about = format!("{} with soft targets {}", source.path().display(), store.directory().display());
         let inputs = [("source", data_hash), ("reading", &reading), ("targets", store_hash)];
-        self.open(&inputs, &about, |writer| {
+        self.open(&inputs, &about, |filling| {
             let targets = self.index(store)?;
             in_chunks(source.clone().holding(data_hash).rows()?, |rows| {
                 self.stop.check()?;
-                self.push_rows(rows, |row| targets.of(row), writer)
+                self.push_rows(rows, |row| targets.of(row), filling)
             })
         })
     }
@@ -190,7 +191,7 @@ impl CacheBuilder<'_> {
         &self,
         inputs: &[(&str, &str)],
         about: &str,
-        build: impl FnOnce(&mut CacheWriter) -> Result<(), TrainError>,
+        build: impl FnOnce(&mut Filling<'_>) -> Result<(), TrainError>,
     ) -> Result<Part, TrainError> {
         let _span = trace_span!(target: "timeline", "cache").entered();
         let max_length = self.tokenizer.max_length().to_string();
@@ -205,10 +206,13 @@ impl CacheBuilder<'_> {
         let has_windows = self.problem_type.positions() != Positions::Row;
         let windows = has_windows.then_some(("window_overlap", overlap.as_str()));
         let key = parts_hash(inputs.iter().copied().chain(own).chain(windows));
-        let build = |writer: &mut CacheWriter| {
-            build(writer)?;
-            warn_of_words_without_target(writer.left_out());
-            Ok::<(), TrainError>(())
+        let mut lost = 0;
+        let build = |writer: &mut CacheWriter| -> Result<(), TrainError> {
+            let mut filling = Filling { writer, lost: 0 };
+            build(&mut filling)?;
+            lost = filling.lost;
+            warn_of_words_without_target(filling.writer.left_out());
+            Ok(())
         };
         let cache = match self.directory {
             Some(directory) => {
@@ -217,6 +221,12 @@ impl CacheBuilder<'_> {
             }
             None => TokenCache::in_memory(build)?,
         };
+        if lost > 0 {
+            tracing::warn!(
+                "{about}: {lost} answers are whole in no window of {max_length} tokens, and \"no answer\" is learned for these \
+                 rows; increase max_length if they are long, or remove white space around them"
+            );
+        }
         if u32::try_from(cache.len()).is_err() {
             return Err(TrainError::Rows(format!("{} rows are more than one run supports", cache.len())));
         }
@@ -232,13 +242,17 @@ impl CacheBuilder<'_> {
         }
         let texts =
             rows.iter().map(|row| RowText { text: row.text, text_pair: row.text_pair, words: row.tokens });
-        Ok(encode(self.tokenizer, positions, &texts.collect::<Vec<_>>())?)
+        encode(self.tokenizer, positions, &texts.collect::<Vec<_>>()).map_err(|error| match error {
+            TokenError::Encode { index, reason } if index < rows.len() => rows[index].unfit(&reason),
+            other => other.into(),
+        })
     }
 
-    fn push(&self, rows: &[Prepared<'_>], writer: &mut CacheWriter) -> Result<(), TrainError> {
+    fn push(&self, rows: &[Prepared<'_>], filling: &mut Filling<'_>) -> Result<(), TrainError> {
         for (row, pieces) in rows.iter().zip(self.encode(rows)?) {
             let (label, targets) = labels::cached(row.label.as_ref(), self.labels.num_labels());
             let origin = Origin::of(row.id);
+            filling.lost += usize::from(supervision::is_lost(&pieces, row.label.as_ref()));
             let mut windows = match self.problem_type.positions() {
                 Positions::Span => Some(
                     supervision::of_answers(&pieces, row.label.as_ref(), &row.target)
@@ -256,12 +270,12 @@ impl CacheBuilder<'_> {
                     None => Supervised::default(),
                 };
                 if words && !row.target.logits.is_empty() {
-                    writer.leave_out((piece.positions.len() - own.positions.len()) as u64);
+                    filling.writer.leave_out((piece.positions.len() - own.positions.len()) as u64);
                 }
                 if words && own.positions.is_empty() {
                     continue;
                 }
-                writer.push(Example {
+                filling.writer.push(Example {
                     input_ids: &piece.tokens.input_ids,
                     token_type_ids: Some(&piece.tokens.token_type_ids),
                     label,
@@ -283,12 +297,13 @@ impl CacheBuilder<'_> {
         &self,
         rows: &[Row],
         target: impl Fn(&Row) -> Result<SoftTarget<'t>, TrainError>,
-        writer: &mut CacheWriter,
+        filling: &mut Filling<'_>,
     ) -> Result<(), TrainError> {
         let prepared = rows.iter().map(|row| {
             let label = row.label.as_ref();
             Ok(Prepared {
                 row: row.row,
+                place: Some(&row.place),
                 id: &row.id,
                 text: &row.text,
                 text_pair: row.text_pair.as_deref(),
@@ -297,10 +312,10 @@ impl CacheBuilder<'_> {
                 target: target(row)?,
             })
         });
-        self.push(&prepared.collect::<Result<Vec<_>, TrainError>>()?, writer)
+        self.push(&prepared.collect::<Result<Vec<_>, TrainError>>()?, filling)
     }
 
-    pub(crate) fn push_targets(&self, rows: &[LogitsRow], writer: &mut CacheWriter) -> Result<(), TrainError> {
+    pub(crate) fn push_targets(&self, rows: &[LogitsRow], filling: &mut Filling<'_>) -> Result<(), TrainError> {
         let prepared = rows.iter().map(|row| {
             let text = row.text.as_deref().ok_or_else(|| {
                 TrainError::Rows(
@@ -309,6 +324,7 @@ impl CacheBuilder<'_> {
             })?;
             Ok(Prepared {
                 row: row.row.cast_unsigned(),
+                place: None,
                 id: &row.id,
                 text,
                 text_pair: row.text_pair.as_deref(),
@@ -317,7 +333,7 @@ impl CacheBuilder<'_> {
                 target: row.into(),
             })
         });
-        self.push(&prepared.collect::<Result<Vec<_>, TrainError>>()?, writer)
+        self.push(&prepared.collect::<Result<Vec<_>, TrainError>>()?, filling)
     }
 
     pub(crate) fn index(&self, store: &Store) -> Result<TargetIndex, TrainError> {
@@ -344,34 +360,6 @@ pub(crate) fn reading(source: &Source) -> String {
     // The number changes where the same bytes are read as other rows.
     let asked = (source.label_type(), source.label_names(), source.delimiter(), source.reading());
     format!("2\u{1f}{ending}\u{1f}{}\u{1f}{asked:?}", names.join("\u{1f}"))
-}
-
-/// A row on its way into a cache.
-struct Prepared<'a> {
-    row: u64,
-    id: &'a str,
-    text: &'a str,
-    text_pair: Option<&'a str>,
-    tokens: Option<&'a [String]>,
-    label: Option<Label<i32>>,
-    target: SoftTarget<'a>,
-}
-
-impl Prepared<'_> {
-    fn other_windows(&self) -> TrainError {
-        TrainError::Rows(format!(
-            "row {} (id {:?}): the teacher read its text in other windows than the student; soft targets of answers need \
-             the same tokenizer and the same max_length for both",
-            self.row, self.id
-        ))
-    }
-
-    fn no_words(&self) -> TrainError {
-        TrainError::Rows(format!(
-            "row {} (id {:?}) has a text and no list of words, and a tag is learned for each word",
-            self.row, self.id
-        ))
-    }
 }
 
 /// Hands a stream on in chunks, so that each can be tokenized on all cores.

@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod optimizer;
 pub mod param_groups;
 pub mod plan;
+mod prepared;
 mod running_loss;
 pub mod sampling;
 pub mod schedule;

@@ -67,6 +67,13 @@ pub(crate) fn of_answers(
         .collect()
 }
 
+/// Whether a row has an answer that is whole in none of its windows: it is learned as "no answer".
+pub(crate) fn is_lost(windows: &[Piece], label: Option<&Label<i32>>) -> bool {
+    let Some(Label::Spans(spans)) = label else { return false };
+    let is_whole = |window: &Piece, answer| answer_positions(&window.offsets, answer).is_some();
+    spans.first().is_some_and(|answer| !windows.iter().any(|window| is_whole(window, *answer)))
+}
+
 /// Of a window of words: those that have a soft target where there is a teacher, else those that have a tag; all where the
 /// row has neither.
 pub(crate) fn of_words(piece: &Piece, label: Option<&Label<i32>>, target: &SoftTarget<'_>) -> Supervised {
@@ -170,6 +177,14 @@ mod tests {
         assert_eq!(tags(answer(4, 7)), [vec![0, 0, STARTS + ENDS], vec![0, STARTS + ENDS]]);
         assert_eq!(tags(Some(Label::Spans(vec![]))), [vec![3, 0, 0], vec![3, 0]]);
         assert_eq!(tags(None), [Vec::<i32>::new(), Vec::new()]);
+    }
+
+    #[test]
+    fn an_answer_that_no_window_has_whole_is_lost() {
+        let lost = |spans: Vec<distill_task::Span>| is_lost(&windows(), Some(&Label::Spans(spans)));
+        let span = |start, end| distill_task::Span { start, end };
+        assert!(!lost(vec![span(0, 7)]) && !lost(vec![]) && lost(vec![span(0, 8)]));
+        assert!(!is_lost(&windows(), None));
     }
 
     #[test]

@@ -188,21 +188,21 @@ impl CacheBuilder<'_> {
             Some((source, data_hash)) => {
                 let reading = reading(source);
                 let inputs = [&[("source", data_hash), ("reading", reading.as_str())], &own[..]].concat();
-                self.open(&inputs, &about, |writer| {
+                self.open(&inputs, &about, |filling| {
                     let indices = self.indices(&teachers.stores)?;
                     in_chunks(source.clone().holding(data_hash).rows()?, |rows| {
                         self.stop.check()?;
-                        self.push_rows(rows, |row| combined(teachers, &indices, row), writer)
+                        self.push_rows(rows, |row| combined(teachers, &indices, row), filling)
                     })
                 })
             }
-            None => self.open(&own, &about, |writer| {
+            None => self.open(&own, &about, |filling| {
                 let Some((first, others)) = teachers.stores.split_first() else { return Ok(()) };
                 let indices = self.indices(others)?;
                 in_chunks(first.rows(), |rows: &[LogitsRow]| {
                     self.stop.check()?;
                     let rows = rows.iter().map(|row| with_all(teachers, &indices, row));
-                    self.push_targets(&rows.collect::<Result<Vec<_>, TrainError>>()?, writer)
+                    self.push_targets(&rows.collect::<Result<Vec<_>, TrainError>>()?, filling)
                 })
             }),
         }

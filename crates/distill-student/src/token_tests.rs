@@ -92,9 +92,9 @@ fn part(rows: &[Row], targets: Option<&[LogitsRow]>, max_length: usize) -> Part 
         directory: None,
         stop: &stop,
     };
-    let built = builder.open(&[], "rows of words", |writer| match targets {
-        Some(targets) => builder.push_targets(targets, writer),
-        None => builder.push_rows(rows, |_| Ok(SoftTarget::default()), writer),
+    let built = builder.open(&[], "rows of words", |filling| match targets {
+        Some(targets) => builder.push_targets(targets, filling),
+        None => builder.push_rows(rows, |_| Ok(SoftTarget::default()), filling),
     });
     built.unwrap()
 }
@@ -183,9 +183,9 @@ fn words_without_a_soft_target_are_left_out_and_counted() {
     let (problem_type, directory) = (TaskId::TOKEN_CLASSIFICATION, None);
     let builder = CacheBuilder { tokenizer: &tokenizer, labels: &labels, problem_type, directory, stop: &stop };
     let mut left_out = 0;
-    let part = builder.open(&[], "rows of words", |writer| {
-        builder.push_targets(&said, writer)?;
-        left_out = writer.left_out();
+    let part = builder.open(&[], "rows of words", |filling| {
+        builder.push_targets(&said, filling)?;
+        left_out = filling.writer.left_out();
         Ok(())
     });
     assert_eq!(left_out, 2);

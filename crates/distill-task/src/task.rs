@@ -84,7 +84,8 @@ pub trait Task: fmt::Debug + Send + Sync {
         }
     }
 
-    /// The name of its pipeline in `transformers`, which is also its `pipeline_tag` on a model card.
+    /// Its `pipeline_tag` on a model card. It is also the name of its pipeline in `transformers`, which has none for questions since
+    /// version 5.
     fn pipeline_tag(&self) -> &'static str {
         match self.positions() {
             Positions::Row => "text-classification",

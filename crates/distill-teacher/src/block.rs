@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use distill_data::TextTokenizer;
 use distill_data::cache::{Example, id_hash};
 use distill_data::source::Row;
+use distill_data::{DataError, TextTokenizer, TokenError};
 use distill_task::Positions;
 use tracing::trace_span;
 
@@ -37,7 +37,12 @@ impl Block {
         let (text_of_row, first_row) = distinct(rows.iter().map(|row| text_of(row, positions)));
         let _span = trace_span!(target: "timeline", "tokenize").entered();
         let texts: Vec<RowText<'_>> = first_row.iter().map(|row| text_of(&rows[*row], positions)).collect();
-        let pieces = encode(tokenizer, positions, &texts)?;
+        let pieces = encode(tokenizer, positions, &texts).map_err(|error| match error {
+            TokenError::Encode { index, reason } if index < first_row.len() => {
+                unfit(&rows[first_row[index]], &reason).into()
+            }
+            other => RunnerError::Tokens(other),
+        })?;
         let mut end = 0;
         let pieces_of_text = pieces
             .iter()
@@ -85,6 +90,11 @@ impl Block {
     pub fn texts(&self) -> usize {
         self.first_row.len()
     }
+}
+
+/// A row that the tokenizer refuses, with its place in the file.
+fn unfit(row: &Row, reason: &str) -> DataError {
+    DataError::Record { place: row.place.clone(), what: format!("it cannot be tokenized: {reason}") }
 }
 
 /// What is read of a row; the text of a row of words is made of them.

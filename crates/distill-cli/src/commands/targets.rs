@@ -168,7 +168,10 @@ fn text(directory: &Path, info: &Info, source_rows: Option<u64>) -> Result<Strin
         let most = (info.label_counts.len() as f64).ln();
         writeln!(text, "  entropy      {entropy:.4} nats a row, at most {most:.4}")?;
     }
-    writeln!(text, "labels")?;
+    // Numbers and answers in a text have no labels to count.
+    if !info.label_counts.is_empty() {
+        writeln!(text, "labels")?;
+    }
     let names: Vec<String> = info.fingerprint.label_map.names().iter().map(|name| visible(name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(40);
     for (id, (name, count)) in names.iter().zip(&info.label_counts).enumerate() {
@@ -180,6 +183,7 @@ fn text(directory: &Path, info: &Info, source_rows: Option<u64>) -> Result<Strin
         ("teacher_weights", print.teacher_weights.as_str()),
         ("tokenizer", &print.tokenizer),
         ("dataset", &print.dataset),
+        ("problem_type", print.problem_type.name()),
         ("max_length", &print.max_length.to_string()),
         ("dtype", &print.dtype),
         ("format_version", &print.format_version.to_string()),

@@ -3,7 +3,10 @@
 
 use distill_task::Span;
 
+use super::columns::RowKind;
 use super::found::Found;
+use super::parquet_rows::text_of;
+use crate::parquet::Value;
 
 /// An answer as it stands in the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,33 @@ pub(crate) struct Answer {
 pub(crate) fn of_lists(texts: Vec<String>, starts: Vec<i64>) -> Option<Vec<Answer>> {
     let each = |(text, start)| Answer { text, start };
     (texts.len() == starts.len()).then(|| texts.into_iter().zip(starts).map(each).collect())
+}
+
+/// The answers of a row; none where both lists are null.
+///
+/// # Errors
+/// For lists that do not belong together, and for values that are null or of another type.
+pub(super) fn of_columns(
+    texts: Option<Vec<Option<Value>>>,
+    starts: Option<Vec<Option<Value>>>,
+) -> Result<Option<Found>, String> {
+    let (texts, starts) = match (texts, starts) {
+        (Some(texts), Some(starts)) => (texts, starts),
+        (None, None) => return Ok(None),
+        (None, Some(_)) => return Err("text is null, and answer_start is not".to_owned()),
+        (Some(_), None) => return Err("answer_start is null, and text is not".to_owned()),
+    };
+    let start = |value| match value {
+        Some(Value::Integer(start)) => Ok(start),
+        _ => Err("an answer_start is not a whole number".to_owned()),
+    };
+    let starts: Vec<i64> = starts.into_iter().map(start).collect::<Result<_, _>>()?;
+    let count = (texts.len(), starts.len());
+    let text = |text| text_of(text)?.ok_or_else(|| "the text of an answer is null".to_owned());
+    let answers = of_lists(texts.into_iter().map(text).collect::<Result<_, _>>()?, starts);
+    answers
+        .map(|answers| Some(Found::Answers(answers)))
+        .ok_or_else(|| format!("{} texts and {} answer_starts", count.0, count.1))
 }
 
 /// The label of a row with these answers: the different spans of its context, in characters. Without an answer the
@@ -40,6 +70,17 @@ pub(super) fn in_context(label: Option<Found>, context: Option<&str>) -> Result<
     match label {
         Some(Found::Answers(answers)) => label_of(answers, context.unwrap_or_default()).map(Some),
         label => Ok(label),
+    }
+}
+
+/// The second text of a row of this kind; a question always has a context, which may be empty.
+///
+/// # Errors
+/// For a question without a context.
+pub(super) fn context_of(kind: RowKind, text_pair: Option<String>) -> Result<Option<String>, String> {
+    match (kind, text_pair) {
+        (RowKind::Answers, None) => Err("null".to_owned()),
+        (_, text_pair) => Ok(text_pair),
     }
 }
 
@@ -123,6 +164,25 @@ mod tests {
         ] {
             let error = label(&[answer], context).unwrap_err();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn columns_of_answers_are_read_whole_or_refused() {
+        let text = |text: &str| Some(Value::Text(text.into()));
+        let start = |start| Some(Value::Integer(start));
+        let read = |texts, starts| of_columns(texts, starts).map(|found| found.is_some());
+        assert_eq!(read(None, None), Ok(false));
+        assert_eq!(read(Some(vec![]), Some(vec![])), Ok(true));
+        assert_eq!(read(Some(vec![text("a")]), Some(vec![start(0)])), Ok(true));
+        for (texts, starts, expected) in [
+            (None, Some(vec![start(0)]), "text is null, and answer_start is not"),
+            (Some(vec![text("a")]), None, "answer_start is null, and text is not"),
+            (Some(vec![None]), Some(vec![start(0)]), "the text of an answer is null"),
+            (Some(vec![text("a")]), Some(vec![None]), "an answer_start is not a whole number"),
+            (Some(vec![text("a")]), Some(vec![]), "1 texts and 0 answer_starts"),
+        ] {
+            assert_eq!(read(texts, starts).unwrap_err(), expected);
         }
     }
 

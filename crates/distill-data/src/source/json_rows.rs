@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use distill_task::LabelShape;
 
-use super::answers::{in_context, of_pairs};
+use super::answers::{context_of, in_context, of_pairs};
 use super::columns::{Columns, Role, RowKind};
 use super::found::{Ask, Found, LabelType, Several};
 use super::json_value::{JsonValue, List, keys, pick};
@@ -81,7 +81,12 @@ impl JsonRows {
         let lists = lists.map(|(role, list)| (self.names[role as usize].as_str(), list));
         let lists = if self.columns.kind == RowKind::Words { &lists[..] } else { &lists[..1] };
         let picked = pick(line, &names, lists);
-        let known = picked.as_ref().is_ok_and(|fields| fields[1].is_none()).then(|| keys(line));
+        let needed: &[Role] =
+            if self.columns.kind == RowKind::Answers { &[Role::Text, Role::TextPair] } else { &[Role::Text] };
+        let missing = |fields: &Vec<Option<JsonValue>>| {
+            needed.iter().copied().find(|role| fields[*role as usize].is_none())
+        };
+        let missing = picked.as_ref().ok().and_then(missing).map(|role| (role, keys(line)));
         let place = self.lines.place();
         let mut fields = picked.map_err(|what| DataError::record(&place, what))?;
         let again = fields.split_off(Role::ALL.len());
@@ -95,8 +100,8 @@ impl JsonRows {
         for (seen, field) in self.seen.iter_mut().zip(&fields) {
             *seen |= field.is_some();
         }
-        if let Some(known) = known {
-            return Err(self.no_text(&place, &known));
+        if let Some((role, known)) = missing {
+            return Err(self.no_text(&place, role, &known));
         }
         self.any = true;
         self.row(fields, place).map(Some)
@@ -117,7 +122,8 @@ impl JsonRows {
             _ => text_of(text).and_then(|text| text.ok_or("null".to_owned())).map(|text| (text, None)),
         };
         let (text, tokens) = found.map_err(|what| value_error(at(Role::Text), what))?;
-        let text_pair = text_of(text_pair.unwrap_or(JsonValue::Null));
+        let text_pair = text_of(text_pair.unwrap_or(JsonValue::Null))
+            .and_then(|text_pair| context_of(self.columns.kind, text_pair));
         let text_pair = text_pair.map_err(|what| value_error(at(Role::TextPair), what))?;
         let label = label_of(&label.unwrap_or(JsonValue::Null), self.ask)
             .and_then(|label| a_tag_a_word(label, tokens.as_deref()))
@@ -126,15 +132,12 @@ impl JsonRows {
         Ok(RawRow { id, text, text_pair, tokens, label, place })
     }
 
-    fn no_text(&self, place: &Place, known: &[String]) -> DataError {
+    /// A text that every row needs is not in this one.
+    fn no_text(&self, place: &Place, role: Role, known: &[String]) -> DataError {
+        let name = self.columns.name(role);
         match self.any {
-            true => DataError::value(place, self.columns.text_name(), "missing here"),
-            false => DataError::missing_column(
-                &self.file,
-                self.columns.text_name(),
-                self.columns.word(Role::Text),
-                known,
-            ),
+            true => DataError::value(place, name, "missing here"),
+            false => DataError::missing_column(&self.file, name, self.columns.word(role), known),
         }
     }
 

@@ -8,7 +8,7 @@ use distill_core::StopSignal;
 use distill_task::{LabelShape, TaskId};
 use serde_json::Value as Json;
 
-use super::answers::{in_context, of_lists, of_pairs};
+use super::answers::{context_of, in_context, of_columns, of_pairs};
 use super::columns::{Columns, Role, RowKind};
 use super::found::{Ask, Found, LabelType, Several};
 use super::labels::{RawLabel, finite, not_a_label, one_class, several_from_text};
@@ -124,11 +124,12 @@ impl ParquetRows {
                 .map(|text| (text, None)),
         };
         let (text, tokens) = found.map_err(|what| error(Role::Text, what))?;
-        let text_pair = text_of(take(Role::TextPair).flatten());
+        let text_pair = text_of(take(Role::TextPair).flatten())
+            .and_then(|text_pair| context_of(self.columns.kind, text_pair));
         let text_pair = text_pair.map_err(|what| error(Role::TextPair, what))?;
         let begin = self.starts.1.as_mut().map(|lists| lists.next().flatten());
         let label = match list(Role::Label) {
-            Some(texts) if begin.is_some() => answers_of(texts, begin.flatten()),
+            Some(texts) if begin.is_some() => of_columns(texts, begin.flatten()),
             Some(list) => list.map_or(Ok(None), |list| list_label(list, self.ask)),
             None => label_of(take(Role::Label).flatten(), self.ask),
         };
@@ -303,24 +304,6 @@ pub(crate) fn words_of(list: Option<Vec<Option<Value>>>) -> Result<Vec<String>, 
         None => Err(format!("word {number} is null")),
     };
     (1..).zip(list.ok_or("null")?).map(word).collect()
-}
-
-/// The answers of a row; none where both lists are null.
-fn answers_of(
-    texts: Option<Vec<Option<Value>>>,
-    starts: Option<Vec<Option<Value>>>,
-) -> Result<Option<Found>, String> {
-    let (Some(texts), Some(starts)) = (texts, starts) else { return Ok(None) };
-    let start = |value| match value {
-        Some(Value::Integer(start)) => Ok(start),
-        _ => Err("an answer_start is no whole number".to_owned()),
-    };
-    let starts: Vec<i64> = starts.into_iter().map(start).collect::<Result<_, _>>()?;
-    let count = (texts.len(), starts.len());
-    let answers = of_lists(words_of(Some(texts))?, starts);
-    answers
-        .map(|answers| Some(Found::Answers(answers)))
-        .ok_or_else(|| format!("{} texts and {} answer_starts", count.0, count.1))
 }
 
 /// The label of a row that has a list.

@@ -68,6 +68,7 @@ impl SquadRows {
         columns: &Columns,
         hasher: Option<SharedHasher>,
     ) -> Result<Self, DataError> {
+        check_columns(path, columns)?;
         let file = open::to_read(path).map_err(FileError::of("open", path))?;
         let mut bytes = Vec::new();
         let read = Hashed::new(file, hasher).take(MAX_BYTES + 1).read_to_end(&mut bytes);
@@ -120,6 +121,21 @@ impl SquadRows {
             self.current = Some((context, qas.into_iter()));
         }
     }
+}
+
+/// Refuses columns of other names: the names of the fields are fixed.
+fn check_columns(file: &Path, columns: &Columns) -> Result<(), DataError> {
+    let is_other = |role: &Role| match columns.named(*role) {
+        Some(name) => name != columns.word(*role) && !columns.is_off(*role),
+        None => false,
+    };
+    let Some(role) = Role::ALL.into_iter().find(is_other) else { return Ok(()) };
+    let what = format!(
+        "there is no column {:?} in SQuAD's form, which has id, question, context and answers; rows with other columns are in \
+         .jsonl and .parquet",
+        columns.name(role)
+    );
+    Err(DataError::Unsupported { file: file.to_owned(), what })
 }
 
 /// The answers of a question; none where the file does not say.
@@ -197,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_other_names_are_refused_and_not_passed_over() {
+        let named = |text: &str| Columns { text: Some(text.to_owned()), ..Columns::default() };
+        assert!(rows("a.json", SQUAD, &named("question")).is_ok());
+        let error = rows("a.json", SQUAD, &named("title")).unwrap_err();
+        assert!(error.contains("there is no column \"title\" in SQuAD's form"), "{error}");
+        let columns = Columns { label: Some("title".to_owned()), ..Columns::default() };
+        assert!(rows("a.json", SQUAD, &columns).unwrap_err().contains("no column \"title\""));
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused_with_its_row() {
         let wrong = SQUAD.replace("\"answer_start\": 9", "\"answer_start\": 8");
         let error = rows("a.json", &wrong, &Columns::default()).unwrap_err();
@@ -226,6 +252,11 @@ mod tests {
                 "line 1: column \"answers\": the answer \"c\"",
             ),
             ("{\"question\": \"a\"}", "no column \"context\" (for context)"),
+            ("{\"question\": \"a\", \"context\": null, \"answers\": []}", "line 1: column \"context\": null"),
+            (
+                "{\"question\": \"a\", \"context\": \"b\"}\n{\"question\": \"a\"}",
+                "line 2: column \"context\": missing here",
+            ),
         ] {
             let error = rows("a.jsonl", text, &Columns::default()).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

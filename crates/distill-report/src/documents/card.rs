@@ -57,6 +57,33 @@ pub fn render(report: &Report, info: &CardInfo) -> Option<String> {
     Some(out)
 }
 
+/// How an answer is found. `transformers` 5 has no pipeline for it.
+///
+/// As `distill predict` chooses it, in a text of one window: start not after end, at most 30 tokens, both in the context, or both
+/// the first token.
+const ANSWER: &str = "\
+import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+directory = \"path/to/this/directory\"
+tokenizer = AutoTokenizer.from_pretrained(directory)
+model = AutoModelForQuestionAnswering.from_pretrained(directory)
+
+def answer(question, context):  # an empty text: the context has no answer
+    row = tokenizer(question, context, truncation=\"only_second\", return_offsets_mapping=True, return_tensors=\"pt\")
+    places = row.pop(\"offset_mapping\")[0].tolist()
+    with torch.no_grad():
+        logits = model(**row)
+    inside = torch.tensor([part == 1 for part in row.sequence_ids()])
+    spans = (inside[:, None] & inside).triu().tril(29)  # at most 30 tokens
+    spans[0, 0] = True  # no answer
+    scores = logits.start_logits[0][:, None] + logits.end_logits[0]
+    start, end = divmod(int(scores.masked_fill(~spans, -torch.inf).argmax()), len(places))
+    return context[places[start][0]:places[end][1]]
+
+print(answer(\"…\", \"…\"))
+";
+
 /// How the model is run by `transformers`.
 fn usage(task: TaskId) -> String {
     let tag = task.pipeline_tag();
@@ -64,7 +91,7 @@ fn usage(task: TaskId) -> String {
     let (option, input) = match task.positions() {
         Positions::Row => ("truncation=True", "\"a text\""),
         Positions::Word => ("aggregation_strategy=\"first\"", "\"a sentence\""),
-        Positions::Span => ("handle_impossible_answer=True", "question=\"…\", context=\"…\""),
+        Positions::Span => return format!("\n## Use\n\n```python\n{ANSWER}```\n"),
         Positions::Masked => ("top_k=5", "\"a [MASK]\""),
     };
     format!(

@@ -9,7 +9,7 @@ use distill_student::teachers::TeacherEnsemble;
 use super::Checker;
 use crate::error::{Result, RunError};
 use crate::settings::Settings;
-use crate::{connect, student};
+use crate::{connect, inputs, student};
 
 const PLACE: &str = "student.targets";
 
@@ -46,10 +46,9 @@ impl Checker<'_> {
     }
 
     fn must_be_of_their_kind(&mut self, settings: &Settings) {
-        let (Some(asked), Some(own)) = (settings.data.problem_type, self.problem_type) else { return };
-        if asked != own {
-            let what = format!("data.problem_type is {asked}, but that of the soft targets is {own}");
-            self.found.problems.add("[data]", RunError::usage(what));
+        let Some(own) = self.problem_type else { return };
+        if let Err(error) = inputs::must_be_asked_for(&settings.data, own, "that of the soft targets") {
+            self.found.problems.add("[data]", error);
         }
     }
 

@@ -34,12 +34,19 @@ pub struct TestSet {
 /// [`distill_data::DataError`] where the column is not there, with those that are, or cannot be read.
 pub fn column(source: &Source, name: &str, stop: &StopSignal) -> Result<Vec<String>> {
     must_have_one_value(source, name)?;
+    let columns = source.columns();
+    let (is_text, is_pair) = (name == columns.text_name(), name == columns.text_pair_name());
+    // A column has one role: the texts themselves are read as what they are.
+    let source = if is_text || is_pair { source.clone() } else { source.with_column(name) };
     let mut values = Vec::new();
-    for row in source.with_column(name).rows()? {
+    for row in source.rows()? {
         if values.len() % 4096 == 0 {
             stop.check()?;
         }
-        values.push(match row?.label {
+        let row = row?;
+        values.push(match row.label {
+            _ if is_text => row.text,
+            _ if is_pair => row.text_pair.unwrap_or_default(),
             Some(Label::Class(RawLabel::Name(name))) => name,
             Some(Label::Tags(_)) => return Err(several_values(name, "a value for each word")),
             _ => String::new(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::StudentStage;
 use super::stores::{TEACHER, columns_of, open_store, problem_type, targets_name, teacher_of};
-use crate::error::{Result, RunError};
+use crate::error::Result;
 use crate::session::{Session, dtype_name};
 use crate::settings::{DataSettings, Targets, Validation};
 use crate::vocabulary::{self, Moved, VOCABULARY_FROM};
@@ -75,11 +75,7 @@ impl StudentStage<'_> {
     /// How to train for what the stores' logits mean.
     fn train(&self, stores: &[Store]) -> Result<TrainSettings> {
         let problem_type = problem_type(stores);
-        if let Some(asked) = self.settings.data.problem_type.filter(|asked| *asked != problem_type) {
-            let message =
-                format!("data.problem_type is {asked}, but that of the soft targets is {problem_type}");
-            return Err(RunError::usage(message));
-        }
+        inputs::must_be_asked_for(&self.settings.data, problem_type, "that of the soft targets")?;
         Ok(self.train.for_problem(problem_type)?)
     }
 
