@@ -5,7 +5,7 @@ examples:
   scripts/check-written-models --distill target/release/distill --only roberta
 
 Kinds: a fine-tuned model and a student of each architecture under tests/golden, with the tokenizer class that belongs
-to it; several classes a row, numbers, pairs; answers in a text; bf16; and directories whose settings `transformers` applies in its own way.
+to it; the same with a part of its vocabulary, and with other vocabularies; several classes a row, numbers, pairs; answers in a text; bf16; and directories whose settings `transformers` applies in its own way.
 Neither side is told the length, the number format or the class: both take them from the directory. Exit status 1:
 something differs.
 """
@@ -27,6 +27,7 @@ from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClas
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"
 BYTE_LEVEL = ROOT / "crates/distill-data/testdata/tiny-byte-level"
+TRAINED = ROOT / "crates/distill-data/testdata/trained"
 TOLERANCE = 1e-5
 LENGTH = 12
 WORDS = "what who Café city RIVER year first name many long, state the".split()
@@ -316,6 +317,18 @@ def kinds(check, only):
             model = check.model(bert, name, change)
             check.compare(check.finetune(model, "rows.jsonl", f"{name}-ft"), "rows.jsonl")
             check.compare(check.finetune(model, "pairs.jsonl", f"{name}-pairs"), "pairs.jsonl")
+    for source in sorted(GOLDEN.glob("*-tiny")):
+        name = f"{source.name}-vocabulary"
+        if not wanted(name) or json.loads((source / "config.json").read_text()).get("problem_type"):
+            continue
+        model = check.model(source, name)
+        tuned = check.finetune(model, "rows.jsonl", f"{name}-ft")
+        check.compare(check.student(tuned, "rows.jsonl", f"{name}-part", "--vocabulary-from", "few.jsonl"), "rows.jsonl")
+        for kind in ["wordpiece", "unigram", "bpe"]:
+            # MPNet's positions are counted from behind id 1, which is not WordPiece's padding token.
+            if not (kind == "wordpiece" and "mpnet" in name):
+                moved = check.finetune(model, "rows.jsonl", f"{name}-{kind}", "--tokenizer", TRAINED / kind)
+                check.compare(moved, "rows.jsonl")
     if wanted("merges"):
         byte_level(check.work / "merges")
         check.compare(check.finetune("merges", "rows.jsonl", "merges-ft"), "rows.jsonl")
@@ -333,6 +346,7 @@ def main() -> int:
         check = Check(asked.distill.resolve(), pathlib.Path(work))
         labels = ["alpha", "beta", "gamma"]
         write_rows(check.work / "rows.jsonl", rows(40, lambda row: labels[row % 3]))
+        write_rows(check.work / "few.jsonl", rows(4, lambda row: labels[row % 3]))
         write_rows(check.work / "questions.jsonl", questions(24))
         write_rows(check.work / "pairs.jsonl", rows(40, lambda row: labels[row % 3], pairs=True))
         write_rows(check.work / "several.jsonl", rows(40, lambda row: [name for place, name in enumerate(labels) if row >> place & 1]))

@@ -269,8 +269,33 @@ fn a_vocabulary_that_cannot_be_made_smaller_is_refused_and_leaves_nothing() {
         ("--vocabulary-from blank.txt", 65, &["blank.txt has no rows"]),
         ("--vocabulary-from blank.jsonl", 65, &["blank.jsonl has no text"]),
         ("--vocabulary-from nowhere.jsonl", 2, &["nowhere.jsonl"]),
+        (
+            "--embedding-size 8",
+            2,
+            &["embedding_size is 8, but the word vectors of bert are as wide as its hidden states"],
+        ),
     ] {
         work.run(&format!("{STUDENT} {options} --out out")).fails(code, parts);
         assert!(!work.path("out").exists(), "{options}");
     }
+}
+
+#[test]
+fn a_student_has_narrower_word_vectors() {
+    let work = Work::with_targets();
+    let student =
+        "student --targets targets --init albert --tokenizer tiny --epochs 1 --no-cache --out student";
+    std::fs::create_dir(work.path("albert")).unwrap();
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/albert-tiny");
+    let mut config: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(golden.join("config.json")).unwrap()).unwrap();
+    config["vocab_size"] = 99.into();
+    work.write("albert/config.json", config.to_string());
+    let own = config["embedding_size"].as_u64().unwrap();
+    let narrow = work.run(&format!("{student} --embedding-size 6 --json")).succeeds().json();
+    assert_eq!(work.json("student/model/config.json")["embedding_size"], 6);
+    let wide = work.run(&format!("{student} --overwrite --json")).succeeds().json();
+    let parameters = |run: &serde_json::Value| run["parameters"].as_u64().unwrap();
+    assert!(parameters(&wide) - parameters(&narrow) > 99 * (own - 6), "{own}");
+    work.run(&format!("{student} --embedding-size {own}")).fails(2, &["embedding_size", "expected 2 to"]);
 }

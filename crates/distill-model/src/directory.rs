@@ -18,6 +18,7 @@ use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::heads::masked::unused_bias;
 use crate::model::Model;
+use crate::narrow::narrowed;
 use crate::parameters::{Fresh, canonical_names, renamed};
 use crate::vocabulary::replaced;
 use crate::weights::{self, WEIGHTS_FILE};
@@ -36,6 +37,8 @@ pub struct ModelDirectory {
     expected: Option<String>,
     /// The vocabulary that replaces the files' own, and the config as the files have it.
     vocabulary: Option<Arc<(NewVocabulary, ModelConfig)>>,
+    /// The width that word vectors are made, and the config that they have before.
+    narrow: Option<Arc<(i64, ModelConfig)>>,
 }
 
 impl ModelDirectory {
@@ -74,6 +77,7 @@ impl ModelDirectory {
             stop: stop.clone(),
             expected: None,
             vocabulary: None,
+            narrow: None,
         };
         if config_alone { Ok(directory) } else { directory.reading_weights_names() }
     }
@@ -134,13 +138,28 @@ impl ModelDirectory {
         Ok(ModelDirectory { config, vocabulary: Some(Arc::new((vocabulary, own))), ..self })
     }
 
+    /// The same directory with narrower word vectors: they are approximated where the weights are read.
+    ///
+    /// # Errors
+    /// [`ModelError::EmbeddingSize`] where the architecture's are as wide as its hidden states, or `size` is not less than
+    /// theirs.
+    pub fn with_embedding_size(self, size: i64) -> Result<Self, ModelError> {
+        let config = self.config.with_embedding_size(size)?;
+        let own = self.narrow.as_ref().map_or_else(|| self.config.clone(), |narrow| narrow.1.clone());
+        Ok(ModelDirectory { config, narrow: Some(Arc::new((size, own))), ..self })
+    }
+
     /// Reads the weights.
     pub(crate) fn read_weights(&self) -> Result<BTreeMap<String, Tensor>, ModelError> {
         let files = weights::weight_files(&self.path)?;
         let given = weights::read_model(&files, &self.path, self.expected.as_deref())?;
-        match self.vocabulary.as_deref() {
+        let given = match self.vocabulary.as_deref() {
+            None => given,
+            Some((vocabulary, own)) => replaced(given, own, &self.config, vocabulary)?,
+        };
+        match self.narrow.as_deref() {
             None => Ok(given),
-            Some((vocabulary, own)) => Ok(replaced(given, own, &self.config, vocabulary)?),
+            Some((size, own)) => Ok(narrowed(given, own, *size)?),
         }
     }
 

@@ -119,6 +119,14 @@ pub enum ModelError {
         /// Size of a head.
         step: i64,
     },
+    /// A width of word vectors that a model cannot have.
+    #[error("embedding_size is {chosen}, but {why}")]
+    EmbeddingSize {
+        /// The width asked for.
+        chosen: i64,
+        /// What is possible.
+        why: String,
+    },
     /// libtorch refused.
     #[error(transparent)]
     Torch(#[from] TorchError),
@@ -149,9 +157,10 @@ impl ModelError {
         match self {
             ModelError::File(error) => error.category(),
             ModelError::Stopped(reason) => reason.category(),
-            ModelError::Layers { .. } | ModelError::HiddenSize { .. } | ModelError::NotAModel { .. } => {
-                Category::Usage
-            }
+            ModelError::Layers { .. }
+            | ModelError::HiddenSize { .. }
+            | ModelError::EmbeddingSize { .. }
+            | ModelError::NotAModel { .. } => Category::Usage,
             ModelError::Hub(error) => error.category(),
             ModelError::Torch(_) => Category::Internal,
             _ => Category::Data,

@@ -5,7 +5,8 @@
 //! prediction), `parts` (what both are made of), [`Model`] (backbone and head as one), [`inputs`] (a packed batch on a
 //! device), [`Tokens`] (the states that a head reads), [`recorder`] (what happens inside a pass), [`parameters`] (where
 //! weights come from and how their names, shapes and kinds are checked), [`config`] and `config_file`, [`directory`]
-//! (what is on disk), [`student`] (a smaller model from a larger one), `vocabulary` (a model with another vocabulary), [`stored`] (what weights are by their headers),
+//! (what is on disk), [`student`] (a smaller model from a larger one), `vocabulary` (a model with another vocabulary), `narrow`
+//! (narrower word vectors), [`stored`] (what weights are by their headers),
 //! [`inspect`], [`neighbours`] (words that are alike), [`masked`] (words that may be at a place).
 
 pub mod architecture;
@@ -23,6 +24,7 @@ mod kinds;
 pub mod masked;
 mod mode;
 mod model;
+mod narrow;
 pub mod neighbours;
 pub mod parameters;
 mod parts;

@@ -1,4 +1,4 @@
-//! Models whose vocabulary is replaced: the same logits for the same tokens under their new ids.
+//! Models whose vocabulary is replaced: the same logits for the same tokens under their new ids; and narrower word vectors.
 
 // Helpers may fail as tests may: the allowance in clippy.toml ends at functions marked `#[test]`.
 #![allow(clippy::unwrap_used)]
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use distill_core::vocabulary::{NewVocabulary, Origin};
-use distill_model::{HeadKind, Inputs, Mode, ModelDirectory, directory};
+use distill_model::{HeadKind, Inputs, Mode, ModelDirectory, directory, weights};
 use support::{golden, largest_difference, packed, tensors};
 use tch::{Device, Tensor};
 
@@ -149,4 +149,55 @@ fn a_token_beyond_the_table_is_refused() {
     let origins = vec![Origin::Copied(u32::try_from(old.config().vocab_size).unwrap() + 1)];
     let new = old.with_vocabulary(&NewVocabulary { origins, ..NewVocabulary::default() }).unwrap();
     assert!(new.load_classifier(Device::Cpu).unwrap_err().to_string().contains("beyond the table"));
+}
+
+/// A copy of a golden model whose word, position and token type vectors have three directions only.
+fn flat(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut weights = tensors(&golden(name).join("model.safetensors"));
+    distill_torch::rng::manual_seed(1);
+    let mut directions = None;
+    let tables =
+        ["word", "position", "token_type"].map(|table| format!(".embeddings.{table}_embeddings.weight"));
+    let is_table = |name: &str| tables.iter().any(|table| name.ends_with(table));
+    for (_, tensor) in weights.iter_mut().filter(|(name, _)| is_table(name)) {
+        let (rows, width) = (tensor.size()[0], tensor.size()[1]);
+        let options = (tch::Kind::Float, Device::Cpu);
+        let directions = directions.get_or_insert_with(|| Tensor::randn([3, width], options));
+        *tensor = Tensor::randn([rows, 3], options).matmul(directions) * 0.1;
+    }
+    let named: Vec<(String, Tensor)> = weights.into_iter().collect();
+    weights::write(&folder.path().join("model.safetensors"), &named).unwrap();
+    std::fs::copy(golden(name).join("config.json"), folder.path().join("config.json")).unwrap();
+    folder
+}
+
+/// Word vectors of three directions fit into narrower ones: the logits stay the same.
+#[test]
+fn narrower_word_vectors_are_the_same_where_nothing_is_lost() {
+    for name in ["albert-tiny", "electra-tiny", "electra-wide-tiny", "deberta-v2-tiny", "deberta-v3-tiny"] {
+        let folder = flat(name);
+        let wide = ModelDirectory::open(folder.path()).unwrap();
+        let (batch, _) = batches(name, wide.config().vocab_size);
+        let logits = |directory: &ModelDirectory| {
+            directory.load_classifier(Device::Cpu).unwrap().forward(&batch, Mode::Evaluate).unwrap()
+        };
+        let narrow = wide.clone().with_embedding_size(5).unwrap();
+        assert!(largest_difference(&logits(&wide), &logits(&narrow)) < 2e-5, "{name}");
+        let model = narrow.load_classifier(Device::Cpu).unwrap();
+        assert_eq!(model.word_embeddings().size()[1], 5, "{name}");
+        let written = tempfile::tempdir().unwrap();
+        directory::save(&model, written.path()).unwrap();
+        let read = ModelDirectory::open(written.path()).unwrap();
+        assert!(largest_difference(&logits(&read), &logits(&narrow)) < 1e-6, "{name}");
+    }
+}
+
+#[test]
+fn narrower_word_vectors_are_refused_where_an_architecture_has_none() {
+    for (name, size) in [("bert-tiny", 4), ("roberta-tiny", 4), ("albert-tiny", 1), ("albert-tiny", 4096)] {
+        let directory = ModelDirectory::open(&golden(name)).unwrap();
+        let error = directory.with_embedding_size(size).unwrap_err().to_string();
+        assert!(error.contains("embedding_size"), "{name}: {error}");
+    }
 }

@@ -86,7 +86,7 @@ pub enum Command {
     /// Run a teacher over rows and write its logits to Parquet (a soft-target store)
     Teacher(Teacher),
     /// Train a student on soft targets and labels
-    Student(Student),
+    Student(Box<Student>),
     /// Compare models on held-out rows, write a report, check quality gates
     Report(Report),
     /// Run a classifier over rows and write its predictions to a file

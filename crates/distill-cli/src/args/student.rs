@@ -44,6 +44,9 @@ pub struct Student {
     /// With --vocabulary-from: number of tokens to keep, the most frequent ones [default: all that the texts need]
     #[arg(long, value_name = "N")]
     pub vocabulary_size: Option<usize>,
+    /// Width of the word vectors: approximate those of --init by narrower ones; ALBERT, ELECTRA and DeBERTa-v2 only
+    #[arg(long, value_name = "N")]
+    pub embedding_size: Option<i64>,
     /// Rows that the teacher read, if the store was written with --no-text
     #[arg(long, value_name = "SRC")]
     pub data: Option<PathBuf>,

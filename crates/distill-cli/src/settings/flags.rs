@@ -186,6 +186,7 @@ impl Flags for Student {
         layers.flag("student.tokenizer", self.tokenizer.as_deref().map(path));
         layers.flag("student.vocabulary_from", self.vocabulary_from.as_deref().map(path));
         layers.flag("student.vocabulary_size", self.vocabulary_size.map(integer));
+        layers.flag("student.embedding_size", self.embedding_size);
         let chosen = self.layers.as_ref().map(|chosen| chosen.iter().copied().map(integer).collect::<Vec<_>>());
         layers.flag("student.layers", chosen);
         layers.flag("student.hidden_size", self.hidden_size);

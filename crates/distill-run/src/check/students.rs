@@ -57,7 +57,11 @@ impl Checker<'_> {
         };
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
         let problems = &mut self.found.problems;
-        let config = problems.take(place, shapes::config(&from.config, shape, &labels, problem_type))?;
+        let narrow = start
+            .embedding_size
+            .map_or_else(|| Ok(from.config.clone()), |size| from.config.with_embedding_size(size));
+        let Some(narrow) = problems.take("student.embedding_size", narrow)? else { return Ok(()) };
+        let config = problems.take(place, shapes::config(&narrow, shape, &labels, problem_type))?;
         let train = problems.take(place, which.train.for_problem(problem_type))?;
         let own = self.tokenizer_at(self.init_path(settings, which), &from, settings);
         let tokenizer = match start.tokenizer.as_deref() {

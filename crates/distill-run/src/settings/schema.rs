@@ -262,6 +262,7 @@ const STUDENT_KEYS: &[&str] = &[
     "tokenizer",
     "vocabulary_from",
     "vocabulary_size",
+    "embedding_size",
     "no_teacher_baseline",
     "baseline_init",
 ];
@@ -303,6 +304,9 @@ pub struct StudentStart {
     /// Tokens of the smaller vocabulary; by default as many as the texts need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocabulary_size: Option<usize>,
+    /// Width of the word vectors, where the architecture widens them; by default that of `init`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_size: Option<i64>,
     /// In a pipeline: also train the same student with `soft_weight = 0`, `hard_weight = 1`.
     pub no_teacher_baseline: bool,
     /// In a pipeline: what the student without a teacher starts as; by default what the student does.

@@ -58,6 +58,10 @@ impl StudentStage<'_> {
             Some(tokenizer) if init.has_weights() => vocabulary::moved(init, tokenizer)?,
             _ => Moved { directory: init, before: None, report: None },
         };
+        let init = match self.settings.student.start.embedding_size {
+            Some(size) => init.with_embedding_size(size)?,
+            None => init,
+        };
         let directory = self.tokenizer_directory(&init);
         let tokenizer = inputs::tokenizer_for(problem_type(&stores), directory, max_length, init.config())?;
         let beside = self.teacher()?;
