@@ -119,6 +119,10 @@ fn answers_from_questions_to_a_report() {
         let out = format!("{directory}.jsonl");
         work.run(&format!("predict --model {directory}/model --max-length 24 --data test.jsonl --out {out}"))
             .succeeds();
+        work.run(&format!(
+            "predict --model {directory}/model --max-length 24 --data test.jsonl --out {out} --overwrite"
+        ))
+        .succeeds();
         let rows = work.json_lines(&out);
         let found = report["data"][0]["models"][number]["metrics"]["exact_match"]["value"].as_f64().unwrap();
         let expected = exact_match(&rows);

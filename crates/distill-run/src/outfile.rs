@@ -127,10 +127,7 @@ fn is_ours(path: &Path, kind: Kind) -> Result<Found> {
     Ok(match kind {
         Kind::Parquet => is(LogitsTable::open(path).is_ok_and(|table| table.fingerprint().is_some())),
         Kind::Csv => is(first.starts_with("row,id,label,prediction")),
-        Kind::Jsonl => {
-            let keys = ["\"id\":", "\"label\":", "\"logits\":[", "\"prediction\":", "\"row\":"];
-            is(first.starts_with('{') && keys.iter().all(|key| first.contains(key)))
-        }
+        Kind::Jsonl => is(is_prediction(first)),
         Kind::Trace => is(begins.starts_with("{\"traceEvents\":[]}")
             || begins.starts_with("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,")),
         Kind::TableJson => {
@@ -146,6 +143,19 @@ fn is_ours(path: &Path, kind: Kind) -> Result<Found> {
             }
         }
     })
+}
+
+/// Whether a line has the keys of a prediction: of a row, of the words of a row, or of an answer in a text.
+fn is_prediction(line: &str) -> bool {
+    let has = |key: &&str| line.contains(&format!("\"{key}\":"));
+    let kinds: [&[&str]; 3] = [
+        &["prediction", "logits"],
+        &["tokens", "tags", "logits"],
+        &["question", "answers", "prediction", "start", "end", "score"],
+    ];
+    line.starts_with('{')
+        && ["row", "id", "label"].iter().all(has)
+        && kinds.iter().any(|keys| keys.iter().all(has))
 }
 
 fn has_lines(table: &Value) -> bool {
@@ -216,6 +226,24 @@ mod tests {
         let refused = write(&path, "| c |\n", Kind::TableMarkdown).unwrap_err().to_string();
         assert!(refused.contains("was not written by distill"), "{refused}");
         assert_eq!(std::fs::read(&path).unwrap(), b"| my | table |\n");
+    }
+
+    #[test]
+    fn lines_of_every_kind_of_prediction_are_known_again() {
+        for line in [
+            r#"{"row":0,"id":"a","label":1,"prediction":0,"logits":[0.5,-1.0]}"#,
+            r#"{"row":0,"id":"a","label":[0],"tokens":["x"],"tags":["O"],"logits":[0.5,-1.0]}"#,
+            r#"{"row":0,"id":"a","label":null,"question":"x","answers":null,"prediction":"","start":null,"end":null,"score":1.0}"#,
+        ] {
+            assert!(is_prediction(line), "{line}");
+        }
+        for line in [
+            r#"{"id":"a","question":"x","context":"y","answers":{"text":["y"],"answer_start":[0]}}"#,
+            r#"{"id":"a","tokens":["x"],"tags":["O"]}"#,
+            r#"{"row":0,"id":"a","label":1,"text":"x"}"#,
+        ] {
+            assert!(!is_prediction(line), "{line}");
+        }
     }
 
     #[test]
