@@ -62,8 +62,8 @@ fn the_lock_file_of_the_fuzz_targets_is_up_to_date() {
 #[test]
 fn the_fuzz_targets_name_every_crate_that_the_readers_use() {
     let named = dependencies(&read("tests/fuzz/Cargo.toml"));
-    let shared =
-        ["exit", "kinds", "readers", "seeds", "settings"].map(|name| format!("tests/mutants/{name}.rs"));
+    let shared = ["exit", "kinds", "readers", "seeds", "settings", "written"]
+        .map(|name| format!("tests/mutants/{name}.rs"));
     let settings = text("tests/mutants/settings.rs");
     let included =
         settings.lines().filter_map(|line| line.strip_prefix("#[path = \"../../")?.strip_suffix("\"]"));

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::readers::{
-    Outcome, beside_tokenizer, cache, cached, checkpoint, features, index, indexed, kept_features,
-    logits_jsonl, manifest, manifests, metrics, model, parquet, pieces, plain_text, questions, read_metrics,
-    resume, rows, run_record, run_records, settings, tokenizer, vocabulary, words,
+    Outcome, cache, cached, checkpoint, features, index, indexed, kept_features, logits_jsonl, manifest,
+    manifests, metrics, model, parquet, pieces, plain_text, questions, read_metrics, resume, rows, run_record,
+    run_records, settings, tokenizer, tokenizer_addition, vocabulary, words,
 };
 use crate::seeds;
 
@@ -201,14 +201,14 @@ pub const KINDS: &[Kind] = &[
         share: 100,
         seeds: || vec![seeds::ADDED_TOKENS.into()],
         dictionary: TOKENIZER,
-        read: |d, b| beside_tokenizer(d, "added_tokens.json", b),
+        read: |d, b| tokenizer_addition(d, "added_tokens.json", b),
     },
     Kind {
         name: "special_tokens_map.json",
         share: 100,
         seeds: || vec![seeds::SPECIAL_TOKENS.into()],
         dictionary: TOKENIZER,
-        read: |d, b| beside_tokenizer(d, "special_tokens_map.json", b),
+        read: |d, b| tokenizer_addition(d, "special_tokens_map.json", b),
     },
     Kind {
         name: "vocab.json",

@@ -23,7 +23,7 @@ fn nothing_was_computed(work: &Work, run: &Run) {
     assert!(!run.stderr.contains("──"), "no stage began\n{}", run.shown());
 }
 
-/// What is set beside the pipeline, the exit code, and what is said.
+/// What is set next to the pipeline, the exit code, and what is said.
 type Case = (&'static str, i32, &'static [&'static str]);
 
 const CASES: [Case; 34] = [

@@ -85,7 +85,7 @@ fn final_name(path: &Path) -> String {
     }
 }
 
-/// The command with the shim in it; counts go to `counts` beside the test's folder.
+/// The command with the shim in it; counts go to `counts` next to the test's folder.
 fn preloaded(work: &Work, arguments: &str, fault: Option<Fault>) -> (Command, PathBuf, PathBuf) {
     preloaded_below(work, ".", arguments, fault)
 }

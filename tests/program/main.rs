@@ -24,7 +24,8 @@
 //! - [`model_directories`]: other ways to lay out a model that are read, what a written one says, its length
 //! - [`features`]: what a frozen encoder computes is kept, for runs that are stopped and for those that come after
 //! - [`sweep`]: many students, compared on the validation part
-//! - [`ownership`]: files of a user, inputs and earlier results are neither deleted nor mixed
+//! - [`ownership`]: files of a user, inputs and earlier results are neither deleted nor mixed; [`replaced`]: kills while one
+//!   result replaces another
 //! - [`sharding`]: any number of shards, resumed or not, merges to the store of one pass
 //! - [`stores`]: `distill targets` and `distill cache`; a student and the store that it does not fit
 //! - [`schedulers`]: the scripts of `pipelines/schedulers` with a scheduler that is not one
@@ -74,6 +75,7 @@ mod pretrain;
 mod quality;
 mod reliability;
 mod repeatability;
+mod replaced;
 mod report;
 mod report_documents;
 mod report_inputs;

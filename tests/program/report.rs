@@ -133,7 +133,7 @@ fn an_impossible_gate_is_found_before_any_work() {
     }
 }
 
-/// Two data sets and a column that slices are cut by, beside [`Work::with_rows`].
+/// Two data sets and a column that slices are cut by, next to [`Work::with_rows`].
 fn with_sets() -> Work {
     let work = Work::with_rows();
     for (name, count) in [("a", 20), ("b", 30)] {

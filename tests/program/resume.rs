@@ -117,7 +117,7 @@ fn methods_with_state_resume_to_the_same_bytes() {
     assert_same_run(&work, "whole", "killed");
 }
 
-/// The same with the teacher beside the student: the projection and what the optimizer remembers of it.
+/// The same with the teacher next to the student: the projection and what the optimizer remembers of it.
 #[test]
 fn intermediate_losses_resume_to_the_same_bytes() {
     let work = Work::with_targets();

@@ -22,8 +22,8 @@ use std::process::ExitCode;
 static BEFORE_LIBRARIES: distill_torch::waiting::Hook = distill_torch::waiting::before_libraries;
 
 fn main() -> ExitCode {
-    distill_torch::memory::settle();
-    distill_torch::device::settle();
+    distill_torch::memory::configure();
+    distill_torch::device::configure();
     exit::run(|| {
         signals::watch()?;
         let status = commands::dispatch(args::parse());

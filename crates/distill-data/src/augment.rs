@@ -2,7 +2,7 @@
 //! put together.
 //!
 //! A copy depends on the seed, the row's id and the number of the copy alone; its partner in a mixture also on
-//! the rows beside it, and stands in its id, so that a mixture with a validation row is not trained on. Copies carry no
+//! the other rows of its block, and stands in its id, so that a mixture with a validation row is not trained on. Copies carry no
 //! label: what they mean is for the teacher to say.
 //!
 //! Sources: replacement, after Jiao et al. 2020 (TinyBERT), arXiv:1909.10351, algorithm 1, with the nearest
@@ -118,7 +118,7 @@ impl AugmentSettings {
         (self.neighbours == 0).then_some(("neighbours", 0.0, "at least 1"))
     }
 
-    /// The copies of rows that stand beside one another, without label, each row's behind one another.
+    /// The copies of rows of one block, without label, each row's behind one another.
     pub fn copies_of(&self, rows: &[Row], like: &Neighbours, seed: u64) -> Vec<Vec<Row>> {
         rows.iter().map(|row| self.copies_of_one(row, rows, like, seed).collect()).collect()
     }
@@ -134,10 +134,10 @@ impl AugmentSettings {
         (1..=self.copies).filter_map(move |number| self.copy(row, rows, like, number, seed))
     }
 
-    fn copy(&self, row: &Row, beside: &[Row], like: &Neighbours, number: u32, seed: u64) -> Option<Row> {
+    fn copy(&self, row: &Row, block: &[Row], like: &Neighbours, number: u32, seed: u64) -> Option<Row> {
         let mut draws = Draws::new(seed, &row.id, number);
         for _ in 0..DRAWS {
-            let (text, partner) = self.mixed(row, beside, &mut draws);
+            let (text, partner) = self.mixed(row, block, &mut draws);
             let mut noised = |text: &str| self.replaced(&self.noised(text, &mut draws), like, &mut draws);
             let text = noised(&text);
             let text_pair = row.text_pair.as_deref().map(noised);
@@ -149,13 +149,13 @@ impl AugmentSettings {
         None
     }
 
-    /// A row's text, or its first half before the second of another's, with which one that is. `beside` are rows in the
+    /// A row's text, or its first half before the second of another's, with which one that is. `block` are rows in the
     /// order of their source, `row` among them.
-    fn mixed<'a>(&self, row: &Row, beside: &'a [Row], draws: &mut Draws) -> (String, Option<&'a str>) {
-        if draws.chance(self.mix) && beside.len() > 1 {
-            let own = beside.partition_point(|other| other.row < row.row);
-            let drawn = draws.below(beside.len() - 1);
-            let partner = &beside[drawn + usize::from(drawn >= own)];
+    fn mixed<'a>(&self, row: &Row, block: &'a [Row], draws: &mut Draws) -> (String, Option<&'a str>) {
+        if draws.chance(self.mix) && block.len() > 1 {
+            let own = block.partition_point(|other| other.row < row.row);
+            let drawn = draws.below(block.len() - 1);
+            let partner = &block[drawn + usize::from(drawn >= own)];
             return (halves(&row.text, &partner.text), Some(&partner.id));
         }
         (row.text.clone(), None)
@@ -293,7 +293,7 @@ mod tests {
                 assert_eq!(Origin::of(&copy.id), Origin { id: &row.id, partner_hash: None });
             }
         }
-        // A row's copies do not depend on the rows beside it.
+        // A row's copies do not depend on the other rows of its block.
         assert_eq!(settings.copies_of(&rows()[..1], &none, 7)[0], copies[0]);
     }
 

@@ -41,7 +41,7 @@ impl Inputs {
             }
         }
         let (packing, [input_ids, token_type_ids, position_ids]) =
-            Packing::beside(numbers, cu_seqlens, device)?;
+            Packing::with_numbers(numbers, cu_seqlens, device)?;
         Ok(Inputs { input_ids, token_type_ids, position_ids, packing, positions: None, compute: None })
     }
 

@@ -254,7 +254,7 @@ fn a_narrower_student_has_the_teachers_first_columns() {
     }
 }
 
-/// The kernel for packed tokens beside padded views, in the same process: the goldens would not show a difference that
+/// The kernel for packed tokens compared with padded views, in the same process: the goldens would not show a difference that
 /// both have from them.
 #[test]
 fn packed_attention_gives_the_logits_and_gradients_of_padded_attention() {
@@ -284,7 +284,7 @@ fn packed_attention_gives_the_logits_and_gradients_of_padded_attention() {
             largest = largest.max(difference);
         }
     }
-    println!("packed beside padded: within {largest:.1e}");
+    println!("packed compared with padded: within {largest:.1e}");
     assert!(largest > 0.0, "padding was not used");
 }
 

@@ -80,7 +80,7 @@ fn masked_places_have_transformers_logits() {
     }
 }
 
-/// With a decoder of its own, `transformers` has a bias beside it that is added nowhere.
+/// With a decoder of its own, `transformers` has a bias next to it that is added nowhere.
 fn unused(name: &str) -> u64 {
     if ["camembert-masked", "mpnet-masked"].contains(&name) { 61 } else { 0 }
 }
@@ -111,7 +111,7 @@ fn changed(name: &str, change: impl Fn(&mut BTreeMap<String, Tensor>)) -> tempfi
     folder
 }
 
-/// Checkpoints of other ages: a decoder's copies beside what they are tied to, a second head of pretraining, a pooler,
+/// Checkpoints of other ages: a decoder's copies next to what they are tied to, a second head of pretraining, a pooler,
 /// BERT's first names of a norm.
 #[test]
 fn checkpoints_of_other_ages_are_the_same_model() {

@@ -49,7 +49,7 @@ struct Opened {
 }
 
 impl AugmentStage<'_> {
-    /// What words are like is for the teacher's own vectors to say. Beside a masked model there need be none.
+    /// What words are like is for the teacher's own vectors to say. Next to a masked model there need be none.
     fn model(&self) -> Result<Option<(ModelDirectory, TextTokenizer)>> {
         let AugmentSettings { replace, masked_model, .. } = &self.settings.augment;
         if *replace == 0.0 || (masked_model.is_some() && self.settings.teacher.model.is_none()) {

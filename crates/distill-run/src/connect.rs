@@ -79,7 +79,7 @@ pub fn with_copies(settings: &Settings, out: &Path) -> Settings {
 }
 
 /// The rows that a student reads in addition to a store without texts; none for a store with texts.
-pub fn rows_beside(settings: &Settings) -> Option<PathBuf> {
+pub fn rows_to_join(settings: &Settings) -> Option<PathBuf> {
     settings.data.train.clone().filter(|_| !settings.teacher.text)
 }
 

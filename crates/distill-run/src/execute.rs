@@ -77,7 +77,7 @@ pub fn run_into(
     record.results.insert(GATE_FAILED.to_owned(), (finished.status == Status::GateFailed).into());
     out.complete(&mut record)?;
     stage.clean_up(&out)?;
-    out.settle()?;
+    out.swap_in()?;
     finished.results = record.results;
     Ok(finished)
 }

@@ -68,7 +68,7 @@ pub fn take<'a>(stage: &'a dyn Stage, session: &Session, path: &Path, replace: R
         Plan::Place(done) => {
             out.resume(true)?;
             stage.clean_up(&out)?;
-            out.settle()?;
+            out.swap_in()?;
             return Ok(Lease::UpToDate(done));
         }
         Plan::Resume { is_staged } => {

@@ -209,7 +209,7 @@ impl OutDir {
     ///
     /// # Errors
     /// [`RunError`] naming what has come into its way; where something cannot be moved.
-    pub fn settle(&self) -> Result<()> {
+    pub fn swap_in(&self) -> Result<()> {
         if !self.is_staged() {
             return Ok(());
         }

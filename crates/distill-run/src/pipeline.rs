@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::augment::AugmentStage;
 use crate::check::{self, Request};
-use crate::connect::{self, PRETRAINED, connected, report_models, rows_beside, with_copies};
+use crate::connect::{self, PRETRAINED, connected, report_models, rows_to_join, with_copies};
 use crate::error::{Context, Result, RunError, Status};
 use crate::execute;
 use crate::figures::seconds;
@@ -178,7 +178,7 @@ impl Pipeline<'_> {
         let _lock = lock(self.out, self.options)?;
         let models = report_models(settings, self.out);
         let labelled = with_copies(settings, self.out);
-        let rows = rows_beside(&labelled);
+        let rows = rows_to_join(&labelled);
 
         let student_after = (trains_student && is_used).then_some(&settings.student.train);
         let finetune = FinetuneStage { settings, student_after };

@@ -157,7 +157,7 @@ impl Checkpoints {
         self.directory.join(format!(".{name}.tmp"))
     }
 
-    /// `step-000500`; where that step was saved before, `step-000500.1`, which is newer and beside which the
+    /// `step-000500`; where that step was saved before, `step-000500.1`, which is newer and next to which the
     /// earlier one stays until this one is whole.
     fn next_name(&self, global_step: u64) -> Result<String, TrainError> {
         let saved = self.listing()?.complete;

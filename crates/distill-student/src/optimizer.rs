@@ -1,7 +1,7 @@
 //! The optimizer that the settings ask for.
 
 use distill_model::Model;
-use distill_torch::{Optimizer, Rule};
+use distill_torch::{Optimizer, OptimizerKind};
 use tch::Tensor;
 
 use crate::param_groups::ParamGroups;
@@ -26,10 +26,12 @@ pub fn build(
     let decay = plan.weight_decay;
     let mut optimizer = match plan.kind {
         OptimizerChoice::Adamw => Optimizer::adamw(decay, parameters),
-        OptimizerChoice::Adam => Optimizer::plain(Rule::Adam, decay, parameters),
-        OptimizerChoice::Sgd => Optimizer::plain(Rule::Sgd { momentum: plan.momentum }, decay, parameters),
-        OptimizerChoice::Lion => Optimizer::plain(Rule::Lion, decay, parameters),
-        OptimizerChoice::Lamb => Optimizer::plain(Rule::Lamb, decay, parameters),
+        OptimizerChoice::Adam => Optimizer::plain(OptimizerKind::Adam, decay, parameters),
+        OptimizerChoice::Sgd => {
+            Optimizer::plain(OptimizerKind::Sgd { momentum: plan.momentum }, decay, parameters)
+        }
+        OptimizerChoice::Lion => Optimizer::plain(OptimizerKind::Lion, decay, parameters),
+        OptimizerChoice::Lamb => Optimizer::plain(OptimizerKind::Lamb, decay, parameters),
     };
     let factor = |name: &str| if own.iter().any(|own| own == name) { 1.0 } else { groups.factor(name) };
     optimizer.scale_learning_rates(factor);

@@ -13,7 +13,7 @@ use distill_student::schedule::Schedule;
 use distill_student::settings::ScheduleChoice;
 use distill_student::{ModelFacts, TrainPlan, TrainSettings};
 use distill_task::TaskId;
-use distill_torch::{Dropout, Optimizer, Rule};
+use distill_torch::{Dropout, Optimizer, OptimizerKind};
 use serde_json::Value;
 use tch::{Device, Tensor};
 
@@ -138,9 +138,12 @@ fn optimizers_follow_pytorchs_course_and_that_of_their_papers() {
     let golden = json("optimizers.json");
     let number = |name: &str| golden[name].as_f64().unwrap();
     let momentum = number("momentum");
-    for (name, rule) in
-        [("adam", Rule::Adam), ("sgd", Rule::Sgd { momentum }), ("lion", Rule::Lion), ("lamb", Rule::Lamb)]
-    {
+    for (name, rule) in [
+        ("adam", OptimizerKind::Adam),
+        ("sgd", OptimizerKind::Sgd { momentum }),
+        ("lion", OptimizerKind::Lion),
+        ("lamb", OptimizerKind::Lamb),
+    ] {
         let weights: Vec<(String, Tensor)> = golden["start"]
             .as_object()
             .unwrap()

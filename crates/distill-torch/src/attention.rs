@@ -210,7 +210,7 @@ fn joined(mut outputs: Vec<Tensor>) -> Tensor {
 #[cfg(test)]
 mod bf16;
 #[cfg(test)]
-mod not_finite;
+mod nan_propagation;
 
 #[cfg(test)]
 mod tests;

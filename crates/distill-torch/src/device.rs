@@ -103,7 +103,7 @@ impl DeviceChoice {
 /// attention call, unless this environment variable is set.
 /// To be called in the first lines of `main`. `TORCH_CUDNN_SDPA_DEPRIORITIZED` in the environment wins.
 #[allow(unsafe_code)]
-pub fn settle() {
+pub fn configure() {
     const NAME: &str = "TORCH_CUDNN_SDPA_DEPRIORITIZED";
     if std::env::var_os(NAME).is_none() {
         // SAFETY: nothing else reads or writes the environment meanwhile: this process still has one thread.

@@ -30,6 +30,6 @@ pub use device::{DeviceChoice, DeviceError};
 pub use dropout::Dropout;
 pub use error::{TorchError, guard, or_panic};
 pub use linear::PackedLinear;
-pub use optimizer::{Optimizer, Rule};
+pub use optimizer::{Optimizer, OptimizerKind};
 pub use packed::Packing;
 pub use transfer::{ReadBack, copied_to, moved_to};

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 /// Keeps fewer of oneDNN's prepared kernels and gives freed memory to the next tensor instead of the system.
-pub fn settle() {
+pub fn configure() {
     bound_kernel_caches();
     keep_freed_memory();
 }

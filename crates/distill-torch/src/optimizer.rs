@@ -9,7 +9,7 @@ use crate::ffi;
 /// A rule for one step of one tensor. `g` is the gradient, `w` the weights, `η` the learning rate, `λ` the
 /// weight decay.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
+pub enum OptimizerKind {
     /// `g ← g + λw`, then Adam's moments: `w ← w − η · m̂ / (√v̂ + ε)`.
     ///
     /// Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; `torch.optim.Adam`.
@@ -48,7 +48,7 @@ impl Optimizer {
 
     /// Another rule.
     pub fn plain(
-        rule: Rule,
+        rule: OptimizerKind,
         weight_decay: f64,
         parameters: impl IntoIterator<Item = (String, Tensor)>,
     ) -> Self {
@@ -131,7 +131,7 @@ struct Slot {
 
 /// A rule over named parameters. Biases and norms do not decay.
 pub struct PlainOptimizer {
-    rule: Rule,
+    rule: OptimizerKind,
     weight_decay: f64,
     slots: Vec<Slot>,
 }
@@ -140,8 +140,12 @@ const BETAS: (f64, f64) = (0.9, 0.999);
 const LION_BETAS: (f64, f64) = (0.9, 0.99);
 
 impl PlainOptimizer {
-    fn new(rule: Rule, weight_decay: f64, parameters: impl IntoIterator<Item = (String, Tensor)>) -> Self {
-        let moments = if matches!(rule, Rule::Adam | Rule::Lamb) { 2 } else { 1 };
+    fn new(
+        rule: OptimizerKind,
+        weight_decay: f64,
+        parameters: impl IntoIterator<Item = (String, Tensor)>,
+    ) -> Self {
+        let moments = if matches!(rule, OptimizerKind::Adam | OptimizerKind::Lamb) { 2 } else { 1 };
         let slots = parameters
             .into_iter()
             .map(|(name, param)| Slot {
@@ -188,20 +192,20 @@ impl PlainOptimizer {
 }
 
 impl Slot {
-    fn update(&mut self, rule: Rule, gradient: &Tensor, rate: f64, decay: f64) {
+    fn update(&mut self, rule: OptimizerKind, gradient: &Tensor, rate: f64, decay: f64) {
         drop(self.step.g_add_scalar_(1.0));
         match rule {
-            Rule::Adam => {
+            OptimizerKind::Adam => {
                 let direction = self.adam_direction(&coupled(gradient, &self.param, decay), 1e-8);
                 drop(self.param.g_sub_(&(direction * rate)));
             }
-            Rule::Sgd { momentum } => {
+            OptimizerKind::Sgd { momentum } => {
                 let own = &mut self.moments[0];
                 let next = &*own * momentum + coupled(gradient, &self.param, decay);
                 own.copy_(&next);
                 drop(self.param.g_sub_(&(next * rate)));
             }
-            Rule::Lion => {
+            OptimizerKind::Lion => {
                 let own = &mut self.moments[0];
                 let direction = (&*own * LION_BETAS.0 + gradient * (1.0 - LION_BETAS.0)).sign();
                 drop(self.param.g_mul_scalar_(1.0 - rate * decay));
@@ -209,7 +213,7 @@ impl Slot {
                 let next = &*own * LION_BETAS.1 + gradient * (1.0 - LION_BETAS.1);
                 own.copy_(&next);
             }
-            Rule::Lamb => {
+            OptimizerKind::Lamb => {
                 let direction = self.adam_direction(gradient, 1e-6) + &self.param * decay;
                 let (weights, length) = (self.param.norm(), direction.norm());
                 let usable = weights.gt(0.0).logical_and(&length.gt(0.0));
@@ -254,7 +258,8 @@ mod tests {
         Tensor::from_slice(values).set_requires_grad(true)
     }
 
-    const RULES: [Rule; 4] = [Rule::Adam, Rule::Sgd { momentum: 0.9 }, Rule::Lion, Rule::Lamb];
+    const RULES: [OptimizerKind; 4] =
+        [OptimizerKind::Adam, OptimizerKind::Sgd { momentum: 0.9 }, OptimizerKind::Lion, OptimizerKind::Lamb];
 
     #[test]
     fn a_restored_state_continues_bit_for_bit() {
@@ -317,7 +322,8 @@ mod tests {
     #[test]
     fn lamb_takes_a_plain_step_from_weights_that_are_all_zero() {
         let weight = leaf(&[0., 0.]);
-        let mut optimizer = Optimizer::plain(Rule::Lamb, 0.0, [("w".to_owned(), weight.shallow_clone())]);
+        let mut optimizer =
+            Optimizer::plain(OptimizerKind::Lamb, 0.0, [("w".to_owned(), weight.shallow_clone())]);
         (&weight * Tensor::from_slice(&[1f32, -3.])).sum(Kind::Float).backward();
         drop(optimizer.step(0.1, 1e9).unwrap());
         // m̂ / √v̂ is the sign of the gradient in the first step.

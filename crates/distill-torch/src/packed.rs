@@ -60,14 +60,14 @@ impl Packing {
     /// # Errors
     /// [`TorchError`] if borders do not increase from 0.
     pub fn new(cu_seqlens: &[i32], device: Device) -> Result<Self, TorchError> {
-        Self::beside([], cu_seqlens, device).map(|(packing, [])| packing)
+        Self::with_numbers([], cu_seqlens, device).map(|(packing, [])| packing)
     }
 
     /// As [`Packing::new`], and the batch's numbers, which go to the device in the same copy.
     ///
     /// # Errors
     /// As [`Packing::new`]; [`TorchError`] if the device has no memory for them.
-    pub fn beside<const N: usize>(
+    pub fn with_numbers<const N: usize>(
         numbers: [&[i64]; N],
         cu_seqlens: &[i32],
         device: Device,

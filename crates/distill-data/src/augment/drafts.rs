@@ -67,21 +67,21 @@ pub struct MaskedTokens {
 
 impl AugmentSettings {
     /// The copies of `rows` with these numbers, without the words that a masked language model is to choose; those of a
-    /// row follow each other. `beside` are the rows to mix with, `rows` among them.
+    /// row follow each other. `block` are the rows to mix with, `rows` among them.
     ///
     /// # Errors
     /// [`TokenError::Encode`] with the row's index in `rows`; [`TokenError::Stopped`].
     pub fn drafts_of(
         &self,
         rows: &[Row],
-        beside: &[Row],
+        block: &[Row],
         like: &Neighbours,
         masker: Masker<'_>,
         numbers: RangeInclusive<u32>,
         seed: u64,
     ) -> Result<Vec<Vec<Draft>>, TokenError> {
         let of = |(index, row): (usize, &Row)| {
-            let draft = |number| self.draft((index, row), beside, like, masker, (number, seed)).transpose();
+            let draft = |number| self.draft((index, row), block, like, masker, (number, seed)).transpose();
             numbers.clone().filter_map(draft).collect()
         };
         rows.par_iter().enumerate().map(of).collect()
@@ -90,14 +90,14 @@ impl AugmentSettings {
     fn draft(
         &self,
         (index, row): (usize, &Row),
-        beside: &[Row],
+        block: &[Row],
         like: &Neighbours,
         masker: Masker<'_>,
         (number, seed): (u32, u64),
     ) -> Result<Option<Draft>, TokenError> {
         let mut draws = Draws::new(seed, &row.id, number);
         for _ in 0..DRAWS {
-            let (text, partner) = self.mixed(row, beside, &mut draws);
+            let (text, partner) = self.mixed(row, block, &mut draws);
             let text = self.noised(&text, &mut draws);
             let text_pair = row.text_pair.as_deref().map(|text| self.noised(text, &mut draws));
             let located = masker.tokenizer.locate(index, &text, text_pair.as_deref())?;
@@ -327,7 +327,7 @@ mod tests {
             let origin = Origin { id: own, partner_hash: Some(id_hash(partner)) };
             assert_eq!(Origin::of(&drafts[0].row().id), origin);
         }
-        // Nor does a copy depend on the rows beside it.
+        // Nor does a copy depend on the other rows of its block.
         let alone = copies(&settings(1), &rows[1..], &Neighbours::default());
         assert_eq!(alone[0], copies(&settings(1), &rows, &Neighbours::default())[1]);
     }

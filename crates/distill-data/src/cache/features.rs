@@ -47,7 +47,7 @@ pub struct FeatureFiles {
     _lock: File,
 }
 
-/// What a file says of itself beside its tensor.
+/// What a file says of itself next to its tensor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Notes {
     format: u32,
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn features_are_listed_and_cleaned_beside_tokens() {
+    fn features_are_listed_and_cleaned_with_tokens() {
         use crate::cache::{CacheEntry, Cleaning, Holds, clean, info};
 
         let directory = tempfile::tempdir().unwrap();

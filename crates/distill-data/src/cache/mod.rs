@@ -2,7 +2,7 @@
 //!
 //! On disk a cache is `KEY.tokens.arrow`, an Arrow IPC file that distill alone writes, and `KEY.tokens.json`, written last:
 //! the key, the counts, and length and blake3 of the Arrow file. It is opened only where all of those agree;
-//! a damaged or foreign cache is built again. What a frozen encoder makes of such rows is kept beside them, in
+//! a damaged or foreign cache is built again. What a frozen encoder makes of such rows is kept next to them, in
 //! `KEY.features.FIRST.safetensors`. Read in this order: `rows` (the columns, and the cache in
 //! memory), `writer`, `sidecar`, `listing`, `locks`, `open`, `map` and `mapped` (the only `unsafe`), `features`, `manage` (where caches lie, `info`,
 //! `clean`).

@@ -84,7 +84,7 @@ impl Store {
 fn entropy_of(logits: &[f32], problem_type: TaskId) -> f64 {
     match problem_type.activation() {
         Activation::Softmax => entropy(logits),
-        // A sigmoid is the softmax beside a logit of 0.
+        // A sigmoid is the softmax next to a logit of 0.
         Activation::Sigmoid => logits.iter().map(|logit| entropy(&[*logit, 0.0])).sum(),
         Activation::Identity => 0.0,
     }

@@ -14,6 +14,7 @@ pub mod schema;
 pub mod shard_spec;
 pub mod store;
 pub mod table;
+mod table_fields;
 pub mod verify;
 pub mod writer;
 

@@ -232,6 +232,6 @@ fn answers_are_a_list_of_groups() {
         );
         let (_directory, path) = write(&["bc"], &[4, 3, 1, 0]);
         let error = read(&path, &Columns::default(), TaskId::QUESTION_ANSWERING).unwrap_err();
-        assert!(error.contains("row 1 (from 1): column \"answers\": word 2 is null"), "{error}");
+        assert!(error.contains("row 1 (from 1): column \"answers\": the text of an answer is null"), "{error}");
     }
 }

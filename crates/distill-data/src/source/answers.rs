@@ -5,7 +5,7 @@ use distill_task::Span;
 
 use super::columns::RowKind;
 use super::found::Found;
-use super::parquet_rows::text_of;
+use super::parquet_values::text_of;
 use crate::parquet::Value;
 
 /// An answer as it stands in the data.

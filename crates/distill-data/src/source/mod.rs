@@ -1,7 +1,7 @@
 //! Rows of text or of words from Parquet, JSONL, CSV, TSV, CoNLL columns or CoNLL-U, streamed.
 //!
 //! Read in this order: `files` (which files a path stands for), [`columns`] (which column is what), [`row`], [`rows`] (the stream), then a
-//! reader a format (`parquet_rows`, `json_rows` with `json_value`, `csv_rows`; `word_columns` and `conllu`, which gather a
+//! reader a format (`parquet_rows` with `parquet_values`, `json_rows` with `json_value`, `csv_rows`; `word_columns` and `conllu`, which gather a
 //! `sentence`; `squad`, with `answers`), `suggest` (the task that columns speak of), [`watch`] (what is read is what was
 //! hashed), [`summary`] (one pass that checks all rows and counts labels) with `ids` and `tally`, `decide` and `tags` (which reading
 //! of the labels fits a label map), `reading` (that reading, row by row) and [`labels`] (from raw labels to ids).
@@ -23,7 +23,8 @@ pub mod labels;
 pub(crate) mod lines;
 mod list_cell;
 mod note;
-pub(crate) mod parquet_rows;
+mod parquet_rows;
+pub(crate) mod parquet_values;
 pub mod plain_text;
 mod reading;
 pub mod row;

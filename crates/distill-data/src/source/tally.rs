@@ -75,7 +75,7 @@ impl Tally {
     /// Counts the label of one row.
     ///
     /// # Errors
-    /// What cannot be a label beside those before it.
+    /// What cannot be a label together with those before it.
     pub fn add(&mut self, found: &Found, ask: Ask, place: &Place) -> Result<(), String> {
         match found {
             Found::Number(_) | Found::Answers(_) | Found::Spans(_) => Ok(()),

@@ -15,9 +15,9 @@ use crate::stats::{McNemar, Sample, student_t};
 /// right; empty where rows have numbers.
 pub fn compare(set: &mut Measured, right: &[Vec<bool>], confidence: f64) {
     let names: Vec<String> = set.report.models.iter().map(|model| model.name.clone()).collect();
-    let beside: Vec<Option<AgainstTeacher>> =
+    let against: Vec<Option<AgainstTeacher>> =
         names.iter().map(|name| against_teacher(set, name, confidence)).collect();
-    set.report.models.iter_mut().zip(beside).for_each(|(model, beside)| model.against_teacher = beside);
+    set.report.models.iter_mut().zip(against).for_each(|(model, against)| model.against_teacher = against);
     let gains: Vec<Option<AgainstBaseline>> =
         names.iter().map(|name| against_baseline(set, name, confidence)).collect();
     set.report.models.iter_mut().zip(gains).for_each(|(model, gain)| model.against_baseline = gain);

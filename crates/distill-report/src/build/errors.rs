@@ -7,7 +7,7 @@ use crate::report::{ErrorRow, Errors, GrownConfusion};
 /// Characters of a text that a list shows.
 const TEXT_SHOWN: usize = 240;
 
-/// What each student got wrong beside the teacher; empty without a teacher. Where no model is the
+/// What each student got wrong compared with the teacher; empty without a teacher. Where no model is the
 /// student, every model but the teacher is taken for one.
 pub fn errors(models: &[Predictions], scored: &[Scored], listed: usize) -> Vec<Errors> {
     let Some(teacher) = models.iter().position(|model| model.role == Role::Teacher) else {

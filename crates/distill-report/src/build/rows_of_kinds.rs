@@ -62,7 +62,7 @@ fn mean_error(errors: &[f64], rows: &[usize], confidence: f64) -> Figure {
     Figure { value: mean, interval: half.map(|half| [(mean - half).max(0.0), mean + half]) }
 }
 
-/// What each student got wrong beside the teacher; empty without a teacher.
+/// What each student got wrong compared with the teacher; empty without a teacher.
 pub(super) fn errors(models: &[Predictions], kinds: &Kinds, listed: usize) -> Vec<Errors> {
     let Some(teacher) = teacher_at(models) else { return Vec::new() };
     let pair = |student: usize| Pair { models, kinds, student, teacher };

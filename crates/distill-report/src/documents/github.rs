@@ -15,7 +15,7 @@ use crate::report::Report;
 const LIMIT: u64 = 1 << 20;
 
 /// Appends the report to the file that `GITHUB_STEP_SUMMARY` names: all of it where that fits into
-/// the limit beside what the file holds already, else verdict, gates and models, else nothing.
+/// the limit next to what the file holds already, else verdict, gates and models, else nothing.
 ///
 /// # Errors
 /// [`ReportError::File`] naming the file.

@@ -1,4 +1,4 @@
-//! A model beside its teacher, on the same rows.
+//! A model compared with its teacher, on the same rows.
 
 use crate::predictions::Predictions;
 

@@ -2,7 +2,7 @@
 //! before anything is measured),
 //! [`confusion`] (counts) and [`classification`] (what follows from them), [`scored`] (rows with
 //! their probabilities) with [`probability`], [`ranking`] and [`calibration`] (what follows from
-//! those), [`influence`] (how much each row moves a metric), [`against`] (a student beside its teacher); [`multi_label`] and [`regression`] for models that are not
+//! those), [`influence`] (how much each row moves a metric), [`against`] (a student compared with its teacher); [`multi_label`] and [`regression`] for models that are not
 //! single-label classifiers.
 
 pub mod against;

@@ -51,7 +51,7 @@ pub struct ModelInfo {
     /// Tokens of a row at most in this report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
-    /// The command that trained it, where its `run.json` lies beside it.
+    /// The command that trained it, where its `run.json` lies next to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_by: Option<String>,
     /// Settings and figures of its training, by name: loss, temperature, weights, epochs, seed, rows, …

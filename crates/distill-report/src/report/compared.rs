@@ -8,7 +8,7 @@ use super::data::Figure;
 use crate::metrics::Metric;
 use crate::stats::McNemar;
 
-/// A model beside the teacher.
+/// A model compared with the teacher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

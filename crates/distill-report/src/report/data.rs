@@ -65,7 +65,7 @@ pub struct ModelReport {
     pub rounds: Vec<Round>,
     /// Its metrics. One that is undefined on these rows is left out.
     pub metrics: BTreeMap<Metric, Figure>,
-    /// Beside the teacher; none for the teacher and where there is none.
+    /// Compared with the teacher; none for the teacher and where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against_teacher: Option<AgainstTeacher>,
     /// By how much it is better than the best answer that is always the same, for the metrics that say most; negative

@@ -144,7 +144,7 @@ impl Students<'_> {
         if let Some(component) = component {
             component.disable(&mut settings, &of_seed.join("scratch").join(&name))?;
         }
-        let stage = StudentStage::new(&settings, connect::rows_beside(&settings));
+        let stage = StudentStage::new(&settings, connect::rows_to_join(&settings));
         // Without soft targets, rows without labels teach nothing: copies, further rows, and unlabelled ones.
         let stage =
             if component == Some(Component::SoftTargets) { stage.with_labelled_rows_alone() } else { stage };

@@ -17,7 +17,7 @@ impl Checker<'_> {
     /// Training and validation rows, and the label map.
     pub(super) fn training_rows(&mut self, settings: &Settings, teacher: Option<&Model>) -> Result<()> {
         let finetunes = settings.finetune.model.is_some();
-        let needed = finetunes || self.is_taught(settings) || connect::rows_beside(settings).is_some();
+        let needed = finetunes || self.is_taught(settings) || connect::rows_to_join(settings).is_some();
         let train = match (&settings.data.train, needed) {
             (Some(path), true) => self.scan(settings, "data.train", path, None)?,
             (None, true) => {

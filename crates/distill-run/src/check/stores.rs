@@ -62,7 +62,7 @@ impl Checker<'_> {
             );
             self.found.problems.add("data.max_length", RunError::usage(what));
         }
-        if connect::rows_beside(settings).is_none() {
+        if connect::rows_to_join(settings).is_none() {
             let has_texts = self.found.problems.take(PLACE, has_texts(store))?;
             if has_texts == Some(false) {
                 let what = format!(

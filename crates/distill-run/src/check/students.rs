@@ -77,7 +77,7 @@ impl Checker<'_> {
         }
         let terms = train.loss_plan(problem_type).intermediate;
         if terms.any() {
-            self.beside(settings, &terms, &config, tokens.as_deref())?;
+            self.check_layer_teacher(settings, &terms, &config, tokens.as_deref())?;
         }
         let parameters = self.parameters(which.key, &from, &config)?;
         self.found.add_student(StudentFound { place, layers: config.num_hidden_layers, parameters, train });
@@ -124,7 +124,7 @@ impl Checker<'_> {
     }
 
     /// The teacher that runs next to a student, whose layers and tokens are compared.
-    fn beside(
+    fn check_layer_teacher(
         &mut self,
         settings: &Settings,
         terms: &IntermediateTerms,

@@ -97,7 +97,7 @@ fn an_old_result_stays_until_the_new_one_is_whole() {
     assert_eq!(held.path(), out.join(STAGE));
     finished(held.path(), "new");
     assert_eq!(fs::read(out.join("model/config.json")).unwrap(), b"old");
-    held.settle().unwrap();
+    held.swap_in().unwrap();
     assert_eq!(fs::read(out.join("model/config.json")).unwrap(), b"new");
     assert_eq!(names(out), [".lock", ".mine.tmp", "metrics.jsonl", "mine.txt", "model", "run.json"]);
 }

@@ -7,7 +7,8 @@ use distill_data::packing::Packing;
 use distill_student::TrainSettings;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Validation, check_keys, cut, read_over, train_over, without_a_teacher};
+use super::schema::Validation;
+use super::stage_tables::{check_keys, cut, read_over, train_over, without_a_teacher};
 
 /// Keys of `[pretrain]` besides those of training.
 const OWN_KEYS: &[&str] =

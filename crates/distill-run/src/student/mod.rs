@@ -154,8 +154,8 @@ impl<'a> StudentStage<'a> {
 
     /// Makes the student and trains it.
     fn run(&self, opened: Opened, session: &Session, out: &OutDir, record: &RunRecord) -> Result<Finished> {
-        if let Some(beside) = &opened.beside {
-            self.check_tokens(beside, &opened.tokenizer)?;
+        if let Some(layer_teacher) = &opened.layer_teacher {
+            self.check_tokens(layer_teacher, &opened.tokenizer)?;
         }
         let (opened, smaller) = self.with_smaller_vocabulary(opened, session, record)?;
         let Opened { stores, train, data, tokenizer, .. } = &opened;
@@ -164,8 +164,9 @@ impl<'a> StudentStage<'a> {
         let problem_type = problem_type(stores);
         let init = opened.init.clone().holding(inputs::recorded(record, "init"));
         stores.iter().try_for_each(|store| check_max_length(store, tokenizer))?;
-        let beside = opened.beside.clone();
-        let beside = beside.map(|teacher| teacher.holding(inputs::recorded(record, "teacher_model")));
+        let layer_teacher = opened.layer_teacher.clone();
+        let layer_teacher =
+            layer_teacher.map(|teacher| teacher.holding(inputs::recorded(record, "teacher_model")));
         if let Some(named) = self.named_teacher()?.filter(|_| train.has_teacher()) {
             warn_of_another(&named, stores);
         }
@@ -179,14 +180,15 @@ impl<'a> StudentStage<'a> {
         let start = &self.settings.student.start;
         let shape = Shape { layers: start.layers.as_deref(), hidden_size: start.hidden_size };
         let model = distill_model::student::initialize(&init, shape, &labels, problem_type, session.device)?;
-        let beside =
-            beside.map(|beside| beside.load_classifier_as(session.device, session.kind)).transpose()?;
+        let layer_teacher = layer_teacher
+            .map(|layer_teacher| layer_teacher.load_classifier_as(session.device, session.kind))
+            .transpose()?;
         if let Some(smaller) = &smaller {
             smaller.say(&model);
         }
         // Before rows are tokenized, which may take long.
         let plan = train.resolve(&ModelFacts::of(&model))?;
-        drop(IntermediateLosses::new(&plan.loss.intermediate, &model, beside.as_ref(), session.seed)?);
+        drop(IntermediateLosses::new(&plan.loss.intermediate, &model, layer_teacher.as_ref(), session.seed)?);
 
         let caches = training::caches(data)?;
         let builder = training::builder(tokenizer, &labels, problem_type, caches.as_deref(), session);
@@ -212,7 +214,7 @@ impl<'a> StudentStage<'a> {
             settings: train,
             data: &parts,
             model: &model,
-            teacher: beside.as_ref(),
+            teacher: layer_teacher.as_ref(),
             tokenizer,
             out,
             record,
@@ -235,8 +237,11 @@ impl<'a> StudentStage<'a> {
         let size = self.settings.student.start.vocabulary_size;
         let (tokenizer, smaller) = vocabulary::smaller(opened.tokenizer, &texts, size, session)?;
         let init = opened.init.with_vocabulary(&smaller.vocabulary)?;
-        let beside = opened.beside.map(|beside| beside.with_vocabulary(&smaller.vocabulary)).transpose()?;
-        Ok((Opened { init, tokenizer, beside, ..opened }, Some(smaller)))
+        let layer_teacher = opened
+            .layer_teacher
+            .map(|layer_teacher| layer_teacher.with_vocabulary(&smaller.vocabulary))
+            .transpose()?;
+        Ok((Opened { init, tokenizer, layer_teacher, ..opened }, Some(smaller)))
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Opened {
     /// The student's.
     pub tokenizer: TextTokenizer,
     /// The teacher that runs next to the student, where a loss looks inside both.
-    pub beside: Option<ModelDirectory>,
+    pub layer_teacher: Option<ModelDirectory>,
     /// How the embeddings of `init` were moved to another vocabulary, where they were.
     pub moved: Option<Value>,
     /// Hash of the tokenizer that `init` had before.
@@ -64,9 +64,20 @@ impl StudentStage<'_> {
         };
         let directory = self.tokenizer_directory(&init);
         let tokenizer = inputs::tokenizer_for(problem_type(&stores), directory, max_length, init.config())?;
-        let beside = self.teacher()?;
+        let layer_teacher = self.teacher()?;
         let vocabulary_from = vocabulary::texts(&self.settings.student.start, &data)?;
-        Ok(Opened { stores, mixture, train, data, init, tokenizer, beside, moved, before, vocabulary_from })
+        Ok(Opened {
+            stores,
+            mixture,
+            train,
+            data,
+            init,
+            tokenizer,
+            layer_teacher,
+            moved,
+            before,
+            vocabulary_from,
+        })
     }
 
     /// Every teacher's store; the first gives the rows.
@@ -140,7 +151,7 @@ impl StudentStage<'_> {
 
     /// Hashes of all that it reads.
     pub(super) fn hashes(&self, opened: &Opened) -> Result<BTreeMap<String, String>> {
-        let Opened { stores, data, init, tokenizer, beside, before, vocabulary_from, .. } = opened;
+        let Opened { stores, data, init, tokenizer, layer_teacher, before, vocabulary_from, .. } = opened;
         let init_hash = if init.has_weights() { init.weights_hash()? } else { "config.json only".to_owned() };
         let mut hashes = BTreeMap::from([
             ("init".to_owned(), init_hash),
@@ -154,7 +165,7 @@ impl StudentStage<'_> {
             hashes.insert(VOCABULARY_FROM.to_owned(), texts.hash()?);
         }
         hashes.extend(before.clone().map(|hash| ("init_tokenizer".to_owned(), hash)));
-        if let Some(teacher) = beside {
+        if let Some(teacher) = layer_teacher {
             hashes.insert("teacher_model".to_owned(), teacher.weights_hash()?);
         }
         for (number, store) in stores.iter().enumerate() {

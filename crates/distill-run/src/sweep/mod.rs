@@ -6,6 +6,7 @@
 //! resumes and is not run again where its result is there. Names come of the changes alone, so that a value more in the
 //! space moves no finished trial.
 
+mod changes;
 mod range;
 mod space;
 mod table;
@@ -25,8 +26,10 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::student::StudentStage;
 use crate::trial::{self, Failed, Outcome};
-pub use space::{Changes, SweepFile, shown};
-use space::{Method, name_of, of_teacher, rounds, upstream};
+pub use changes::{Changes, shown};
+use changes::{name_of, of_teacher, upstream};
+pub use space::SweepFile;
+use space::{Method, rounds};
 use table::Row;
 pub use table::Table;
 
@@ -325,7 +328,7 @@ impl Searcher<'_> {
             }
             self.session.messages.status(&format!("── trial {number} (seed {seed}): {}", shown(changes)));
             let directory = self.of_seed(seed).join("trials").join(&name);
-            let stage = StudentStage::new(&settings, connect::rows_beside(&settings));
+            let stage = StudentStage::new(&settings, connect::rows_to_join(&settings));
             let outcome = trial::student(&self.session, &stage, &directory).with_context(|| shown(changes))?;
             results.push((seed, outcome));
         }

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use distill_core::hash::bytes_hash;
 use distill_student::settings::BestMetric;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::changes::{Changes, shown};
 use super::range::Range;
 use crate::error::{Result, RunError};
 use crate::trial;
@@ -85,9 +85,6 @@ pub struct SweepFile {
     /// Where: values of each setting.
     pub space: Table,
 }
-
-/// Settings that a trial changes, in the order of their names.
-pub type Changes = Vec<(String, Value)>;
 
 /// Trials of one sweep at most: each is a training run, and the table of them is written again after each.
 const MOST_TRIALS: usize = 10_000;
@@ -249,26 +246,6 @@ impl SweepFile {
     }
 }
 
-/// The changes of a trial that decide what its student learns from.
-pub fn upstream(changes: &Changes) -> Changes {
-    changes.iter().filter(|(key, _)| !key.starts_with("student.")).cloned().collect()
-}
-
-/// Those that decide its teacher.
-pub fn of_teacher(changes: &Changes) -> Changes {
-    let decides =
-        |key: &str| key.starts_with("pretrain.") || key.starts_with("finetune.") || key == "data.max_length";
-    changes.iter().filter(|(key, _)| decides(key)).cloned().collect()
-}
-
-/// A directory name for these changes, independent of their position among the trials.
-pub fn name_of(changes: &Changes) -> String {
-    match changes.as_slice() {
-        [] => "as-it-is".to_owned(),
-        _ => bytes_hash(shown(changes).as_bytes())[..12].to_owned(),
-    }
-}
-
 /// The epochs of each round of `halving`, and how many trials it has. A round with the epochs of the one before
 /// would find nothing new and is dropped.
 pub fn rounds(sweep: &SweepSettings, epochs: u32, trials: usize) -> Vec<(u32, usize)> {
@@ -285,17 +262,9 @@ pub fn rounds(sweep: &SweepSettings, epochs: u32, trials: usize) -> Vec<(u32, us
     rounds
 }
 
-/// Changes in words: `student.temperature=2.0`.
-pub fn shown(changes: &[(String, Value)]) -> String {
-    if changes.is_empty() {
-        return "the unchanged pipeline".to_owned();
-    }
-    let one = |(key, value): &(String, Value)| format!("{key}={value}");
-    changes.iter().map(one).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::changes::{name_of, of_teacher, upstream};
     use super::*;
 
     fn file(text: &str) -> SweepFile {

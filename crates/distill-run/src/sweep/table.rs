@@ -6,7 +6,8 @@ use distill_core::text;
 use distill_student::selection::Metric;
 use serde_json::{Value, json};
 
-use super::space::{Changes, Method, SweepSettings, shown};
+use super::changes::{Changes, shown};
+use super::space::{Method, SweepSettings};
 use crate::error::Result;
 use crate::outfile::{self, Kind};
 use crate::trial::{self, Outcome, mean};

@@ -45,8 +45,8 @@ impl Run<'_> {
         add("model", self.trainer.model.parameters().iter().map(|(n, t)| (n.clone(), t.detach())).collect());
         add("optimizer", self.optimizer.state());
         add("mean", self.mean.as_ref().map_or(Vec::new(), WeightMean::state));
-        let beside = self.intermediate.as_ref().map_or(Vec::new(), IntermediateLosses::parameters);
-        add("beside", beside.iter().map(|(n, t)| (n.clone(), t.detach())).collect());
+        let projections = self.intermediate.as_ref().map_or(Vec::new(), IntermediateLosses::parameters);
+        add("beside", projections.iter().map(|(n, t)| (n.clone(), t.detach())).collect());
         add("best", self.best_weights.iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect());
         let path = checkpoints.save(&state, &tensors)?;
         tracing::debug!("checkpoint {}", path.display());

@@ -60,11 +60,11 @@ pub(super) struct Packer<'a> {
 impl<'a> Run<'a> {
     pub(super) fn packer(&self, epoch: u32) -> Packer<'a> {
         let trainer = self.trainer;
-        let beside = trainer.teacher.filter(|_| self.intermediate.is_some() && self.features.is_none());
+        let layer_teacher = trainer.teacher.filter(|_| self.intermediate.is_some() && self.features.is_none());
         Packer {
             cache: &trainer.data.train.cache,
             config: trainer.model.config(),
-            teacher_config: beside.map(|teacher| teacher.config()),
+            teacher_config: layer_teacher.map(|teacher| teacher.config()),
             numbering: self.vocabulary.as_ref().map(ActiveVocabulary::numbering).cloned(),
             with_soft_targets: trainer.plan.loss.soft.weight > 0.0,
             budget: trainer.plan.pass_tokens.filter(|_| self.features.is_none()),

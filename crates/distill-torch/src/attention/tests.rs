@@ -123,7 +123,7 @@ fn dropped_weights_are_the_same_forward_and_backward() {
     assert_ne!(first, attend(&q, &k, &v, &packing, Some((&next, probability)), Scores::Plain));
 }
 
-/// The kernel is compiled for several instruction sets; these tests and those of `not_finite` must hold with each.
+/// The kernel is compiled for several instruction sets; these tests and those of `nan_propagation` must hold with each.
 #[test]
 fn other_instruction_sets_compute_the_same() {
     if std::env::var_os("ATEN_CPU_CAPABILITY").is_some() {

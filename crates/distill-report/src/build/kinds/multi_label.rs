@@ -59,7 +59,7 @@ fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> 
             cells.map(|cell| (logits[cell] > 0.0, targets[cell])).collect()
         })
         .collect();
-    let of_all_rows = teacher.map(|teacher| beside(teacher, model)).unwrap_or_default();
+    let of_all_rows = teacher.map(|teacher| against_teacher(teacher, model)).unwrap_or_default();
     for (metric, column) in &of_all_rows {
         values.insert(*metric, column.iter().sum::<f64>() / column.len() as f64);
     }
@@ -231,7 +231,7 @@ fn influences(
 }
 
 /// By row of all rows: whether model and teacher predict the same labels, and the divergence of the sigmoids.
-fn beside(teacher: &Predictions, model: &Predictions) -> Vec<(Metric, Vec<f64>)> {
+fn against_teacher(teacher: &Predictions, model: &Predictions) -> Vec<(Metric, Vec<f64>)> {
     let rows = || (0..model.rows()).map(|row| (teacher.row(row), model.row(row)));
     let same = |(teacher, model): (&[f32], &[f32])| {
         share(teacher.iter().zip(model).all(|(left, right)| (*left > 0.0) == (*right > 0.0)))

@@ -57,7 +57,7 @@ fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> 
     let values: Vec<f64> = rows.iter().map(|row| f64::from(model.row(*row)[0])).collect();
     let figures = regression::figures(&values, &targets);
     let mut metrics: BTreeMap<Metric, f64> = figures.map(|figures| metrics_of(&figures)).unwrap_or_default();
-    let of_all_rows = teacher.map(|teacher| beside(teacher, model)).unwrap_or_default();
+    let of_all_rows = teacher.map(|teacher| against_teacher(teacher, model)).unwrap_or_default();
     for (metric, column) in &of_all_rows {
         metrics.insert(*metric, column.iter().sum::<f64>() / column.len() as f64);
     }
@@ -162,7 +162,7 @@ fn from_means(shared: &[f64], own: &[f64]) -> Vec<(Metric, f64)> {
 }
 
 /// By row of all rows: the squared distance from the teacher's value.
-fn beside(teacher: &Predictions, model: &Predictions) -> Vec<(Metric, Vec<f64>)> {
+fn against_teacher(teacher: &Predictions, model: &Predictions) -> Vec<(Metric, Vec<f64>)> {
     let distance = |row: usize| (f64::from(model.row(row)[0]) - f64::from(teacher.row(row)[0])).powi(2);
     vec![(Metric::TeacherMse, (0..model.rows()).map(distance).collect())]
 }

@@ -64,7 +64,7 @@ fn judge(model: &Predictions, rows: &[usize], teacher: Option<&Predictions>) -> 
     let mut values = metrics(set, &whole);
     let share = right.iter().filter(|right| **right).count() as f64 / right.len().max(1) as f64;
     values.insert(Metric::SubsetAccuracy, share);
-    let of_all_rows = teacher.map(|teacher| beside(teacher, model)).unwrap_or_default();
+    let of_all_rows = teacher.map(|teacher| against_teacher(teacher, model)).unwrap_or_default();
     for (metric, column) in &of_all_rows {
         values.insert(*metric, column.iter().sum::<f64>() / column.len() as f64);
     }
@@ -296,7 +296,7 @@ fn constant(model: &Predictions, rows: &[usize], means: &[f64]) -> Constant {
 
 /// Agreement and divergence over the words that both models have logits for. Each is a mean over words: a column has
 /// by row what its words move it by, around the value itself.
-fn beside(teacher: &Predictions, model: &Predictions) -> Vec<(Metric, Vec<f64>)> {
+fn against_teacher(teacher: &Predictions, model: &Predictions) -> Vec<(Metric, Vec<f64>)> {
     let mut words = Vec::with_capacity(model.rows());
     let (mut same, mut divergence) = (Vec::new(), Vec::new());
     for row in 0..model.rows() {

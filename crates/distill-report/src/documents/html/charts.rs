@@ -23,7 +23,7 @@ pub fn data_set(set: &DataReport) -> String {
     out.push_str(&class_bars(set));
     out.push_str(&frontier(set));
     // What takes the width of the page comes last, so that it leaves no gaps.
-    let is_wide = set.labels.len() > heatmap::BESIDE;
+    let is_wide = set.labels.len() > heatmap::SMALL_LABELS;
     let confusion = confusion(set);
     out.push_str(if is_wide { "" } else { &confusion });
     out.push_str(&scatter(set));
@@ -153,11 +153,11 @@ fn confusion(set: &DataReport) -> String {
     let title = format!("{} less {}", model.name, teacher.name);
     let caption = "Rows more or fewer than the teacher's, in the colour of right answers where that is better.";
     let svg = heatmap::difference(&title, caption, &set.labels, &model.confusion, &teacher.confusion);
-    let beside = matrix(teacher) + &matrix_figure(set, &title, caption, &svg);
-    match set.labels.len() <= heatmap::BESIDE {
-        true => out.push_str(&beside),
+    let compared = matrix(teacher) + &matrix_figure(set, &title, caption, &svg);
+    match set.labels.len() <= heatmap::SMALL_LABELS {
+        true => out.push_str(&compared),
         false => out.push_str(&format!(
-            "<details class=\"whole\"><summary>Confusion matrix of {}, and what differs</summary>{beside}</details>",
+            "<details class=\"whole\"><summary>Confusion matrix of {}, and what differs</summary>{compared}</details>",
             text::html(&teacher.name)
         )),
     }
@@ -167,7 +167,7 @@ fn confusion(set: &DataReport) -> String {
 /// A matrix of many labels takes the width of the page.
 fn matrix_figure(set: &DataReport, title: &str, caption: &str, svg: &str) -> String {
     let figure = figure(title, caption, "", svg);
-    if set.labels.len() <= heatmap::BESIDE {
+    if set.labels.len() <= heatmap::SMALL_LABELS {
         figure
     } else {
         figure.replacen("<figure>", "<figure class=\"whole\">", 1)

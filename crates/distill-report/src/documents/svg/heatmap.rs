@@ -6,7 +6,7 @@ use crate::documents::text;
 /// Labels up to which the map is drawn.
 pub const LABELS: usize = 60;
 /// Labels up to which several maps stand side by side; more take the width of the page.
-pub const BESIDE: usize = 8;
+pub const SMALL_LABELS: usize = 8;
 /// Labels up to which counts are written into the cells.
 const COUNTED: usize = 25;
 /// Width of the page.
@@ -65,10 +65,11 @@ fn total(counts: &[Vec<u64>], label: usize) -> u64 {
 
 fn map(title: &str, description: &str, names: &[String], shown: &dyn Fn(usize, usize) -> Shown) -> String {
     let classes = names.len() as f64;
-    let name_length = if names.len() <= BESIDE { 12 } else { 16 };
+    let name_length = if names.len() <= SMALL_LABELS { 12 } else { 16 };
     let longest = names.iter().map(|name| name.chars().count().min(name_length)).max().unwrap_or(0) as f64;
     let left = 18.0 + 6.2 * longest;
-    let cell = if names.len() <= BESIDE { 32.0 } else { ((PAGE - left - 8.0) / classes).clamp(12.0, 34.0) };
+    let cell =
+        if names.len() <= SMALL_LABELS { 32.0 } else { ((PAGE - left - 8.0) / classes).clamp(12.0, 34.0) };
     let (width, height) = (left + cell * classes + 8.0, left + cell * classes + 8.0);
     let mut out = open(width.max(200.0), height, title, description);
     for (at, name) in names.iter().enumerate() {
