@@ -77,8 +77,10 @@ fn setting_of(flag: &str) -> Option<String> {
             format!("augment.{key}=…")
         }
         "masking" | "mask-probability" | "packing" => format!("pretrain.{key}=…"),
-        "init" | "targets" | "tokenizer" | "teacher-model" | "layers" | "hidden-size" | "temperature"
-        | "loss" | "hard-weight" | "soft-weight" => format!("student.{key}=…"),
+        "init" | "targets" | "tokenizer" | "teacher-model" | "layers" | "hidden-size" | "embedding-size"
+        | "vocabulary-from" | "vocabulary-size" | "temperature" | "loss" | "hard-weight" | "soft-weight" => {
+            format!("student.{key}=…")
+        }
         "epochs"
         | "batch-size"
         | "batch-tokens"

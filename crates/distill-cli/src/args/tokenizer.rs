@@ -6,8 +6,22 @@ use clap::{Args as ClapArgs, Subcommand};
 
 use super::{Common, Rows};
 
+/// After the help of both.
+const EXAMPLES: &str = "\
+OUT contains tokenizer.json, tokenizer_config.json and special_tokens_map.json, which `--tokenizer OUT` and AutoTokenizer \
+of transformers read.
+
+Examples:
+  distill tokenizer train --data corpus.txt --kind wordpiece --size 30000 \\
+                          --out runs/tokenizer
+  distill tokenizer train --data train.parquet --kind unigram --size 8000 \\
+                          --out runs/tokenizer
+  distill finetune --model models/all-MiniLM-L6-v2 --data train.jsonl \\
+                   --tokenizer runs/tokenizer --out runs/teacher";
+
 /// `distill tokenizer`
 #[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
 pub struct Tokenizer {
     #[command(subcommand)]
     pub action: TokenizerAction,
@@ -22,17 +36,7 @@ pub enum TokenizerAction {
 
 /// `distill tokenizer train`
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
-OUT contains tokenizer.json, tokenizer_config.json and special_tokens_map.json, which `--tokenizer OUT` and AutoTokenizer \
-of transformers read.
-
-Examples:
-  distill tokenizer train --data corpus.txt --kind wordpiece --size 30000 \\
-                          --out runs/tokenizer
-  distill tokenizer train --data train.parquet --kind unigram --size 8000 \\
-                          --out runs/tokenizer
-  distill finetune --model models/all-MiniLM-L6-v2 --data train.jsonl \\
-                   --tokenizer runs/tokenizer --out runs/teacher")]
+#[command(after_help = EXAMPLES)]
 pub struct TrainTokenizer {
     /// Texts: rows of any kind, or a .txt file with a text per line
     #[arg(long, value_name = "SRC")]
