@@ -248,27 +248,26 @@ impl CacheBuilder<'_> {
         })
     }
 
+    /// What is learned from each piece of a row.
+    fn supervised(&self, row: &Prepared<'_>, pieces: &[Piece]) -> Result<Vec<Supervised>, TrainError> {
+        let label = row.label.as_ref();
+        if self.problem_type.positions() == Positions::Span {
+            return supervision::of_answers(pieces, label, &row.target).ok_or_else(|| row.other_windows());
+        }
+        let of_piece = |piece: &Piece| match piece.positions.is_empty() {
+            true => Supervised { logits: row.target.logits.to_vec(), ..Supervised::default() },
+            false => supervision::of_words(piece, label, &row.target),
+        };
+        Ok(pieces.iter().map(of_piece).collect())
+    }
+
     fn push(&self, rows: &[Prepared<'_>], filling: &mut Filling<'_>) -> Result<(), TrainError> {
         for (row, pieces) in rows.iter().zip(self.encode(rows)?) {
             let (label, targets) = labels::cached(row.label.as_ref(), self.labels.num_labels());
             let origin = Origin::of(row.id);
             filling.lost += usize::from(supervision::is_lost(&pieces, row.label.as_ref()));
-            let mut windows = match self.problem_type.positions() {
-                Positions::Span => Some(
-                    supervision::of_answers(&pieces, row.label.as_ref(), &row.target)
-                        .ok_or_else(|| row.other_windows())?,
-                ),
-                Positions::Row | Positions::Word | Positions::Masked => None,
-            }
-            .into_iter()
-            .flatten();
-            for piece in pieces {
+            for (piece, own) in pieces.iter().zip(self.supervised(row, &pieces)?) {
                 let words = !piece.positions.is_empty();
-                let own = match windows.next() {
-                    Some(window) => window,
-                    None if words => supervision::of_words(&piece, row.label.as_ref(), &row.target),
-                    None => Supervised::default(),
-                };
                 if words && !row.target.logits.is_empty() {
                     filling.writer.leave_out((piece.positions.len() - own.positions.len()) as u64);
                 }
@@ -280,7 +279,7 @@ impl CacheBuilder<'_> {
                     token_type_ids: Some(&piece.tokens.token_type_ids),
                     label,
                     targets: &targets,
-                    logits: if words { &own.logits } else { &row.target.logits },
+                    logits: &own.logits,
                     positions: &own.positions,
                     tags: &own.tags,
                     first_word: own.first_word,
